@@ -1,0 +1,106 @@
+"""How durations, ratios and limits are written in a resource, and what they mean. Pure.
+
+A value keeps the wording that its author chose (``"90s"``, ``"2%"``), so nothing the operator stores reads differently
+from what was applied; ``.timedelta`` and ``.value`` are what it means.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Self
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"
+RATIO_PATTERN = r"^[0-9]+(\.[0-9]+)?%?$"
+LIMIT_PATTERN = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?%?$|^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+
+
+class _Worded(str):
+    """A string with a pattern; subclasses say what it means."""
+
+    __slots__ = ()
+    pattern = ""
+    expected = ""
+
+    def __new__(cls, text: str) -> Self:
+        if not re.match(cls.pattern, text):
+            raise ValueError(f"{text!r} is not {cls.expected}")
+        return super().__new__(cls, text)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            cls, core_schema.str_schema(), serialization=core_schema.plain_serializer_function_ser_schema(str)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "pattern": cls.pattern, "maxLength": 32}
+
+
+class Duration(_Worded):
+    """A Kubernetes-style duration such as ``90s``, ``5m``, ``1h30m`` or ``7d``."""
+
+    __slots__ = ()
+    pattern = DURATION_PATTERN
+    expected = "a duration such as 90s, 5m, 1h30m or 7d"
+
+    @property
+    def timedelta(self) -> timedelta:
+        return sum((float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(self)), timedelta())
+
+
+class Share(_Worded):
+    """A share of one, written ``2%`` or ``"0.02"``."""
+
+    __slots__ = ()
+    pattern = RATIO_PATTERN
+    expected = 'a ratio such as 2% or "0.02"'
+
+    @property
+    def value(self) -> float:
+        return _number(self)
+
+
+class Limit(_Worded):
+    """A bound on a metric in its own unit: ``2%``, ``"0.92"``, ``300ms`` (seconds are the unit of durations)."""
+
+    __slots__ = ()
+    pattern = LIMIT_PATTERN
+    expected = 'a limit such as 2%, "0.92" or 300ms'
+
+    @property
+    def value(self) -> float:
+        if re.match(DURATION_PATTERN, self):
+            return Duration(self).timedelta.total_seconds()
+        return _number(self)
+
+
+def _number(text: str) -> float:
+    return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Time = Annotated[
+    datetime,
+    # Whole seconds, as Kubernetes keeps them: what is read back must equal what was written,
+    # or every pass would see a change.
+    PlainSerializer(_rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""A moment in UTC, kept to the second."""

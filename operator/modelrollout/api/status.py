@@ -1,0 +1,160 @@
+"""What the operator found and decided: ``status`` of a ModelRollout. Pure.
+
+It carries intent: phase, candidate, step and since when. What can be measured (ready pods, the live weight) is read
+again in every pass and never trusted from here.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from modelrollout.api.base import Model
+from modelrollout.api.scalars import Time
+
+
+class Phase(StrEnum):
+    """Where a rollout stands. What may follow what is in ``plan/phases.py``."""
+
+    PENDING = "Pending"
+    PROGRESSING = "Progressing"
+    PROMOTING = "Promoting"
+    BAKING = "Baking"
+    HEALTHY = "Healthy"
+    ROLLING_BACK = "RollingBack"
+    ROLLED_BACK = "RolledBack"
+    INVALID = "Invalid"
+
+
+class Verdict(StrEnum):
+    """What the evidence on one metric says. Only FAIL takes traffic back; only PASS lets a step end."""
+
+    PASS = "Pass"  # noqa: S105 - a verdict, not a secret
+    FAIL = "Fail"
+    INCONCLUSIVE = "Inconclusive"
+    NO_DATA = "NoData"
+    UNAVAILABLE = "Unavailable"
+
+
+class VersionInfo(Model):
+    """The released model, as people name it."""
+
+    name: str
+    version: str
+    uri: str | None = None
+
+
+class Arm(Model):
+    """One side of the comparison: a revision and the workload that serves it (its Service has the same name)."""
+
+    revision: str
+    model: VersionInfo
+    workload: str
+
+
+class CandidateArm(Arm):
+    """The arm on trial."""
+
+    since: Annotated[Time, Field(description="When it became the candidate.")]
+    unready_since: Annotated[
+        Time | None, Field(description="Since when it has been waiting to be ready; absent while it is.")
+    ] = None
+
+
+class StageStatus(Model):
+    """The step that the rollout is at."""
+
+    index: Annotated[int, Field(ge=0)]
+    name: str
+    step: Annotated[int, Field(ge=0)]
+    weight: Annotated[int, Field(ge=0, le=100, description="Percent that the candidate shall have while it is ready.")]
+    entered: Annotated[Time, Field(description="When this step was reached.")]
+    since: Annotated[Time, Field(description="Since when its weight has been in force without a break.")]
+
+
+class MetricVerdict(Model):
+    """What one metric said, with its evidence."""
+
+    metric: str
+    verdict: Verdict
+    candidate: str | None = None
+    stable: str | None = None
+    bound: Annotated[str | None, Field(description="The limit that the candidate was held against.")] = None
+    samples: Annotated[int | None, Field(ge=0, description="Samples of the candidate.")] = None
+    stable_samples: Annotated[int | None, Field(ge=0)] = None
+    message: Annotated[str, Field(description="The verdict in a sentence.")]
+    query: Annotated[str | None, Field(description="The candidate's query, as it was sent.")] = None
+    window_start: Time | None = None
+    window_end: Time | None = None
+
+
+class Retired(Model):
+    """A revision that serves nobody and whose objects go away."""
+
+    revision: str
+    workload: str
+    delete_after: Time
+
+
+class Outcome(Model):
+    """How one release ended."""
+
+    revision: str
+    model: VersionInfo
+    outcome: Literal["Installed", "Promoted", "RolledBack", "Superseded", "Cancelled"]
+    reason: str
+    message: str
+    at: Time
+
+
+class Rejection(Model):
+    """A revision that was taken back and is not tried again."""
+
+    revision: str
+    model: VersionInfo
+    reason: str
+    message: str
+    at: Time
+
+
+class Condition(Model):
+    """A Kubernetes condition (``metav1.Condition``)."""
+
+    type: str
+    status: Literal["True", "False", "Unknown"]
+    observed_generation: Annotated[int | None, Field(ge=0)] = None
+    last_transition_time: Time
+    reason: str
+    message: str
+
+
+class ModelRolloutStatus(Model):
+    """Where the rollout stands, and why."""
+
+    observed_generation: Annotated[int | None, Field(ge=0)] = None
+    phase: Phase | None = None
+    resumes: Annotated[Phase | None, Field(description="The phase that goes on once an invalid spec is mended.")] = None
+    message: str | None = None
+    stable: Arm | None = None
+    candidate: CandidateArm | None = None
+    stage: StageStatus | None = None
+    verdicts: Annotated[
+        tuple[MetricVerdict, ...],
+        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["metric"]}),
+    ] = ()
+    retired: Annotated[
+        tuple[Retired, ...],
+        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["revision"]}),
+    ] = ()
+    history: Annotated[
+        tuple[Outcome, ...], Field(description="The last ten releases, newest first.", max_length=10)
+    ] = ()
+    rejected: Annotated[
+        tuple[Rejection, ...], Field(description="Revisions that were taken back, newest first.", max_length=20)
+    ] = ()
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+    ] = ()
