@@ -1,0 +1,241 @@
+"""One API server's verbs: read, list, apply, create, replace, patch, delete, watch.
+
+Plain dictionaries in and out; every failure is a `KubeError`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from modelrollout.kube.connection import Connection, Request
+from modelrollout.kube.errors import Conflict, Gone, Missing, Unreachable
+from modelrollout.kube.watching import Manifest, WatchEvent, by_key, differences, remember
+from modelrollout.resources import KNOWN, Resource
+
+logger = logging.getLogger(__name__)
+
+Labels = Mapping[str, str] | str
+
+PAGE = 500
+WATCH_SECONDS = 240  # the server ends a watch after this; a dead connection is noticed soon after it
+MAX_PAUSE = 5.0  # seconds between attempts to get a watch going again
+READS = frozenset({"get", "list", "watch"})
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    items: list[Manifest]
+    resource_version: str
+
+
+class Cluster:
+    """One API server. Use as `async with Cluster.connect(...) as cluster`; one per process is enough."""
+
+    def __init__(self, connection: Connection, timeout: float) -> None:
+        self._connection, self._timeout = connection, timeout
+
+    @classmethod
+    def connect(
+        cls,
+        kubeconfig: Path | None = None,
+        context: str | None = None,
+        *,
+        timeout: float = 10,
+        user_agent: str = "modelrollout",
+    ) -> Self:
+        """Without arguments the pod's own service account, else $KUBECONFIG or ~/.kube/config.
+
+        `timeout` (seconds) covers each call whole; `user_agent` names the field manager of writes other than `apply`.
+        """
+        return cls(Connection(kubeconfig, context, timeout, user_agent), timeout)
+
+    async def __aenter__(self) -> Self:
+        await self._connection.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._connection.close()
+
+    @property
+    def requests(self) -> Counter[tuple[str, str]]:
+        """Requests sent, by verb (as in RBAC rules) and plural, `plural/subresource` for those."""
+        return self._connection.requests
+
+    @property
+    def writes(self) -> int:
+        """How many requests were sent that could have changed something."""
+        return sum(count for (verb, _), count in self.requests.items() if verb not in READS)
+
+    async def read(self, resource: Resource, namespace: str | None, name: str) -> Manifest | None:
+        """The object, or None when there is none of that name."""
+        try:
+            return await self._connection.call(Request("get", resource, namespace, name))
+        except Missing:
+            return None
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: Labels | None = None,
+        fields: str | None = None,
+    ) -> Listing:
+        """All objects that match, of all namespaces when none is given, read in pages."""
+        query = _selection(labels, fields)
+        try:
+            return await self._pages(resource, namespace, query | {"limit": str(PAGE)})
+        except Gone:  # the list changed too much between two pages: take it in one piece
+            return await self._pages(resource, namespace, query)
+
+    async def _pages(self, resource: Resource, namespace: str | None, query: dict[str, str]) -> Listing:
+        items: list[Manifest] = []
+        proceed: dict[str, str] = {}
+        while True:
+            page = await self._connection.call(Request("list", resource, namespace, query=query | proceed))
+            # Built-in kinds come without these two in lists; everywhere else an object says what it is.
+            items += [{"apiVersion": resource.api_version, "kind": resource.kind, **item} for item in page["items"]]
+            if not (token := page["metadata"].get("continue")):
+                return Listing(items, page["metadata"]["resourceVersion"])
+            proceed = {"continue": token}
+
+    async def apply(
+        self, manifest: Manifest, *, manager: str, force: bool = True, subresource: str | None = None
+    ) -> Manifest:
+        """Server-side apply: exactly these fields are `manager`'s from now on, what it left out goes.
+
+        With `force=False` a field of somebody else's raises `Refused`, whose message names them.
+        """
+        return await self._write(
+            "patch",
+            manifest,
+            subresource,
+            query={"fieldManager": manager, "force": "true" if force else "false"},
+            content_type="application/apply-patch+yaml",
+        )
+
+    async def create(self, manifest: Manifest, *, subresource: str | None = None) -> Manifest:
+        """Raises `AlreadyExists` when it does. A subresource (a pod's `binding`) belongs to `metadata.name`."""
+        if subresource is not None:
+            return await self._write("create", manifest, subresource)
+        resource, namespace, _ = _place(manifest, named=False)
+        return await self._connection.call(Request("create", resource, namespace, body=manifest))
+
+    async def replace(self, manifest: Manifest) -> Manifest:
+        """Raises `Conflict` when `metadata.resourceVersion` is given and no longer the object's."""
+        return await self._write("update", manifest)
+
+    async def replace_status(self, manifest: Manifest) -> Manifest:
+        """As `replace`, for the status alone."""
+        return await self._write("update", manifest, "status")
+
+    async def _write(self, verb: str, manifest: Manifest, subresource: str | None = None, **rest: Any) -> Manifest:
+        return await self._connection.call(Request(verb, *_place(manifest), subresource, body=manifest, **rest))
+
+    async def patch(
+        self, resource: Resource, namespace: str | None, name: str, patch: Manifest, *, subresource: str | None = None
+    ) -> Manifest:
+        """Merge patch: None removes a field, lists are replaced whole."""
+        kind = "application/merge-patch+json"
+        request = Request("patch", resource, namespace, name, subresource, body=patch, content_type=kind)
+        return await self._connection.call(request)
+
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        uid: str | None = None,
+        propagation: Literal["Background", "Foreground", "Orphan"] = "Background",
+        grace: int | None = None,
+    ) -> None:
+        """Have it gone; that it is gone already is fine. With `uid`, another object of that name is left alone."""
+        body: Manifest = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        if uid is not None:
+            body["preconditions"] = {"uid": uid}
+        if grace is not None:
+            body["gracePeriodSeconds"] = grace
+        try:
+            await self._connection.call(Request("delete", resource, namespace, name, body=body))
+        except Missing:
+            return
+        except Conflict:
+            present = await self.read(resource, namespace, name)
+            if uid is None or (present and present["metadata"]["uid"] == uid):
+                raise
+
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: Labels | None = None,
+        since: Listing | None = None,
+    ) -> AsyncGenerator[WatchEvent]:
+        """Changes for ever: first ADDED for all that is there, or with `since` only what changed after that listing.
+
+        Disconnects and expired history are bridged by listing again; what was missed comes as events made from the
+        difference. Raises `Refused` when the API server does not let us watch. Leave it early only inside
+        `contextlib.aclosing`, so that the connection goes at once.
+        """
+        known = by_key(since.items) if since else {}
+        version = since.resource_version if since else None
+        failures = 0
+        while True:
+            try:
+                if version is None:
+                    listing = await self.list(resource, namespace, labels=labels)
+                    now = by_key(listing.items)
+                    for event in differences(known, now):
+                        yield event
+                    known, version = now, listing.resource_version
+                async with aclosing(self._watch_once(resource, namespace, labels, version)) as changes:
+                    async for change in changes:
+                        version, failures = change["object"]["metadata"]["resourceVersion"], 0
+                        if change["type"] != "BOOKMARK":
+                            event = WatchEvent(change["type"], change["object"])
+                            remember(known, event)
+                            yield event
+                failures = 0
+            except Gone:
+                version = None
+            except Unreachable as trouble:
+                if failures == 0:
+                    logger.warning("Watching %s was interrupted and will be resumed: %s", resource.plural, trouble)
+            failures += 1
+            await asyncio.sleep(min(MAX_PAUSE, 0.05 * 2 ** min(failures, 10)) * random.uniform(0.5, 1))  # noqa: S311
+
+    def _watch_once(
+        self, resource: Resource, namespace: str | None, labels: Labels | None, version: str
+    ) -> AsyncGenerator[Manifest]:
+        query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_SECONDS)}
+        query |= _selection(labels, None) | {"resourceVersion": version}
+        request = Request("watch", resource, namespace, query=query)
+        return self._connection.stream(request, quiet=WATCH_SECONDS + self._timeout)
+
+
+def _selection(labels: Labels | None, fields: str | None) -> dict[str, str]:
+    wanted = labels if isinstance(labels, str) else ",".join(f"{k}={v}" for k, v in (labels or {}).items())
+    return {key: value for key, value in (("labelSelector", wanted), ("fieldSelector", fields)) if value}
+
+
+def _place(manifest: Manifest, *, named: bool = True) -> tuple[Resource, str | None, str]:
+    """Where the manifest belongs. A gap in it is a mistake of our own, so ValueError."""
+    resource = KNOWN.get((manifest.get("apiVersion", ""), manifest.get("kind", "")))
+    if resource is None:
+        raise ValueError(f"resources.KNOWN has no {manifest.get('apiVersion')} {manifest.get('kind')}; add it there")
+    metadata = manifest["metadata"]
+    if resource.namespaced and not metadata.get("namespace"):
+        raise ValueError(f"{resource.kind} {metadata.get('name')} lacks metadata.namespace")
+    if named and not metadata.get("name"):
+        raise ValueError(f"{resource.kind} lacks metadata.name")
+    return resource, metadata.get("namespace"), metadata.get("name", "")

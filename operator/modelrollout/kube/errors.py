@@ -1,0 +1,78 @@
+"""What can go wrong with a call to Kubernetes, sorted by whose move it is.
+
+A closed set: callers may rely on there being no other.
+"""
+
+# ruff: noqa: N818 - the exceptions are named after what happened, not after being errors
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+
+class KubeError(Exception):
+    """Everything that can go wrong with a call; the subclass says whose move it is."""
+
+
+class NoCluster(KubeError):
+    """The user's: no usable kubeconfig or service account was found."""
+
+
+class Conflict(KubeError):
+    """Nobody's: the object changed since it was read. Look again."""
+
+
+class AlreadyExists(KubeError):
+    """Nobody's: somebody was quicker, or this was done before."""
+
+
+class Refused(KubeError):
+    """The caller's: the API server said no, and will say it again. `message` is its own sentence."""
+
+    def __init__(self, status: int, message: str, target: str) -> None:
+        super().__init__(f"{target}: {message} ({status})")
+        self.status, self.message, self.object = status, message, target
+
+
+class Unreachable(KubeError):
+    """The world's: connection trouble, a time-out, an overloaded or broken API server. Try again later."""
+
+
+class Gone(Unreachable):
+    """The asked-for point in history is no longer kept (410); start from a fresh list. `watch` and `list` do."""
+
+
+class Missing(Refused):
+    """There is no object of that name."""
+
+
+def from_answer(status: int, data: str, path: str, kind: str) -> KubeError:
+    """The error that an answer of 400 or more stands for; `kind` says in words what was asked for."""
+    try:
+        answer = json.loads(data)
+    except ValueError:  # not the words of a handler: there is no such path, or this is a proxy
+        answer = {"message": data[:200].strip()}
+        if status == 404:
+            return Refused(404, f"the API server does not know {kind}; is the CRD installed?", path)
+    reason, message = answer.get("reason", ""), str(answer.get("message") or f"HTTP {status}")
+    match status:
+        case 404:
+            return Missing(status, message, path)
+        case 409 if reason == "AlreadyExists":
+            return AlreadyExists(f"{path}: {message}")
+        case 409 if not _is_field_conflict(answer):
+            return Conflict(f"{path}: {message}")
+        case 410:
+            return Gone(f"{path}: {message}")
+        case _ if status == 429 or status >= 500:
+            return Unreachable(f"{path}: {message} ({status})")
+        case _:
+            return Refused(status, message, path)
+
+
+def _is_field_conflict(answer: dict[str, Any]) -> bool:
+    """Server-side apply met another manager: unlike a stale write, trying again does not help."""
+    causes: Sequence[dict[str, Any]] = (answer.get("details") or {}).get("causes") or []
+    return any(cause.get("reason") == "FieldManagerConflict" for cause in causes)
