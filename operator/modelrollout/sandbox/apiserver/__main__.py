@@ -1,0 +1,50 @@
+"""The built-in API server as a process: `python -m modelrollout.sandbox.apiserver --certificate … --key …`.
+
+It reads its token from the environment, listens on a free loopback port and says on its first line which.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import signal
+import ssl
+import sys
+from pathlib import Path
+
+from aiohttp import web
+
+from modelrollout.sandbox.apiserver.server import Server
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m modelrollout.sandbox.apiserver", description=__doc__)
+    parser.add_argument("--certificate", type=Path, required=True)
+    parser.add_argument("--key", type=Path, required=True)
+    arguments = parser.parse_args()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(arguments.certificate, arguments.key)
+    asyncio.run(serve(os.environ["MODELROLLOUT_SANDBOX_TOKEN"], tls))
+
+
+async def serve(token: str, tls: ssl.SSLContext) -> None:
+    """Serve until told to stop."""
+    stopped = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopped.set)
+    # Watches end with their client, not at the next event they would have sent it.
+    runner = web.AppRunner(Server(token).app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+    await site.start()
+    gc.freeze()  # schemas live as long as the process; collecting around them costs milliseconds each time
+    sys.stdout.write(f"{runner.addresses[0][1]}\n")
+    sys.stdout.flush()
+    await stopped.wait()
+    await runner.cleanup()
+
+
+if __name__ == "__main__":
+    main()

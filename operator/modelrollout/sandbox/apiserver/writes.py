@@ -1,0 +1,280 @@
+"""Create, update and delete as Kubernetes does them: what is kept, refused, counted and stored. No HTTP, no patches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from modelrollout.sandbox.apiserver import errors, objects, schemas
+from modelrollout.sandbox.apiserver.errors import FieldError, StatusError
+from modelrollout.sandbox.apiserver.resources import Registry, Resource
+from modelrollout.sandbox.apiserver.store import Collection, Key, Object, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a write request says beside its object."""
+
+    manager: str = "unknown"
+    dry_run: bool = False
+    field_validation: str = "Warn"  # Ignore | Warn | Strict
+    force: bool = False
+    subresource: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """DeleteOptions."""
+
+    uid: str | None = None
+    resource_version: str | None = None
+    propagation: str | None = None  # Background | Foreground | Orphan; None: the kind's default
+    grace_seconds: int | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a write came to. `removed`: the object is gone, `item` is its last state."""
+
+    item: Object
+    created: bool = False
+    removed: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class Writes:
+    """Every change of an object passes through here."""
+
+    def __init__(self, store: Store, registry: Registry) -> None:
+        self._store = store
+        self._registry = registry
+        self.after_write: list[Callable[[Resource, Object, bool], None]] = []
+
+    def collection(self, resource: Resource) -> Collection:
+        return self._store.collection(*(resource.stored_in or (resource.group, resource.plural)))
+
+    def read(self, resource: Resource, namespace: str, name: str) -> Object:
+        """One object as this version of its kind shows it; 404 when there is none."""
+        item = self.collection(resource).items.get((namespace, name))
+        if item is None:
+            raise errors.not_found(resource.group, resource.plural, name)
+        return shown(resource, item)
+
+    def create(self, resource: Resource, namespace: str, submitted: Object, options: Options) -> Outcome:
+        """Store a new object."""
+        submitted, warnings = checked(resource, submitted, options)
+        metadata = dict(submitted.get("metadata") or {})
+        if metadata.get("resourceVersion"):
+            raise errors.bad_request("resourceVersion should not be set on objects to be created")
+        if resource.namespaced:
+            self._admit(namespace, resource, metadata)
+            metadata["namespace"] = namespace
+        metadata = objects.new_metadata(metadata)
+        if not metadata.get("name"):
+            required = FieldError("metadata.name", "Required value", "name or generateName is required")
+            raise errors.invalid(resource.group, resource.kind, "", [required])
+        key = (namespace, metadata["name"])
+        if key in self.collection(resource).items:
+            raise errors.already_exists(resource.group, resource.plural, metadata["name"])
+        item = resource.rules.default({**submitted, "metadata": metadata})
+        if resource.rules.keeps_status_apart:
+            item = _without_status(item)
+        item = objects.with_generation(resource, resource.rules.on_create(item), None)
+        _refuse_if_invalid(resource, item, None)
+        stored = self._put(resource, key, item, options)
+        return Outcome(stored, created=True, warnings=warnings)
+
+    def update(self, resource: Resource, namespace: str, name: str, submitted: Object, options: Options) -> Outcome:
+        """Replace an object (or its status), as PUT does."""
+        submitted, warnings = checked(resource, submitted, options)
+        old = self.collection(resource).items.get((namespace, name))
+        if old is None:
+            if resource.rules.update_may_create and not options.subresource:
+                return self.create(resource, namespace, submitted, options)
+            raise errors.not_found(resource.group, resource.plural, name)
+        return self.change(resource, shown(resource, old), submitted, options, warnings)
+
+    def change(
+        self, resource: Resource, old: Object, submitted: Object, options: Options, warnings: tuple[str, ...] = ()
+    ) -> Outcome:
+        """Store `submitted` in place of `old`, keeping what is not the client's to change."""
+        self._expect_version(resource, old, submitted)
+        name = old["metadata"]["name"]
+        new = _merged(resource, old, resource.rules.default(submitted), options.subresource)
+        new = objects.with_generation(resource, resource.rules.on_update(new, old), old)
+        _refuse_if_invalid(resource, new, old)
+        key = (old["metadata"].get("namespace", ""), name)
+        if _is_over(new):
+            if options.dry_run:
+                return Outcome(new, removed=True, warnings=warnings)
+            return Outcome(self._remove(resource, key, new), warnings=warnings)
+        if _same(new, old):
+            return Outcome(old, warnings=warnings)
+        return Outcome(self._put(resource, key, new, options), warnings=warnings)
+
+    def delete(self, resource: Resource, namespace: str, name: str, deletion: Deletion) -> Outcome:
+        """Delete an object, or mark it as being deleted while finalizers or a grace period hold it."""
+        old = self.read(resource, namespace, name)
+        _expect(resource, old, deletion)
+        new = _marked(resource, old, deletion)
+        key = (namespace, name)
+        if _is_over(new) or not new["metadata"].get("deletionTimestamp"):
+            if deletion.dry_run:
+                return Outcome(old, removed=True)
+            return Outcome(self._remove(resource, key, old), removed=True)
+        if _same(new, old):
+            return Outcome(old)
+        return Outcome(self._put(resource, key, new, Options(dry_run=deletion.dry_run)))
+
+    def _admit(self, namespace: str, resource: Resource, metadata: dict[str, Any]) -> None:
+        if metadata.get("namespace") not in (None, "", namespace):
+            raise errors.bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        home = self._store.collection("", "namespaces").items.get(("", namespace))
+        if home is None:
+            raise errors.not_found("", "namespaces", namespace)
+        if home["metadata"].get("deletionTimestamp"):
+            why = f"unable to create new content in namespace {namespace} because it is being terminated"
+            cause = {
+                "reason": "NamespaceTerminating",
+                "message": f"namespace {namespace} is being terminated",
+                "field": "metadata.namespace",
+            }
+            raise errors.forbidden(resource.group, resource.plural, metadata.get("name", ""), why, [cause])
+
+    def _expect_version(self, resource: Resource, old: Object, submitted: Object) -> None:
+        metadata = submitted.get("metadata") or {}
+        wanted = metadata.get("resourceVersion")
+        if wanted and wanted != old["metadata"]["resourceVersion"]:
+            raise errors.stale(resource.group, resource.plural, old["metadata"]["name"])
+        if (uid := metadata.get("uid")) and uid != old["metadata"]["uid"]:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
+            raise errors.conflict(resource.group, resource.plural, old["metadata"]["name"], why)
+
+    def _put(self, resource: Resource, key: Key, item: Object, options: Options) -> Object:
+        if options.dry_run:
+            return item
+        stored = self._store.put(self.collection(resource), key, resource.to_stored(item))
+        for hook in self.after_write:
+            hook(resource, stored, False)
+        return shown(resource, stored)
+
+    def _remove(self, resource: Resource, key: Key, item: Object) -> Object:
+        last = self._store.remove(self.collection(resource), key)
+        for hook in self.after_write:
+            hook(resource, last, True)
+        return shown(resource, {**item, "metadata": {**item["metadata"], **_revision(last)}})
+
+
+def shown(resource: Resource, stored: Object) -> Object:
+    """A stored object as this version of its kind shows it."""
+    item = resource.from_stored(stored)
+    if item.get("apiVersion") == resource.api_version and item.get("kind") == resource.kind:
+        return item
+    return {**item, "apiVersion": resource.api_version, "kind": resource.kind}
+
+
+def _revision(item: Object) -> dict[str, Any]:
+    return {"resourceVersion": item["metadata"]["resourceVersion"]}
+
+
+def checked(resource: Resource, submitted: Object, options: Options) -> tuple[Object, tuple[str, ...]]:
+    """Unknown fields: refused, warned of or dropped, as the client asked."""
+    unknown = list(schemas.unknown_fields(submitted, resource.schema)) if options.field_validation != "Ignore" else []
+    if unknown and options.field_validation == "Strict":
+        said = ", ".join(f'unknown field "{path}"' for path in unknown)
+        raise StatusError(
+            400,
+            "BadRequest",
+            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+            f"strict decoding error: {said}",
+        )
+    pruned = schemas.prune(submitted, resource.schema)
+    return pruned, tuple(f'unknown field "{path}"' for path in unknown)
+
+
+def _without_status(item: Object) -> Object:
+    return {key: value for key, value in item.items() if key != "status"}
+
+
+def _merged(resource: Resource, old: Object, submitted: Object, subresource: str) -> Object:
+    """The parts of `submitted` that this endpoint may change, the rest from `old`."""
+    if subresource == "status":
+        kept = {key: value for key, value in old.items() if key != "status"}
+        return kept | ({"status": submitted["status"]} if "status" in submitted else {})
+    metadata = objects.kept_metadata(submitted.get("metadata") or {}, old["metadata"])
+    metadata |= {key: old["metadata"][key] for key in ("name", "namespace") if key in old["metadata"]}
+    new = {**submitted, "apiVersion": old["apiVersion"], "kind": old["kind"], "metadata": metadata}
+    if not resource.rules.keeps_status_apart:
+        return new
+    return _without_status(new) | ({"status": old["status"]} if "status" in old else {})
+
+
+def _refuse_if_invalid(resource: Resource, new: Object, old: Object | None) -> None:
+    found = [*objects.metadata_errors(new, old), *resource.rules.validate(new, old)]
+    if found:
+        raise errors.invalid(resource.group, resource.kind, new["metadata"]["name"], found)
+
+
+def _same(new: Object, old: Object) -> bool:
+    return _bare(new) == _bare(old)
+
+
+def _bare(item: Object) -> Object:
+    metadata = {key: value for key, value in item["metadata"].items() if key != "resourceVersion"}
+    return {**item, "metadata": metadata}
+
+
+def _is_over(item: Object) -> bool:
+    metadata = item["metadata"]
+    return (
+        bool(metadata.get("deletionTimestamp"))
+        and not metadata.get("finalizers")
+        and not metadata.get("deletionGracePeriodSeconds")
+    )
+
+
+def _expect(resource: Resource, old: Object, deletion: Deletion) -> None:
+    metadata = old["metadata"]
+    why = None
+    if deletion.uid and deletion.uid != metadata["uid"]:
+        why = f"Precondition failed: UID in precondition: {deletion.uid}, UID in object meta: {metadata['uid']}"
+    elif deletion.resource_version and deletion.resource_version != metadata["resourceVersion"]:
+        why = (
+            f"Precondition failed: ResourceVersion in precondition: {deletion.resource_version}, "
+            f"ResourceVersion in object meta: {metadata['resourceVersion']}"
+        )
+    if why:
+        raise errors.conflict(resource.group, resource.plural, metadata["name"], why)
+
+
+def _marked(resource: Resource, old: Object, deletion: Deletion) -> Object:
+    """The object as being deleted, with the finalizer that the asked-for propagation needs."""
+    metadata = dict(old["metadata"])
+    finalizers = [each for each in metadata.get("finalizers") or () if each not in ("orphan", "foregroundDeletion")]
+    added = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(deletion.propagation or "")
+    if deletion.propagation is None:
+        finalizers = list(metadata.get("finalizers") or ())
+    if added:
+        finalizers.append(added)
+    grace = _grace(resource, old, deletion)
+    if not finalizers and not grace and not metadata.get("deletionTimestamp"):
+        return old
+    metadata.pop("finalizers", None)
+    if finalizers:
+        metadata["finalizers"] = finalizers
+    if not metadata.get("deletionTimestamp"):
+        metadata["deletionTimestamp"] = objects.now(grace)
+        if metadata.get("generation"):
+            metadata["generation"] += 1
+    metadata["deletionGracePeriodSeconds"] = min(grace, metadata.get("deletionGracePeriodSeconds", grace))
+    return {**old, "metadata": metadata}
+
+
+def _grace(resource: Resource, old: Object, deletion: Deletion) -> int:
+    if resource.rules.grace_seconds is None:
+        return 0
+    return deletion.grace_seconds if deletion.grace_seconds is not None else resource.rules.grace_seconds(old)

@@ -1,0 +1,275 @@
+"""A Kubernetes API to play against: an existing cluster, a real kube-apiserver with etcd, or the built-in server.
+
+It only starts, waits and stops; what the built-in server does is in `apiserver/`. Everything listens on loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import functools
+import os
+import secrets
+import shutil
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client import VersionApi
+from kubernetes.aio.client.exceptions import ApiException
+
+from modelrollout.sandbox import kubeconfigs
+from modelrollout.sandbox.apiserver.certificates import (
+    ServingFiles,
+    write_private,
+    write_serving_files,
+    write_signing_key,
+)
+
+# ClusterIPs that this machine can bind: all of 127.0.0.0/8 is its own. A real kube-apiserver takes this range too.
+SERVICE_RANGE = "127.96.0.0/16"
+USUAL_ASSETS = Path("/usr/local/kubebuilder/bin")
+START_SECONDS = 60
+STOP_SECONDS = 5
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesEndpoint:
+    """Where the API is and how to get in."""
+
+    kubeconfig: Path
+    url: str
+    kind: Literal["real", "context", "built-in"]
+    version: str
+
+
+class NotStartedError(Exception):
+    """The API server did not come up; the message says why and where its log is."""
+
+
+@asynccontextmanager
+async def api_server(directory: Path, *, context: str | None = None) -> AsyncIterator[KubernetesEndpoint]:
+    """Give an API server for as long as the block lasts: `context`'s, else a real one, else the built-in one.
+
+    Files (kubeconfig, certificates, logs) go to `directory`. Raises `NotStartedError`.
+    """
+    _make(directory)
+    if context is not None:
+        yield await _existing(directory, context)
+    elif (assets := envtest_assets()) is not None:
+        async with _real(directory, assets) as endpoint:
+            yield endpoint
+    else:
+        async with _built_in(directory) as endpoint:
+            yield endpoint
+
+
+def envtest_assets() -> Path | None:
+    """The folder with `kube-apiserver` and `etcd` (KUBEBUILDER_ASSETS, else the usual one), or None."""
+    named = os.environ.get("KUBEBUILDER_ASSETS")
+    for folder in (Path(named) if named else USUAL_ASSETS, USUAL_ASSETS):
+        if all(os.access(folder / program, os.X_OK) for program in ("kube-apiserver", "etcd")):
+            return folder
+    return None
+
+
+async def _existing(directory: Path, context: str) -> KubernetesEndpoint:
+    """A cluster that runs already, reached through a kubeconfig that knows no other."""
+    path = directory / "kubeconfig"
+    try:
+        url = kubeconfigs.write_single_context(path, context)
+    except kubeconfigs.UnknownContextError as error:
+        raise NotStartedError(str(error)) from error
+    client = await config.new_client_from_config(  # type: ignore[no-untyped-call]  # the library is untyped here
+        config_file=str(path), persist_config=False
+    )
+    async with client:
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                version = await VersionApi(client).get_code()
+        except (OSError, TimeoutError, aiohttp.ClientError, ApiException) as error:
+            raise NotStartedError(f"The cluster of context {context!r} at {url} does not answer: {error}") from error
+    return KubernetesEndpoint(path, url, "context", str(version.git_version))
+
+
+@asynccontextmanager
+async def _built_in(directory: Path) -> AsyncIterator[KubernetesEndpoint]:
+    """Our own server, in a process of its own: a loop that is blocked here stalls no watch there."""
+    files, token = write_serving_files(directory), secrets.token_urlsafe(24)
+    command = [sys.executable, "-m", "modelrollout.sandbox.apiserver"]
+    command += ["--certificate", str(files.certificate), "--key", str(files.key)]
+    environment = {**os.environ, "MODELROLLOUT_SANDBOX_TOKEN": token}
+    async with _process("api-server", command, directory, environment=environment, answers=True) as child:
+        line = await _first_line(child, directory / "api-server.log")
+        url = f"https://127.0.0.1:{int(line)}"
+        yield await _endpoint(directory, url, files, token, "built-in", child)
+
+
+@asynccontextmanager
+async def _real(directory: Path, assets: Path) -> AsyncIterator[KubernetesEndpoint]:
+    """etcd and kube-apiserver as envtest starts them: no controllers, no scheduler, no kubelet."""
+    files, token = write_serving_files(directory), secrets.token_urlsafe(24)
+    write_signing_key(directory / "service-accounts.key")
+    write_private(directory / "tokens.csv", f'{token},sandbox,sandbox,"system:masters"\n'.encode())
+    etcd_url, peer_url, port = f"http://127.0.0.1:{_free_port()}", f"http://127.0.0.1:{_free_port()}", _free_port()
+    url = f"https://127.0.0.1:{port}"
+    async with (
+        _process("etcd", _etcd(assets, directory, etcd_url, peer_url), directory),
+        _process("kube-apiserver", _kube_apiserver(assets, directory, files, etcd_url, port), directory) as child,
+    ):
+        yield await _endpoint(directory, url, files, token, "real", child)
+
+
+def _etcd(assets: Path, directory: Path, url: str, peer_url: str) -> list[str]:
+    shutil.rmtree(directory / "etcd", ignore_errors=True)
+    return [
+        str(assets / "etcd"),
+        f"--data-dir={directory / 'etcd'}",
+        f"--listen-client-urls={url}",
+        f"--advertise-client-urls={url}",
+        f"--listen-peer-urls={peer_url}",
+    ]
+
+
+def _kube_apiserver(assets: Path, directory: Path, files: ServingFiles, etcd_url: str, port: int) -> list[str]:
+    return [
+        str(assets / "kube-apiserver"),
+        f"--etcd-servers={etcd_url}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        f"--tls-cert-file={files.certificate}",
+        f"--tls-private-key-file={files.key}",
+        f"--cert-dir={directory}",
+        f"--token-auth-file={directory / 'tokens.csv'}",
+        f"--service-cluster-ip-range={SERVICE_RANGE}",
+        f"--service-account-key-file={directory / 'service-accounts.key'}",
+        f"--service-account-signing-key-file={directory / 'service-accounts.key'}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        # Nothing makes service accounts here (that is kube-controller-manager's), and pods would wait for theirs.
+        "--disable-admission-plugins=ServiceAccount",
+        "--authorization-mode=RBAC",
+        "--allow-privileged=true",
+    ]
+
+
+async def _endpoint(
+    directory: Path,
+    url: str,
+    files: ServingFiles,
+    token: str,
+    kind: Literal["real", "built-in"],
+    child: asyncio.subprocess.Process,
+) -> KubernetesEndpoint:
+    version = await _ready(url, files.authority, token, child, directory)
+    kubeconfig = directory / "kubeconfig"
+    kubeconfigs.write_own(kubeconfig, url, files.authority, token)
+    return KubernetesEndpoint(kubeconfig, url, kind, version)
+
+
+async def _ready(url: str, authority: Path, token: str, child: asyncio.subprocess.Process, directory: Path) -> str:
+    """Wait until the server says it is ready; its version."""
+    tls = ssl.create_default_context(cafile=str(authority))
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        async with (
+            asyncio.timeout(START_SECONDS),
+            aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(ssl=tls), headers=headers) as session,
+        ):
+            while not await _says_ok(session):
+                if child.returncode is not None:
+                    raise NotStartedError(f"The API server ended with code {child.returncode}; see {directory}/*.log.")
+                await asyncio.sleep(0.1)
+            async with session.get("/version") as response:
+                return str((await response.json())["gitVersion"])
+    except TimeoutError as error:
+        why = f"The API server was not ready after {START_SECONDS} seconds; see {directory}/*.log."
+        raise NotStartedError(why) from error
+
+
+async def _says_ok(session: aiohttp.ClientSession) -> bool:
+    try:
+        async with session.get("/readyz") as response:
+            return response.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+def _make(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-500:]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def _process(
+    name: str,
+    command: Sequence[str],
+    directory: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    answers: bool = False,
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a program for as long as the block lasts; it dies with us, however we die."""
+    with (directory / f"{name}.log").open("wb") as log:
+        child = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if answers else log,
+            stderr=log,
+            env=environment,
+            process_group=0,  # Ctrl-C is for us; we stop it in our order
+            preexec_fn=_die_with_parent(),
+        )
+    try:
+        yield child
+    finally:
+        await _stop(child)
+
+
+def _die_with_parent() -> Callable[[], object] | None:
+    """Linux kills the child when its parent is gone, even by SIGKILL; other systems have no such thing."""
+    if not sys.platform.startswith("linux"):
+        return None
+    return functools.partial(ctypes.CDLL(None).prctl, PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+async def _first_line(child: asyncio.subprocess.Process, log: Path) -> str:
+    line = b""
+    if child.stdout is not None:
+        async with asyncio.timeout(START_SECONDS):
+            line = await child.stdout.readline()
+    if not line:
+        raise NotStartedError(f"The built-in API server did not start: {_end_of(log)}")
+    return line.decode()
+
+
+async def _stop(child: asyncio.subprocess.Process) -> None:
+    if child.returncode is not None:
+        return
+    child.terminate()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await child.wait()
+    except TimeoutError:
+        child.kill()
+        await child.wait()
+    except asyncio.CancelledError:
+        child.kill()
+        raise
