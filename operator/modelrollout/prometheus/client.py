@@ -1,0 +1,158 @@
+"""Asks Prometheus many things at a time without waiting for long for any, and without ever blocking the event loop.
+
+How long `ask` takes: each request has `timeout`, in which everything from connecting to the last byte has to happen.
+At most `in_flight` requests are under way at a time; the others queue, none for much longer than that. When Prometheus
+turns out to be silent (a request got no reply, and no other got one since it was sent) the whole queue is turned away
+with that reason: any number of queries to a dead server cost one timeout together, and not one each.
+
+Which samples a raw query has: those with start < t ≤ end, in milliseconds. Prometheus 3 reads a range selector like
+that; 2.x counts in a sample at exactly `start`, which is dropped here. So windows that follow one another share no
+sample, and miss none as long as `end` is far enough in the past for the scrapes under way to have been stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from modelrollout.analysis.queries import Answer, Answered, Query, Unanswered
+from modelrollout.prometheus.lane import Lane, Outcome, Target, milliseconds
+
+GRACE = 0.25  # seconds in which a request that timed out may still say so itself
+CLOSED = Unanswered("The connection to Prometheus was closed.", rejected=False)
+
+
+class Prometheus:
+    """A Prometheus, or what speaks its API (Thanos, Mimir, …), at `url`. Use as `async with`, or close it.
+
+    `headers` go with every request (authorization, tenant). `verify` is True for the usual certificate authorities, a
+    file with others, or False for none. Proxies and CA bundles named in the environment count.
+    """
+
+    def __init__(self, url: str, *, timeout: timedelta = timedelta(seconds=5), in_flight: int = 8,
+                 headers: Mapping[str, str] | None = None, verify: bool | str = True) -> None:  # fmt: skip
+        agent = {"User-Agent": "modelrollout"}
+        self._target = Target(url, timeout.total_seconds(), {**agent, **(headers or {})}, verify)
+        self._in_flight = in_flight
+        self._lanes: list[Lane] = []  # made when first needed
+        self._idle: list[Lane] = []
+        self._queue: deque[asyncio.Future[Lane | Unanswered]] = deque()
+        self._heard = float("-inf")  # when the last reply of any kind came, on the loop's clock
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:  # fmt: skip
+        await self.close()
+
+    async def close(self) -> None:
+        """Turn away who still queues. Requests under way hold nobody up, not even the end of the process."""
+        self._turn_away(CLOSED)
+        for lane in self._lanes:
+            lane.stop()
+        self._lanes, self._idle, self._in_flight = [], [], 0
+
+    async def ask(self, queries: Sequence[Query]) -> dict[Query, Answer]:
+        """For each query an answer, or why there is none. May be cancelled at any time."""
+        answers: dict[Query, Answer] = {}
+
+        async def ask_one(query: Query) -> None:
+            answers[query] = await self._answer(query)
+
+        async with asyncio.TaskGroup() as tasks:
+            for query in dict.fromkeys(queries):
+                tasks.create_task(ask_one(query))
+        return {query: answers[query] for query in queries}
+
+    async def _answer(self, query: Query) -> Answer:
+        if mistake := self._target.mistake:
+            return mistake
+        if query.step is None and milliseconds(query.end) <= milliseconds(query.start):
+            return Answered(())  # Prometheus refuses an empty range, in which there is nothing anyway
+        lane = await self._next_lane()
+        return lane if isinstance(lane, Unanswered) else await self._answer_on(lane, query)
+
+    async def _answer_on(self, lane: Lane, query: Query) -> Answer:
+        loop = asyncio.get_running_loop()
+        sent = loop.time()
+        reply: asyncio.Future[Answer] = loop.create_future()
+
+        def arrived(outcome: Outcome | Exception) -> None:
+            if isinstance(outcome, Outcome):
+                self._learn(outcome, sent)  # before the lane is free, or a dead server gets the next in the queue
+            self._free(lane)  # not earlier: its request goes on even when nobody waits for it any more
+            if reply.done():
+                return  # nobody waits for it any more
+            if isinstance(outcome, Exception):
+                reply.set_exception(outcome)
+            else:
+                reply.set_result(outcome.answer)
+
+        def tell(outcome: Outcome | Exception) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and everybody who waited with it
+                loop.call_soon_threadsafe(arrived, outcome)
+
+        lane.ask(query, tell)
+        try:
+            async with asyncio.timeout(self._target.timeout + GRACE):
+                return await reply
+        except TimeoutError:  # stuck where a socket's own timeout does not reach, such as resolving the name
+            outcome = Outcome(self._target.was_silent(), heard=False)
+            self._learn(outcome, sent)
+            return outcome.answer
+
+    def _learn(self, outcome: Outcome, sent: float) -> None:
+        if outcome.heard:
+            self._heard = asyncio.get_running_loop().time()
+        elif self._heard < sent and isinstance(outcome.answer, Unanswered):
+            self._turn_away(outcome.answer)  # otherwise it is that query's own trouble, not the server's
+
+    async def _next_lane(self) -> Lane | Unanswered:
+        if not self._in_flight:
+            return CLOSED
+        if self._idle:
+            return self._idle.pop()
+        if len(self._lanes) < self._in_flight:
+            self._lanes.append(Lane(self._target))
+            return self._lanes[-1]
+        turn: asyncio.Future[Lane | Unanswered] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            # Longer than any request: whether the server is dead is known by then, and the queue turned away.
+            async with asyncio.timeout(self._target.timeout + 2 * GRACE):
+                return await turn
+        except TimeoutError:
+            self._return(turn)
+            why = (
+                f"{self._target.name} is busy: {self._in_flight} queries were under way for {self._target.timeout:g} s."
+            )
+            return Unanswered(why, rejected=False)
+        except asyncio.CancelledError:
+            self._return(turn)
+            raise
+
+    def _return(self, turn: asyncio.Future[Lane | Unanswered]) -> None:
+        """Pass on a lane that was given at the very moment its taker left."""
+        if not turn.cancelled() and isinstance(lane := turn.result(), Lane):
+            self._free(lane)
+
+    def _free(self, lane: Lane) -> None:
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(lane)
+                return
+        if lane in self._lanes:  # else it was stopped
+            self._idle.append(lane)
+
+    def _turn_away(self, answer: Unanswered) -> None:
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(answer)

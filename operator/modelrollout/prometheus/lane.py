@@ -1,0 +1,211 @@
+"""One thread with one connection to Prometheus, which has one question at a time.
+
+A thread because `prometheus-api-client` blocks, and one of our own because those of an executor are waited for when the
+process ends: a Prometheus that hangs must not hold up an operator that was told to stop.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from prometheus_api_client import PrometheusConnect
+from urllib3 import Retry, Timeout
+from urllib3.exceptions import HTTPError
+
+from modelrollout.analysis.queries import Answer, Query, Unanswered
+from modelrollout.prometheus.replies import Data, Reply, Window, answer, too_big, understood
+
+logger = logging.getLogger(__name__)
+
+MAX_BYTES = 32 * 2**20  # as many samples as are read take about half of it
+CHUNK = 2**16
+LONG = 4_000  # characters of a query; servers and proxies take URLs of about 8,000, and a query grows in one
+LESS_PATIENT = 0.9  # Prometheus gives a query up this much earlier than we do, so that we hear why
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A Prometheus, and how to reach it. `verify`: True, False, or a file of certificate authorities."""
+
+    url: str
+    timeout: float
+    headers: Mapping[str, str]
+    verify: bool | str
+
+    @property
+    def base(self) -> str:
+        """What the paths of the API are appended to."""
+        return self.url.rstrip("/")
+
+    @property
+    def mistake(self) -> Unanswered | None:
+        """Why it cannot be the address of anything; it may come from a user's spec."""
+        try:
+            if urlsplit(self.url).scheme in ("http", "https") and urlsplit(self.url).hostname:
+                return None
+        except ValueError:
+            pass
+        why = f"{self.url!r} is no address of a Prometheus; it has to look like http://prometheus:9090"
+        return Unanswered(why, rejected=False)
+
+    @property
+    def name(self) -> str:
+        """For people: without the user and password that a URL may carry."""
+        parts = urlsplit(self.base)
+        return f"Prometheus at {urlunsplit(parts._replace(netloc=parts.netloc.rpartition('@')[2]))}"
+
+    def was_silent(self) -> Unanswered:
+        """The answer that did not come in time."""
+        return Unanswered(f"{self.name} did not answer within {self.timeout:g} s.", rejected=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`heard`: anything came back, be it an error."""
+
+    answer: Answer
+    heard: bool
+
+
+Tell = Callable[[Outcome | Exception], None]
+
+
+class Lane:
+    """Starts at once, takes one query after the other, ends after `stop`."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._jobs: queue.SimpleQueue[tuple[Query, Tell] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="prometheus", daemon=True).start()
+
+    def ask(self, query: Query, tell: Tell) -> None:
+        """`tell` is called once, in the lane's own thread; with an exception when we have a bug."""
+        self._jobs.put((query, tell))
+
+    def stop(self) -> None:
+        """End after the query under way."""
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        session = _Session(self._target)
+        # Left alone the library asks three times more, with pauses. The next pass is retry enough.
+        with PrometheusConnect(self._target.base, session=session, retry=Retry(0, raise_on_status=False)) as client:
+            while job := self._jobs.get():
+                query, tell = job
+                try:
+                    outcome: Outcome | Exception = _ask(client, session, self._target, query)
+                except Exception as bug:  # noqa: BLE001  # it belongs to the one who waits; the lane goes on
+                    outcome = bug
+                tell(outcome)
+
+
+class _DeclinedError(Exception):
+    """A reply without data."""
+
+    def __init__(self, answer: Unanswered) -> None:
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Success:
+    """As much of requests' Response as the library looks at."""
+
+    data: Data
+    status_code: int = 200
+
+    def json(self) -> Any:
+        return {"data": {"result": self.data}}  # whole: the library would drop the type and the warnings
+
+
+class _Session(requests.Session):
+    """What the library lacks: a deadline for the whole request, a limit for the reply, and replies told apart."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__()
+        self._name = target.name
+        # Looked up once: requests would read the environment and ~/.netrc again for every single query.
+        settings = self.merge_environment_settings(target.url, {}, None, target.verify, None)
+        self.trust_env, self.proxies, self.verify = False, settings["proxies"], settings["verify"]
+        self.headers.update(target.headers)
+
+    def request(self, method: str, url: str, *, params: Mapping[str, str], timeout: float,  # type: ignore[override]
+                **rest: Any) -> _Success:  # fmt: skip  # only the library calls it, with these
+        deadline = time.monotonic() + timeout
+        # GET as long as it fits: behind an authorising proxy, who may only read may often not POST.
+        fits = len(params["query"]) <= LONG
+        with super().request(
+            method if fits else "POST", url, params=params if fits else None, data=None if fits else params,
+            timeout=Timeout(total=timeout),  # type: ignore[arg-type]  # known to requests, not to its types
+            stream=True, allow_redirects=False, **rest,  # a redirect leads to a login page, and takes a timeout more
+        ) as reply:  # fmt: skip
+            body = self._read(reply, deadline)
+            got = Reply(reply.status_code, reply.reason or "", reply.headers, body)
+        data = understood(got, who=self._name)
+        if isinstance(data, Unanswered):
+            raise _DeclinedError(data)
+        for warning in data.warnings:  # a partial answer: some store behind a Thanos was away
+            logger.info("%s warns: %s", self._name, warning)
+        return _Success(data)
+
+    def _read(self, reply: requests.Response, deadline: float) -> bytes:
+        body = bytearray()
+        for chunk in reply.iter_content(CHUNK):
+            body += chunk
+            if len(body) > MAX_BYTES:
+                raise _DeclinedError(too_big(MAX_BYTES))
+            if time.monotonic() > deadline:
+                raise requests.ReadTimeout
+        return bytes(body)
+
+
+def _ask(client: Any, session: _Session, target: Target, query: Query) -> Outcome:
+    try:
+        data, window = _data(client, query, target.timeout)
+        return Outcome(answer(data, window, who=target.name), heard=True)
+    except _DeclinedError as declined:
+        return Outcome(declined.answer, heard=True)
+    except (OSError, HTTPError) as trouble:  # requests' own are OSErrors; some of urllib3's slip through it
+        return Outcome(_no_answer(trouble, target), heard=False)
+
+
+def _data(client: Any, query: Query, timeout: float) -> tuple[Data, Window | None]:
+    """Put the query in the form that fits; in milliseconds, the resolution of Prometheus."""
+    start, end = milliseconds(query.start), milliseconds(query.end)
+    params = {"timeout": f"{timeout * LESS_PATIENT:.3f}"}
+    if query.step is None:
+        raw = f"{query.promql}[{end - start}ms]"
+        return client.custom_query(raw, {**params, "time": _seconds(end)}, timeout), (start, end)
+    if start == end:
+        return client.custom_query(query.promql, {**params, "time": _seconds(end)}, timeout), None
+    # The library rounds its own start and end to whole seconds; these replace them.
+    params |= {"start": _seconds(start), "end": _seconds(end)}
+    step = f"{query.step.total_seconds():.3f}"
+    return client.custom_query_range(query.promql, query.start, query.end, step, params, timeout), None
+
+
+def milliseconds(moment: datetime) -> int:
+    """Unix time, cut off rather than rounded: two windows that meet at a moment must meet at the same millisecond."""
+    return int(moment.timestamp() * 1_000_000 + 0.5) // 1_000
+
+
+def _seconds(unix_milliseconds: int) -> str:
+    return f"{unix_milliseconds / 1_000:.3f}"
+
+
+def _no_answer(trouble: OSError | HTTPError, target: Target) -> Unanswered:
+    cause: BaseException = trouble
+    while inner := cause.__cause__ or cause.__context__:
+        cause = inner  # the library's own words bury it under the names of three classes
+    if isinstance(trouble, requests.Timeout) or isinstance(cause, TimeoutError):
+        return target.was_silent()
+    why = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
+    return Unanswered(f"{target.name} did not answer: {why}.", rejected=False)

@@ -1,0 +1,154 @@
+"""What a reply of Prometheus' query API means. Pure.
+
+Source: https://prometheus.io/docs/prometheus/latest/querying/api/ and what stands between a client and a Prometheus in
+practice: proxies, login pages, and Thanos or Mimir speaking the same API.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelrollout.analysis.queries import Answer, Answered, Series, Unanswered
+
+MAX_SERIES = 5_000
+MAX_SAMPLES = 500_000
+
+Window = tuple[int, int]  # unix milliseconds; start < t ≤ end
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP reply, read to its end."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The `data` of a reply with status success. `type` is matrix, vector, scalar or string."""
+
+    type: str
+    result: Any
+    warnings: tuple[str, ...]
+
+
+def understood(reply: Reply, *, who: str) -> Data | Unanswered:
+    """The data, or what came instead of them; `who` starts the sentence."""
+    document = _document(reply.body)
+    match document:
+        case {"status": "success", "data": {"resultType": str(kind), "result": result}} if reply.status == 200:
+            return Data(kind, result, tuple(map(str, document.get("warnings") or ())))
+        case {"status": "error", "errorType": str(kind), "error": str(why)}:
+            return _failure(reply.status, kind, why, who)
+        case _:
+            return Unanswered(f"{who} {_no_prometheus(reply)}", rejected=False)
+
+
+def answer(data: Data, window: Window | None, *, who: str) -> Answer:
+    """The series of an answer; with a window, only its samples (2.x counts a sample at its start in, 3 does not)."""
+    try:
+        return _excess(data) or Answered(_all_series(data, window))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return Unanswered(f"{who} answered with results of a shape that it never has; {_SUSPECT}", rejected=False)
+
+
+def _excess(data: Data) -> Unanswered | None:
+    """What is not read, and how to ask for something else."""
+    if data.type == "scalar":
+        return None
+    if data.type not in ("vector", "matrix"):
+        return Unanswered(f"The query answers with a {data.type}; it has to yield numbers.", rejected=True)
+    if len(data.result) > MAX_SERIES:
+        return _too_much(f"{len(data.result)} series", MAX_SERIES)
+    samples = sum(len(item.get("values", ())) for item in data.result)
+    if samples > MAX_SAMPLES:
+        return _too_much(f"{samples} samples in {len(data.result)} series", MAX_SAMPLES)
+    if any("histogram" in item or "histograms" in item for item in data.result):
+        return Unanswered(
+            "The query answers with native histograms, which are not read yet; select the classic `…_bucket` series, "
+            "or take histogram_quantile(…) as a `value`.",
+            rejected=True,
+        )
+    return None
+
+
+def _all_series(data: Data, window: Window | None) -> tuple[Series, ...]:
+    items = [{"metric": {}, "value": data.result}] if data.type == "scalar" else data.result
+    found = (_series(item, window) for item in items)
+    return tuple(sorted((series for series in found if series.samples), key=lambda s: sorted(s.labels.items())))
+
+
+def too_big(limit: int) -> Unanswered:
+    """The answer was not even read to its end."""
+    return _too_much(f"more than {limit >> 20} MiB of text", None)
+
+
+def _too_much(amount: str, limit: int | None) -> Unanswered:
+    at_most = f" (at most {limit} are read)" if limit else ""
+    return Unanswered(f"The query matches {amount}{at_most}; narrow the selector.", rejected=True)
+
+
+def _series(item: Mapping[str, Any], window: Window | None) -> Series:
+    pairs = item["values"] if "values" in item else [item["value"]]
+    samples = ((float(at), float(value)) for at, value in pairs)  # float() reads NaN, +Inf and -Inf
+    if window is None:
+        return Series(item["metric"], tuple(samples))
+    start, end = window
+    return Series(item["metric"], tuple(s for s in samples if start < round(s[0] * 1000) <= end))
+
+
+def _failure(status: int, kind: str, why: str, who: str) -> Unanswered:
+    """What Prometheus itself says went wrong."""
+    if status == 400 and kind == "bad_data":
+        return Unanswered(f"{who} rejects the query: {why}", rejected=True)
+    # 422 is an expression that cannot be evaluated. Only storage that did not deliver says so in these words, too.
+    if status == 422 and kind == "execution" and not why.startswith("expanding series"):
+        return Unanswered(f"{who} cannot evaluate the query: {why}", rejected=True)
+    return Unanswered(f"{who} answered {status} ({kind}): {why}", rejected=False)
+
+
+def _no_prometheus(reply: Reply) -> str:
+    location = reply.headers.get("Location")
+    match reply.status:
+        case 200:
+            return f"answered with {_nature(reply)} instead of query results; {_SUSPECT}"
+        case 401 | 403:
+            return f"denies access ({reply.status} {reply.reason}); check the credentials it is asked with"
+        case 404 | 405:
+            return f"has no query API at this address ({reply.status} {reply.reason}); check the URL"
+        case status if 300 <= status < 400 and location:
+            return f"redirects to {location[:200]}; give the address that answers by itself"
+        case status if _is_html(reply):
+            return f"answered {status} with a web page; {_SUSPECT}"
+        case status:
+            return f"answered {status} {_first_words(reply.body) or reply.reason}"
+
+
+_SUSPECT = "is a proxy or a login page in between?"
+
+
+def _nature(reply: Reply) -> str:
+    if _is_html(reply):
+        return "a web page"
+    return "something else" if _document(reply.body) is None else "other JSON"
+
+
+def _is_html(reply: Reply) -> bool:
+    return "html" in reply.headers.get("Content-Type", "") or reply.body[:100].lstrip().startswith(b"<")
+
+
+def _first_words(body: bytes) -> str:
+    return " ".join(body[:200].decode(errors="replace").split())
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

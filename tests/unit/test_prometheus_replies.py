@@ -1,0 +1,162 @@
+"""What each kind of reply is taken for: data, the query's fault, or the world's."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from modelrollout.analysis.queries import Answer, Answered, Series, Unanswered
+from modelrollout.prometheus.replies import MAX_SAMPLES, MAX_SERIES, Data, Reply, answer, too_big, understood
+
+WHO = "Prometheus at http://prometheus:9090"
+
+
+def reply(
+    status: int = 200, document: Any = None, *, body: bytes | None = None, reason: str = "", **headers: str
+) -> Reply:
+    return Reply(status, reason, headers, json.dumps(document).encode() if body is None else body)
+
+
+def success(kind: str, result: Any, **rest: Any) -> dict[str, Any]:
+    return {"status": "success", "data": {"resultType": kind, "result": result}, **rest}
+
+
+def read(kind: str, result: Any, window: tuple[int, int] | None = None) -> Answer:
+    return answer(Data(kind, result, ()), window, who=WHO)
+
+
+def why(reply: Reply) -> tuple[str, bool]:
+    answered = understood(reply, who=WHO)
+    assert isinstance(answered, Unanswered)
+    return answered.why.removeprefix(WHO).strip(), answered.rejected
+
+
+def test_data_come_with_type_and_warnings() -> None:
+    document = success("vector", [], warnings=["store gateway-2 is away"])
+    assert understood(reply(document=document), who=WHO) == Data("vector", [], ("store gateway-2 is away",))
+
+
+def test_an_empty_vector_is_an_answer() -> None:
+    assert read("vector", []) == Answered(())
+
+
+def test_several_series_are_sorted_by_labels() -> None:
+    b, a = {"metric": {"pod": "b"}, "value": [2, "1"]}, {"metric": {"pod": "a"}, "value": [2, "3.5"]}
+    assert read("vector", [b, a]) == Answered((Series({"pod": "a"}, ((2, 3.5),)), Series({"pod": "b"}, ((2, 1.0),))))
+
+
+def test_infinities_and_nan_are_kept_as_numbers() -> None:
+    answered = read("matrix", [{"metric": {}, "values": [[1, "+Inf"], [2, "-Inf"], [3, "NaN"]]}])
+    assert isinstance(answered, Answered)
+    (series,) = answered.series
+    assert [value for _, value in series.samples[:2]] == [math.inf, -math.inf]
+    assert math.isnan(series.samples[2][1])
+
+
+def test_a_scalar_is_one_series_without_labels() -> None:
+    assert read("scalar", [7.25, "0.93"]) == Answered((Series({}, ((7.25, 0.93),)),))
+
+
+def test_a_string_is_no_number() -> None:
+    assert read("string", [7, "0.93"]) == Unanswered(
+        "The query answers with a string; it has to yield numbers.", rejected=True
+    )
+
+
+def test_a_window_is_open_at_its_start_and_closed_at_its_end() -> None:
+    values = [[10.000, "1"], [10.001, "2"], [20.000, "3"], [20.001, "4"]]
+    assert read("matrix", [{"metric": {}, "values": values}], (10_000, 20_000)) == Answered(
+        (Series({}, ((10.001, 2.0), (20.0, 3.0))),)
+    )
+
+
+def test_a_series_with_nothing_inside_the_window_is_left_out() -> None:
+    assert read("matrix", [{"metric": {"pod": "a"}, "values": [[10, "1"]]}], (10_000, 20_000)) == Answered(())
+
+
+def test_too_many_series_are_the_querys_fault() -> None:
+    answered = read("vector", [{"metric": {}, "value": [1, "1"]}] * (MAX_SERIES + 1))
+    assert answered == Unanswered(
+        "The query matches 5001 series (at most 5000 are read); narrow the selector.", rejected=True
+    )
+
+
+def test_too_many_samples_are_the_querys_fault() -> None:
+    series = {"metric": {}, "values": [[1, "1"]] * 100}
+    answered = read("matrix", [series] * (MAX_SAMPLES // 100 + 1))
+    assert isinstance(answered, Unanswered)
+    assert answered.rejected
+    assert "500100 samples in 5001 series" in answered.why or "5001 series" in answered.why
+
+
+def test_an_answer_that_was_cut_off_says_how_much_was_read() -> None:
+    assert too_big(2**25) == Unanswered(
+        "The query matches more than 32 MiB of text; narrow the selector.", rejected=True
+    )
+
+
+def test_native_histograms_are_refused_with_a_way_out() -> None:
+    item = {"metric": {}, "histograms": [[1, {"count": "5", "sum": "1", "buckets": []}]]}
+    answered = read("matrix", [item])
+    assert isinstance(answered, Unanswered)
+    assert answered.rejected
+    assert "_bucket" in answered.why
+
+
+@pytest.mark.parametrize(
+    "result",
+    [None, 7, "text", [7], [{"metric": {}}], [{"value": [1, "1"]}], [{"metric": {}, "value": [1]}],
+     [{"metric": {}, "value": [1, "much"]}], [{"metric": {}, "values": [None]}], [{"metric": None, "value": [1, "1"]}]],
+)  # fmt: skip
+def test_results_of_an_unknown_shape_are_the_worlds_trouble(result: Any) -> None:
+    answered = read("vector", result)
+    assert isinstance(answered, Unanswered)
+    assert not answered.rejected
+    assert "of a shape that it never has" in answered.why
+
+
+def error(status: int, kind: str, text: str) -> Reply:
+    return reply(status, {"status": "error", "errorType": kind, "error": text})
+
+
+@pytest.mark.parametrize(
+    ("seen", "words", "rejected"),
+    [
+        (error(400, "bad_data", "1:7: parse error: unclosed left brace"),
+         "rejects the query: 1:7: parse error: unclosed left brace", True),
+        (error(422, "execution", "many-to-many matching not allowed"),
+         "cannot evaluate the query: many-to-many matching not allowed", True),
+        # Storage that is away: Prometheus' remote read and Thanos say 422 as well.
+        (error(422, "execution", "expanding series: rpc error: code = Unavailable"),
+         "answered 422 (execution): expanding series: rpc error: code = Unavailable", False),
+        (error(503, "timeout", "query timed out in expression evaluation"),
+         "answered 503 (timeout): query timed out in expression evaluation", False),
+        (error(500, "internal", "disk I/O"), "answered 500 (internal): disk I/O", False),
+        (error(429, "too_many_requests", "slow down"), "answered 429 (too_many_requests): slow down", False),
+        (reply(503, body=b"Service Unavailable", reason="?"), "answered 503 Service Unavailable", False),
+        (reply(502, body=b"", reason="Bad Gateway"), "answered 502 Bad Gateway", False),
+        (reply(502, body=b"<html><h1>Bad gateway</h1></html>"),
+         "answered 502 with a web page; is a proxy or a login page in between?", False),
+        (reply(400, body=b"<html>400 The plain HTTP request was sent to HTTPS port</html>"),
+         "answered 400 with a web page; is a proxy or a login page in between?", False),
+        (reply(200, body=b"<!DOCTYPE html><form>"),
+         "answered with a web page instead of query results; is a proxy or a login page in between?", False),
+        (reply(200, body=b"]["),
+         "answered with something else instead of query results; is a proxy or a login page in between?", False),
+        (reply(200, body=b"[" * 100_000),
+         "answered with something else instead of query results; is a proxy or a login page in between?", False),
+        (reply(200, [1]),
+         "answered with other JSON instead of query results; is a proxy or a login page in between?", False),
+        (reply(200, {"status": "success", "data": None}),
+         "answered with other JSON instead of query results; is a proxy or a login page in between?", False),
+        (reply(401, body=b"Unauthorized", reason="Unauthorized"),
+         "denies access (401 Unauthorized); check the credentials it is asked with", False),
+        (reply(404, body=b"404 page not found", reason="Not Found"),
+         "has no query API at this address (404 Not Found); check the URL", False),
+        (reply(302, body=b"", Location="https://login.example/"),
+         "redirects to https://login.example/; give the address that answers by itself", False),
+    ],
+)  # fmt: skip
+def test_what_is_no_answer_says_why_and_whose_fault_it_is(seen: Reply, words: str, rejected: bool) -> None:
+    assert why(seen) == (words, rejected)
