@@ -19,7 +19,7 @@ from modelrollout.sandbox.apiserver.reading import Pages
 from modelrollout.sandbox.apiserver.requests import Route
 from modelrollout.sandbox.apiserver.resources import Registry, Resource
 from modelrollout.sandbox.apiserver.store import Object, Store
-from modelrollout.sandbox.apiserver.writes import Options, Outcome, Writes, checked
+from modelrollout.sandbox.apiserver.writes import Options, Outcome, Writes
 
 log = logging.getLogger(__name__)
 
@@ -154,11 +154,14 @@ class Server:
         raise errors.method_not_allowed()
 
     async def _patch(self, request: web.Request, resource: Resource, at: Route) -> web.Response:
-        change = _change(request.content_type, await requests.body(request))
         options = requests.options(request, at.subresource)
-        old = self._writes.read(resource, at.namespace, at.name)
-        submitted, warnings = checked(resource, change(old), options)
-        return _outcome(self._writes.change(resource, old, submitted, options, warnings))
+        given = await requests.body(request)
+        if request.content_type == "application/apply-patch+yaml":
+            if not request.query.get("fieldManager"):
+                raise errors.bad_request('PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value')
+            return _outcome(self._writes.apply(resource, at.namespace, at.name, given, options))
+        change = _change(request.content_type, given)
+        return _outcome(self._writes.patch(resource, at.namespace, at.name, change, options))
 
 
 def _change(kind: str, given: Any) -> Callable[[Object], Object]:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from modelrollout.sandbox.apiserver import errors, objects, schemas
+from modelrollout.sandbox.apiserver import errors, objects, ownership, schemas
 from modelrollout.sandbox.apiserver.errors import FieldError, StatusError
+from modelrollout.sandbox.apiserver.ownership import Claim, Manager
 from modelrollout.sandbox.apiserver.resources import Registry, Resource
 from modelrollout.sandbox.apiserver.store import Collection, Key, Object, Store
 
@@ -63,8 +64,19 @@ class Writes:
         return shown(resource, item)
 
     def create(self, resource: Resource, namespace: str, submitted: Object, options: Options) -> Outcome:
-        """Store a new object."""
+        """Store a new object, as POST does."""
         submitted, warnings = checked(resource, submitted, options)
+        return self._create(resource, namespace, submitted, options, None, warnings)
+
+    def _create(
+        self,
+        resource: Resource,
+        namespace: str,
+        submitted: Object,
+        options: Options,
+        claims: list[Claim] | None,
+        warnings: tuple[str, ...] = (),
+    ) -> Outcome:
         metadata = dict(submitted.get("metadata") or {})
         if metadata.get("resourceVersion"):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
@@ -78,9 +90,12 @@ class Writes:
         key = (namespace, metadata["name"])
         if key in self.collection(resource).items:
             raise errors.already_exists(resource.group, resource.plural, metadata["name"])
-        item = resource.rules.default({**submitted, "metadata": metadata})
+        item = resource.rules.default({**submitted, **_type(resource), "metadata": metadata})
+        if claims is None:
+            claims = ownership.after_update(resource, None, item, _updater(resource, options), objects.now(), [])
         if resource.rules.keeps_status_apart:
             item = _without_status(item)
+        item = _owned(item, claims)
         item = objects.with_generation(resource, resource.rules.on_create(item), None)
         _refuse_if_invalid(resource, item, None)
         stored = self._put(resource, key, item, options)
@@ -94,15 +109,50 @@ class Writes:
             if resource.rules.update_may_create and not options.subresource:
                 return self.create(resource, namespace, submitted, options)
             raise errors.not_found(resource.group, resource.plural, name)
-        return self.change(resource, shown(resource, old), submitted, options, warnings)
+        if resource.rules.update_needs_version and not (submitted.get("metadata") or {}).get("resourceVersion"):
+            why = FieldError("metadata.resourceVersion", "Invalid value", "0: must be specified for an update")
+            raise errors.invalid(resource.group, resource.plural, name, [why])
+        return self._change(resource, shown(resource, old), submitted, options, None, warnings)
 
-    def change(
-        self, resource: Resource, old: Object, submitted: Object, options: Options, warnings: tuple[str, ...] = ()
+    def patch(
+        self, resource: Resource, namespace: str, name: str, change: Callable[[Object], Object], options: Options
+    ) -> Outcome:
+        """Store what `change` makes of an object."""
+        old = self.read(resource, namespace, name)
+        submitted, warnings = checked(resource, change(old), options)
+        return self._change(resource, old, submitted, options, None, warnings)
+
+    def apply(self, resource: Resource, namespace: str, name: str, config: Object, options: Options) -> Outcome:
+        """Server-side apply; an object that is not there is made."""
+        stored = self.collection(resource).items.get((namespace, name))
+        if stored is None and options.subresource:
+            raise errors.not_found(resource.group, resource.plural, name)
+        live = shown(resource, stored) if stored is not None else None
+        config = _applicable(resource, name, config)
+        manager = Manager(options.manager, "Apply", resource.api_version, options.subresource)
+        applied = ownership.apply(resource, live, config, manager, force=options.force, now=objects.now())
+        if live is None:
+            return self._create(resource, namespace, applied.item, options, applied.claims)
+        return self._change(resource, live, applied.item, options, applied.claims)
+
+    def _change(
+        self,
+        resource: Resource,
+        old: Object,
+        submitted: Object,
+        options: Options,
+        claims: list[Claim] | None,
+        warnings: tuple[str, ...] = (),
     ) -> Outcome:
         """Store `submitted` in place of `old`, keeping what is not the client's to change."""
         self._expect_version(resource, old, submitted)
         name = old["metadata"]["name"]
         new = _merged(resource, old, resource.rules.default(submitted), options.subresource)
+        if claims is None:
+            base = ownership.submitted_claims(submitted, old, options.subresource)
+            manager = _updater(resource, options)
+            claims = ownership.after_update(resource, old, new, manager, objects.now(), base)
+        new = _owned(new, claims)
         new = objects.with_generation(resource, resource.rules.on_update(new, old), old)
         _refuse_if_invalid(resource, new, old)
         key = (old["metadata"].get("namespace", ""), name)
@@ -194,6 +244,39 @@ def checked(resource: Resource, submitted: Object, options: Options) -> tuple[Ob
         )
     pruned = schemas.prune(submitted, resource.schema)
     return pruned, tuple(f'unknown field "{path}"' for path in unknown)
+
+
+def _applicable(resource: Resource, name: str, config: Object) -> Object:
+    """An applied configuration, refused where it is not for this object."""
+    if not isinstance(config, dict):
+        raise errors.bad_request("the object provided is unrecognized (must be an object)")
+    metadata = config.get("metadata") or {}
+    if metadata.get("managedFields") is not None:
+        raise errors.bad_request("metadata.managedFields must be nil")
+    if config.get("apiVersion") != resource.api_version:
+        raise errors.bad_request(
+            "Incorrect version specified in apply patch. "
+            f"Specified patch version: {config.get('apiVersion')}, expected: {resource.api_version}"
+        )
+    if metadata.setdefault("name", name) != name:
+        message = f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
+        raise errors.bad_request(message)
+    return {**config, "metadata": metadata}
+
+
+def _type(resource: Resource) -> dict[str, str]:
+    return {"apiVersion": resource.api_version, "kind": resource.kind}
+
+
+def _updater(resource: Resource, options: Options) -> Manager:
+    return Manager(options.manager, "Update", resource.api_version, options.subresource)
+
+
+def _owned(item: Object, claims: list[Claim]) -> Object:
+    metadata = {key: value for key, value in item["metadata"].items() if key != "managedFields"}
+    if claims:
+        metadata["managedFields"] = ownership.entries(claims)
+    return {**item, "metadata": metadata}
 
 
 def _without_status(item: Object) -> Object:
