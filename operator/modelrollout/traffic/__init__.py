@@ -1,0 +1,1 @@
+"""How traffic is split between stable and candidate: one file per router, each a translator. Pure."""

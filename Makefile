@@ -1,0 +1,51 @@
+# Everything a person or CI runs. `make test` and `make demo` need nothing but Python 3.11+ and make.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help install tools lint test test-fast crds demo sandbox kind clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ModelRollout needs Python 3.11 or later; set PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox,dev]'
+	@touch $@
+
+install: $(READY) ## make .venv with everything in it
+
+tools: $(READY) # what pip cannot bring: Prometheus
+	@sh tools/get-prometheus.sh
+
+lint: $(READY) ## style, types, layers, CRD drift
+	$(BIN)/ruff format --check operator tests examples
+	$(BIN)/ruff check operator tests examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m modelrollout.api.crd | diff -u crds/modelrollout.dev_modelrollouts.yaml - \
+	  || { echo 'crds/ is not what the models say: run `make crds`'; exit 1; }
+
+test: tools lint ## everything, as CI does
+	$(BIN)/pytest
+
+test-fast: $(READY) ## without the sandbox: seconds
+	$(BIN)/pytest tests/unit tests/scenarios tests/properties tests/shell
+
+crds: $(READY) ## write crds/ from the models
+	$(BIN)/python -m modelrollout.api.crd > crds/modelrollout.dev_modelrollouts.yaml
+
+demo: tools ## watch good and bad releases on real parts
+	$(BIN)/python -m modelrollout.sandbox.demo
+
+sandbox: tools ## start the same cluster and leave it running
+	$(BIN)/python -m modelrollout.sandbox
+
+kind: ## a kind cluster with a gateway, for those who have Docker and kind
+	sh tools/kind.sh
+
+clean: ## remove what was built
+	rm -rf build $(VENV)

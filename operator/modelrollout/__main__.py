@@ -1,0 +1,61 @@
+"""The command line: `modelrollout run` starts the operator."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+
+from modelrollout import settings as operator_settings
+from modelrollout.settings import Settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="modelrollout", description="Progressive releases of machine-learning models."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run the operator", description="Run the operator until it is told to stop.")
+    operator_settings.add_flags(run)
+    flags = parser.parse_args(arguments)
+    try:
+        return _run(operator_settings.from_flags(flags))
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def _run(settings: Settings) -> int:
+    import kopf  # the command line stays quick where the operator is not meant
+
+    from modelrollout.handlers import register
+    from modelrollout.kube import KubeError
+
+    if settings.kubeconfig:
+        os.environ["KUBECONFIG"] = str(settings.kubeconfig)  # kopf's own client looks there
+    kopf.configure(
+        debug=settings.log_level == "debug",
+        quiet=settings.log_level in ("warning", "error"),
+        log_format=kopf.LogFormat.JSON if settings.log_format == "json" else kopf.LogFormat.FULL,
+    )
+    logging.getLogger("modelrollout").setLevel(settings.log_level.upper())
+    registry = kopf.OperatorRegistry()
+    try:
+        register(registry, settings)
+        asyncio.run(
+            kopf.operator(
+                registry=registry,
+                standalone=True,
+                clusterwide=not settings.namespaces,
+                namespaces=settings.namespaces,
+            )
+        )
+    except KubeError as error:
+        sys.stderr.write(f"modelrollout: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

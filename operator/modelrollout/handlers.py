@@ -1,0 +1,127 @@
+"""The thin shell around kopf: events only wake, one daemon for each rollout makes the passes, deletion is guarded.
+
+Nothing but this module and __main__ knows kopf. Handlers return None and raise nothing of kopf's.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import Any
+
+import kopf
+
+from modelrollout.api.base import GROUP, PLURAL, VERSION
+from modelrollout.kube import Cluster
+from modelrollout.manifests import ROLLOUT_LABEL
+from modelrollout.plan.rollout import ROUTERS
+from modelrollout.probes import Probes
+from modelrollout.prometheus.asker import Asker
+from modelrollout.reconcile import FINALIZER, Reconciler
+from modelrollout.resources import DEPLOYMENTS, PODS
+from modelrollout.settings import Settings
+from modelrollout.telemetry import Telemetry
+from modelrollout.wakeups import Key, Wakeups
+
+logger = logging.getLogger(__name__)
+
+FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
+"""Seconds until a failed pass is tried again; doubled with every failure in a row."""
+
+
+def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
+    """All handlers of an operator process."""
+    shell = Shell(settings)
+
+    @kopf.on.startup(registry=registry)
+    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        configure(settings)
+        await shell.start()
+
+    @kopf.on.cleanup(registry=registry)
+    async def stop(**_: Any) -> None:
+        await shell.stop()
+
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> Any:
+        return kopf.login_via_client(**kwargs)
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def rollout_changed(namespace: str | None, name: str | None, **_: Any) -> None:
+        shell.wakeups.poke((namespace or "", name or ""))
+
+    async def surroundings_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
+        shell.wakeups.poke((namespace or "", labels.get(ROLLOUT_LABEL, "")))
+
+    for resource in (DEPLOYMENTS, PODS, *(router.resource for router in ROUTERS)):
+        watch = kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=resource.plural)
+        watch(surroundings_changed)
+
+    @kopf.daemon(GROUP, VERSION, PLURAL, registry=registry, cancellation_backoff=2, cancellation_timeout=5)
+    async def keep_reconciling(namespace: str | None, name: str | None, stopped: kopf.DaemonStopped, **_: Any) -> None:
+        await shell.keep((namespace or "", name or ""), stopped)
+
+    # Unfiltered on purpose: with a filter the finalizer is lost once the daemon is gone.
+    @kopf.on.delete(GROUP, VERSION, PLURAL, registry=registry)
+    async def finalise(namespace: str | None, name: str | None, **_: Any) -> None:
+        await shell.finalise((namespace or "", name or ""))
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """Our names on everything that kopf leaves on objects, and time limits on all it does."""
+    settings.persistence.finalizer = FINALIZER
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=f"kopf.{GROUP}")
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=f"kopf.{GROUP}")
+    settings.networking.request_timeout = 30
+    settings.posting.enabled = False  # Events come from plans
+    for resource in (DEPLOYMENTS, PODS, *(router.resource for router in ROUTERS)):
+        # Filters of handlers work in the client; without this every pod of the cluster would be streamed here.
+        settings.watching.label_selectors[resource.group, resource.version, resource.plural] = ROLLOUT_LABEL
+
+
+class Shell:
+    """What the handlers share: made at start-up, when the event loop runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.wakeups = Wakeups()
+        self._cluster = Cluster.connect(settings.kubeconfig, settings.context)
+        self._asker = Asker(settings.prometheus_url)
+        self._telemetry = Telemetry(self._cluster)
+        self._probes = Probes(self._telemetry, settings.host, settings.port)
+        self._reconciler = Reconciler(self._cluster, self._asker, self._telemetry, resync=settings.resync_every)
+
+    async def start(self) -> None:
+        await self._cluster.__aenter__()
+        port = await self._probes.start()
+        logger.info("Serving /healthz and /metrics on port %d.", port)
+
+    async def stop(self) -> None:
+        await self._probes.stop()
+        await self._asker.close()
+        await self._cluster.__aexit__()
+
+    async def keep(self, key: Key, stopped: kopf.DaemonStopped) -> None:
+        """Pass after pass until the rollout or the operator goes. Must neither return nor raise by itself."""
+        failures = 0
+        poked = functools.partial(self.wakeups.wait, key, None)
+        while not stopped:
+            self._telemetry.next_pass(key, 0)
+            try:
+                async with self.wakeups.lock(key):  # deletion runs beside us, not after us
+                    with self._telemetry.passes.time():
+                        delay = None if stopped else await self._reconciler.reconcile(key, poked)
+                pause, failures = delay.total_seconds() if delay else None, 0
+            except Exception:  # the one place: whatever it was, the loop goes on
+                logger.exception("A pass over %s/%s failed and will be tried again.", *key)
+                self._telemetry.failures.inc()
+                pause = min(LONGEST_RETRY, FIRST_RETRY * 2**failures)
+                failures = min(failures + 1, 10)
+            self._telemetry.next_pass(key, pause)
+            await self.wakeups.wait(key, pause)
+
+    async def finalise(self, key: Key) -> None:
+        async with self.wakeups.lock(key):
+            await self._reconciler.finalise(key)
+        self.wakeups.forget(key)
+        self._telemetry.forget(key)

@@ -1,0 +1,44 @@
+"""Reads what a pass needs of the cluster: the rollout's own objects, by its label and by its name. Writes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+from modelrollout.findings import Finding
+from modelrollout.kube import Cluster, Manifest, Refused
+from modelrollout.manifests import ROLLOUT_LABEL, Owner
+from modelrollout.plan.rollout import ROUTERS
+from modelrollout.plan.world import Observed
+from modelrollout.resources import DEPLOYMENTS, PODS, SERVICES, Resource
+
+
+async def observe(cluster: Cluster, owner: Owner, trouble: Finding | None) -> Observed:
+    """The world around a rollout. Raises KubeError when it cannot be read as a whole: half a world decides nothing."""
+    labels = {ROLLOUT_LABEL: owner.name}
+    resources = tuple(router.resource for router in ROUTERS)
+    async with asyncio.TaskGroup() as reading:
+        workloads = reading.create_task(_list(cluster, DEPLOYMENTS, owner, labels))
+        services = reading.create_task(_list(cluster, SERVICES, owner, labels))
+        pods = reading.create_task(_list(cluster, PODS, owner, labels))
+        routes = [reading.create_task(_read(cluster, resource, owner)) for resource in resources]
+    found = {resource: task.result() for resource, task in zip(resources, routes, strict=True)}
+    return Observed(
+        workloads=workloads.result(),
+        services=services.result(),
+        pods=pods.result(),
+        routes={resource: route for resource, route in found.items() if route is not None},
+        trouble=trouble,
+    )
+
+
+async def _list(cluster: Cluster, resource: Resource, owner: Owner, labels: dict[str, str]) -> tuple[Manifest, ...]:
+    return tuple((await cluster.list(resource, owner.namespace, labels=labels)).items)
+
+
+async def _read(cluster: Cluster, resource: Resource, owner: Owner) -> Manifest | None:
+    try:
+        return await cluster.read(resource, owner.namespace, owner.name)
+    except Refused as refusal:
+        if refusal.status == 404:  # a cluster without this router's CRD has no such route
+            return None
+        raise

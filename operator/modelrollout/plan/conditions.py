@@ -1,0 +1,77 @@
+"""Conditions, after the rules of Kubernetes: the generation is always said, the time moves only with the status. Pure.
+
+They are what `kubectl wait`, Argo CD and Flux (kstatus) read: Ready and Stalled in their sense, the rest ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Literal
+
+from modelrollout.api.status import Condition, ModelRolloutStatus, Phase, Verdict
+from modelrollout.findings import Finding
+from modelrollout.plan.phases import SERVES_CANDIDATE
+from modelrollout.plan.sight import Sight
+
+Truth = Literal["True", "False", "Unknown"]
+_ON_THE_WAY = frozenset({Phase.PENDING, Phase.PROGRESSING, Phase.PROMOTING, Phase.BAKING, Phase.ROLLING_BACK})
+
+
+def conditions(sight: Sight, status: ModelRolloutStatus, why: Finding) -> tuple[Condition, ...]:
+    """All conditions of a new status; a type that is left out does not apply at present."""
+    before = {condition.type: condition for condition in status.conditions}
+    return tuple(
+        _condition(before.get(type_), type_, truth, finding, sight.rollout.generation, sight.now)
+        for type_, truth, finding in _found(sight, status, why)
+    )
+
+
+def _found(sight: Sight, status: ModelRolloutStatus, why: Finding) -> Iterator[tuple[str, Truth, Finding]]:
+    phase = status.phase
+    serving = _serving(sight, status)
+    is_done = phase is Phase.HEALTHY and serving[0] == "True"
+    yield "Ready", "True" if is_done else "False", serving[1] if phase is Phase.HEALTHY else why
+    yield "Progressing", "True" if phase in _ON_THE_WAY else "False", why
+    yield "Healthy", *serving
+    if phase in (Phase.ROLLED_BACK, Phase.INVALID):
+        yield "Stalled", "True", why
+    if sight.observed.trouble is not None:
+        yield "Applied", "False", sight.observed.trouble
+    if phase in SERVES_CANDIDATE and status.verdicts:
+        yield "AnalysisAvailable", *_analysis(status)
+
+
+def _serving(sight: Sight, status: ModelRolloutStatus) -> tuple[Truth, Finding]:
+    """Whether the version that users are promised has its pods."""
+    if status.stable is None:
+        return "Unknown", Finding("NothingServesYet", "No version has become ready yet.")
+    state, version = sight.workload(status.stable), status.stable.model.version
+    if state is None:
+        return "False", Finding("StableMissing", f"Version {version} serves, but its workload does not exist.")
+    if not state.can_serve:
+        return "False", Finding("StableNotReady", f"Version {version} serves, but too few of its pods are ready.")
+    if (refusal := sight.refusal()) is not None:
+        return "False", Finding("RouteNotAccepted", refusal)
+    return "True", Finding("Serving", f"Version {version} serves, and its pods are ready.")
+
+
+def _analysis(status: ModelRolloutStatus) -> tuple[Truth, Finding]:
+    away = [verdict for verdict in status.verdicts if verdict.verdict is Verdict.UNAVAILABLE]
+    if not away:
+        return "True", Finding("Answering", "Prometheus answers the queries of all metrics.")
+    return "False", Finding("Unavailable", " ".join(dict.fromkeys(verdict.message for verdict in away)))
+
+
+def _condition(
+    before: Condition | None, type_: str, truth: Truth, finding: Finding, generation: int, now: datetime
+) -> Condition:
+    moved = before is None or before.status != truth
+    return Condition(
+        type=type_,
+        status=truth,
+        observed_generation=generation,
+        last_transition_time=now if moved or before is None else before.last_transition_time,
+        reason=finding.reason,
+        message=finding.message,
+    )

@@ -1,0 +1,74 @@
+"""What is told as Kubernetes Events: differences between the status before and after, nothing else. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelrollout.api.status import ModelRolloutStatus, Phase, Verdict
+from modelrollout.findings import Finding
+from modelrollout.plan.phases import intended
+from modelrollout.plan.world import Event
+
+_WARNINGS = frozenset({Phase.ROLLING_BACK, Phase.INVALID})
+
+
+def events(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Finding) -> tuple[Event, ...]:
+    return tuple(_told(before, after, why))
+
+
+def _told(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Finding) -> Iterator[Event]:
+    yield from _of_candidates(before, after)
+    if before.phase != after.phase or _step(before) != _step(after):
+        yield from _of_phase(after, why)
+    elif after.phase is Phase.INVALID and before.message != why.message:
+        yield Event("Warning", why.reason, why.message)
+    yield from _of_readiness(before, after)
+    yield from _of_prometheus(before, after)
+
+
+def _of_candidates(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
+    old, new = before.candidate, after.candidate
+    if after.history != before.history and after.history and after.history[0].outcome in ("Superseded", "Cancelled"):
+        yield Event("Normal", after.history[0].reason, after.history[0].message)
+    if new is not None and (old is None or old.revision != new.revision):
+        yield Event("Normal", "NewRevision", f"Version {new.model.version} ({new.revision}) is the candidate.")
+
+
+def _of_phase(after: ModelRolloutStatus, why: Finding) -> Iterator[Event]:
+    match after.phase:
+        case Phase.PENDING:
+            return  # told as NewRevision
+        case Phase.ROLLING_BACK:
+            yield Event("Warning", "RollingBack", f"All traffic goes back to the stable version: {why.message}")
+        case Phase.ROLLED_BACK:
+            yield Event("Warning", "RolledBack", why.message)
+        case _:
+            yield Event("Warning" if after.phase in _WARNINGS else "Normal", why.reason, why.message)
+
+
+def _of_readiness(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
+    old, new = before.candidate, after.candidate
+    if old is None or new is None or old.revision != new.revision or intended(after) is Phase.PENDING:
+        return
+    version = new.model.version
+    if new.unready_since is not None and old.unready_since is None:
+        yield Event("Warning", "TrafficWithheld", f"Version {version} is not ready any more and gets no traffic.")
+    elif new.unready_since is None and old.unready_since is not None and intended(before) is not Phase.PENDING:
+        yield Event("Normal", "TrafficRestored", f"Version {version} is ready again and gets its traffic back.")
+
+
+def _of_prometheus(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
+    was, now = _unavailable(before), _unavailable(after)
+    if now and not was:
+        yield Event("Warning", "AnalysisUnavailable", f"The weight is held: {now}")
+    elif was and not now and after.verdicts:
+        yield Event("Normal", "AnalysisAvailable", "Prometheus answers again; the rollout goes on.")
+
+
+def _unavailable(status: ModelRolloutStatus) -> str:
+    return next((v.message for v in status.verdicts if v.verdict is Verdict.UNAVAILABLE), "")
+
+
+def _step(status: ModelRolloutStatus) -> tuple[int, int, int] | None:
+    stage = status.stage
+    return (stage.index, stage.step, stage.weight) if stage else None

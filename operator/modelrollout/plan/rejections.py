@@ -1,0 +1,31 @@
+"""The note that a route carries about a candidate that was taken back. Pure.
+
+Traffic is taken back before the status is saved. Should the process die in between, this note, written in the same
+write as the weights, is what keeps the weight from rising again.
+"""
+
+from __future__ import annotations
+
+import json
+
+from modelrollout.findings import Finding
+from modelrollout.manifests import REJECTED, Manifest, annotation
+
+
+def note(revision: str, why: Finding) -> str:
+    return json.dumps({"revision": revision, "reason": why.reason, "message": why.message}, ensure_ascii=False)
+
+
+def noted(route: Manifest | None, revision: str) -> Finding | None:
+    """Why this revision was taken back, if the route says that it was."""
+    text = annotation(route, REJECTED)
+    if text is None:
+        return None
+    try:
+        entry = json.loads(text)
+        if entry["revision"] != revision:
+            return None
+        return Finding(str(entry["reason"]), str(entry["message"]))
+    except (ValueError, KeyError, TypeError):
+        # Somebody edited it. A note that cannot be read may be about this candidate: the careful reading wins.
+        return Finding("Rejected", "The route carries a note that a candidate was taken back, which cannot be read.")

@@ -1,0 +1,102 @@
+"""The facts that decisions rest on, derived once from what was read. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from modelrollout.analysis.queries import ArmNames, Window
+from modelrollout.api.status import Arm, MetricVerdict, ModelRolloutStatus, StageStatus
+from modelrollout.manifests import Manifest, revision_of
+from modelrollout.plan.phases import SERVES_CANDIDATE, intended
+from modelrollout.plan.rollout import ROUTERS, Rollout
+from modelrollout.plan.world import Observed
+from modelrollout.traffic import services
+from modelrollout.traffic.router import Backend, Router
+from modelrollout.workloads import deployment
+from modelrollout.workloads.state import WorkloadState
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A rollout, the world around it, and now."""
+
+    rollout: Rollout
+    observed: Observed
+    now: datetime
+    verdicts: tuple[MetricVerdict, ...] | None = None  # of the latest look; None: nobody looked
+
+    def workload(self, arm: Arm | None) -> WorkloadState | None:
+        """The arm's workload as its controller reported it; None when it does not exist."""
+        if arm is None:
+            return None
+        found = (w for w in self.observed.workloads if w["metadata"]["name"] == arm.workload)
+        return next(map(deployment.state, found), None)
+
+    def pods(self, arm: Arm) -> tuple[Manifest, ...]:
+        return tuple(pod for pod in self.observed.pods if revision_of(pod) == arm.revision)
+
+    def backend(self, arm: Arm) -> Backend:
+        """The arm as a target. Its port is what its own Service has kept, else what the spec says now."""
+        for service in self.observed.services:
+            if service["metadata"]["name"] == arm.workload:
+                return Backend(arm.workload, arm.revision, services.container_port(service))
+        wish = self.rollout.wish
+        return Backend(arm.workload, arm.revision, wish.spec.traffic.port if wish else 0)
+
+    @property
+    def router(self) -> Router | None:
+        """The router of the spec; while the spec is broken, that of the route that exists."""
+        if self.rollout.wish:
+            return self.rollout.wish.router
+        return next((router for router in ROUTERS if self.route(router) is not None), None)
+
+    def route(self, router: Router) -> Manifest | None:
+        """The route, if there is one and it is ours."""
+        found = self.observed.routes.get(router.resource)
+        return found if found is not None and self.rollout.owner.may_own(found) else None
+
+    def is_ready_for(self, weight: int, arm: Arm) -> bool:
+        """Whether all pods that a weight asks for are ready."""
+        state, wish = self.workload(arm), self.rollout.wish
+        if state is None or wish is None or not state.is_fully_ready:
+            return False
+        return (pods := wish.router.candidate_pods(weight, wish.pods)) is None or state.replicas == pods
+
+    def refusal(self) -> str | None:
+        """Why the gateway does not take the route, in its own words; None where nothing is known against it."""
+        route = self.route(self.router) if self.router else None
+        return self.router.refusal(route) if self.router and route else None
+
+    def live_weight(self, stable: Arm | None) -> int:
+        """Percent that is not sent to stable at present."""
+        if stable is None or self.router is None:
+            return 0
+        return self.router.weight_off_stable(self.route(self.router), self.backend(stable))
+
+
+def window(stage: StageStatus, interval: timedelta, now: datetime) -> Window | None:
+    """The latest look that is due at a step; None before the first.
+
+    Looks lie on a grid that starts when the weight came into force: further passes and restarts in between ask the
+    same question again and hear the same answer, so they cost no evidence.
+    """
+    look = int((now - stage.since) / interval)
+    return Window(stage.since, stage.since + look * interval, look) if look >= 1 else None
+
+
+def arm_names(rollout: Rollout, arm: Arm, side: str) -> ArmNames:
+    return ArmNames(
+        arm="candidate" if side == "candidate" else "stable",
+        namespace=rollout.owner.namespace,
+        rollout=rollout.owner.name,
+        revision=arm.revision,
+        workload=arm.workload,
+        service=arm.workload,
+    )
+
+
+def is_on_trial(status: ModelRolloutStatus) -> bool:
+    """Whether the candidate is to have traffic and so can be judged."""
+    candidate = status.candidate
+    return intended(status) in SERVES_CANDIDATE and candidate is not None and candidate.unready_since is None

@@ -1,0 +1,110 @@
+"""New statuses from old ones. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from modelrollout.api.status import Arm, CandidateArm, ModelRolloutStatus, Outcome, Phase, Rejection, Retired
+from modelrollout.findings import Finding
+from modelrollout.plan.rollout import Rollout, Wish
+
+HISTORY = 10
+REJECTED = 20
+DRAIN = timedelta(seconds=30)
+"""How long pods outlive their traffic: gateways take a moment to hear of it, and slow answers are on their way."""
+
+
+def changed(status: ModelRolloutStatus, **fields: Any) -> ModelRolloutStatus:
+    """A validated copy with other fields; `model_copy` would not validate."""
+    return ModelRolloutStatus(**{**dict(status), **fields})
+
+
+def begun(status: ModelRolloutStatus, rollout: Rollout, wish: Wish, now: datetime) -> ModelRolloutStatus:
+    """With the wished revision as a candidate that has yet to become ready."""
+    candidate = CandidateArm(
+        revision=wish.revision,
+        model=wish.model,
+        workload=rollout.workload(wish.revision),
+        since=now,
+        unready_since=now,
+    )
+    return changed(
+        status,
+        phase=Phase.PENDING,
+        candidate=candidate,
+        stage=None,
+        verdicts=(),
+        retired=tuple(old for old in status.retired if old.revision != wish.revision),
+    )
+
+
+def without_candidate(
+    status: ModelRolloutStatus,
+    outcome: Literal["Superseded", "Cancelled", "RolledBack"],
+    why: Finding,
+    now: datetime,
+) -> ModelRolloutStatus:
+    """With the candidate retired and its end in the history."""
+    if status.candidate is None:
+        return status
+    return changed(
+        retired(status, status.candidate, now + DRAIN),
+        candidate=None,
+        stage=None,
+        history=remembered(status, status.candidate, outcome, why, now),
+    )
+
+
+def promoted(status: ModelRolloutStatus, keep_old: timedelta, why: Finding, now: datetime) -> ModelRolloutStatus:
+    """With the candidate as stable; the old stable is kept for a while."""
+    if (new := status.candidate) is None:
+        return status
+    if status.stable is not None:
+        status = retired(status, status.stable, now + keep_old)
+        outcome: Literal["Promoted", "Installed"] = "Promoted"
+    else:
+        outcome = "Installed"
+    return changed(
+        status,
+        phase=Phase.HEALTHY,
+        stable=Arm(revision=new.revision, model=new.model, workload=new.workload),
+        candidate=None,
+        stage=None,
+        history=remembered(status, new, outcome, why, now),
+    )
+
+
+def rejected(status: ModelRolloutStatus, why: Finding, now: datetime) -> ModelRolloutStatus:
+    """With the candidate on its way out, and never to be tried again unasked."""
+    if (bad := status.candidate) is None:
+        return status
+    entry = Rejection(revision=bad.revision, model=bad.model, reason=why.reason, message=why.message, at=now)
+    others = (old for old in status.rejected if old.revision != bad.revision)
+    stage = status.stage and type(status.stage)(**{**dict(status.stage), "weight": 0})
+    return changed(status, phase=Phase.ROLLING_BACK, stage=stage, rejected=(entry, *others)[:REJECTED])
+
+
+def retired(status: ModelRolloutStatus, arm: Arm, delete_after: datetime) -> ModelRolloutStatus:
+    """With an arm among those whose objects go away; a longer stay that was promised before is kept."""
+    stays = [old.delete_after for old in status.retired if old.revision == arm.revision]
+    entry = Retired(revision=arm.revision, workload=arm.workload, delete_after=max([delete_after, *stays]))
+    return changed(status, retired=(*(old for old in status.retired if old.revision != arm.revision), entry))
+
+
+def remembered(
+    status: ModelRolloutStatus,
+    arm: Arm,
+    outcome: Literal["Installed", "Promoted", "RolledBack", "Superseded", "Cancelled"],
+    why: Finding,
+    now: datetime,
+) -> tuple[Outcome, ...]:
+    """The history with one more end of a release, newest first."""
+    entry = Outcome(
+        revision=arm.revision, model=arm.model, outcome=outcome, reason=why.reason, message=why.message, at=now
+    )
+    return (entry, *status.history)[:HISTORY]
+
+
+def rejection_of(status: ModelRolloutStatus, revision: str) -> Rejection | None:
+    return next((entry for entry in status.rejected if entry.revision == revision), None)

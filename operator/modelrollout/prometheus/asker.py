@@ -1,0 +1,32 @@
+"""Which Prometheus answers: a client for every server that rollouts name. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from modelrollout.analysis.queries import Answer, Query, Unanswered
+from modelrollout.prometheus.client import Prometheus
+
+
+class Asker:
+    """Asks the server that a rollout names, else the operator's own."""
+
+    def __init__(self, default_url: str | None) -> None:
+        self._default_url = default_url
+        self._servers: dict[str, Prometheus] = {}
+
+    async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
+        """One answer for each query; never raises for the world's trouble."""
+        address = url or self._default_url
+        if address is None:
+            why = (
+                "no Prometheus is known: set spec.analysis.prometheus.url, or start the operator with --prometheus-url"
+            )
+            return {query: Unanswered(why, rejected=False) for query in queries}
+        if address not in self._servers:
+            self._servers[address] = Prometheus(address)
+        return await self._servers[address].ask(queries)
+
+    async def close(self) -> None:
+        for server in self._servers.values():
+            await server.close()

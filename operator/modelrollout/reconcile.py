@@ -1,0 +1,173 @@
+"""One pass: observe, plan, take traffic back, ask Prometheus, plan, save the decision, act, tell.
+
+The process may die after every await; the next pass finishes what this one began.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from modelrollout.analysis.queries import Answer, Query
+from modelrollout.announce import announce
+from modelrollout.api.status import ModelRolloutStatus
+from modelrollout.apply import Applier
+from modelrollout.findings import Finding
+from modelrollout.kube import Cluster, Conflict, Manifest, Refused
+from modelrollout.manifests import Owner, Write
+from modelrollout.observe import observe
+from modelrollout.plan.planner import finalise, needs, plan
+from modelrollout.plan.rollout import Rollout, parse
+from modelrollout.plan.world import Plan
+from modelrollout.resources import MODEL_ROLLOUTS
+from modelrollout.telemetry import Telemetry
+from modelrollout.wakeups import Key
+
+logger = logging.getLogger(__name__)
+
+FINALIZER = "modelrollout.dev/finalizer"
+AGAIN = timedelta(milliseconds=100)
+"""After a conflict: somebody else moved the world, so it is looked at anew."""
+LEAVE = timedelta(seconds=2)
+"""Between removing the route and letting the pods go, when a rollout is deleted: gateways take a moment to hear it."""
+
+
+class Asker(Protocol):
+    """Where the answers come from."""
+
+    async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
+        """One answer for each query. Never raises for the world's trouble."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Reconciler:
+    """Makes passes over rollouts. All it remembers between them can be lost without harm."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        asker: Asker,
+        telemetry: Telemetry,
+        *,
+        resync: timedelta | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._cluster, self._asker, self._telemetry = cluster, asker, telemetry
+        self._resync, self._clock, self._sleep = resync, clock, sleep
+        self._applier = Applier(cluster)
+        self._trouble: dict[Key, Finding] = {}
+
+    async def reconcile(self, key: Key, poked: Callable[[], Awaitable[object]]) -> timedelta | None:
+        """One pass. Returns the time until the next one is due; None: only when something happens.
+
+        `poked` returns when the rollout's surroundings changed. Raises KubeError; the caller tries again later.
+        """
+        manifest = await self._cluster.read(MODEL_ROLLOUTS, *key)
+        if manifest is None or not is_guarded(manifest):
+            return None
+        rollout = parse(manifest)
+        try:
+            return await self._pass(key, manifest, rollout, poked)
+        except Conflict as conflict:
+            logger.debug("%s/%s changed meanwhile: %s", *key, conflict)
+            return AGAIN
+
+    async def _pass(
+        self, key: Key, manifest: Manifest, rollout: Rollout, poked: Callable[[], Awaitable[object]]
+    ) -> timedelta | None:
+        now, made = await self._decided(key, rollout, poked)
+        self._telemetry.saw(rollout, made)
+        trouble = await self._carry_out(made.retreat)
+        await self._save(manifest, made.status)
+        trouble = trouble or await self._carry_out(made.writes)
+        await announce(self._cluster, rollout.owner, made.events, now)
+        return self._rechecked(key, trouble, made)
+
+    async def _decided(
+        self, key: Key, rollout: Rollout, poked: Callable[[], Awaitable[object]]
+    ) -> tuple[datetime, Plan]:
+        """The plan of this pass. Taking traffic back for want of readiness does not wait for Prometheus."""
+        asking: asyncio.Task[Mapping[Query, Answer]] | None = None
+        now = self._clock()
+        try:
+            while True:
+                observed = await observe(self._cluster, rollout.owner, self._trouble.get(key))
+                made = plan(rollout, observed, now)
+                queries = needs(rollout, observed, now)
+                if made.retreat or not queries:
+                    return now, made
+                asking = asking or asyncio.create_task(self._ask(rollout, queries))
+                if await _is_done_before(asking, poked):
+                    observed = observed.with_answers(asking.result())
+                    return now, plan(rollout, observed, now)
+        finally:
+            if asking is not None:
+                asking.cancel()
+
+    async def _ask(self, rollout: Rollout, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
+        server = rollout.wish.spec.analysis.prometheus if rollout.wish else None
+        return await self._asker.ask(server.url if server else None, queries)
+
+    async def _save(self, manifest: Manifest, status: ModelRolloutStatus) -> None:
+        """Compare-and-swap of the whole status; nothing is written when nothing changed."""
+        wire = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+        if wire != manifest.get("status"):
+            await self._cluster.replace_status({**manifest, "status": wire})
+
+    async def _carry_out(self, writes: tuple[Write, ...]) -> Finding | None:
+        """The first refusal, if any. What follows a refused write waits: the order of writes is there for safety."""
+        for write in writes:
+            try:
+                await self._applier.carry_out(write)
+            except Refused as refusal:
+                return Finding("Refused", f"The API server refused a write: {refusal}.")
+        return None
+
+    def _rechecked(self, key: Key, trouble: Finding | None, made: Plan) -> timedelta | None:
+        if trouble is None:
+            self._trouble.pop(key, None)
+            return min((due for due in (made.recheck, self._resync) if due is not None), default=None)
+        known = self._trouble.get(key)
+        self._trouble[key] = trouble
+        return made.recheck if known != trouble else self._resync
+
+    async def finalise(self, key: Key) -> None:
+        """Deletion: users are turned away at the route, then Kubernetes' garbage collector takes the rest.
+
+        `kubectl delete --cascade=orphan` leaves everything serving.
+        """
+        manifest = await self._cluster.read(MODEL_ROLLOUTS, *key)
+        self._trouble.pop(key, None)
+        self._telemetry.forget(key)
+        if manifest is None or "orphan" in (manifest["metadata"].get("finalizers") or []):
+            return
+        metadata = manifest["metadata"]
+        owner = Owner(metadata["namespace"], metadata["name"], metadata["uid"])
+        leaving = finalise(owner, await observe(self._cluster, owner, None))
+        await self._carry_out(leaving)
+        if leaving:
+            await self._sleep(LEAVE.total_seconds())
+
+
+def is_guarded(manifest: Mapping[str, Any]) -> bool:
+    """Whether a rollout may be acted upon: it has our finalizer, so its deletion will not pass us by, and is not
+    being deleted."""
+    metadata = manifest["metadata"]
+    return FINALIZER in (metadata.get("finalizers") or []) and "deletionTimestamp" not in metadata
+
+
+async def _is_done_before(asking: asyncio.Task[Mapping[Query, Answer]], poked: Callable[[], Awaitable[object]]) -> bool:
+    """Whether the answers came before the next poke."""
+    poke = asyncio.ensure_future(poked())
+    try:
+        await asyncio.wait({asking, poke}, return_when=asyncio.FIRST_COMPLETED)
+        return asking.done()
+    finally:
+        poke.cancel()

@@ -1,0 +1,75 @@
+"""What an operator process is told at its start: flags, each with an environment variable. Reads no cluster."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from modelrollout.api.scalars import Duration
+
+PREFIX = "MODELROLLOUT_"
+
+
+class Settings(BaseModel):
+    """How one operator process runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    namespaces: tuple[str, ...] = ()  # none: the whole cluster
+    prometheus_url: Annotated[str | None, Field(pattern=r"^https?://.+")] = None
+    kubeconfig: Path | None = None
+    context: str | None = None
+    host: str = "0.0.0.0"  # noqa: S104 - the kubelet probes a pod from outside
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    log_format: Literal["json", "text"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    resync: Duration = Duration("5m")
+
+    @property
+    def resync_every(self) -> timedelta:
+        return self.resync.timedelta
+
+
+_HELP = {
+    "namespaces": "namespaces to serve, separated by commas; the whole cluster when left out",
+    "prometheus_url": "Prometheus to ask where spec.analysis.prometheus says no other",
+    "kubeconfig": "kubeconfig to use; in a pod its service account, else $KUBECONFIG or ~/.kube/config",
+    "context": "context of the kubeconfig",
+    "host": "address that /healthz and /metrics are served on",
+    "port": "port that /healthz and /metrics are served on",
+    "log_format": "json (for machines) or text",
+    "log_level": "debug, info, warning or error",
+    "resync": "look at every rollout at least this often, even if nothing seems to have happened",
+}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    for name, text in _HELP.items():
+        default = Settings.model_fields[name].default
+        shown = f" (default {default})" if default not in (None, ()) else ""
+        parser.add_argument(_flag(name), metavar="VALUE", help=f"{text}{shown}; ${PREFIX}{name.upper()}")
+
+
+def from_flags(flags: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Flags before environment before defaults. Raises ValueError with a sentence that names the flag."""
+    given: dict[str, str | Sequence[str]] = {}
+    for name in _HELP:
+        value = getattr(flags, name, None) or environment.get(PREFIX + name.upper())
+        if value:
+            given[name] = [part.strip() for part in value.split(",")] if name == "namespaces" else value
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise ValueError(f"{_flag(name)} (or ${PREFIX}{name.upper()}): {first['msg']}") from None
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,102 @@
+"""What the operator tells about itself: Prometheus metrics, and whether its passes keep coming. Decides nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from modelrollout.api.status import ModelRolloutStatus
+from modelrollout.kube import Cluster
+from modelrollout.plan.rollout import Rollout
+from modelrollout.plan.world import Plan
+from modelrollout.wakeups import Key
+
+OVERDUE = 60.0
+"""Seconds that a pass may be late, or may take, before /healthz says that the operator hangs."""
+
+
+class Telemetry:
+    """Metrics in a registry of their own, and when each rollout's next pass is due."""
+
+    def __init__(self, cluster: Cluster | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.registry = CollectorRegistry()
+        self._clock = clock
+        self._due: dict[Key, float | None] = {}
+        self._statuses: dict[Key, ModelRolloutStatus] = {}
+        self._releases = Counter(
+            "modelrollout_releases", "Releases that ended.", ("outcome", "reason"), registry=self.registry
+        )
+        self.passes = Histogram(
+            "modelrollout_pass_duration_seconds",
+            "Time that passes over rollouts took.",
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=self.registry,
+        )
+        self.failures = Counter("modelrollout_pass_failures", "Passes that failed.", registry=self.registry)
+        self.registry.register(_Statuses(self._statuses))
+        if cluster is not None:
+            self.registry.register(_Requests(cluster))
+
+    def saw(self, rollout: Rollout, made: Plan) -> None:
+        """Shows what a pass decided."""
+        owner, history = rollout.owner, made.status.history
+        self._statuses[owner.namespace, owner.name] = made.status
+        if history and history != rollout.status.history:
+            self._releases.labels(history[0].outcome, history[0].reason).inc()
+
+    def next_pass(self, key: Key, seconds: float | None) -> None:
+        """A pass begins now (0) or is due in so many seconds; None: when something happens."""
+        self._due[key] = None if seconds is None else self._clock() + seconds
+
+    def forget(self, key: Key) -> None:
+        self._due.pop(key, None)
+        self._statuses.pop(key, None)
+
+    def overdue(self) -> list[Key]:
+        """The rollouts whose pass hangs or does not come."""
+        latest = self._clock() - OVERDUE
+        return sorted(key for key, due in self._due.items() if due is not None and due < latest)
+
+
+class _Statuses(Collector):
+    """The state of all rollouts, read when Prometheus asks: a metric can neither lag behind nor outlive its rollout."""
+
+    def __init__(self, statuses: dict[Key, ModelRolloutStatus]) -> None:
+        self._statuses = statuses
+
+    def collect(self) -> Iterator[Metric]:
+        names = ("namespace", "rollout")
+        phase = GaugeMetricFamily("modelrollout_phase", "1 for the phase of a rollout.", labels=(*names, "phase"))
+        weight = GaugeMetricFamily(
+            "modelrollout_candidate_weight_percent", "The weight that the candidate shall have.", labels=names
+        )
+        verdict = GaugeMetricFamily(
+            "modelrollout_verdict", "1 for the verdict on a metric.", labels=(*names, "metric", "verdict")
+        )
+        for key, status in self._statuses.items():
+            if status.phase is not None:
+                phase.add_metric((*key, status.phase.value), 1)
+            is_on_trial = status.stage is not None and status.candidate is not None
+            weight.add_metric(key, status.stage.weight if is_on_trial and status.stage else 0)
+            for entry in status.verdicts:
+                verdict.add_metric((*key, entry.metric, entry.verdict.value), 1)
+        yield from (phase, weight, verdict)
+
+
+class _Requests(Collector):
+    """Requests to the API server, as the client counts them."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "modelrollout_kubernetes_requests", "Requests sent to the API server.", labels=("verb", "resource")
+        )
+        for (verb, resource), count in self._cluster.requests.items():
+            family.add_metric((verb, resource), count)
+        yield family

@@ -1,0 +1,89 @@
+"""Gateway API: an HTTPRoute that is ours as a whole, with one weighted rule. Pure.
+
+Its list of rules is atomic under server-side apply, so weights alone cannot be shared with another owner.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelrollout.api.spec import Traffic
+from modelrollout.manifests import APPLIED, REJECTED, Manifest, Owner, seal
+from modelrollout.resources import HTTP_ROUTES
+from modelrollout.traffic.router import SERVICE_PORT, Backend, Split
+
+
+class GatewayRouter:
+    resource = HTTP_ROUTES
+    splits_by_pods = False
+
+    def render(self, owner: Owner, traffic: Traffic, split: Split) -> Manifest:
+        if traffic.gateway_api is None:
+            raise ValueError("traffic.gatewayAPI is not set")
+        parents = [
+            ref.model_dump(mode="json", by_alias=True, exclude_none=True) for ref in traffic.gateway_api.parent_refs
+        ]
+        hostnames = {"hostnames": list(traffic.gateway_api.hostnames)} if traffic.gateway_api.hostnames else {}
+        return owner.object(
+            self.resource,
+            owner.name,
+            annotations={REJECTED: split.rejected} if split.rejected else {},
+            spec={"parentRefs": parents, **hostnames, "rules": [{"backendRefs": _backend_refs(split)}]},
+        )
+
+    def retreat(self, route: Manifest, split: Split) -> Manifest:
+        back = _backend_refs(Split(split.stable))
+        kept = {key: route["metadata"][key] for key in ("namespace", "name", "labels", "ownerReferences")}
+        annotations = {
+            name: value
+            for name, value in (route["metadata"].get("annotations") or {}).items()
+            if name in (APPLIED, REJECTED)
+        }
+        if split.rejected:
+            annotations[REJECTED] = split.rejected
+        return seal(
+            {
+                "apiVersion": route["apiVersion"],
+                "kind": route["kind"],
+                "metadata": {**kept, "annotations": annotations},
+                "spec": {**route["spec"], "rules": [{**rule, "backendRefs": back} for rule in route["spec"]["rules"]]},
+            }
+        )
+
+    def weight_off_stable(self, route: Manifest | None, stable: Backend) -> int:
+        weights = _weights(route) if route else {}
+        total = sum(weights.values())
+        return 100 - round(100 * weights.get(stable.service, 0) / total) if total else 0
+
+    def uses(self, route: Manifest | None, backend: Backend) -> bool:
+        return route is not None and _weights(route).get(backend.service, 0) > 0
+
+    def refusal(self, route: Manifest) -> str | None:
+        generation = int(route["metadata"].get("generation") or 0)
+        for parent in (route.get("status") or {}).get("parents") or ():
+            for condition in parent.get("conditions") or ():
+                is_current = int(condition.get("observedGeneration") or 0) >= generation
+                if is_current and condition["type"] in ("Accepted", "ResolvedRefs") and condition["status"] == "False":
+                    gateway = (parent.get("parentRef") or {}).get("name", "?")
+                    return (
+                        f"Gateway '{gateway}' does not take the route: {condition.get('message', '')} "
+                        f"({condition.get('reason', condition['type'])})."
+                    )
+        return None
+
+    def candidate_pods(self, weight: int, wished: int | None) -> int | None:
+        return wished
+
+
+def _backend_refs(split: Split) -> list[dict[str, Any]]:
+    """A backend that gets nothing is left out: an HTTPRoute that names a Service which is gone is not resolved."""
+    shares = {split.stable.service: 100 - split.weight}
+    if split.candidate:
+        shares[split.candidate.service] = split.weight
+    return [{"name": name, "port": SERVICE_PORT, "weight": weight} for name, weight in shares.items() if weight]
+
+
+def _weights(route: Manifest) -> dict[str, int]:
+    """Weights by Service, of the one rule that we write."""
+    rules = route["spec"].get("rules") or [{}]
+    return {ref["name"]: int(ref.get("weight", 1)) for ref in rules[0].get("backendRefs") or ()}

@@ -1,0 +1,60 @@
+"""What every router can do. It translates; it never calls the cluster. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from modelrollout.api.spec import Traffic
+from modelrollout.manifests import Manifest, Owner
+from modelrollout.resources import Resource
+
+SERVICE_PORT = 80
+"""Port of every revision's own Service. It never changes, so a new container port moves nobody's traffic."""
+
+MANAGER = "modelrollout-traffic"
+"""Field manager of all objects that users' requests pass through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One revision as a target: its Service (named like its workload) and the port its containers listen on."""
+
+    service: str
+    revision: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Who gets how much: `weight` percent for the candidate, the rest for stable."""
+
+    stable: Backend
+    candidate: Backend | None = None
+    weight: int = 0
+    rejected: str | None = None  # note about a candidate that was taken back, kept on the route itself
+
+
+class Router(Protocol):
+    """One way of splitting traffic. The route is the one object whose write moves it."""
+
+    resource: Resource
+    splits_by_pods: bool  # the share is that of ready pods: a partly ready candidate just gets less
+
+    def render(self, owner: Owner, traffic: Traffic, split: Split) -> Manifest:
+        """The route for a split."""
+
+    def retreat(self, route: Manifest, split: Split) -> Manifest:
+        """The route as it was read, with all traffic on stable. Needs no spec, so a broken one is no obstacle."""
+
+    def weight_off_stable(self, route: Manifest | None, stable: Backend) -> int:
+        """Percent that the route sends anywhere but to stable; 0 without a route."""
+
+    def uses(self, route: Manifest | None, backend: Backend) -> bool:
+        """Whether the route may send anybody there."""
+
+    def refusal(self, route: Manifest) -> str | None:
+        """Why the data plane does not take the route, if it says so."""
+
+    def candidate_pods(self, weight: int, wished: int | None) -> int | None:
+        """Pods that the candidate needs for a weight; `wished` is what the spec says (None: an autoscaler's)."""

@@ -1,0 +1,24 @@
+"""The Service that each revision has for itself, whatever the router. Pure."""
+
+from __future__ import annotations
+
+from modelrollout.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner
+from modelrollout.resources import SERVICES
+from modelrollout.traffic.router import SERVICE_PORT, Backend
+
+
+def render(owner: Owner, backend: Backend) -> Manifest:
+    return owner.object(
+        SERVICES,
+        backend.service,
+        labels={REVISION_LABEL: backend.revision},
+        spec={
+            "selector": {ROLLOUT_LABEL: owner.name, REVISION_LABEL: backend.revision},
+            "ports": [{"name": "http", "port": SERVICE_PORT, "protocol": "TCP", "targetPort": backend.port}],
+        },
+    )
+
+
+def container_port(service: Manifest) -> int:
+    """The port that a revision's containers listen on, as its own Service has kept it."""
+    return int(service["spec"]["ports"][0]["targetPort"])
