@@ -35,6 +35,7 @@ class Resource:
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
 PODS = Resource("", "v1", "pods", "Pod")
+BINDINGS = Resource("", "v1", "bindings", "Binding")
 SERVICES = Resource("", "v1", "services", "Service")
 ENDPOINTS = Resource("", "v1", "endpoints", "Endpoints")
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
@@ -63,6 +64,7 @@ KNOWN: Mapping[tuple[str, str], Resource] = {
         NAMESPACES,
         NODES,
         PODS,
+        BINDINGS,
         SERVICES,
         ENDPOINTS,
         CONFIG_MAPS,

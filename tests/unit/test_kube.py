@@ -171,8 +171,9 @@ def test_an_error_says_whose_move_it_is(status: int, body: dict[str, Any], expec
     assert "because" in str(error)
 
 
-def test_an_unknown_kind_is_not_taken_for_a_missing_object() -> None:
-    error = errors.from_answer(404, "404 page not found", "/x", "httproutes of gateway.networking.k8s.io/v1")
+@pytest.mark.parametrize("answer", ["404 page not found", '{"kind": "Status", "reason": "NotFound", "details": {}}'])
+def test_an_unknown_kind_is_not_taken_for_a_missing_object(answer: str) -> None:
+    error = errors.from_answer(404, answer, "/x", "httproutes of gateway.networking.k8s.io/v1")
     assert type(error) is kube.Refused
     assert "is the CRD installed?" in str(error)
 
@@ -191,7 +192,10 @@ def test_a_gap_is_bridged_by_events_made_from_the_difference() -> None:
 
 
 async def test_an_object_that_is_not_there_reads_as_none(kubeconfig: Callable[..., Path]) -> None:
-    async with serving(fails(404, "NotFound")) as server, kube.Cluster.connect(kubeconfig(server.url)) as cluster:
+    async with (
+        serving(fails(404, "NotFound", details={"name": "a"})) as server,
+        kube.Cluster.connect(kubeconfig(server.url)) as cluster,
+    ):
         assert await cluster.read(kube.PODS, "ml", "a") is None
 
 
@@ -243,7 +247,10 @@ async def test_requests_are_counted_by_verb_and_resource(kubeconfig: Callable[..
 
 
 async def test_deleting_what_is_gone_already_is_fine(kubeconfig: Callable[..., Path]) -> None:
-    async with serving(fails(404, "NotFound")) as server, kube.Cluster.connect(kubeconfig(server.url)) as cluster:
+    async with (
+        serving(fails(404, "NotFound", details={"name": "a"})) as server,
+        kube.Cluster.connect(kubeconfig(server.url)) as cluster,
+    ):
         await cluster.delete(kube.PODS, "ml", "a")
         assert len(server.asked) == 1
 

@@ -122,10 +122,8 @@ class Cluster:
             content_type="application/apply-patch+yaml",
         )
 
-    async def create(self, manifest: Manifest, *, subresource: str | None = None) -> Manifest:
-        """Raises `AlreadyExists` when it does. A subresource (a pod's `binding`) belongs to `metadata.name`."""
-        if subresource is not None:
-            return await self._write("create", manifest, subresource)
+    async def create(self, manifest: Manifest) -> Manifest:
+        """Raises `AlreadyExists` when it does. `metadata.generateName` will do for a name."""
         resource, namespace, _ = _place(manifest, named=False)
         return await self._connection.call(Request("create", resource, namespace, body=manifest))
 

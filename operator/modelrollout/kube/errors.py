@@ -52,10 +52,13 @@ def from_answer(status: int, data: str, path: str, kind: str) -> KubeError:
     """The error that an answer of 400 or more stands for; `kind` says in words what was asked for."""
     try:
         answer = json.loads(data)
-    except ValueError:  # not the words of a handler: there is no such path, or this is a proxy
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):  # not the words of a handler: there is no such path, or this is a proxy
         answer = {"message": data[:200].strip()}
-        if status == 404:
-            return Refused(404, f"the API server does not know {kind}; is the CRD installed?", path)
+    named = (answer.get("details") or {}).get("name")
+    if status == 404 and not named:
+        return Refused(404, f"the API server does not know {kind}; is the CRD installed?", path)
     reason, message = answer.get("reason", ""), str(answer.get("message") or f"HTTP {status}")
     match status:
         case 404:
