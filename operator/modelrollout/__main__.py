@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
 import sys
 
 from modelrollout import settings as operator_settings
@@ -32,14 +31,14 @@ def _run(settings: Settings) -> int:
     from modelrollout.handlers import register
     from modelrollout.kube import KubeError
 
-    if settings.kubeconfig:
-        os.environ["KUBECONFIG"] = str(settings.kubeconfig)  # kopf's own client looks there
     kopf.configure(
         debug=settings.log_level == "debug",
         quiet=settings.log_level in ("warning", "error"),
         log_format=kopf.LogFormat.JSON if settings.log_format == "json" else kopf.LogFormat.FULL,
     )
     logging.getLogger("modelrollout").setLevel(settings.log_level.upper())
+    # "Handler succeeded" for every event of every pod; what happens to a rollout we tell ourselves.
+    logging.getLogger("kopf.objects").setLevel("DEBUG" if settings.log_level == "debug" else "WARNING")
     registry = kopf.OperatorRegistry()
     try:
         register(registry, settings)

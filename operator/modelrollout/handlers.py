@@ -43,8 +43,8 @@ def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
         await shell.stop()
 
     @kopf.on.login(registry=registry)
-    def login(**kwargs: Any) -> Any:
-        return kopf.login_via_client(**kwargs)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return await shell.login()
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def rollout_changed(namespace: str | None, name: str | None, **_: Any) -> None:
@@ -100,6 +100,21 @@ class Shell:
         await self._probes.stop()
         await self._asker.close()
         await self._cluster.__aexit__()
+
+    async def login(self) -> kopf.ConnectionInfo:
+        """kopf's own client gets in the way ours does; it asks again when it is turned away."""
+        way = await self._cluster.credentials()
+        return kopf.ConnectionInfo(
+            server=way.server,
+            insecure=not way.verify,
+            ca_path=way.ca_path,
+            scheme="Bearer" if way.token else None,
+            token=way.token,
+            certificate_path=way.certificate_path,
+            private_key_path=way.private_key_path,
+            username=way.username,
+            password=way.password,
+        )
 
     async def keep(self, key: Key, stopped: kopf.DaemonStopped) -> None:
         """Pass after pass until the rollout or the operator goes. Must neither return nor raise by itself."""

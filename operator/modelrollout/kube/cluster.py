@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from modelrollout.kube.connection import Connection, Request
+from modelrollout.kube.connection import Connection, Credentials, Request
 from modelrollout.kube.errors import Conflict, Gone, Missing, Unreachable
 from modelrollout.kube.watching import Manifest, WatchEvent, by_key, differences, remember
 from modelrollout.resources import KNOWN, Resource
@@ -63,6 +63,10 @@ class Cluster:
 
     async def __aexit__(self, *_: object) -> None:
         await self._connection.close()
+
+    async def credentials(self) -> Credentials:
+        """The way in, read anew. Raises NoCluster."""
+        return await self._connection.credentials()
 
     @property
     def requests(self) -> Counter[tuple[str, str]]:

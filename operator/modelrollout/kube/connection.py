@@ -60,6 +60,20 @@ class Request:
         return self.verb, f"{plural}/{self.subresource}" if self.subresource else plural
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The way in, for another client in the same process (kopf has its own)."""
+
+    server: str
+    verify: bool
+    ca_path: str | None
+    token: str | None
+    certificate_path: str | None
+    private_key_path: str | None
+    username: str | None
+    password: str | None
+
+
 class Connection:
     def __init__(self, kubeconfig: Path | None, context: str | None, timeout: float, user_agent: str) -> None:
         self._kubeconfig, self._context, self._timeout, self._user_agent = kubeconfig, context, timeout, user_agent
@@ -76,6 +90,21 @@ class Connection:
 
     async def close(self) -> None:
         await self._api.close()
+
+    async def credentials(self) -> Credentials:
+        """Read anew, so that a token which has been rotated since is the new one."""
+        loaded = await _load(self._kubeconfig, self._context)
+        bearer = await loaded.get_api_key_with_prefix("BearerToken")
+        return Credentials(
+            server=loaded.host,
+            verify=bool(loaded.verify_ssl),
+            ca_path=loaded.ssl_ca_cert,
+            token=bearer.split(" ", 1)[-1] if bearer else None,
+            certificate_path=loaded.cert_file,
+            private_key_path=loaded.key_file,
+            username=loaded.username or None,
+            password=loaded.password or None,
+        )
 
     async def call(self, request: Request) -> Manifest:
         """The whole answer, within the timeout."""
