@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from modelrollout.sandbox.apiserver import objects, schemas
+from modelrollout.sandbox.apiserver import cel, objects, schemas, validation
 from modelrollout.sandbox.apiserver.builtin.models import schema_of
+from modelrollout.sandbox.apiserver.errors import CAUSES, FieldError
 from modelrollout.sandbox.apiserver.resources import OBJECT_FIELDS, Registry, Resource, Rules, Schema
-from modelrollout.sandbox.apiserver.store import Object, Store
+from modelrollout.sandbox.apiserver.schemas import EMBEDDED
+from modelrollout.sandbox.apiserver.store import Collection, Object, Store
+from modelrollout.sandbox.apiserver.typed import MISSING
+from modelrollout.sandbox.apiserver.writes import Deletion, Options, Writes
+
+# Holds a definition until its objects are gone.
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 
 def kinds_of(crd: Object) -> Iterator[Resource]:
@@ -21,7 +28,9 @@ def kinds_of(crd: Object) -> Iterator[Resource]:
 def _kind(spec: dict[str, Any], version: dict[str, Any]) -> Resource:
     names = spec["names"]
     subresources = version.get("subresources") or {}
-    schema = root_schema((version.get("schema") or {}).get("openAPIV3Schema") or {schemas.PRESERVE: True})
+    given = (version.get("schema") or {}).get("openAPIV3Schema") or {schemas.PRESERVE: True}
+    given = completed(given)
+    schema = root_schema(given)
     return Resource(
         group=spec["group"],
         version=version["name"],
@@ -32,6 +41,7 @@ def _kind(spec: dict[str, Any], version: dict[str, Any]) -> Resource:
         schema=schema,
         rules=Rules(
             default=lambda item: schemas.default(item, schema),
+            validate=lambda new, old: instance_errors(new, old, given),
             counts_generations=True,
             keeps_status_apart="status" in subresources,
             update_needs_version=True,
@@ -53,6 +63,30 @@ def root_schema(given: Schema) -> Schema:
     return {**given, "properties": {**(given.get("properties") or {}), **fields}}
 
 
+def completed(schema: Schema) -> Schema:
+    """The schema with the fields that embedded resources have without saying so."""
+    whole = dict(schema)
+    if properties := schema.get("properties"):
+        whole["properties"] = {key: completed(each) for key, each in properties.items()}
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            whole[key] = completed(schema[key])
+    return root_schema(whole) if schema.get(EMBEDDED) else whole
+
+
+def instance_errors(new: Object, old: Object | None, schema: Schema) -> list[FieldError]:
+    """What is wrong with a custom object; rules are asked only where the schema leaves them something to judge."""
+    before = MISSING if old is None else old
+    found = list(validation.validate(new, schema, old=before))
+    if not any((error.reason or CAUSES[error.kind]) in cel.BLOCKING for error in found):
+        return found + list(cel.validate(new, schema, old=before))
+    return found + ([cel.NOT_CHECKED] if _has_rules(schema) else [])
+
+
+def _has_rules(schema: Schema) -> bool:
+    return "x-kubernetes-validations" in str(schema)
+
+
 def accepted(crd: Object) -> Object:
     """The status of a definition whose names are free: accepted and established."""
     stamp = objects.now()
@@ -67,28 +101,76 @@ def accepted(crd: Object) -> Object:
     ]
     old = {each["type"]: each for each in (crd.get("status") or {}).get("conditions") or ()}
     merged = [old.get(each["type"]) or {**each, "lastTransitionTime": stamp} for each in conditions]
-    stored = [each["name"] for each in crd["spec"]["versions"] if each.get("storage")]
+    storage = [each["name"] for each in crd["spec"]["versions"] if each.get("storage")]
+    known = (crd.get("status") or {}).get("storedVersions") or []
+    stored = [*known, *(each for each in storage if each not in known)]
     return {**crd, "status": {"conditions": merged, "acceptedNames": crd["spec"]["names"], "storedVersions": stored}}
 
 
 class Definitions:
     """Keeps the served kinds in step with the stored definitions."""
 
-    def __init__(self, store: Store, registry: Registry) -> None:
+    def __init__(self, store: Store, registry: Registry, writes: Writes) -> None:
         self._store = store
         self._registry = registry
+        self._writes = writes
 
-    def follow(self, resource: Resource, crd: Object, removed: bool) -> None:
-        """Called after each write: serve what the definition says, or stop serving it."""
-        if resource.plural != "customresourcedefinitions":
+    def follow(self, resource: Resource, item: Object, removed: bool) -> None:
+        """Called after each write: serve what a definition says, or see a deleted one off."""
+        if resource.custom and removed:
+            self._see_off(self._definition_of(resource))
+        elif resource.kind != "CustomResourceDefinition":
             return
-        group, plural = crd["spec"]["group"], crd["spec"]["names"]["plural"]
-        if removed:
+        elif removed:
+            group, plural = _kind_name(item)
             self._registry.replace(group, plural, ())
             self._store.drop(group, plural)
-        elif (status := accepted(crd)) == crd:
-            self._store.collection(group, plural)
-            self._registry.replace(group, plural, kinds_of(crd))
+        elif item["metadata"].get("deletionTimestamp"):
+            self._see_off(item)
         else:
-            definitions = self._store.collection("apiextensions.k8s.io", "customresourcedefinitions")
-            self.follow(resource, self._store.put(definitions, ("", crd["metadata"]["name"]), status), False)
+            self._serve(item)
+
+    def _serve(self, crd: Object) -> None:
+        group, plural = _kind_name(crd)
+        self._store.collection(group, plural)
+        self._registry.replace(group, plural, kinds_of(crd))
+        finalizers = crd["metadata"].get("finalizers") or []
+        wanted = accepted(crd)
+        if CLEANUP not in finalizers:
+            wanted = {**wanted, "metadata": {**crd["metadata"], "finalizers": [*finalizers, CLEANUP]}}
+        if wanted != crd:
+            self._store.put(self._definitions(), ("", crd["metadata"]["name"]), wanted)
+
+    def _see_off(self, crd: Object | None) -> None:
+        """A definition goes when its last object has gone."""
+        if crd is None or not crd["metadata"].get("deletionTimestamp"):
+            return
+        group, plural = _kind_name(crd)
+        kind = next(iter(kinds_of(crd)), None)
+        instances = self._store.collection(group, plural).items
+        if kind is not None:
+            for namespace, name in list(instances):
+                if (left := instances.get((namespace, name))) and not left["metadata"].get("deletionTimestamp"):
+                    self._writes.delete(kind, namespace, name, Deletion())
+        if not instances and crd["metadata"]["name"] in {name for _, name in self._definitions().items}:
+            rest = [each for each in crd["metadata"].get("finalizers") or () if each != CLEANUP]
+            self._release(crd, rest)
+
+    def _release(self, crd: Object, finalizers: list[str]) -> None:
+        definition = self._registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+        if definition is None or CLEANUP not in (crd["metadata"].get("finalizers") or ()):
+            return
+        name = crd["metadata"]["name"]
+        without = {key: value for key, value in crd["metadata"].items() if key not in ("finalizers", "resourceVersion")}
+        wanted = {**crd, "metadata": without | ({"finalizers": finalizers} if finalizers else {})}
+        self._writes.update(definition, "", name, wanted, Options(manager="kube-apiserver", field_validation="Ignore"))
+
+    def _definition_of(self, resource: Resource) -> Object | None:
+        return self._definitions().items.get(("", resource.qualified))
+
+    def _definitions(self) -> Collection:
+        return self._store.collection("apiextensions.k8s.io", "customresourcedefinitions")
+
+
+def _kind_name(crd: Object) -> tuple[str, str]:
+    return crd["spec"]["group"], crd["spec"]["names"]["plural"]

@@ -13,7 +13,8 @@ class FieldError:
 
     field: str
     kind: str  # Invalid value | Required value | Unsupported value | Forbidden | Duplicate value | Too many | …
-    detail: str
+    detail: str = ""
+    reason: str = ""  # the cause's reason, where it is not the one that `kind` has
 
     @property
     def message(self) -> str:
@@ -86,7 +87,7 @@ def stale(group: str, plural: str, name: str) -> StatusError:
 def invalid(group: str, kind: str, name: str, errors: Sequence[FieldError]) -> StatusError:
     said = ", ".join(str(error) for error in errors)
     causes = [
-        {"reason": CAUSES.get(error.kind, "FieldValueInvalid"), "message": error.message, "field": error.field}
+        {"reason": error.reason or CAUSES[error.kind], "message": error.message, "field": error.field}
         for error in errors
     ]
     message = f'{_qualified(kind, group)} "{name}" is invalid: {said if len(errors) == 1 else f"[{said}]"}'

@@ -54,12 +54,18 @@ async def body(request: web.Request) -> Any:
         if kind.endswith("yaml"):
             return yaml.safe_load(raw)
         if kind in ("application/json", "application/octet-stream", "*/*") or kind.endswith("+json"):
-            return json.loads(raw)
+            return json.loads(raw, parse_float=_number)
     except (ValueError, yaml.YAMLError) as error:
         raise errors.bad_request(
             f"the object provided is unrecognized (must be valid JSON or YAML): {error}"
         ) from error
     raise errors.unsupported_media_type(["application/json", "application/yaml"])
+
+
+def _number(text: str) -> float | int:
+    """JSON has one kind of number: 2.0 is 2."""
+    number = float(text)
+    return int(number) if number.is_integer() and abs(number) < 2**63 else number
 
 
 def manager(request: web.Request) -> str:

@@ -10,7 +10,6 @@ from modelrollout.sandbox.apiserver.resources import Schema
 
 PRESERVE = "x-kubernetes-preserve-unknown-fields"
 EMBEDDED = "x-kubernetes-embedded-resource"
-_RESOURCE_FIELDS = frozenset({"apiVersion", "kind", "metadata"})
 
 
 def child(schema: Schema, key: str) -> Schema | None:
@@ -32,7 +31,7 @@ def unknown_fields(value: Any, schema: Schema, path: str = "") -> Iterator[str]:
             known = child(schema, key)
             if known is not None:
                 yield from unknown_fields(item, known, here)
-            elif not _keeps(schema, key):
+            elif not _keeps(schema):
                 yield here
     elif isinstance(value, list) and isinstance(schema.get("items"), dict):
         for index, item in enumerate(value):
@@ -47,7 +46,7 @@ def prune(value: Any, schema: Schema) -> Any:
             known = child(schema, key)
             if known is not None:
                 kept[key] = prune(item, known)
-            elif _keeps(schema, key):
+            elif _keeps(schema):
                 kept[key] = item
         return kept
     if isinstance(value, list) and isinstance(schema.get("items"), dict):
@@ -55,8 +54,8 @@ def prune(value: Any, schema: Schema) -> Any:
     return value
 
 
-def _keeps(schema: Schema, key: str) -> bool:
-    return bool(schema.get(PRESERVE)) or (bool(schema.get(EMBEDDED)) and key in _RESOURCE_FIELDS)
+def _keeps(schema: Schema) -> bool:
+    return bool(schema.get(PRESERVE))
 
 
 def default(value: Any, schema: Schema) -> Any:

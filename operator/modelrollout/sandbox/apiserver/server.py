@@ -41,7 +41,7 @@ class Server:
         self._store = Store()
         self._registry = Registry(built_in_kinds())
         self._writes = Writes(self._store, self._registry)
-        self._writes.after_write.append(Definitions(self._store, self._registry).follow)
+        self._writes.after_write.append(Definitions(self._store, self._registry, self._writes).follow)
         self._pages = Pages()
         self._documents = Documents(self._registry)
         self._create_namespaces()

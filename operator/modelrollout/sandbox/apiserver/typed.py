@@ -14,7 +14,7 @@ from typing import Any
 from modelrollout.sandbox.apiserver import fieldsets
 from modelrollout.sandbox.apiserver.fieldsets import FieldSet, Path
 from modelrollout.sandbox.apiserver.resources import Schema
-from modelrollout.sandbox.apiserver.schemas import EMBEDDED, PRESERVE, child
+from modelrollout.sandbox.apiserver.schemas import PRESERVE, child
 
 _UNTYPED: Schema = {PRESERVE: True}
 
@@ -84,7 +84,7 @@ def complaints(value: Any, schema: Schema, path: Path = ()) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():
             here = (*path, fieldsets.field(key))
-            if child(schema, key) is None and not schema.get(PRESERVE) and not schema.get(EMBEDDED):
+            if child(schema, key) is None and not schema.get(PRESERVE):
                 yield f"{fieldsets.readable(here)}: field not declared in schema"
             else:
                 yield from complaints(item, _below(schema, key), here)

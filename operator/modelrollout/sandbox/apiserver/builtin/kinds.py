@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from modelrollout.sandbox.apiserver.builtin.definitions import DEFINITION_RULES
 from modelrollout.sandbox.apiserver.builtin.models import schema_of
 from modelrollout.sandbox.apiserver.resources import OBJECT_FIELDS, Resource, Rules
 
@@ -91,7 +92,7 @@ _KINDS = (
         False,
         ("crd", "crds"),
         ("status",),
-        _SPEC_AND_STATUS,
+        DEFINITION_RULES,
     ),
 )
 

@@ -40,7 +40,9 @@ def _of_model(model: type[BaseModel]) -> Schema:
     if summary := _summary(model):
         schema["description"] = summary
     properties = {(each.serialization_alias or key): each for key, each in model.model_fields.items()}
-    schema["properties"] = {key: _of_field(name, key, each) for key, each in properties.items()}
+    fields = schema["properties"] = {}
+    for key, each in properties.items():
+        fields[key] = _of_field(name, key, each)
     if required := [key for key, each in properties.items() if each.is_required()]:
         schema["required"] = required
     if name in MAPS:
@@ -56,6 +58,8 @@ def _of_field(model_name: str, key: str, info: Any) -> Schema:
     schema = dict(_of_type(info.annotation))
     if info.description:
         schema["description"] = info.description
+    if model_name == "V1JSONSchemaProps" and key in _ALSO_SCHEMAS:
+        schema |= {each: value for each, value in _made[model_name].items() if each != "type"}
     if schema.get("type") in ("array", "object"):
         schema |= LISTS.get((model_name, key), {})
     return schema
@@ -89,6 +93,9 @@ def _of_union(arguments: list[Any]) -> Schema:
         return {"type": "number", "format": "double"}
     return {"x-kubernetes-preserve-unknown-fields": True}
 
+
+# The models have these as anything at all; they are schemas, or booleans and lists of schemas.
+_ALSO_SCHEMAS = frozenset({"items", "additionalProperties", "additionalItems"})
 
 _SCALARS: dict[Any, Schema] = {
     str: {"type": "string"},

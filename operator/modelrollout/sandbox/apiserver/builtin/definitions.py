@@ -1,0 +1,23 @@
+"""Rules of the kind CustomResourceDefinition itself. Pure; what a definition brings about is `crds.py`."""
+
+from __future__ import annotations
+
+from modelrollout.sandbox.apiserver.crd_checks import definition_errors
+from modelrollout.sandbox.apiserver.resources import Rules
+from modelrollout.sandbox.apiserver.store import Object
+
+
+def with_defaults(crd: Object) -> Object:
+    """A definition with the names that Kubernetes derives from its kind."""
+    spec = crd.get("spec") or {}
+    names = dict(spec.get("names") or {})
+    if kind := names.get("kind"):
+        names.setdefault("singular", kind.lower())
+        names.setdefault("listKind", f"{kind}List")
+    spec = {"conversion": {"strategy": "None"}, **spec, "names": names}
+    return {**crd, "spec": spec}
+
+
+DEFINITION_RULES = Rules(
+    default=with_defaults, validate=definition_errors, counts_generations=True, keeps_status_apart=True
+)
