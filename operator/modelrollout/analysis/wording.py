@@ -1,0 +1,84 @@
+"""Numbers as people read them at night: 0.21%, 212ms, 1,812, about 4 min. Pure."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import Literal
+
+from modelrollout.api.spec import Metric
+
+Unit = Literal["share", "seconds", "plain"]
+
+
+def unit_of(metric: Metric) -> Unit:
+    """How this metric's values are written: as the author wrote its bounds, or as its name says."""
+    if metric.ratio is not None:
+        return "share"
+    absolute = metric.tolerance.absolute if metric.tolerance is not None else None
+    bounds = [bound for bound in (metric.min, metric.max, absolute) if bound is not None]
+    if any(bound.is_duration for bound in bounds) or "seconds" in (metric.histogram or ""):
+        return "seconds"
+    return "share" if any(bound.endswith("%") for bound in bounds) else "plain"
+
+
+def text(value: float, unit: Unit) -> str:
+    """A value with about three digits that matter."""
+    match unit:
+        case "share":
+            return share(value)
+        case "seconds":
+            return seconds(value)
+        case "plain":
+            return f"{value:.4g}"
+
+
+def share(value: float) -> str:
+    """0.0021 → 0.21%; near 100 % as many digits as the rest to it needs: 99.95%."""
+    percent = 100 * value
+    rest = min(abs(percent), abs(100 - percent)) or abs(percent)
+    if not math.isfinite(percent) or abs(percent) >= 1e6:
+        return f"{percent:.3g}%"
+    digits = 0 if rest == 0 else min(max(1 - math.floor(math.log10(rest)), 0), 6)
+    return f"{_trimmed(percent, digits)}%"
+
+
+def seconds(value: float) -> str:
+    """0.2124 → 212ms; 1.24 → 1.24s."""
+    if not math.isfinite(value) or abs(value) >= 1e6:
+        return f"{value:.3g}s"
+    if abs(value) >= 1 or value == 0:
+        return f"{_trimmed(value, 2)}s"
+    return f"{_trimmed(1000 * value, 0 if abs(value) >= 0.1 else 1 if abs(value) >= 0.01 else 2)}ms"
+
+
+def number(value: float) -> str:
+    """A number of samples."""
+    return f"{value:,.0f}" if value < 1e15 else f"{value:.3g}"
+
+
+def rounded(value: float) -> float:
+    """The next larger number of two digits that matter: an estimate should look like one."""
+    unit = 10 ** max(math.floor(math.log10(value)) - 1, 0) if value > 0 else 1
+    return math.ceil(value / unit) * unit
+
+
+def duration(length: timedelta) -> str:
+    """About how long."""
+    for unit, name in ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min")):
+        if length >= 2 * unit:
+            return f"{length / unit:.0f} {name}"
+    return f"{max(math.ceil(length.total_seconds()), 1)} s"
+
+
+def odds(p_value: float) -> str:
+    """How seldom chance does that."""
+    if p_value < 1e-9:
+        return "less than 1 in a billion"
+    magnitude = 10 ** math.floor(math.log10(1 / p_value) + 1e-9)
+    return f"less than 1 in {magnitude:,}"
+
+
+def _trimmed(value: float, digits: int) -> str:
+    written = f"{value:.{digits}f}"
+    return written.rstrip("0").rstrip(".") if "." in written else written
