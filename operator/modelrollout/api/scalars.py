@@ -14,6 +14,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from modelrollout.api.rules import Rule, with_rules
+
 _UNITS = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),
@@ -21,10 +23,17 @@ _UNITS = {
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
 }
-DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"
-RATIO_PATTERN = r"^[0-9]+(\.[0-9]+)?%?$"
-LIMIT_PATTERN = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?%?$|^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"
+# Digits are counted so that no value overflows a timedelta, a float, or CEL's 64-bit nanoseconds.
+_DECIMALS = r"(\.[0-9]{1,12})?"
+_CLOCK = rf"[0-9]{{1,6}}{_DECIMALS}(ms|s|m)|[0-9]{{1,5}}{_DECIMALS}h"
+CLOCK_PATTERN = rf"^({_CLOCK}){{1,4}}$"
+"""A duration without days: what CEL's own `duration()` understands."""
+DURATION_PATTERN = rf"^({_CLOCK}|[0-9]{{1,5}}{_DECIMALS}d){{1,4}}$"
+RATIO_PATTERN = rf"^[0-9]{{1,6}}{_DECIMALS}%?$"
+NUMBER_PATTERN = rf"^-?[0-9]{{1,15}}{_DECIMALS}([eE][-+]?[0-9]{{1,2}})?%?$"
+LIMIT_PATTERN = f"{NUMBER_PATTERN}|{DURATION_PATTERN}"
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_LONGEST = 32  # characters; CEL's cost is reckoned from it
 
 
 class _Worded(str):
@@ -35,19 +44,26 @@ class _Worded(str):
     expected = ""
 
     def __new__(cls, text: str) -> Self:
-        if not re.match(cls.pattern, text):
+        # fullmatch: Python's `$` would let a line end pass, RE2's does not.
+        if len(text) > _LONGEST or re.fullmatch(cls.pattern, text) is None:
             raise ValueError(f"{text!r} is not {cls.expected}")
         return super().__new__(cls, text)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(
-            cls, core_schema.str_schema(), serialization=core_schema.plain_serializer_function_ser_schema(str)
+            lambda text: cls(cls._rule().check(text)),
+            core_schema.str_schema(max_length=_LONGEST),
+            serialization=core_schema.plain_serializer_function_ser_schema(str),
         )
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "pattern": cls.pattern, "maxLength": 32}
+        return with_rules({"type": "string", "maxLength": _LONGEST}, cls._rule())
+
+    @classmethod
+    def _rule(cls) -> Rule:
+        return Rule.matching(cls.pattern, f"this is not {cls.expected}")
 
 
 class Duration(_Worded):
@@ -82,10 +98,12 @@ class Limit(_Worded):
     expected = 'a limit such as 2%, "0.92" or 300ms'
 
     @property
+    def is_duration(self) -> bool:
+        return re.match(DURATION_PATTERN, self) is not None
+
+    @property
     def value(self) -> float:
-        if re.match(DURATION_PATTERN, self):
-            return Duration(self).timedelta.total_seconds()
-        return _number(self)
+        return Duration(self).timedelta.total_seconds() if self.is_duration else _number(self)
 
 
 def _number(text: str) -> float:

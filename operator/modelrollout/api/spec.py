@@ -1,27 +1,61 @@
 """What a user wishes: ``spec`` of a ModelRollout. Pure.
 
 Docstrings and descriptions here become the CRD's, so they are written for the person who types ``kubectl explain``.
-``x-kubernetes-validations`` are the rules that the API server checks on apply; each message names field and mend.
+Its larger parts have modules of their own; all names can be had from here.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
+from modelrollout.api.analysis import (
+    AT_LEAST_A_SECOND,
+    Analysis,
+    CounterRatio,
+    Metric,
+    PrometheusServer,
+    Tolerance,
+)
 from modelrollout.api.base import Model
-from modelrollout.api.scalars import Duration, Limit, Share
+from modelrollout.api.rules import Rule, unique_by
+from modelrollout.api.scalars import CLOCK_PATTERN, Duration
+from modelrollout.api.stages import Canary, Name, Percent, Stage, Step, default_stages
+from modelrollout.api.traffic import GatewayAPI, ParentRef, ServiceTraffic, Traffic
 
-Name = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
-Percent = Annotated[int, Field(ge=1, le=100)]
+__all__ = [
+    "ROLLOUT_NAME",
+    "Analysis",
+    "Canary",
+    "CounterRatio",
+    "GatewayAPI",
+    "Metric",
+    "ModelRolloutSpec",
+    "Name",
+    "ParentRef",
+    "Percent",
+    "PrometheusServer",
+    "Promotion",
+    "ReleasedModel",
+    "ServiceTraffic",
+    "Stage",
+    "Step",
+    "Tolerance",
+    "Traffic",
+    "Workload",
+    "default_stages",
+]
 
-
-def _rules(*rules: tuple[str, str]) -> ConfigDict:
-    """CEL rules of one object: (rule, message) each."""
-    return ConfigDict(
-        json_schema_extra={"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in rules]}
-    )
+ROLLOUT_NAME = Rule.matching(
+    # A Service is named <rollout>-<revision>, with 10 characters of revision and 63 in all; a Service's name has no
+    # dots and starts with a letter (RFC 1035), and all of it is a label's value, too.
+    r"^[a-z]([-a-z0-9]{0,50}[a-z0-9])?$",
+    "metadata.name must start with a letter, use lower-case letters, digits and - only, and have at most "
+    "52 characters: Services are named after it",
+)
+"""The rule for `metadata.name`, which no schema below `spec` can see."""
 
 
 class ReleasedModel(Model):
@@ -46,200 +80,6 @@ class Workload(Model):
     ]
 
 
-class ParentRef(Model):
-    """The Gateway (or a section of it) that users come through."""
-
-    group: Annotated[str, Field(max_length=253)] = "gateway.networking.k8s.io"
-    kind: Annotated[str, Field(min_length=1, max_length=63)] = "Gateway"
-    namespace: Annotated[str | None, Field(min_length=1, max_length=63)] = None
-    name: Annotated[str, Field(min_length=1, max_length=253)]
-    section_name: Annotated[str | None, Field(min_length=1, max_length=253)] = None
-    port: Annotated[int | None, Field(ge=1, le=65535)] = None
-
-
-class GatewayAPI(Model):
-    """Split traffic by weight in an HTTPRoute that the operator makes and owns, named after the rollout."""
-
-    parent_refs: Annotated[tuple[ParentRef, ...], Field(min_length=1, max_length=32)]
-    hostnames: Annotated[
-        tuple[Annotated[str, Field(min_length=1, max_length=253)], ...],
-        Field(max_length=16, description="Host names that the route answers to; all of the Gateway's when left out."),
-    ] = ()
-
-
-class ServiceTraffic(Model):
-    """Plain Services, no gateway: one Service named after the rollout. 0 and 100 % are exact; between them the share is
-    that of ready pods, and the status says which share that is."""
-
-
-class Traffic(Model):
-    """How users reach the model server. Exactly one router."""
-
-    model_config = _rules(
-        (
-            "[has(self.gatewayAPI), has(self.service)].exists_one(x, x)",
-            "traffic needs exactly one router: set either traffic.gatewayAPI or traffic.service",
-        )
-    )
-
-    port: Annotated[int, Field(ge=1, le=65535, description="The port that the model server's container listens on.")]
-    gateway_api: Annotated[GatewayAPI | None, Field(alias="gatewayAPI")] = None
-    service: ServiceTraffic | None = None
-
-
-class Step(Model):
-    """One weight of a canary, and how long it is held at least."""
-
-    weight: Annotated[Percent, Field(description="Percent of the traffic that the candidate gets.")]
-    hold: Annotated[
-        Duration | None, Field(description="Shortest time at this weight; the canary's hold when left out.")
-    ] = None
-
-
-class Canary(Model):
-    """The candidate gets a growing share of the traffic, judged at each step."""
-
-    model_config = _rules(
-        (
-            "has(self.weights) != has(self.steps)",
-            "a canary needs either weights, such as [5, 25, 50, 100], or steps, not both",
-        ),
-        (
-            "!has(self.weights) || self.weights.all(w, self.weights.exists_one(v, v == w)) && self.weights.isSorted()",
-            "canary.weights must rise from one to the next, such as [5, 25, 50, 100]",
-        ),
-        (
-            "!has(self.steps) || self.steps.map(s, s.weight).all(w, self.steps.exists_one(s, s.weight == w))"
-            " && self.steps.map(s, s.weight).isSorted()",
-            "the weights of canary.steps must rise from one step to the next, such as 5, 25, 50, 100",
-        ),
-    )
-
-    weights: Annotated[tuple[Percent, ...] | None, Field(min_length=1, max_length=32)] = None
-    steps: Annotated[tuple[Step, ...] | None, Field(min_length=1, max_length=32)] = None
-    hold: Annotated[Duration, Field(description="Shortest time at each step.")] = Duration("5m")
-
-
-class Stage(Model):
-    """One stage of the release."""
-
-    name: Name
-    canary: Canary
-
-
-class CounterRatio(Model):
-    """A ratio of two counters, each given as a series selector; the raw samples are read, so no rate() or sum()."""
-
-    model_config = _rules(
-        ("has(self.bad) != has(self.good)", "a ratio needs total and exactly one of bad and good"),
-    )
-
-    bad: Annotated[str | None, Field(min_length=1, max_length=4096, description="Counter of what went wrong.")] = None
-    good: Annotated[str | None, Field(min_length=1, max_length=4096, description="Counter of what went right.")] = None
-    total: Annotated[str, Field(min_length=1, max_length=4096, description="Counter of all.")]
-
-
-class Tolerance(Model):
-    """How much worse than stable is still fine. Both parts add up: limit = stable × (1 ± relative) ± absolute."""
-
-    relative: Annotated[Share, Field(description="Share of stable's value, such as 25%.")] = Share("0%")
-    absolute: Annotated[Limit, Field(description="In the metric's own unit: 0.1%, 5ms, 0.01.")] = Limit("0")
-
-
-class Metric(Model):
-    """One metric, read for candidate and stable over the same time."""
-
-    model_config = _rules(
-        (
-            "[has(self.ratio), has(self.histogram), has(self.value)].exists_one(x, x)",
-            "a metric needs exactly one of ratio, histogram and value",
-        ),
-        ("!has(self.quantile) || has(self.histogram)", "quantile belongs to a histogram: remove it, or set histogram"),
-        ("has(self.value) == has(self.betterWhen)", "betterWhen is needed with value, and only there"),
-        (
-            "has(self.tolerance) || has(self.min) || has(self.max)",
-            "a metric decides nothing without a bound: set tolerance, min or max",
-        ),
-    )
-
-    name: Name
-    ratio: CounterRatio | None = None
-    histogram: Annotated[
-        str | None,
-        Field(min_length=1, max_length=4096, description="Series selector of a histogram's …_bucket counters."),
-    ] = None
-    value: Annotated[
-        str | None, Field(min_length=1, max_length=4096, description="Any PromQL that yields one number for one arm.")
-    ] = None
-    quantile: Annotated[
-        str | None,
-        Field(
-            pattern=r"^0?\.[0-9]+$",
-            max_length=8,
-            description='The quantile that tolerance, max and people look at; "0.99" when left out.',
-        ),
-    ] = None
-    better_when: Annotated[Literal["lower", "higher"] | None, Field(description="Which way is better.")] = None
-    tolerance: Tolerance | None = None
-    min: Annotated[Limit | None, Field(description="Never lower than this, whatever stable does.")] = None
-    max: Annotated[Limit | None, Field(description="Never higher than this, whatever stable does.")] = None
-    min_samples: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            le=1_000_000_000,
-            description="Fewest samples of each arm before anything is said: requests for ratio and histogram "
-            "(100 when left out), readings for value (5).",
-        ),
-    ] = None
-
-
-class PrometheusServer(Model):
-    """The Prometheus to ask, instead of the operator's own default."""
-
-    url: Annotated[str, Field(max_length=2048, pattern=r"^https?://.+")]
-
-
-class Analysis(Model):
-    """How the candidate is judged."""
-
-    model_config = _rules(
-        (
-            "(has(self.metrics) && size(self.metrics) > 0) != (has(self.readinessOnly) && self.readinessOnly)",
-            "analysis needs metrics; to release on readiness alone say so with readinessOnly: true and no metrics",
-        )
-    )
-
-    interval: Annotated[Duration, Field(description="Time between two looks at the metrics; 1s at least.")] = Duration(
-        "15s"
-    )
-    false_rollback_rate: Annotated[
-        Share,
-        Field(description="Chance that an equally good candidate is taken back, over the rollout and all metrics."),
-    ] = Share("1%")
-    on_inconclusive: Annotated[
-        Literal["hold", "promote", "rollback"],
-        Field(
-            description="At a step's deadline without enough evidence. promote never applies while there is no data or "
-            "Prometheus is away: that holds."
-        ),
-    ] = "hold"
-    step_deadline: Annotated[Duration, Field(description="Longest time to wait for evidence at one step.")] = Duration(
-        "2h"
-    )
-    prometheus: PrometheusServer | None = None
-    metrics: Annotated[
-        tuple[Metric, ...],
-        Field(
-            max_length=32,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
-        ),
-    ] = ()
-    readiness_only: Annotated[
-        bool, Field(description="Release on readiness alone, without metrics. Silence is never consent.")
-    ] = False
-
-
 class Promotion(Model):
     """What happens once the candidate has all traffic."""
 
@@ -251,13 +91,44 @@ class Promotion(Model):
     )
 
 
-def default_stages() -> tuple[Stage, ...]:
-    """One canary, 5 → 25 → 50 → 100 %."""
-    return (Stage(name="canary", canary=Canary(weights=(5, 25, 50, 100))),)
+def _never_fall(stages: tuple[Stage, ...]) -> bool:
+    canaries = [stage.canary.all_steps for stage in stages]
+    return all(one[-1].weight <= next_one[0].weight for one, next_one in pairwise(canaries))
+
+
+def _hold_within_deadline(spec: ModelRolloutSpec) -> bool:
+    holds = [step.hold or stage.canary.hold for stage in spec.stages for step in stage.canary.all_steps]
+    deadline = spec.analysis.step_deadline.timedelta
+    return not spec.analysis.metrics or all(hold.timedelta <= deadline for hold in holds)
+
+
+_IS_CLOCK = f".matches(r'{CLOCK_PATTERN}')"
+_HOLDS = "(has(s.canary.steps) ? s.canary.steps.map(t, has(t.hold) ? t.hold : s.canary.hold) : [s.canary.hold])"
+
+
+def _first(stage: str) -> str:
+    return f"(has({stage}.canary.weights) ? {stage}.canary.weights[0] : {stage}.canary.steps[0].weight)"
+
+
+def _last(stage: str) -> str:
+    weights, steps = f"{stage}.canary.weights", f"{stage}.canary.steps"
+    return f"(has({weights}) ? {weights}[size({weights}) - 1] : {steps}[size({steps}) - 1].weight)"
 
 
 class ModelRolloutSpec(Model):
     """A model server, and how a new version of it reaches users."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            _hold_within_deadline,
+            "a canary's hold is longer than analysis.stepDeadline, the longest time to wait at one step: "
+            "make hold shorter or stepDeadline longer",
+            # CEL's durations know no days: where one is written in days, only the operator compares.
+            f"!has(self.analysis.metrics) || size(self.analysis.metrics) == 0"
+            f" || !self.analysis.stepDeadline{_IS_CLOCK} || self.stages.all(s, {_HOLDS}"
+            f".all(hold, !hold{_IS_CLOCK} || duration(hold) <= duration(self.analysis.stepDeadline)))",
+        ),
+    )
 
     model: ReleasedModel
     workload: Workload
@@ -270,9 +141,22 @@ class ModelRolloutSpec(Model):
             description="Run in order; one canary with weights 5, 25, 50, 100 when left out.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
-    ] = Field(default_factory=default_stages)
+        unique_by("name"),
+        Rule(
+            _never_fall,
+            "a stage may not start below the weight at which the stage before it ended: "
+            "raise its first weight, or swap the stages",
+            # Stages that overlap in no weight, and rise with both their ends, follow one another.
+            f"!self.all(s, has(s.canary.weights) != has(s.canary.steps))"
+            f" || self.map(s, {_first('s')}).isSorted() && self.map(s, {_last('s')}).isSorted()"
+            f" && self.all(a, self.all(b, a.name == b.name || {_last('a')} <= {_first('b')}"
+            f" || {_last('b')} <= {_first('a')}))",
+        ),
+    ] = default_stages()
     analysis: Analysis
     promotion: Promotion = Promotion()
     progress_deadline: Annotated[
-        Duration, Field(description="The candidate must be ready within this time, loading the model included.")
+        Duration,
+        Field(description="The candidate must be ready within this time, loading the model included."),
+        AT_LEAST_A_SECOND,
     ] = Duration("10m")

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from modelrollout.api.base import Model
+from modelrollout.api.base import Record
 from modelrollout.api.scalars import Time
 
 
@@ -38,7 +38,7 @@ class Verdict(StrEnum):
     UNAVAILABLE = "Unavailable"
 
 
-class VersionInfo(Model):
+class VersionInfo(Record):
     """The released model, as people name it."""
 
     name: str
@@ -46,7 +46,7 @@ class VersionInfo(Model):
     uri: str | None = None
 
 
-class Arm(Model):
+class Arm(Record):
     """One side of the comparison: a revision and the workload that serves it (its Service has the same name)."""
 
     revision: str
@@ -63,7 +63,7 @@ class CandidateArm(Arm):
     ] = None
 
 
-class StageStatus(Model):
+class StageStatus(Record):
     """The step that the rollout is at."""
 
     index: Annotated[int, Field(ge=0)]
@@ -74,7 +74,7 @@ class StageStatus(Model):
     since: Annotated[Time, Field(description="Since when its weight has been in force without a break.")]
 
 
-class MetricVerdict(Model):
+class MetricVerdict(Record):
     """What one metric said, with its evidence."""
 
     metric: str
@@ -90,7 +90,7 @@ class MetricVerdict(Model):
     window_end: Time | None = None
 
 
-class Retired(Model):
+class Retired(Record):
     """A revision that serves nobody and whose objects go away."""
 
     revision: str
@@ -98,7 +98,7 @@ class Retired(Model):
     delete_after: Time
 
 
-class Outcome(Model):
+class Outcome(Record):
     """How one release ended."""
 
     revision: str
@@ -109,7 +109,7 @@ class Outcome(Model):
     at: Time
 
 
-class Rejection(Model):
+class Rejection(Record):
     """A revision that was taken back and is not tried again."""
 
     revision: str
@@ -119,7 +119,7 @@ class Rejection(Model):
     at: Time
 
 
-class Condition(Model):
+class Condition(Record):
     """A Kubernetes condition (``metav1.Condition``)."""
 
     type: str
@@ -130,11 +130,11 @@ class Condition(Model):
     message: str
 
 
-class ModelRolloutStatus(Model):
+class ModelRolloutStatus(Record):
     """Where the rollout stands, and why."""
 
     observed_generation: Annotated[int | None, Field(ge=0)] = None
-    phase: Phase | None = None
+    phase: Annotated[Phase | None, Field(description="Where the rollout stands.")] = None
     resumes: Annotated[Phase | None, Field(description="The phase that goes on once an invalid spec is mended.")] = None
     message: str | None = None
     stable: Arm | None = None

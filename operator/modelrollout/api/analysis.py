@@ -1,0 +1,146 @@
+"""How the candidate is judged: ``spec.analysis``. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StrictBool
+
+from modelrollout.api import metric_rules
+from modelrollout.api.base import Model
+from modelrollout.api.rules import Rule, unique_by
+from modelrollout.api.scalars import CLOCK_PATTERN, Duration, Limit, Share
+from modelrollout.api.stages import Name
+
+AT_LEAST_A_SECOND = Rule(
+    lambda duration: duration.timedelta >= timedelta(seconds=1),
+    "this must be 1s or longer",
+    f"!self.matches(r'{CLOCK_PATTERN}') || duration(self) >= duration('1s')",
+)
+Selector = Annotated[str, Field(min_length=1, max_length=4096), metric_rules.IS_SELECTOR]
+
+
+class CounterRatio(Model):
+    """A ratio of two counters, each given as a series selector; the raw samples are read, so no rate() or sum()."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            lambda ratio: (ratio.bad is None) != (ratio.good is None),
+            "a ratio needs total and exactly one of bad and good",
+            "has(self.bad) != has(self.good)",
+        ),
+    )
+
+    bad: Annotated[Selector | None, Field(description="Counter of what went wrong.")] = None
+    good: Annotated[Selector | None, Field(description="Counter of what went right.")] = None
+    total: Annotated[Selector, Field(description="Counter of all.")]
+
+
+class Tolerance(Model):
+    """How much worse than stable is still fine. Both parts add up: limit = stable × (1 ± relative) ± absolute."""
+
+    relative: Annotated[Share, Field(description="Share of stable's value, such as 25%.")] = Share("0%")
+    absolute: Annotated[
+        Limit,
+        Field(description="In the metric's own unit: 0.1%, 5ms, 0.01."),
+        Rule(
+            lambda limit: not limit.startswith("-"),
+            "a tolerance says how much worse is still fine, so it is never negative: remove the -",
+            "!self.startsWith('-')",
+        ),
+    ] = Limit("0")
+
+
+class Metric(Model):
+    """One metric, read for candidate and stable over the same time."""
+
+    rules: ClassVar[tuple[Rule, ...]] = metric_rules.ALL
+
+    name: Annotated[Name, Field(description="What people call it; unique among the metrics.")]
+    ratio: CounterRatio | None = None
+    histogram: Annotated[Selector | None, Field(description="Series selector of a histogram's …_bucket counters.")] = (
+        None
+    )
+    value: Annotated[
+        str | None, Field(min_length=1, max_length=4096, description="Any PromQL that yields one number for one arm.")
+    ] = None
+    quantile: Annotated[
+        str | None,
+        Field(max_length=8, description='The quantile that tolerance, max and people look at; "0.99" when left out.'),
+        metric_rules.IS_QUANTILE,
+    ] = None
+    better_when: Annotated[Literal["lower", "higher"] | None, Field(description="Which way is better.")] = None
+    tolerance: Tolerance | None = None
+    min: Annotated[Limit | None, Field(description="Never lower than this, whatever stable does.")] = None
+    max: Annotated[Limit | None, Field(description="Never higher than this, whatever stable does.")] = None
+    min_samples: Annotated[
+        int | None,
+        Field(
+            strict=True,
+            ge=1,
+            le=1_000_000_000,
+            description="Fewest samples of each arm before anything is said: requests for ratio and histogram "
+            "(100 when left out), readings for value (5).",
+        ),
+    ] = None
+
+
+class PrometheusServer(Model):
+    """The Prometheus to ask, instead of the operator's own default."""
+
+    url: Annotated[
+        str,
+        Field(max_length=2048, description="Its address, such as http://prometheus.monitoring:9090."),
+        Rule.matching(r"^https?://[^\s]+$", "this is not an address such as http://prometheus.monitoring:9090"),
+    ]
+
+
+class Analysis(Model):
+    """How the candidate is judged."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            lambda analysis: bool(analysis.metrics) != analysis.readiness_only,
+            "analysis needs metrics; to release on readiness alone say so with readinessOnly: true and no metrics",
+            "(has(self.metrics) && size(self.metrics) > 0) != (has(self.readinessOnly) && self.readinessOnly)",
+        ),
+        Rule(
+            lambda analysis: analysis.step_deadline.timedelta >= analysis.interval.timedelta,
+            "stepDeadline is shorter than interval, so a step would end before its metrics are read: make it longer",
+            f"!self.interval.matches(r'{CLOCK_PATTERN}') || !self.stepDeadline.matches(r'{CLOCK_PATTERN}')"
+            " || duration(self.stepDeadline) >= duration(self.interval)",
+        ),
+    )
+
+    interval: Annotated[
+        Duration, Field(description="Time between two looks at the metrics; 1s at least."), AT_LEAST_A_SECOND
+    ] = Duration("15s")
+    false_rollback_rate: Annotated[
+        Share,
+        Field(description="Chance that an equally good candidate is taken back, over the rollout and all metrics."),
+        metric_rules.IS_ERROR_RATE,
+    ] = Share("1%")
+    on_inconclusive: Annotated[
+        Literal["hold", "promote", "rollback"],
+        Field(
+            description="At a step's deadline without enough evidence. promote never applies while there is no data or "
+            "Prometheus is away: that holds."
+        ),
+    ] = "hold"
+    step_deadline: Annotated[Duration, Field(description="Longest time to wait for evidence at one step.")] = Duration(
+        "2h"
+    )
+    prometheus: PrometheusServer | None = None
+    metrics: Annotated[
+        tuple[Metric, ...],
+        Field(
+            max_length=32,
+            description="What is measured of both arms; the names are unique.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+        unique_by("name"),
+    ] = ()
+    readiness_only: Annotated[
+        StrictBool, Field(description="Release on readiness alone, without metrics. Silence is never consent.")
+    ] = False

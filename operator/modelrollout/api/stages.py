@@ -1,0 +1,88 @@
+"""What the candidate goes through before it serves everybody: ``spec.stages``. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from modelrollout.api.base import Model
+from modelrollout.api.rules import Rule
+from modelrollout.api.scalars import Duration
+
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=63),
+    Rule.matching(
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "a name is made of lower-case letters, digits and -, such as canary-2"
+    ),
+]
+Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
+
+
+def _rise(weights: Sequence[int]) -> bool:
+    return all(one < next_one for one, next_one in pairwise(weights))
+
+
+class Step(Model):
+    """One weight of a canary, and how long it is held at least."""
+
+    weight: Annotated[Percent, Field(description="Percent of the traffic that the candidate gets.")]
+    hold: Annotated[
+        Duration | None, Field(description="Shortest time at this weight; the canary's hold when left out.")
+    ] = None
+
+
+Weights = Annotated[
+    tuple[Percent, ...],
+    Field(min_length=1, max_length=32),
+    Rule(
+        _rise,
+        "weights must rise from one to the next, such as [5, 25, 50, 100]",
+        "self.isSorted() && self.all(w, self.exists_one(o, o == w))",
+    ),
+]
+Steps = Annotated[
+    tuple[Step, ...],
+    Field(min_length=1, max_length=32),
+    Rule(
+        lambda steps: _rise([step.weight for step in steps]),
+        "the weights of steps must rise from one to the next, such as 5, 25, 50, 100",
+        "self.map(s, s.weight).isSorted() && self.all(s, self.exists_one(o, o.weight == s.weight))",
+    ),
+]
+
+
+class Canary(Model):
+    """The candidate gets a growing share of the traffic, judged at each step."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            lambda canary: (canary.weights is None) != (canary.steps is None),
+            "a canary needs either weights, such as [5, 25, 50, 100], or steps, not both",
+            "has(self.weights) != has(self.steps)",
+        ),
+    )
+
+    weights: Annotated[Weights | None, Field(description="Percent of the traffic at each step, rising.")] = None
+    steps: Annotated[Steps | None, Field(description="The same step by step, where holds differ.")] = None
+    hold: Annotated[Duration, Field(description="Shortest time at each step.")] = Duration("5m")
+
+    @property
+    def all_steps(self) -> tuple[Step, ...]:
+        """The steps, however they were written."""
+        return self.steps or tuple(Step(weight=weight) for weight in self.weights or ())
+
+
+class Stage(Model):
+    """One stage of the release."""
+
+    name: Annotated[Name, Field(description="What people call it; unique among the stages.")]
+    canary: Canary
+
+
+def default_stages() -> tuple[Stage, ...]:
+    """One canary, 5 → 25 → 50 → 100 %."""
+    return (Stage(name="canary", canary=Canary(weights=(5, 25, 50, 100))),)
