@@ -88,10 +88,18 @@ def _judged(sight: Sight) -> Sight:
     asked = _queries(sight, look)
     if not all(query in answers for query in asked):
         return sight  # the step moved on while Prometheus was answering
-    stretches = len(steps(wish.spec)) + 1  # every step and the bake start their evidence anew
-    return Sight(
-        sight.rollout, sight.observed, sight.now, judge(wish.spec.analysis, asked, answers, look, stretches=stretches)
+    stage, interval = sight.rollout.status.stage, wish.spec.analysis.interval.timedelta
+    verdicts = judge(
+        wish.spec.analysis,
+        asked,
+        answers,
+        look,
+        stretches=len(steps(wish.spec)) + 1,  # every step and the bake start their evidence anew
+        earlier=int((stage.since - stage.entered) / interval)
+        if stage
+        else 0,  # before the weight was lost and restored
     )
+    return Sight(sight.rollout, sight.observed, sight.now, verdicts)
 
 
 def _completed(sight: Sight, decision: Decision) -> ModelRolloutStatus:
