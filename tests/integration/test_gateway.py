@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import itertools
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -20,7 +21,7 @@ import pytest
 from aiohttp import web
 
 from modelrollout.kube import AlreadyExists, Conflict, Listing, WatchEvent
-from modelrollout.resources import KNOWN, PODS, SERVICES, Resource
+from modelrollout.resources import GATEWAYS, HTTP_ROUTES, KNOWN, PODS, SERVICES, Resource
 from modelrollout.sandbox.gateway import Gateway, gateway
 from modelrollout.sandbox.load import LoadGenerator, Sample
 
@@ -70,7 +71,8 @@ class FakeCluster:
         present = self.objects.get(_place(manifest), {"metadata": {}})
         status = {"status": present["status"]} if "status" in present and "status" not in manifest else {}
         generation = present["metadata"].get("generation", 0) + (present.get("spec") != manifest.get("spec"))
-        self._store({**deepcopy(manifest), **status}, generation=generation)
+        uid = present["metadata"].get("uid") or f"uid-{self._next()}"
+        self._store({**deepcopy(manifest), **status}, generation=generation, uid=uid)
 
     def change(self, resource: Resource, namespace: str, name: str, change: Callable[[dict[str, Any]], None]) -> None:
         manifest = deepcopy(self.objects[resource, namespace, name])
@@ -112,7 +114,7 @@ async def model_server(version: str, seconds: float = 0.0) -> AsyncIterator[int]
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=5)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -172,8 +174,11 @@ class Stage:
         async with self.session.post(f"{url or self.gateway.url}/predict", data=b"{}", headers=headers) as reply:
             return reply.status, reply.headers.get("x-model-version"), await reply.text()
 
-    async def answers(self, status: int) -> bool:
-        return (await self.ask())[0] == status
+    async def answers(self, status: int, url: str | None = None) -> bool:
+        try:
+            return (await self.ask(url))[0] == status
+        except aiohttp.ClientConnectorError:
+            return False
 
     async def seconds_until(self, *versions: str | None, url: str | None = None) -> float:
         """Until ten answers at once come from these versions alone, and from each of them."""
@@ -331,8 +336,65 @@ async def test_a_backend_without_ready_pods_keeps_its_share_and_answers_503(stag
     assert abs(got[503, None] - 200) < 4 * sqrt(400 * 0.25)
 
 
-async def test_another_hostname_is_not_found(stage: Stage) -> None:
+async def test_a_hostname_counts_with_or_without_a_port_and_another_is_not_found(stage: Stage) -> None:
+    assert (await stage.ask(host="digits.example:8000"))[:2] == (200, "v1")
     assert (await stage.ask(host="other.example"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("match", "request_of_it"),
+    [
+        ({"headers": [{"name": "x-arm", "value": "b"}]}, {"headers": {"X-Arm": "b"}}),
+        (
+            {"headers": [{"name": "cookie", "type": "RegularExpression", "value": "(.*; ?)?arm=b(;.*)?"}]},
+            {"headers": {"Cookie": "theme=dark; arm=b; lang=en"}},
+        ),
+        ({"method": "PUT"}, {"method": "PUT"}),
+        ({"queryParams": [{"name": "arm", "value": "b"}]}, {"path": "/predict?arm=b"}),
+        ({"path": {"type": "Exact", "value": "/v2"}}, {"path": "/v2"}),
+        ({"path": {"type": "PathPrefix", "value": "/v2/"}}, {"path": "/v2/predict"}),
+        ({"path": {"type": "RegularExpression", "value": "/v[0-9]+/.*"}}, {"path": "/v22/predict"}),
+    ],
+    ids=["header", "cookie", "method", "query", "exact path", "prefix", "path expression"],
+)
+async def test_some_users_go_another_way(stage: Stage, match: dict[str, Any], request_of_it: dict[str, Any]) -> None:
+    both = route(v1=1)
+    both["spec"]["rules"].append({"matches": [match], "backendRefs": [{"name": "v2", "port": 8080}]})
+    stage.cluster.put(both)
+
+    async def goes_to(method: str = "POST", path: str = "/predict", headers: dict[str, str] | None = None) -> str:
+        whole = {"Host": "digits.example", **(headers or {})}
+        async with stage.session.request(method, stage.gateway.url + path, headers=whole) as reply:
+            return reply.headers["x-model-version"]
+
+    async def these_go_to_v2() -> bool:
+        return await goes_to(**request_of_it) == "v2"
+
+    await until(these_go_to_v2)
+    assert await goes_to() == "v1"
+    assert await goes_to(path="/v2x", headers={"Cookie": "arm=bb", "X-Arm": "c"}) == "v1"
+
+
+async def test_headers_are_changed_on_the_way(stage: Stage) -> None:
+    changed = route(v1=1)
+    request = {"set": [{"name": "x-model-version", "value": "100%"}], "remove": ["accept"]}
+    response = {"set": [{"name": "x-model-version", "value": "changed"}]}
+    changed["spec"]["rules"][0]["filters"] = [
+        {"type": "RequestHeaderModifier", "requestHeaderModifier": request},
+        {"type": "ResponseHeaderModifier", "responseHeaderModifier": response},
+    ]
+    stage.cluster.put(changed)
+    await stage.seconds_until("changed")
+
+
+async def test_a_route_gives_up_after_its_timeout(stage: Stage) -> None:
+    async with model_server("slow", seconds=5) as port:
+        stage.cluster.put(pod("slow-a", port, version="slow"))
+        stage.cluster.put(service("slow", version="slow"))
+        hurried = route(slow=1)
+        hurried["spec"]["rules"][0]["timeouts"] = {"request": "50ms"}
+        stage.cluster.put(hurried)
+        await until(lambda: stage.answers(504))
 
 
 async def test_a_mirror_gets_copies_and_users_never_see_it(stage: Stage) -> None:
@@ -380,6 +442,27 @@ async def test_a_cluster_ip_that_is_taken_or_not_ours_answers_elsewhere(stage: S
             assert (await stage.ask(url))[:2] == (200, version)
 
 
+async def test_a_service_made_anew_answers_on_its_new_cluster_ip(stage: Stage) -> None:
+    for address in ("127.96.211.10", "127.96.211.11"):
+        stage.cluster.put(service("front", cluster_ip=address, port=18080, version="v1"))
+        url = f"http://{address}:18080"
+        await until(lambda url=url: stage.answers(200, url))
+        assert await stage.gateway.service_url("ml", "front", 18080) == url
+
+
+async def test_two_sandboxes_with_the_same_cluster_ip_keep_to_themselves(stage: Stage, tmp_path: Path) -> None:
+    front = service("front", cluster_ip="127.96.211.12", port=18080, version="v1")
+    stage.cluster.put(front)
+    mine = await stage.gateway.service_url("ml", "front", 18080)
+    other = FakeCluster()
+    other.put(front)  # and no pod for it
+    async with gateway(other, tmp_path / "other") as neighbour:
+        theirs = await neighbour.service_url("ml", "front", 18080)
+        assert theirs != mine
+        assert {(await stage.ask(mine))[0] for _ in range(50)} == {200}
+        assert (await stage.ask(theirs))[0] == 503
+
+
 async def test_a_service_that_is_not_http_is_served_by_connection(stage: Stage) -> None:
     """kube-proxy's own way: a connection stays with its pod, whatever the selector says since."""
     front = service("front", cluster_ip="127.96.211.9", port=18080, version="v1")
@@ -422,6 +505,25 @@ async def test_says_in_the_statuses_what_is_served(stage: Stage) -> None:
     )
 
 
+async def test_a_route_that_envoy_refuses_leaves_the_others_at_work_and_is_told(stage: Stage) -> None:
+    def programmed() -> tuple[str, str]:
+        gateway = stage.cluster.objects[GATEWAYS, "default", "sandbox"]
+        return next((c["status"], c["message"]) for c in gateway["status"]["conditions"] if c["type"] == "Programmed")
+
+    broken = route(v2=1)
+    broken["metadata"]["name"] = "broken"
+    expression = {"name": "cookie", "type": "RegularExpression", "value": "a{1,5000}"}  # right, but over RE2's limit
+    broken["spec"]["rules"][0]["matches"] = [{"headers": [expression]}]
+    stage.cluster.put(broken)
+    await until(lambda: programmed()[0] == "False")
+    assert "invalid repetition size" in programmed()[1]
+    assert (await stage.ask())[:2] == (200, "v1")
+    stage.cluster.delete(HTTP_ROUTES, "ml", "broken")
+    stage.cluster.put(route(v2=1))
+    await stage.seconds_until("v2")
+    await until(lambda: programmed()[0] == "True")
+
+
 async def test_writes_nothing_when_nothing_changes(stage: Stage, tmp_path: Path) -> None:
     await until(lambda: stage.cluster.writes >= 3)
     before, files = stage.cluster.writes, files_below(tmp_path)
@@ -430,6 +532,35 @@ async def test_writes_nothing_when_nothing_changes(stage: Stage, tmp_path: Path)
         await asyncio.sleep(0.1)
     assert stage.cluster.writes == before
     assert files_below(tmp_path) == files
+
+
+async def test_envoy_is_gone_when_its_parent_was_killed(tmp_path: Path) -> None:
+    """By SIGKILL, which leaves nobody a chance to clean up."""
+    parent = (
+        "import asyncio, pathlib, sys\n"
+        "from modelrollout.sandbox.gateway.envoy import running_envoy\n"
+        "async def main():\n"
+        "    async with running_envoy(pathlib.Path(sys.argv[1])) as envoy:\n"
+        "        print(envoy.admin_url, flush=True)\n"
+        "        await asyncio.Event().wait()\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", parent, str(tmp_path), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    admin = (await process.stdout.readline()).decode().strip()
+    process.kill()
+    await process.communicate()
+
+    async def is_gone() -> bool:
+        try:
+            async with aiohttp.ClientSession() as session, session.get(admin):
+                return False
+        except aiohttp.ClientError:
+            return True
+
+    await until(is_gone)
 
 
 async def test_envoy_is_gone_when_the_gateway_ends(tmp_path: Path) -> None:

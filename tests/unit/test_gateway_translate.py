@@ -86,9 +86,14 @@ def test_opens_a_gateways_ports_and_every_services_cluster_ip() -> None:
     assert doors([GATEWAY], [service()]) == {WAY_IN: None, FRONT: ("127.96.0.9", 8080)}
 
 
-def test_an_address_that_is_not_this_machines_own_is_given_another_and_a_headless_service_none() -> None:
-    away, headless = service("away", clusterIP="10.96.0.9"), service("headless", clusterIP="None")
-    assert doors([], [away, headless]) == {Door("service", "ml", "away", 8080): None}
+def test_an_address_that_is_not_this_machines_own_is_given_another() -> None:
+    assert doors([], [service(clusterIP="10.96.0.9")]) == {FRONT: None}
+
+
+def test_a_service_without_address_or_selector_has_no_door() -> None:
+    assert (
+        doors([], [service("headless", clusterIP="None"), service("new", clusterIP=""), service(selector=None)]) == {}
+    )
 
 
 def test_a_listener_of_another_protocol_is_not_opened() -> None:

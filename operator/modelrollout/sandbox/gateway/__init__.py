@@ -7,7 +7,6 @@ schemas, which whoever starts the cluster installs before.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelrollout.kube import AlreadyExists, Cluster, Manifest, Refused, Unreachable
+from modelrollout.sandbox.background import running
 from modelrollout.sandbox.gateway.attach import CONTROLLER
 from modelrollout.sandbox.gateway.controller import Controller
 from modelrollout.sandbox.gateway.doors import Door
@@ -66,9 +66,13 @@ class Gateway:
         return await self._url(Door("gateway", namespace, name, port))
 
     async def _url(self, door: Door) -> str:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            address = await self._controller.address_of(door)
-        return _http(address)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return _http(await self._controller.address_of(door))
+        except TimeoutError:
+            raise TimeoutError(
+                f"Nothing answers for {door.label}: is it there, and a Service with a ClusterIP?"
+            ) from None
 
 
 @asynccontextmanager
@@ -79,27 +83,13 @@ async def gateway(cluster: Cluster, directory: Path, *, access_log: bool = False
     """
     async with running_envoy(directory) as envoy:
         controller = Controller(cluster, envoy, access_log=envoy.folder / "access.log" if access_log else None)
-        task = asyncio.create_task(controller.run())
-        task.add_done_callback(_say_why)
-        try:
-            yield await _opened(cluster, controller, task, envoy.admin_url)
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):  # told already, by _say_why
-                await task
-
-
-async def _opened(cluster: Cluster, controller: Controller, task: asyncio.Task[None], admin_url: str) -> Gateway:
-    opening = asyncio.create_task(_open(cluster, controller))
-    try:
-        await asyncio.wait({opening, task}, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if opening.done():
-            return Gateway(opening.result(), admin_url, controller)
-    finally:
-        opening.cancel()
-    if task.done():
-        task.result()  # raises what ended it
-    raise TimeoutError(f"Gateway '{NAME}' did not open within {START_SECONDS:.0f} s; are the CRDs in {CRDS} installed?")
+        async with running(controller.run()):
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    url = await _open(cluster, controller)
+            except TimeoutError:
+                raise TimeoutError(f"Gateway '{NAME}' did not open; are the CRDs in {CRDS} installed?") from None
+            yield Gateway(url, envoy.admin_url, controller)
 
 
 async def _open(cluster: Cluster, controller: Controller) -> str:
@@ -123,11 +113,6 @@ async def _create(cluster: Cluster, manifest: Manifest) -> None:
 
 def _http(address: tuple[str, int]) -> str:
     return f"http://{address[0]}:{address[1]}"
-
-
-def _say_why(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()):
-        logger.error("The sandbox's gateway stopped", exc_info=error)
 
 
 __all__ = ["CRDS", "Gateway", "binary", "gateway"]

@@ -7,27 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from modelrollout.kube import Cluster, Conflict, KubeError, Refused, Unreachable
-from modelrollout.resources import GATEWAY_CLASSES, GATEWAYS, HTTP_ROUTES, PODS, SERVICES, Resource
+from modelrollout.kube import Cluster, Conflict, KubeError, Refused
+from modelrollout.resources import GATEWAY_CLASSES, GATEWAYS, HTTP_ROUTES, PODS, SERVICES
 from modelrollout.sandbox.gateway.addresses import AddressBook
 from modelrollout.sandbox.gateway.backends import Object, backends
 from modelrollout.sandbox.gateway.doors import Address, Addresses, Door, doors
 from modelrollout.sandbox.gateway.envoy import Envoy
 from modelrollout.sandbox.gateway.status import statuses
 from modelrollout.sandbox.gateway.translate import World, translate
+from modelrollout.sandbox.mirror import Key, Mirror, key_of
 
 logger = logging.getLogger(__name__)
 
 WATCHED = (GATEWAY_CLASSES, GATEWAYS, HTTP_ROUTES, SERVICES, PODS)
 GATHER_SECONDS = 0.01  # what changes together is programmed together
-RETRY_SECONDS = 1.0
-
-Key = tuple[str, str]  # namespace, name
+RETRY_SECONDS = 0.5
 
 
 class Controller:
@@ -35,20 +32,21 @@ class Controller:
 
     def __init__(self, cluster: Cluster, envoy: Envoy, *, access_log: Path | None) -> None:
         self._cluster, self._envoy, self._access_log = cluster, envoy, access_log
-        self._objects: dict[Resource, dict[Key, Object]] = {}
+        self._mirrors = [Mirror(cluster, resource) for resource in WATCHED]
         self._book = AddressBook()
+        self._world, self._refusal = World(), ""
         self._open: Addresses = {}
-        self._refusal: str | None = None
-        self._world = World()
         self._told: dict[tuple[str, Key], tuple[str, Object]] = {}  # by kind and key: what was said of which version
         self._changed, self._to_tell, self._programmed = asyncio.Event(), asyncio.Event(), asyncio.Condition()
 
     async def run(self) -> None:
         """For ever, until cancelled."""
         try:
+            for mirror in self._mirrors:  # all before the first pass: half a picture would take routes away
+                await self._filled(mirror)
             async with asyncio.TaskGroup() as tasks:
-                for resource in WATCHED:
-                    tasks.create_task(self._follow(resource))
+                for mirror in self._mirrors:
+                    tasks.create_task(mirror.follow(lambda _: self._changed.set()))
                 tasks.create_task(self._keep_programmed())
                 tasks.create_task(self._keep_telling())
         finally:
@@ -60,33 +58,21 @@ class Controller:
             await self._programmed.wait_for(lambda: door in self._open)
             return self._open[door]
 
-    async def _follow(self, resource: Resource) -> None:
-        listing = await self._first_listing(resource)
-        objects = self._objects[resource] = {_key(item): item for item in listing.items}
-        self._changed.set()
-        async with aclosing(self._cluster.watch(resource, since=listing)) as events:
-            async for event in events:
-                if event.type == "DELETED":
-                    objects.pop(_key(event.object), None)
-                else:
-                    objects[_key(event.object)] = event.object
-                self._changed.set()
-
-    async def _first_listing(self, resource: Resource) -> Any:
+    async def _filled(self, mirror: Mirror) -> None:
         while True:
             try:
-                return await self._cluster.list(resource)
-            except (Refused, Unreachable) as trouble:  # a CRD may be on its way, an API server starting
-                logger.warning("The gateway cannot list %s yet: %s", resource.plural, trouble)
+                return await mirror.fill()
+            except KubeError as trouble:  # a CRD may be on its way, an API server starting
+                logger.warning("The gateway cannot begin yet: %s", trouble)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _keep_programmed(self) -> None:
         while True:
+            self._changed.clear()
+            classes, gateways, routes, services, pods = (tuple(mirror.items.values()) for mirror in self._mirrors)
+            await self._program(World(classes, gateways, routes, services, pods))
             await self._changed.wait()
             await asyncio.sleep(GATHER_SECONDS)
-            self._changed.clear()
-            if len(self._objects) == len(WATCHED):  # half a picture would take routes away
-                await self._program(self._picture())
 
     async def _program(self, world: World) -> None:
         addresses = self._book.give(doors(world.ours, world.services))
@@ -114,7 +100,7 @@ class Controller:
         world = self._world
         known = backends(world.services, world.pods)
         for item, status in list(statuses(world, known, self._open, self._refusal, datetime.now(UTC))):
-            key, saying = (item["kind"], _key(item)), (item["metadata"]["resourceVersion"], status)
+            key, saying = (item["kind"], key_of(dict(item))), (item["metadata"]["resourceVersion"], status)
             if self._told.get(key) == saying:
                 continue  # written or refused already; the watch brings what came of it
             try:
@@ -122,12 +108,3 @@ class Controller:
             except (Conflict, Refused) as why:
                 logger.debug("The status of %s was not written: %s", key, why)
             self._told[key] = saying
-
-    def _picture(self) -> World:
-        classes, gateways, routes, services, pods = (tuple(self._objects[r].values()) for r in WATCHED)
-        return World(classes, gateways, routes, services, pods)
-
-
-def _key(item: Object) -> Key:
-    metadata = item["metadata"]
-    return metadata.get("namespace", ""), metadata["name"]

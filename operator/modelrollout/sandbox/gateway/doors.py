@@ -45,9 +45,10 @@ def _gateway_doors(gateways: Iterable[Object]) -> Iterator[tuple[Door, None]]:
 
 def _service_doors(services: Iterable[Object]) -> Iterator[tuple[Door, Address | None]]:
     for service in services:
-        address = (service.get("spec") or {}).get("clusterIP")
-        if not address or address == "None":
-            continue
+        spec = service.get("spec") or {}
+        address = spec.get("clusterIP")
+        if not address or address == "None" or not spec.get("selector"):
+            continue  # without a selector (the API server's own Service) somebody else knows where it leads
         for backend, _ in ports(service):
             door = Door("service", backend.namespace, backend.service, backend.port)
             yield door, (address, backend.port) if ipaddress.ip_address(address).is_loopback else None

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
+import functools
 import importlib
 import json
 import logging
 import os
-import signal
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,14 @@ import aiohttp
 
 from modelrollout.sandbox.gateway import envoy_config
 from modelrollout.sandbox.gateway.translate import Configuration, Resources
+from modelrollout.sandbox.processes import Process
 
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 20.0
 TAKE_SECONDS = 5.0  # as a rule Envoy takes a new file within 10 ms
 POLL_SECONDS = 0.005
+ALL = "all"  # the name of the one file with all of a kind
 LAST_WISH_SECONDS = 2.0
 
 
@@ -49,30 +51,40 @@ def binary() -> Path:
     return path
 
 
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """A file just written: what Envoy's statistics about it begin with, and the version it should come to."""
+
+    statistic: str
+    version: str
+
+
 class Envoy:
     """One running Envoy. `folder` holds its files and its log, `admin_url` its statistics."""
 
     def __init__(self, folder: Path, admin_url: str, session: aiohttp.ClientSession) -> None:
         self.folder, self.admin_url = folder, admin_url
         self._session = session
-        self._written: dict[Path, str] = {}
+        self._written: dict[tuple[str, str], str] = {}  # by kind and name
         self._clusters: Resources = {}
+        self._rejections: dict[str, int] = {}  # by statistic: how many Envoy had counted when we last looked
+        self._refused: dict[str, str] = {}  # by statistic: a sentence, until the file is written anew
 
-    async def program(self, wanted: Configuration) -> str | None:
-        """Make this the configuration; returns when Envoy works with it, with a sentence if it refused a part.
+    async def program(self, wanted: Configuration) -> str:
+        """Make this the configuration; returns when Envoy works with it, with sentences about what it refused.
 
         New clusters come before the routes that name them, old ones go after: no request meets a route to nowhere.
         """
         old_and_new = {**self._clusters, **wanted.clusters}
         fresh = [self._put("endpoints", name, [content]) for name, content in wanted.endpoints.items()]
-        problems = [await self._taken([*fresh, self._put("clusters", None, old_and_new.values())])]
+        await self._taken([*fresh, self._put("clusters", ALL, old_and_new.values())])
         fresh = [self._put("routes", name, [content]) for name, content in wanted.routes.items()]
-        problems += [await self._taken([*fresh, self._put("listeners", None, wanted.listeners.values())])]
-        problems += [await self._taken([self._put("clusters", None, wanted.clusters.values())])]
+        await self._taken([*fresh, self._put("listeners", ALL, wanted.listeners.values())])
+        await self._taken([self._put("clusters", ALL, wanted.clusters.values())])
         self._clusters = wanted.clusters
         self._forget("endpoints", wanted.endpoints)
         self._forget("routes", wanted.routes)
-        return " ".join(problem for problem in problems if problem) or None
+        return " ".join(self._refused.values())
 
     async def ready(self) -> None:
         """Wait until Envoy serves."""
@@ -84,44 +96,57 @@ class Envoy:
                             return
                 await asyncio.sleep(POLL_SECONDS)
 
-    def _put(self, kind: str, name: str | None, resources: Iterable[Mapping[str, Any]]) -> tuple[str, str] | None:
-        """Writes the file if it differs; the statistic that will tell the version, and the version."""
-        path = envoy_config.file_of(kind, name, self.folder) if name else self.folder / f"{kind}.json"
+    def _put(self, kind: str, name: str, resources: Iterable[Mapping[str, Any]]) -> _Fresh | None:
+        """Writes the file if it differs."""
         text = envoy_config.discovery(kind, resources)
-        if self._written.get(path) == text:
+        if self._written.get((kind, name)) == text:
             return None
-        replace(path, text)
-        self._written[path] = text
-        version: str = json.loads(text)["version_info"]
-        return _statistic(kind, name), version
+        replace(envoy_config.file_of(kind, name, self.folder), text)
+        self._written[kind, name] = text
+        fresh = _Fresh(_statistic(kind, name), json.loads(text)["version_info"])
+        self._refused.pop(fresh.statistic, None)
+        return fresh
 
     def _forget(self, kind: str, still_wanted: Resources) -> None:
-        kept = {envoy_config.file_of(kind, name, self.folder) for name in still_wanted}
-        for path in [p for p in self._written if p.parent.name == kind and p not in kept]:
-            del self._written[path]
-            path.unlink(missing_ok=True)
+        """Envoy has let go of these files already."""
+        for place in [p for p in self._written if p[0] == kind and p[1] not in still_wanted]:
+            del self._written[place]
+            envoy_config.file_of(*place, self.folder).unlink(missing_ok=True)
+            self._refused.pop(_statistic(*place), None)
+            self._rejections.pop(_statistic(*place), None)
 
-    async def _taken(self, fresh: Iterable[tuple[str, str] | None]) -> str | None:
-        """Wait for these versions; None when all are at work, else what stands in the way."""
-        awaited = dict(filter(None, fresh))
+    async def _taken(self, fresh: Iterable[_Fresh | None]) -> None:
+        """Wait until Envoy has taken or refused each of these."""
+        awaited = {item for item in fresh if item}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TAKE_SECONDS):
                 while awaited:
-                    now = await self._versions()
-                    awaited = {statistic: v for statistic, v in awaited.items() if now.get(statistic) != v}
+                    awaited -= self._settled(awaited, await self._statistics())
                     if awaited:
                         await asyncio.sleep(POLL_SECONDS)
-        return f"Envoy did not take {', '.join(awaited)}: {self._last_refusal()}" if awaited else None
+        for item in awaited:
+            self._refused[item.statistic] = f"Envoy did not take {item.statistic} within {TAKE_SECONDS:.0f} s."
 
-    async def _versions(self) -> dict[str, str]:
+    def _settled(self, awaited: Iterable[_Fresh], now: Mapping[str, Any]) -> set[_Fresh]:
+        settled = set()
+        for item in awaited:
+            rejections = int(now.get(f"{item.statistic}.update_rejected", 0))
+            if now.get(f"{item.statistic}.version_text") == item.version:
+                settled.add(item)
+            elif rejections > self._rejections.get(item.statistic, 0):
+                why = _last_line(self.folder / "envoy.log", "rejected")
+                self._refused[item.statistic] = f"Envoy refused {item.statistic}: {why}"
+                settled.add(item)
+            self._rejections[item.statistic] = rejections
+        return settled
+
+    async def _statistics(self) -> dict[str, Any]:
+        wanted = {"format": "json", "filter": "(version_text|update_rejected)$"}
         try:
-            async with self._session.get(f"{self.admin_url}/stats?format=json&type=TextReadouts") as reply:
+            async with self._session.get(f"{self.admin_url}/stats", params=wanted) as reply:
                 return {stat["name"]: stat["value"] for stat in (await reply.json(content_type=None))["stats"]}
         except aiohttp.ClientError:  # it is gone; whoever watches the process says so
             return {}
-
-    def _last_refusal(self) -> str:
-        return _last_line(self.folder / "envoy.log", "rejected")
 
 
 @asynccontextmanager
@@ -130,13 +155,14 @@ async def running_envoy(folder: Path) -> AsyncIterator[Envoy]:
     program = binary()
     folder = _prepared(folder)
     async with _process(program, folder) as process, aiohttp.ClientSession(trust_env=False) as session:
-        envoy = Envoy(folder, await _admin_url(folder, process), session)
-        await envoy.ready()
-        guard = asyncio.create_task(_say_when_it_ends(process, folder))
+        ending = asyncio.create_task(process.wait())
         try:
+            envoy = Envoy(folder, await _admin_url(folder, ending), session)
+            await envoy.ready()
+            ending.add_done_callback(functools.partial(_say_when_it_ends, folder))
             yield envoy
         finally:
-            guard.cancel()
+            ending.cancel()
 
 
 def replace(path: Path, text: str) -> None:
@@ -148,86 +174,65 @@ def replace(path: Path, text: str) -> None:
 
 def _prepared(folder: Path) -> Path:
     folder = folder.resolve()
-    for part in ("endpoints", "routes"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
+    for kind in envoy_config.TYPES:
+        (folder / kind).mkdir(parents=True, exist_ok=True)
     for kind in ("clusters", "listeners"):
-        replace(folder / f"{kind}.json", envoy_config.discovery(kind, []))
+        replace(envoy_config.file_of(kind, ALL, folder), envoy_config.discovery(kind, []))
     replace(folder / "bootstrap.json", json.dumps(envoy_config.bootstrap(folder), indent=1))
     return folder
 
 
 @asynccontextmanager
-async def _process(program: Path, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _process(program: Path, folder: Path) -> AsyncIterator[Process]:
     (folder / "admin").unlink(missing_ok=True)
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *("-c", str(folder / "bootstrap.json"), "--admin-address-path", str(folder / "admin")),
-        *("--log-path", str(folder / "envoy.log"), "--log-level", "warning"),
-        # One worker: thousands of requests a second are enough here, and the machine is wanted by others.
-        *("--concurrency", "1", "--disable-hot-restart", "--drain-time-s", "30"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        process_group=0,  # Ctrl-C in the terminal is for us; we end Envoy when its users are gone
-        preexec_fn=_die_with_parent,
+    process = await Process.start(
+        [
+            str(program),
+            *("-c", str(folder / "bootstrap.json"), "--admin-address-path", str(folder / "admin")),
+            *("--log-level", "warning", "--disable-hot-restart", "--drain-time-s", "30"),
+            # One worker: thousands of requests a second are enough here, and the machine is wanted by others.
+            *("--concurrency", "1"),
+        ],
+        folder=folder,
+        environment=os.environ,
+        log=folder / "envoy.log",
     )
     try:
         yield process
     finally:
-        await _end(process)
+        await process.stop(LAST_WISH_SECONDS)
 
 
-def _die_with_parent() -> None:
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-    if os.getppid() == 1:
-        os._exit(1)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(LAST_WISH_SECONDS):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-
-
-async def _admin_url(folder: Path, process: asyncio.subprocess.Process) -> str:
-    try:
+async def _admin_url(folder: Path, ending: asyncio.Task[int]) -> str:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(START_SECONDS):
-            while process.returncode is None:
+            while not ending.done():
                 with contextlib.suppress(FileNotFoundError):
                     if address := (folder / "admin").read_text():
                         return f"http://{address}"
                 await asyncio.sleep(POLL_SECONDS)
-    except TimeoutError:
-        pass
-    raise EnvoyFailedError(f"Envoy did not start: {_last_line(folder / 'envoy.log', '')}")
+    raise EnvoyFailedError(f"Envoy did not start: {_last_line(folder / 'envoy.log')}")
 
 
-async def _say_when_it_ends(process: asyncio.subprocess.Process, folder: Path) -> None:
-    code = await process.wait()
-    logger.error("Envoy ended by itself (exit code %s): %s", code, _last_line(folder / "envoy.log", ""))
+def _say_when_it_ends(folder: Path, ending: asyncio.Task[int]) -> None:
+    if not ending.cancelled():
+        logger.error("Envoy ended by itself, with code %d: %s", ending.result(), _last_line(folder / "envoy.log"))
 
 
-def _statistic(kind: str, name: str | None) -> str:
-    label = (name or "").replace(":", "_")
+def _statistic(kind: str, name: str) -> str:
+    label = name.replace(":", "_")
     match kind:
         case "clusters":
-            return "cluster_manager.cds.version_text"
+            return "cluster_manager.cds"
         case "listeners":
-            return "listener_manager.lds.version_text"
+            return "listener_manager.lds"
         case "endpoints":
-            return f"cluster.{label}.version_text"
+            return f"cluster.{label}"
         case _:
-            return f"http.{label}.rds.{label}.version_text"
+            return f"http.{label}.rds.{label}"
 
 
-def _last_line(path: Path, having: str) -> str:
+def _last_line(path: Path, having: str = "") -> str:
     try:
         lines = [line for line in path.read_text(errors="replace").splitlines() if having in line]
     except FileNotFoundError:

@@ -27,8 +27,8 @@ def bootstrap(folder: Path) -> Resource:
         "node": {"id": "sandbox", "cluster": "sandbox"},
         "admin": {"address": _socket(("127.0.0.1", 0))},
         "dynamic_resources": {
-            "lds_config": _watched(folder / "listeners.json"),
-            "cds_config": _watched(folder / "clusters.json"),
+            "lds_config": _watched(file_of("listeners", "all", folder)),
+            "cds_config": _watched(file_of("clusters", "all", folder)),
         },
     }
 
@@ -41,7 +41,10 @@ def discovery(kind: str, resources: Iterable[Mapping[str, Any]]) -> str:
 
 
 def file_of(kind: str, name: str, folder: Path) -> Path:
-    """The file of one route table or one cluster's endpoints. Names of Kubernetes objects hold no underscore."""
+    """One for all clusters and all listeners, one for each route table and each cluster's endpoints.
+
+    Names of Kubernetes objects hold no underscore.
+    """
     return folder / kind / f"{name.replace('/', '_').replace(':', '_')}.json"
 
 

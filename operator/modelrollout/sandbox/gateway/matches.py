@@ -8,9 +8,9 @@ from typing import Any
 from modelrollout.sandbox.gateway.backends import Object
 
 _PATH_ORDER = {"Exact": 0, "RegularExpression": 1, "PathPrefix": 2}
-# Envoy's RE2 has no look-around, back references, atomic groups or conditions. One such expression would make it refuse
-# the routes of everybody, so they are found before.
-_NOT_IN_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|\\[1-9]|[*+?}]\+")
+# Python knows these and Envoy's RE2 does not: look-around, back references, atomic and possessive groups, some escapes.
+# One such expression would make Envoy refuse the routes of everybody, so they are found before.
+_NOT_IN_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|\\[1-9ZuUN]|[*+?}]\+")
 
 
 def precedence(match: Object) -> tuple[int, int, bool, int, int]:
