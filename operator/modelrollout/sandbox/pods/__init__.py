@@ -17,7 +17,7 @@ import aiohttp
 from modelrollout.kube import NODES, PODS, AlreadyExists, Cluster, Manifest, WatchEvent
 from modelrollout.sandbox.background import running
 from modelrollout.sandbox.mirror import Mirror
-from modelrollout.sandbox.pods.addresses import Addresses
+from modelrollout.sandbox.pods.addresses import Addresses, NoAddressError
 from modelrollout.sandbox.pods.images import Images
 from modelrollout.sandbox.pods.runner import NODE, PodRunner
 from modelrollout.sandbox.pods.status import HOST, timestamp
@@ -118,3 +118,6 @@ async def _register(cluster: Cluster) -> None:
         "conditions": [{**ready, "lastHeartbeatTime": now, "lastTransitionTime": now}],
     }
     await cluster.patch(NODES, None, NODE, {"status": status}, subresource="status")
+
+
+__all__ = ["NODE", "NoAddressError", "pods"]
