@@ -128,9 +128,16 @@ def _cleaned(schema: Any, definitions: Mapping[str, Schema], unwanted: frozenset
 
 
 def _description(schema: Schema, *, told: bool) -> str:
-    """For people, on one line; `told`: with the values that may stand there, where the schema does not list them."""
-    text = " ".join(schema.get("description", "").replace("``", "").split())
-    return f"{text} One of {', '.join(schema['enum'])}.".strip() if told and "enum" in schema else text
+    """For people, on one line, with the default, which `kubectl explain` does not show.
+
+    `told`: with the values that may stand there, where the schema does not list them.
+    """
+    parts = [" ".join(schema.get("description", "").replace("``", "").split())]
+    if told and "enum" in schema:
+        parts.append(f"One of {', '.join(schema['enum'])}.")
+    if isinstance(schema.get("default"), str):
+        parts.append(f"Default: {schema['default']}.")
+    return " ".join(part for part in parts if part)
 
 
 class _Generator(GenerateJsonSchema):

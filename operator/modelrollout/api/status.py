@@ -133,20 +133,28 @@ class Condition(Record):
 class ModelRolloutStatus(Record):
     """Where the rollout stands, and why."""
 
-    observed_generation: Annotated[int | None, Field(ge=0)] = None
+    observed_generation: Annotated[
+        int | None, Field(ge=0, description="The generation of the spec that the rest speaks of.")
+    ] = None
     phase: Annotated[Phase | None, Field(description="Where the rollout stands.")] = None
     resumes: Annotated[Phase | None, Field(description="The phase that goes on once an invalid spec is mended.")] = None
-    message: str | None = None
+    message: Annotated[str | None, Field(description="What is going on, in a sentence.")] = None
     stable: Arm | None = None
     candidate: CandidateArm | None = None
     stage: StageStatus | None = None
     verdicts: Annotated[
         tuple[MetricVerdict, ...],
-        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["metric"]}),
+        Field(
+            description="What each metric said last.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["metric"]},
+        ),
     ] = ()
     retired: Annotated[
         tuple[Retired, ...],
-        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["revision"]}),
+        Field(
+            description="Revisions whose objects are kept for a while, or are going away.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["revision"]},
+        ),
     ] = ()
     history: Annotated[
         tuple[Outcome, ...], Field(description="The last ten releases, newest first.", max_length=10)
@@ -156,5 +164,8 @@ class ModelRolloutStatus(Record):
     ] = ()
     conditions: Annotated[
         tuple[Condition, ...],
-        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+        Field(
+            description="Ready, Progressing and the others, as `kubectl wait` reads them.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
     ] = ()
