@@ -18,7 +18,7 @@ from modelrollout.sandbox.background import running
 from modelrollout.sandbox.gateway.attach import CONTROLLER
 from modelrollout.sandbox.gateway.controller import Controller
 from modelrollout.sandbox.gateway.doors import Door
-from modelrollout.sandbox.gateway.envoy import binary, running_envoy
+from modelrollout.sandbox.gateway.envoy import EnvoyFailedError, EnvoyMissingError, GatewayError, binary, running_envoy
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Gateway:
 async def gateway(cluster: Cluster, directory: Path, *, access_log: bool = False) -> AsyncIterator[Gateway]:
     """Envoy and its controller, until the block ends; files and logs go below `directory`.
 
-    With `access_log` every request leaves a line in `access.log`.
+    With `access_log` every request leaves a line in `access.log`. Raises `GatewayError` when it cannot start.
     """
     async with running_envoy(directory) as envoy:
         controller = Controller(cluster, envoy, access_log=envoy.folder / "access.log" if access_log else None)
@@ -88,7 +88,7 @@ async def gateway(cluster: Cluster, directory: Path, *, access_log: bool = False
                 async with asyncio.timeout(START_SECONDS):
                     url = await _open(cluster, controller)
             except TimeoutError:
-                raise TimeoutError(f"Gateway '{NAME}' did not open; are the CRDs in {CRDS} installed?") from None
+                raise GatewayError(f"Gateway '{NAME}' did not open; are the CRDs in {CRDS} installed?") from None
             yield Gateway(url, envoy.admin_url, controller)
 
 
@@ -115,4 +115,4 @@ def _http(address: tuple[str, int]) -> str:
     return f"http://{address[0]}:{address[1]}"
 
 
-__all__ = ["CRDS", "Gateway", "binary", "gateway"]
+__all__ = ["CRDS", "EnvoyFailedError", "EnvoyMissingError", "Gateway", "GatewayError", "binary", "gateway"]

@@ -34,11 +34,15 @@ ALL = "all"  # the name of the one file with all of a kind
 LAST_WISH_SECONDS = 2.0
 
 
-class EnvoyMissingError(RuntimeError):
-    """There is no Envoy on this machine; the message says how to get one."""
+class GatewayError(RuntimeError):
+    """The gateway cannot be had; the message says why and what mends it."""
 
 
-class EnvoyFailedError(RuntimeError):
+class EnvoyMissingError(GatewayError):
+    """There is no Envoy on this machine."""
+
+
+class EnvoyFailedError(GatewayError):
     """Envoy did not start; the message ends with what it said."""
 
 
@@ -86,15 +90,11 @@ class Envoy:
         self._forget("routes", wanted.routes)
         return " ".join(self._refused.values())
 
-    async def ready(self) -> None:
-        """Wait until Envoy serves."""
-        async with asyncio.timeout(START_SECONDS):
-            while True:
-                with contextlib.suppress(aiohttp.ClientError):
-                    async with self._session.get(f"{self.admin_url}/ready") as reply:
-                        if reply.status == 200:
-                            return
-                await asyncio.sleep(POLL_SECONDS)
+    async def is_ready(self) -> bool:
+        with contextlib.suppress(aiohttp.ClientError, ValueError):  # no address yet, or nobody there
+            async with self._session.get(f"{self.admin_url}/ready") as reply:
+                return reply.status == 200
+        return False
 
     def _put(self, kind: str, name: str, resources: Iterable[Mapping[str, Any]]) -> _Fresh | None:
         """Writes the file if it differs."""
@@ -157,8 +157,7 @@ async def running_envoy(folder: Path) -> AsyncIterator[Envoy]:
     async with _process(program, folder) as process, aiohttp.ClientSession(trust_env=False) as session:
         ending = asyncio.create_task(process.wait())
         try:
-            envoy = Envoy(folder, await _admin_url(folder, ending), session)
-            await envoy.ready()
+            envoy = await _ready(folder, session, ending)
             ending.add_done_callback(functools.partial(_say_when_it_ends, folder))
             yield envoy
         finally:
@@ -203,13 +202,13 @@ async def _process(program: Path, folder: Path) -> AsyncIterator[Process]:
         await process.stop(LAST_WISH_SECONDS)
 
 
-async def _admin_url(folder: Path, ending: asyncio.Task[int]) -> str:
+async def _ready(folder: Path, session: aiohttp.ClientSession, ending: asyncio.Task[int]) -> Envoy:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(START_SECONDS):
             while not ending.done():
-                with contextlib.suppress(FileNotFoundError):
-                    if address := (folder / "admin").read_text():
-                        return f"http://{address}"
+                envoy = Envoy(folder, f"http://{_text(folder / 'admin')}", session)
+                if await envoy.is_ready():
+                    return envoy
                 await asyncio.sleep(POLL_SECONDS)
     raise EnvoyFailedError(f"Envoy did not start: {_last_line(folder / 'envoy.log')}")
 
@@ -233,8 +232,13 @@ def _statistic(kind: str, name: str) -> str:
 
 
 def _last_line(path: Path, having: str = "") -> str:
+    lines = [line for line in _text(path).splitlines() if having in line]
+    return lines[-1].strip() if lines else f"it says nothing in {path}"
+
+
+def _text(path: Path) -> str:
+    """The file's text, empty when there is no file yet."""
     try:
-        lines = [line for line in path.read_text(errors="replace").splitlines() if having in line]
+        return path.read_text(errors="replace")
     except FileNotFoundError:
-        lines = []
-    return lines[-1].strip() if lines else "it says nothing; see its log"
+        return ""
