@@ -13,6 +13,7 @@ import ast
 import asyncio
 import math
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -33,11 +34,11 @@ SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 class FakePrometheus:
     """Start it with `fake_prometheus`. Version 2 counts in a sample at the very start of a range, 3 does not."""
 
-    def __init__(self, version: int = 3) -> None:
+    def __init__(self, version: int = 3, tls: ssl.SSLContext | None = None) -> None:
         self.trouble: Trouble | None = None  # answers instead of us, while it is set
         self.warnings: list[str] = []
         self.asked: list[dict[str, str]] = []  # the parameters of each query that arrived, plus its method and path
-        self._version = version
+        self._version, self._tls = version, tls
         self._series: list[Series] = []
         self._scripts: dict[str, dict[str, Any]] = {}
         self._runner: web.AppRunner | None = None
@@ -45,7 +46,7 @@ class FakePrometheus:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
 
     def add(self, name: str, labels: Mapping[str, str], samples: Iterable[tuple[float, float]]) -> None:
         """More samples, (unix seconds, value), of the series of that name and those labels."""
@@ -62,7 +63,7 @@ class FakePrometheus:
             app.router.add_route("*", path, self._reply)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls)
         await site.start()
         self._port = self._runner.addresses[0][1]
 
@@ -213,9 +214,9 @@ async def hang_up(request: web.Request) -> web.StreamResponse:
 
 
 @asynccontextmanager
-async def fake_prometheus(version: int = 3) -> AsyncIterator[FakePrometheus]:
+async def fake_prometheus(version: int = 3, tls: ssl.SSLContext | None = None) -> AsyncIterator[FakePrometheus]:
     """Running, and knowing nothing yet."""
-    prometheus = FakePrometheus(version)
+    prometheus = FakePrometheus(version, tls)
     await prometheus.start()
     try:
         yield prometheus

@@ -54,9 +54,11 @@ class Prometheus:
     async def close(self) -> None:
         """Turn away who still queues. Requests under way hold nobody up, not even the end of the process."""
         self._turn_away(CLOSED)
-        for lane in self._lanes:
+        idle, lanes, self._idle, self._lanes, self._in_flight = self._idle, self._lanes, [], [], 0
+        for lane in lanes:
             lane.stop()
-        self._lanes, self._idle, self._in_flight = [], [], 0
+        for lane in idle:  # these end at once; their connections are closed when we return
+            await asyncio.to_thread(lane.join)
 
     async def ask(self, queries: Sequence[Query]) -> dict[Query, Answer]:
         """For each query an answer, or why there is none. May be cancelled at any time."""

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from prometheus_api_client import PrometheusConnect
-from urllib3 import Retry, Timeout
-from urllib3.exceptions import HTTPError
+from urllib3 import Retry, Timeout, disable_warnings
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
 from modelrollout.analysis.queries import Answer, Query, Unanswered
 from modelrollout.prometheus.replies import Data, Reply, Window, answer, too_big, understood
@@ -85,7 +85,8 @@ class Lane:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._jobs: queue.SimpleQueue[tuple[Query, Tell] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="prometheus", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name="prometheus", daemon=True)
+        self._thread.start()
 
     def ask(self, query: Query, tell: Tell) -> None:
         """`tell` is called once, in the lane's own thread; with an exception when we have a bug."""
@@ -94,6 +95,10 @@ class Lane:
     def stop(self) -> None:
         """End after the query under way."""
         self._jobs.put(None)
+
+    def join(self) -> None:
+        """Wait until it has ended and closed its connection."""
+        self._thread.join()
 
     def _work(self) -> None:
         session = _Session(self._target)
@@ -136,6 +141,9 @@ class _Session(requests.Session):
         settings = self.merge_environment_settings(target.url, {}, None, target.verify, None)
         self.trust_env, self.proxies, self.verify = False, settings["proxies"], settings["verify"]
         self.headers.update(target.headers)
+        if target.verify is False:  # as somebody chose; once is enough to be warned
+            logger.warning("The certificate of %s is not verified.", target.name)
+            disable_warnings(InsecureRequestWarning)
 
     def request(self, method: str, url: str, *, params: Mapping[str, str], timeout: float,  # type: ignore[override]
                 **rest: Any) -> _Success:  # fmt: skip  # only the library calls it, with these
