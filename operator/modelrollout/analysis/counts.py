@@ -38,7 +38,7 @@ class Growth:
 
     def between(self, start: float, end: float) -> float:
         """The sum of the increments that ended in (start, end]."""
-        return math.fsum(self.amounts[(self.times > start) & (self.times <= end)])
+        return float(self.amounts[(self.times > start) & (self.times <= end)].sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,9 @@ def clean(series: Iterable[Series]) -> list[Samples]:
 
 def _clean(labels: Target, samples: Sequence[tuple[float, float]]) -> Samples:
     table = np.array(samples, dtype=np.float64).reshape(-1, 2)
-    with np.errstate(invalid="ignore"):
-        table = table[np.isfinite(table).all(axis=1) & (table[:, 1] >= 0) & (table[:, 1] <= LARGEST)]
+    table = table[(table[:, 1] >= 0) & (table[:, 1] <= LARGEST)]  # neither holds for NaN
+    if (table[1:, 0] > table[:-1, 0]).all():
+        return Samples(dict(labels), table[:, 0], table[:, 1])
     table = table[np.lexsort((table[:, 1], table[:, 0]))]
     # Of two values for one moment (a list that was read twice, a second writer) the larger: it has seen more.
     is_last = np.append(table[1:, 0] != table[:-1, 0], True)[: len(table)]
@@ -105,8 +106,10 @@ NEVER: Floats = np.array([])
 
 def growth(samples: Samples, first_scrape: Mapping[Target, float], resets: Floats = NEVER) -> Growth:
     """The increments of a series by the rules above; `resets` are times at which it is known to have started anew."""
-    steps = np.diff(samples.values)
-    amounts = np.where((steps < 0) | np.isin(samples.times[1:], resets), samples.values[1:], steps)
+    later = samples.values[1:]
+    steps = later - samples.values[:-1]
+    is_reset = (steps < 0) | np.isin(samples.times[1:], resets) if resets.size else steps < 0
+    amounts = np.where(is_reset, later, steps)
     target = target_of(samples.labels)
     if target is not None and first_scrape.get(target, math.inf) < samples.times[0]:
         return Growth(samples.labels, samples.times, np.concatenate((samples.values[:1], amounts)))

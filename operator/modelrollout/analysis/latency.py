@@ -11,7 +11,9 @@ and for what may pass.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from functools import partial
+from itertools import accumulate
 
 from modelrollout.analysis import significance, wording
 from modelrollout.analysis.counts import shared
@@ -94,12 +96,9 @@ def _tolerated(tolerance: Tolerance, candidate: Buckets, stable: Buckets, q: flo
 
 def edge_pairs(edges: tuple[float, ...], tolerance: Tolerance) -> list[tuple[float, float]]:
     """For each edge of the candidate the largest one of stable that, with the tolerance, is not beyond it."""
-    pairs = []
-    for beyond in edges:
-        below = [edge for edge in edges if slack(edge, tolerance) <= beyond + ROUNDING * abs(beyond)]
-        if below:
-            pairs.append((below[-1], beyond))
-    return pairs
+    reach = list(accumulate((slack(edge, tolerance) for edge in edges), max))
+    below = [bisect_right(reach, beyond + ROUNDING * abs(beyond)) for beyond in edges]
+    return [(edges[count - 1], beyond) for count, beyond in zip(below, edges, strict=True) if count]
 
 
 def slack(value: float, tolerance: Tolerance) -> float:
@@ -151,9 +150,6 @@ def _unseen(growing: float) -> float:
 def _quantile(seen: Buckets, q: float, unit: wording.Unit) -> str:
     if seen.total <= 0:
         return "nothing"
-    quantile = seen.quantile(q)
-    return (
-        f"> {wording.text(seen.edges[-1], unit)}"
-        if quantile == math.inf and seen.edges
-        else wording.text(quantile, unit)
-    )
+    if (quantile := seen.quantile(q)) < math.inf:
+        return wording.text(quantile, unit)
+    return f"> {wording.text(seen.edges[-1], unit)}" if seen.edges else "unknown"

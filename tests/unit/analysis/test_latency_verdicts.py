@@ -1,0 +1,205 @@
+"""Verdicts on histograms."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from modelrollout.analysis.conclusions import is_mistake
+from modelrollout.analysis.histograms import Arm, Buckets, arm_of, common_edges
+from modelrollout.analysis.latency import edge_pairs
+from modelrollout.analysis.queries import Series
+from modelrollout.api.spec import Tolerance
+from modelrollout.api.status import Verdict
+from tests.unit.analysis.looking import LATENCY, counter, grown, histogram, look
+
+PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
+FINE = [0.1 * 1.1**n for n in range(12)]  # as fine as native histograms of schema 3
+STABLE = histogram({0.05: 9000, 0.1: 9700, 0.25: 9990, 0.5: 10000}, 10000)
+
+
+def tail(shares: list[float], total: int) -> dict[str, list[Series]]:
+    """A histogram on FINE edges of which these shares are slower than each."""
+    return histogram({edge: total * (1 - share) for edge, share in zip(FINE, shares, strict=True)}, total)
+
+
+EVEN = [0.5 * 0.6**n for n in range(12)]  # p99 at 209 ms
+
+
+def test_a_verdict_carries_quantiles_and_their_bound() -> None:
+    verdict = look(LATENCY, tail(EVEN, 2000), tail(EVEN, 20000))
+    assert (verdict.verdict, verdict.candidate, verdict.stable, verdict.bound) == (PASS, "209ms", "209ms", "≤ 230ms")
+    assert verdict.message == "latency: p99 209ms over 2,000 requests (stable 209ms over 20,000) is within ≤ 230ms."
+
+
+def test_a_slower_tail_fails_and_says_where() -> None:
+    verdict = look(LATENCY, tail([min(3 * share, 0.9) for share in EVEN], 2000), tail(EVEN, 20000))
+    assert verdict.verdict is FAIL
+    assert "p99 256ms over 2,000 requests (stable 209ms over 20,000) breaks the limit ≤ 230ms (" in verdict.message
+    assert "took longer than" in verdict.message
+
+
+def test_everything_a_little_slower_than_tolerated_fails() -> None:
+    two_edges_slower = [0.95, 0.8, *EVEN[:10]]
+    assert look(LATENCY, tail(two_edges_slower, 5000), tail(EVEN, 50000)).verdict is FAIL
+
+
+def test_everything_slower_by_just_the_tolerance_does_not_fail() -> None:
+    one_edge_slower = [0.8, *EVEN[:11]]
+    assert look(LATENCY, tail(one_edge_slower, 50000), tail(EVEN, 50000)).verdict is PASS
+
+
+def test_a_regression_beside_the_quantile_fails_too() -> None:
+    hangs = histogram({0.05: 9000, 0.1: 9700, 0.25: 9940, 0.5: 9940}, 10000)
+    verdict = look(LATENCY, hangs, STABLE)
+    assert (verdict.verdict, verdict.candidate, verdict.stable) == (FAIL, "225ms", "203ms")
+    assert verdict.message.startswith("latency: p99 225ms over 10,000 requests")
+    assert "(0.6% took longer than 500ms, of stable 0.1% longer than 250ms)" in verdict.message
+
+
+def test_a_hidden_regression_is_not_told_as_one_of_the_quantile() -> None:
+    slow_half = histogram({0.05: 5000, 0.1: 9700, 0.25: 9990, 0.5: 10000}, 10000)
+    verdict = look({**LATENCY, "tolerance": {}}, slow_half, STABLE)
+    assert verdict.verdict is FAIL
+    assert (
+        ", but 50% took longer than 50ms, of stable 10% longer than 50ms; less than 1 in a billion" in verdict.message
+    )
+
+
+def test_a_faster_candidate_passes() -> None:
+    assert look(LATENCY, histogram({0.05: 9900, 0.1: 9990, 0.25: 10000, 0.5: 10000}, 10000), STABLE).verdict is PASS
+
+
+def test_few_slow_requests_do_not_fail_yet() -> None:
+    verdict = look(LATENCY, histogram({0.05: 26, 0.1: 28, 0.25: 29, 0.5: 29}, 30), STABLE)
+    assert (verdict.verdict, verdict.samples) == (INCONCLUSIVE, 30)
+    assert "needs about 70 more requests" in verdict.message
+
+
+def test_edges_that_are_too_coarse_for_the_tolerance_are_named() -> None:
+    verdict = look(LATENCY, STABLE, STABLE)
+    assert verdict.verdict is PASS
+    assert verdict.message.endswith(
+        "; the buckets are too coarse for this tolerance: a slower p99 is sure to be seen only beyond 500ms."
+    )
+    short = histogram({0.05: 9000, 0.25: 9990}, 10000)
+    assert "is sure to be seen not at all (edges end at 250ms)" in look(LATENCY, short, short).message
+
+
+def test_a_quantile_beyond_the_last_edge_shows_nothing() -> None:
+    slow = histogram({0.05: 5000, 0.1: 9000}, 10000)
+    verdict = look(LATENCY, slow, slow)
+    assert (verdict.verdict, verdict.candidate, verdict.bound) == (INCONCLUSIVE, "> 100ms", "unknown")
+    assert "stable's p99 is beyond the last bucket edge, 100ms, so it shows nothing" in verdict.message
+
+
+def test_max_is_broken_by_the_share_beyond_the_next_edge() -> None:
+    capped = {"name": "latency", "histogram": LATENCY["histogram"], "max": "300ms"}
+    assert look(capped, STABLE).verdict is PASS
+    failed = look(capped, histogram({0.25: 900, 0.5: 950}, 1000))
+    assert (failed.verdict, failed.candidate, failed.bound) == (FAIL, "> 500ms", "≤ 300ms")
+    # 4 % between 250 and 500 ms may all be below 300 ms: no Fail; a p99 of 438 ms by straight lines: no Pass.
+    between = look(capped, histogram({0.25: 960, 0.5: 1000}, 1000))
+    assert (between.verdict, between.candidate) == (INCONCLUSIVE, "438ms")
+
+
+def test_a_max_that_no_edge_reaches_is_said_to_be_blind() -> None:
+    verdict = look({"name": "latency", "histogram": LATENCY["histogram"], "max": "2s"}, STABLE)
+    assert verdict.message.endswith("; no bucket edge reaches max 2s, so breaking it cannot be seen.")
+
+
+def test_the_quantile_is_the_users_choice() -> None:
+    median = look({**LATENCY, "quantile": "0.5", "tolerance": {"relative": "50%"}}, STABLE, STABLE)
+    assert (median.candidate, median.message.startswith("latency: p50 27.8ms over")) == ("27.8ms", True)
+
+
+def test_pods_with_different_buckets_are_merged_to_the_edges_they_share() -> None:
+    one = histogram({0.1: 50, 0.2: 80, 0.5: 100}, 100, pod="a")["histogram"]
+    two = histogram({0.1: 40, 0.3: 90, 0.5: 100}, 100, pod="b")["histogram"]
+    arm = arm_of([*one, *two], "the candidate")
+    assert isinstance(arm, Arm)
+    assert arm.buckets() == Buckets((0.1, 0.5), (90.0, 200.0), 200.0)
+
+
+def test_a_pod_without_traffic_takes_no_edges_from_the_others() -> None:
+    busy = histogram({0.1: 50, 0.2: 80}, 100, pod="a")["histogram"]
+    idle = histogram({0.3: 0}, 0, pod="b")["histogram"]
+    verdict = look(LATENCY, {"histogram": [*busy, *idle]}, {"histogram": busy})
+    assert verdict.candidate == "> 200ms"
+
+
+def test_arms_are_compared_on_the_edges_they_share() -> None:
+    other = histogram({0.05: 900, 0.1: 970, 0.2: 990, 0.5: 1000}, 1000)
+    assert look(LATENCY, other, STABLE).verdict is PASS
+
+
+def test_arms_without_a_common_edge_cannot_be_compared() -> None:
+    verdict = look(LATENCY, histogram({0.3: 1000}, 1000), STABLE)
+    assert (verdict.verdict, is_mistake(verdict)) == (Verdict.NO_DATA, True)
+    assert "the buckets of candidate and stable have no edge in common" in verdict.message
+
+
+def test_all_buckets_of_a_process_start_anew_together() -> None:
+    # After the restart le=0.1 has already caught up with where it was; it is a reset all the same.
+    buckets = [counter([100, 120], le="0.1"), counter([1000, 150], le="+Inf")]
+    arm = arm_of(buckets, "the candidate")
+    assert isinstance(arm, Arm)
+    assert arm.buckets() == Buckets((0.1,), (120.0,), 150.0)
+
+
+def test_an_edge_is_one_number_however_it_is_written() -> None:
+    buckets = [counter([0, 3], le="1"), counter([3, 5], le="1.0", since=10), counter([0, 4, 9], le="Inf")]
+    arm = arm_of(buckets, "the candidate")
+    assert isinstance(arm, Arm)
+    assert arm.buckets() == Buckets((1.0,), (5.0,), 9.0)
+
+
+@pytest.mark.parametrize(
+    ("series", "why"),
+    [
+        ([grown(10)], "have no bucket edge (label le); select the …_bucket series"),
+        ([grown(10, le="fast"), grown(20, le="+Inf")], "have no bucket edge (label le)"),
+        ([grown(10, le="0.1"), grown(20, le="0.5")], 'lack the bucket le="+Inf"; select all buckets'),
+    ],
+)
+def test_what_is_no_classic_histogram_is_the_metrics_mistake(series: list[Series], why: str) -> None:
+    verdict = look(LATENCY, {"histogram": series}, STABLE)
+    assert (verdict.verdict, is_mistake(verdict)) == (Verdict.NO_DATA, True)
+    assert why in verdict.message
+
+
+def test_only_the_infinite_bucket_says_nothing_and_breaks_nothing() -> None:
+    alone = look({"name": "latency", "histogram": LATENCY["histogram"], "max": "1s"}, histogram({}, 1000))
+    assert (alone.verdict, alone.candidate) == (INCONCLUSIVE, "unknown")
+
+
+def test_no_request_yet_has_no_quantile() -> None:
+    verdict = look(LATENCY, histogram({0.1: 0}, 0), STABLE)
+    assert (verdict.verdict, verdict.message[:26]) == (INCONCLUSIVE, "latency: no requests yet; ")
+
+
+def test_a_torn_scrape_yields_no_negative_requests() -> None:
+    arm = arm_of(histogram({0.05: 9000, 0.1: 8000, 0.25: 12000}, 10000)["histogram"], "the candidate")
+    assert isinstance(arm, Arm)
+    assert arm.buckets() == Buckets((0.05, 0.1, 0.25), (9000.0, 9000.0, 10000.0), 10000.0)
+
+
+@pytest.mark.parametrize(
+    ("q", "value"), [(0.5, 0.1), (0.25, 0.05), (0.95, 0.475), (0.99, math.inf), (1e-9, 0.1 * 2e-9), (0.0, 0.0)]
+)
+def test_quantiles_are_drawn_in_straight_lines(q: float, value: float) -> None:
+    assert Buckets((0.1, 0.5), (50.0, 98.0), 100.0).quantile(q) == pytest.approx(value, rel=1e-3)
+
+
+def test_quantiles_below_zero_start_at_their_edge() -> None:
+    assert Buckets((-2.0, 0.0, 2.0), (50.0, 75.0, 100.0), 100.0).quantile(0.25) == -2.0
+    assert Buckets((0.1,), (0.0,), 0.0).quantile(0.5) == math.inf
+
+
+def test_edges_are_paired_so_that_the_tolerance_lies_between() -> None:
+    edges = (0.1, 0.11, 0.2, 0.5)
+    assert edge_pairs(edges, Tolerance.model_validate({"relative": "10%"})) == [(0.1, 0.11), (0.11, 0.2), (0.2, 0.5)]
+    assert edge_pairs(edges, Tolerance()) == [(edge, edge) for edge in edges]
+    assert edge_pairs(edges, Tolerance.model_validate({"absolute": "150ms"})) == [(0.2, 0.5)]
+    assert common_edges([Buckets((1.0, 2.0), (0, 0), 0), Buckets((2.0,), (0,), 0)]) == [2.0]
