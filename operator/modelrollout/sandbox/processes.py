@@ -10,10 +10,13 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
+
+from modelrollout.sandbox import guard as guard_script
 
 PR_SET_PDEATHSIG = 1
 
@@ -22,15 +25,51 @@ class CannotStartError(Exception):
     """The program is not there or may not be run; the message says which."""
 
 
+class Guard:
+    """Kills, when we are gone, the groups that it watches; see `guard.py`. A context manager."""
+
+    def __enter__(self) -> Self:
+        self._child = subprocess.Popen(  # noqa: S603 - our own script
+            [sys.executable, "-S", "-E", str(Path(guard_script.__file__))], stdin=subprocess.PIPE, process_group=0
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._child.communicate()
+
+    def watch(self, group: int) -> None:
+        self._tell(f"+{group}\n")
+
+    def forget(self, group: int) -> None:
+        self._tell(f"-{group}\n")
+
+    def _tell(self, line: str) -> None:
+        if self._child.stdin is not None:
+            with contextlib.suppress(OSError, ValueError):  # somebody killed the guard, or this comes after its time
+                self._child.stdin.write(line.encode())
+                self._child.stdin.flush()
+
+
 class Process:
     """A running program and whatever it starts in its group."""
 
-    def __init__(self, child: asyncio.subprocess.Process) -> None:
-        self._child = child
+    def __init__(self, child: asyncio.subprocess.Process, guard: Guard | None) -> None:
+        self._child, self._guard = child, guard
 
     @classmethod
-    async def start(cls, command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path) -> Self:
-        """Run `command` in `folder`; its output is appended to `log`. Raises `CannotStartError`."""
+    async def start(
+        cls,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        log: Path,
+        guard: Guard | None = None,
+    ) -> Self:
+        """Run `command` in `folder`; its output is appended to `log`. Raises `CannotStartError`.
+
+        Without a guard, only the program itself is sure to end when we are killed, not what it started.
+        """
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             try:
@@ -46,7 +85,9 @@ class Process:
                 )
             except (OSError, ValueError) as error:
                 raise CannotStartError(f'exec "{command[0]}": {error}') from error
-        return cls(child)
+        if guard is not None:
+            guard.watch(child.pid)
+        return cls(child, guard)
 
     @property
     def pid(self) -> int:
@@ -56,6 +97,8 @@ class Process:
         """Its exit code, as a shell tells it: 128 + n when signal n ended it. Stragglers of its group end with it."""
         code = await self._child.wait()
         self._signal(signal.SIGKILL)
+        if self._guard is not None:
+            self._guard.forget(self._child.pid)
         return 128 - code if code < 0 else code
 
     async def stop(self, grace: float) -> int:

@@ -18,9 +18,11 @@ from modelrollout.kube import NODES, PODS, AlreadyExists, Cluster, Manifest, Wat
 from modelrollout.sandbox.background import running
 from modelrollout.sandbox.mirror import Mirror
 from modelrollout.sandbox.pods.addresses import Addresses, NoAddressError
+from modelrollout.sandbox.pods.containers import Host
 from modelrollout.sandbox.pods.images import Images
 from modelrollout.sandbox.pods.runner import NODE, PodRunner
 from modelrollout.sandbox.pods.status import HOST, timestamp
+from modelrollout.sandbox.processes import Guard
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +38,10 @@ async def pods(cluster: Cluster, directory: Path, images: Mapping[str, Path]) ->
     await _register(cluster)
     mirror = Mirror(cluster, PODS)
     await mirror.fill()
-    with Addresses() as addresses:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, limit=0)) as session:
-            kubelet = Kubelet(cluster, addresses, Images(images), directory / "logs", session)
+    connector = aiohttp.TCPConnector(force_close=True, limit=0)
+    with Addresses() as addresses, Guard() as guard:
+        async with aiohttp.ClientSession(connector=connector) as session:
+            kubelet = Kubelet(cluster, addresses, Host(Images(images), directory / "logs", session, guard))
             try:
                 for pod in mirror.items.values():
                     kubelet.see(WatchEvent("ADDED", pod))
@@ -51,16 +54,8 @@ async def pods(cluster: Cluster, directory: Path, images: Mapping[str, Path]) ->
 class Kubelet:
     """Gives every pod a runner, and the runner the news of its pod."""
 
-    def __init__(
-        self, cluster: Cluster, addresses: Addresses, images: Images, logs: Path, session: aiohttp.ClientSession
-    ) -> None:
-        self._cluster, self._addresses, self._images, self._logs, self._session = (
-            cluster,
-            addresses,
-            images,
-            logs,
-            session,
-        )
+    def __init__(self, cluster: Cluster, addresses: Addresses, host: Host) -> None:
+        self._cluster, self._addresses, self._host = cluster, addresses, host
         self._runners: dict[str, PodRunner] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._over: set[str] = set()  # ended here, but the watch has not told of it yet
@@ -84,9 +79,7 @@ class Kubelet:
 
     def _start(self, pod: Manifest, uid: str) -> None:
         address = self._addresses.take()
-        runner = PodRunner(
-            self._cluster, pod, address=address, images=self._images, logs=self._logs, session=self._session
-        )
+        runner = PodRunner(self._cluster, pod, address, self._host)
         task = asyncio.create_task(runner.run())
         self._runners[uid], self._tasks[uid] = runner, task
 

@@ -9,6 +9,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -22,12 +23,22 @@ from modelrollout.sandbox.pods.environment import UnsupportedError, at_home, env
 from modelrollout.sandbox.pods.images import Image, Images, NoSuchImageError, command_of, folder_of
 from modelrollout.sandbox.pods.probes import Probe
 from modelrollout.sandbox.pods.status import timestamp
-from modelrollout.sandbox.processes import CannotStartError, Process
+from modelrollout.sandbox.processes import CannotStartError, Guard, Process
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds; a kubelet's 10 and 300 are too slow to watch
 FORGIVEN_AFTER = 60.0  # seconds of running after which the pause starts small again
 
 RestartPolicy = Literal["Always", "OnFailure", "Never"]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the machine gives to its containers; probes are asked through `session`."""
+
+    images: Images
+    logs: Path
+    session: aiohttp.ClientSession
+    guard: Guard
 
 
 class Container:
@@ -36,14 +47,13 @@ class Container:
         pod: Manifest,
         spec: Manifest,
         *,
-        images: Images,
+        host: Host,
         restarts: RestartPolicy,
         log: Path,
-        session: aiohttp.ClientSession,
         changed: Callable[[], None],
     ) -> None:
-        self._pod, self._spec, self._images, self._restarts = pod, spec, images, restarts
-        self._log, self._session, self._changed = log, session, changed
+        self._pod, self._spec, self._host, self._restarts = pod, spec, host, restarts
+        self._log, self._changed = log, changed
         self._address: str = pod["status"]["podIP"]
         self._process: Process | None = None
         self._environment: dict[str, str] = {}
@@ -103,7 +113,7 @@ class Container:
         reference, pause = self._spec["image"], FIRST_PAUSE
         while not self._stopping.is_set():
             try:
-                return self._images.find(reference)
+                return self._host.images.find(reference)
             except NoSuchImageError as error:
                 self._wait("ErrImagePull", str(error))
                 await self._pause(pause)
@@ -117,9 +127,7 @@ class Container:
         try:
             watchers = self._prepare(image)
             command = self._command(image)
-            self._process = await Process.start(
-                command, folder=self._folder, environment=self._environment, log=self._log
-            )
+            self._process = await self._start(command)
         except UnsupportedError as error:
             self._wait("CreateContainerConfigError", str(error))
             await self._stopping.wait()
@@ -162,6 +170,11 @@ class Container:
         if command[0] in ("python", "python3"):
             command[0] = sys.executable
         return command
+
+    async def _start(self, command: list[str]) -> Process:
+        return await Process.start(
+            command, folder=self._folder, environment=self._environment, log=self._log, guard=self._host.guard
+        )
 
     async def _watch(self, startup: Probe | None, liveness: Probe | None, readiness: Probe | None) -> None:
         if startup is not None and not await self._has_started(startup):
@@ -207,12 +220,12 @@ class Container:
             await self._execute(list(hook["exec"]["command"]))
 
     async def _ask(self, probe: Probe) -> probes.Answer:
-        return await probes.ask(probe, self._address, self._session, self._execute)
+        return await probes.ask(probe, self._address, self._host.session, self._execute)
 
     async def _execute(self, command: list[str]) -> probes.Answer:
         """Run a command beside the container's own, with its environment."""
         try:
-            process = await Process.start(command, folder=self._folder, environment=self._environment, log=self._log)
+            process = await self._start(command)
         except CannotStartError as error:
             return False, str(error)
         try:

@@ -8,14 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime
-from pathlib import Path
-
-import aiohttp
 
 from modelrollout.kube import PODS, Cluster, KubeError, Manifest, Refused
 from modelrollout.sandbox.background import running
-from modelrollout.sandbox.pods.containers import Container, RestartPolicy
-from modelrollout.sandbox.pods.images import Images
+from modelrollout.sandbox.pods.containers import Container, Host, RestartPolicy
 from modelrollout.sandbox.pods.status import HOST, pod_status
 
 logger = logging.getLogger(__name__)
@@ -27,16 +23,7 @@ PAUSE = 0.5  # seconds after a failed write
 
 
 class PodRunner:
-    def __init__(
-        self,
-        cluster: Cluster,
-        pod: Manifest,
-        *,
-        address: str,
-        images: Images,
-        logs: Path,
-        session: aiohttp.ClientSession,
-    ) -> None:
+    def __init__(self, cluster: Cluster, pod: Manifest, address: str, host: Host) -> None:
         self._cluster, self._pod = cluster, pod
         self._namespace, self._name, self._uid = (pod["metadata"][key] for key in ("namespace", "name", "uid"))
         self._address = address
@@ -52,10 +39,8 @@ class PodRunner:
         several = len(inits) + len(spec["containers"]) > 1
 
         def container(wanted: Manifest, policy: RestartPolicy) -> Container:
-            log = logs / f"{self._namespace}_{self._name}{'_' + wanted['name'] if several else ''}.log"
-            return Container(
-                here, wanted, images=images, restarts=policy, log=log, session=session, changed=self._changed.set
-            )
+            log = host.logs / f"{self._namespace}_{self._name}{'_' + wanted['name'] if several else ''}.log"
+            return Container(here, wanted, host=host, restarts=policy, log=log, changed=self._changed.set)
 
         once: RestartPolicy = "Never" if self._policy == "Never" else "OnFailure"
         self._inits = [container(each, once) for each in inits]
