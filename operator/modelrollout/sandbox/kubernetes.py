@@ -107,6 +107,7 @@ async def _built_in(directory: Path) -> AsyncIterator[KubernetesEndpoint]:
     files, token = write_serving_files(directory), secrets.token_urlsafe(24)
     command = [sys.executable, "-m", "modelrollout.sandbox.apiserver"]
     command += ["--certificate", str(files.certificate), "--key", str(files.key)]
+    command += ["--service-cluster-ip-range", SERVICE_RANGE]
     environment = {**os.environ, "MODELROLLOUT_SANDBOX_TOKEN": token}
     async with _process("api-server", command, directory, environment=environment, answers=True) as child:
         line = await _first_line(child, directory / "api-server.log")

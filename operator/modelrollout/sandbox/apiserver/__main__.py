@@ -23,19 +23,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m modelrollout.sandbox.apiserver", description=__doc__)
     parser.add_argument("--certificate", type=Path, required=True)
     parser.add_argument("--key", type=Path, required=True)
+    parser.add_argument("--service-cluster-ip-range", required=True)
     arguments = parser.parse_args()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(arguments.certificate, arguments.key)
-    asyncio.run(serve(os.environ["MODELROLLOUT_SANDBOX_TOKEN"], tls))
+    server = Server(os.environ["MODELROLLOUT_SANDBOX_TOKEN"], arguments.service_cluster_ip_range)
+    asyncio.run(serve(server, tls))
 
 
-async def serve(token: str, tls: ssl.SSLContext) -> None:
+async def serve(server: Server, tls: ssl.SSLContext) -> None:
     """Serve until told to stop."""
     stopped = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
     # Watches end with their client, not at the next event they would have sent it.
-    runner = web.AppRunner(Server(token).app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.5)
+    runner = web.AppRunner(server.app(), handler_cancellation=True, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()

@@ -8,9 +8,18 @@ from typing import Any
 from modelrollout.sandbox.apiserver import cel, objects, schemas, validation
 from modelrollout.sandbox.apiserver.builtin.models import schema_of
 from modelrollout.sandbox.apiserver.errors import CAUSES, FieldError
-from modelrollout.sandbox.apiserver.resources import OBJECT_FIELDS, Registry, Resource, Rules, Schema
+from modelrollout.sandbox.apiserver.resources import (
+    OBJECT_FIELDS,
+    Column,
+    Registry,
+    Resource,
+    Rules,
+    ScalePaths,
+    Schema,
+)
 from modelrollout.sandbox.apiserver.schemas import EMBEDDED
 from modelrollout.sandbox.apiserver.store import Collection, Object, Store
+from modelrollout.sandbox.apiserver.tables import AGE, NAME, printer_column
 from modelrollout.sandbox.apiserver.typed import MISSING
 from modelrollout.sandbox.apiserver.writes import Deletion, Options, Writes
 
@@ -38,7 +47,7 @@ def _kind(spec: dict[str, Any], version: dict[str, Any]) -> Resource:
         kind=names["kind"],
         singular=names.get("singular") or names["kind"].lower(),
         namespaced=spec["scope"] == "Namespaced",
-        schema=schema,
+        read_schema=lambda: schema,
         rules=Rules(
             default=lambda item: schemas.default(item, schema),
             validate=lambda new, old: instance_errors(new, old, given),
@@ -52,8 +61,21 @@ def _kind(spec: dict[str, Any], version: dict[str, Any]) -> Resource:
         selectable=OBJECT_FIELDS | {each["jsonPath"].lstrip(".") for each in version.get("selectableFields") or ()},
         stored_in=(spec["group"], names["plural"]),
         custom=True,
-        built_in_patch_keys=False,
+        columns=_columns(version),
+        scale=_scale(subresources.get("scale")),
     )
+
+
+def _columns(version: dict[str, Any]) -> tuple[Column, ...]:
+    given = version.get("additionalPrinterColumns")
+    return (NAME, *(printer_column(each) for each in given)) if given else (NAME, AGE)
+
+
+def _scale(given: dict[str, Any] | None) -> ScalePaths | None:
+    if given is None:
+        return None
+    selector = given.get("labelSelectorPath", "")
+    return ScalePaths(given["specReplicasPath"], given["statusReplicasPath"], selector)
 
 
 def root_schema(given: Schema) -> Schema:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from modelrollout.sandbox.apiserver.builtin.models import MODEL
@@ -13,14 +13,11 @@ from modelrollout.sandbox.apiserver.resources import Registry, Resource, Schema
 
 V3_REF = "#/components/schemas/"
 V2_REF = "#/definitions/"
-_BODIES = (
-    "application/json",
-    "application/yaml",
-    "application/json-patch+json",
-    "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
-    "application/apply-patch+yaml",
-)
+# kubectl asks for v2 as protobuf alone, when v3 does not know a kind. Without a definition in it, it says so itself.
+V2_PROTOBUF_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+V2_PROTOBUF = b"\x0a\x032.0\x12\x0c\x0a\x0aKubernetes"
+_BODIES = ("application/json", "application/yaml")
+_PATCHES = ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml")
 
 
 def v3_index(registry: Registry, edition: str) -> dict[str, Any]:
@@ -39,7 +36,7 @@ def v3_document(registry: Registry, group: str, version: str) -> dict[str, Any]:
     schemas = _published(served, V3_REF)
     paths: dict[str, Any] = {}
     for each in served:
-        paths |= _paths(each, lambda name: {"content": {kind: {"schema": _ref(V3_REF, name)} for kind in _BODIES}})
+        paths |= _paths(each, lambda name: _content(_BODIES, name))
     info = {"title": "Kubernetes", "version": "built-in"}
     return {"openapi": "3.0.0", "info": info, "paths": paths, "components": {"schemas": schemas}}
 
@@ -51,6 +48,10 @@ def v2_document(registry: Registry) -> dict[str, Any]:
         paths |= _paths(each, lambda name: {"schema": _ref(V2_REF, name)})
     info = {"title": "Kubernetes", "version": "built-in"}
     return {"swagger": "2.0", "info": info, "paths": paths, "definitions": _published(registry.all(), V2_REF)}
+
+
+def _content(kinds: Sequence[str], name: str) -> dict[str, Any]:
+    return {"content": {kind: {"schema": _ref(V3_REF, name)} for kind in kinds}}
 
 
 def _published(served: list[Resource], prefix: str) -> dict[str, Schema]:
@@ -153,7 +154,11 @@ def _paths(resource: Resource, content: Any) -> dict[str, Any]:
 
 def _operation(resource: Resource, action: str) -> dict[str, Any]:
     _, parameters = _ACTIONS[action]
+    # kubectl looks here for the kind of patch that it may send.
+    patches = (*_PATCHES, *(() if resource.custom else ("application/strategic-merge-patch+json",)))
+    body = {"requestBody": _content(patches, component_name(resource))} if action == "patch" else {}
     return {
+        **body,
         "x-kubernetes-action": action,
         "x-kubernetes-group-version-kind": {
             "group": resource.group,

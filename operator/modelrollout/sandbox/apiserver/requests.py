@@ -11,7 +11,8 @@ from aiohttp import web
 
 from modelrollout.sandbox.apiserver import errors
 from modelrollout.sandbox.apiserver.resources import Resource
-from modelrollout.sandbox.apiserver.selectors import Selection, field_selector, label_selector
+from modelrollout.sandbox.apiserver.selectors import FieldTerm, Selection, field_selector, label_selector
+from modelrollout.sandbox.apiserver.store import Object
 from modelrollout.sandbox.apiserver.writes import Deletion, Options
 
 _OF_A_NAMESPACE = frozenset({"status", "finalize"})
@@ -60,6 +61,24 @@ async def body(request: web.Request) -> Any:
             f"the object provided is unrecognized (must be valid JSON or YAML): {error}"
         ) from error
     raise errors.unsupported_media_type(["application/json", "application/yaml"])
+
+
+def an_object(given: Any, resource: Resource, name: str = "") -> Object:
+    """The submitted object, refused where it is none, or one of another kind or name."""
+    if not isinstance(given, dict):
+        raise errors.bad_request("the object provided is unrecognized (must be an object)")
+    if resource.custom and not given.get("kind"):
+        raise errors.bad_request(f"Object 'Kind' is missing in '{json.dumps(given)}'")
+    if given.get("apiVersion", resource.api_version) != resource.api_version:
+        message = f"the API version in the data ({given['apiVersion']}) does not match the expected API version "
+        raise errors.bad_request(f"{message}({resource.api_version})")
+    if given.get("kind", resource.kind) not in (resource.kind, "Scale"):
+        wanted = f"{resource.api_version}, Kind={resource.kind}"
+        raise errors.bad_request(f"the kind in the data ({given['kind']}) does not match the expected kind ({wanted})")
+    named = (given.get("metadata") or {}).get("name", name)
+    if name and named != name:
+        raise errors.bad_request(f"the name of the object ({named}) does not match the name on the URL ({name})")
+    return given
 
 
 def _number(text: str) -> float | int:
@@ -112,6 +131,8 @@ def selection(request: web.Request, resource: Resource, at: Route) -> Selection:
     """What a list, watch or deletion of many is limited to."""
     query = request.query
     fields = field_selector(query.get("fieldSelector", ""), resource.selectable)
+    if at.name:
+        fields = (*fields, FieldTerm("metadata.name", at.name, equal=True))
     labels = label_selector(query.get("labelSelector", ""))
     return Selection(at.namespace or None, labels, fields)
 

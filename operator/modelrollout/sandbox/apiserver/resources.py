@@ -11,7 +11,7 @@ from modelrollout.sandbox.apiserver.errors import FieldError
 from modelrollout.sandbox.apiserver.store import Object
 
 Schema = dict[str, Any]
-Cell = str | int | None
+Cell = str | int | float | None
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 OBJECT_FIELDS = frozenset({"metadata.name", "metadata.namespace"})
@@ -50,7 +50,18 @@ class Rules:
     update_may_create: bool = False
     update_needs_version: bool = False  # a PUT without resourceVersion is refused
     returns_deleted: bool = False  # DELETE answers with the object instead of a Status
+    on_delete: Callable[[Object], Object] = _unchanged  # what deletion does to an object that it cannot remove at once
+    is_held: Callable[[Object], bool] = lambda item: False  # something beside finalizers keeps it
     grace_seconds: Callable[[Object], int] | None = None  # deletion leaves the object to its node for so long
+
+
+@dataclass(frozen=True, slots=True)
+class ScalePaths:
+    """Where a kind keeps what `/scale` shows."""
+
+    spec: str = ".spec.replicas"
+    status: str = ".status.replicas"
+    selector: str = ".spec.selector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,7 @@ class Resource:
     kind: str
     singular: str
     namespaced: bool
-    schema: Schema
+    read_schema: Callable[[], Schema]  # built when first needed: there are hundreds of types in a cluster
     rules: Rules = Rules()
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
@@ -75,7 +86,11 @@ class Resource:
     from_stored: Callable[[Object], Object] = _unchanged
     to_stored: Callable[[Object], Object] = _unchanged
     custom: bool = False  # comes from a CustomResourceDefinition
-    built_in_patch_keys: bool = True  # strategic merge patch is understood
+    scale: ScalePaths | None = None
+
+    @property
+    def schema(self) -> Schema:
+        return self.read_schema()
 
     @property
     def api_version(self) -> str:

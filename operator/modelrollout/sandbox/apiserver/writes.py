@@ -156,7 +156,7 @@ class Writes:
         new = objects.with_generation(resource, resource.rules.on_update(new, old), old)
         _refuse_if_invalid(resource, new, old)
         key = (old["metadata"].get("namespace", ""), name)
-        if _is_over(new):
+        if _is_over(resource, new):
             if options.dry_run:
                 return Outcome(new, removed=True, warnings=warnings)
             return Outcome(self._remove(resource, key, new), warnings=warnings)
@@ -170,7 +170,7 @@ class Writes:
         _expect(resource, old, deletion)
         new = _marked(resource, old, deletion)
         key = (namespace, name)
-        if _is_over(new) or not new["metadata"].get("deletionTimestamp"):
+        if _is_over(resource, new) or not new["metadata"].get("deletionTimestamp"):
             if deletion.dry_run:
                 return Outcome(old, removed=True)
             return Outcome(self._remove(resource, key, old), removed=True)
@@ -285,6 +285,8 @@ def _without_status(item: Object) -> Object:
 
 def _merged(resource: Resource, old: Object, submitted: Object, subresource: str) -> Object:
     """The parts of `submitted` that this endpoint may change, the rest from `old`."""
+    if subresource == "finalize":
+        return {**old, "spec": submitted.get("spec") or {}}
     if subresource == "status":
         kept = {key: value for key, value in old.items() if key != "status"}
         return kept | ({"status": submitted["status"]} if "status" in submitted else {})
@@ -311,13 +313,10 @@ def _bare(item: Object) -> Object:
     return {**item, "metadata": metadata}
 
 
-def _is_over(item: Object) -> bool:
+def _is_over(resource: Resource, item: Object) -> bool:
     metadata = item["metadata"]
-    return (
-        bool(metadata.get("deletionTimestamp"))
-        and not metadata.get("finalizers")
-        and not metadata.get("deletionGracePeriodSeconds")
-    )
+    held = metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds") or resource.rules.is_held(item)
+    return bool(metadata.get("deletionTimestamp")) and not held
 
 
 def _expect(resource: Resource, old: Object, deletion: Deletion) -> None:
@@ -344,7 +343,8 @@ def _marked(resource: Resource, old: Object, deletion: Deletion) -> Object:
     if added:
         finalizers.append(added)
     grace = _grace(resource, old, deletion)
-    if not finalizers and not grace and not metadata.get("deletionTimestamp"):
+    held = finalizers or grace or resource.rules.is_held(old)
+    if not held and not metadata.get("deletionTimestamp"):
         return old
     metadata.pop("finalizers", None)
     if finalizers:
@@ -354,7 +354,7 @@ def _marked(resource: Resource, old: Object, deletion: Deletion) -> Object:
         if metadata.get("generation"):
             metadata["generation"] += 1
     metadata["deletionGracePeriodSeconds"] = min(grace, metadata.get("deletionGracePeriodSeconds", grace))
-    return {**old, "metadata": metadata}
+    return resource.rules.on_delete({**old, "metadata": metadata})
 
 
 def _grace(resource: Resource, old: Object, deletion: Deletion) -> int:

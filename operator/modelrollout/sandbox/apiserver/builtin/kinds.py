@@ -2,126 +2,331 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
+from modelrollout.sandbox.apiserver.builtin import plain, pods, services, workloads
+from modelrollout.sandbox.apiserver.builtin.columns import COLUMNS
+from modelrollout.sandbox.apiserver.builtin.decoding import decoded
 from modelrollout.sandbox.apiserver.builtin.definitions import DEFINITION_RULES
 from modelrollout.sandbox.apiserver.builtin.models import schema_of
+from modelrollout.sandbox.apiserver.builtin.services import Addresses
 from modelrollout.sandbox.apiserver.resources import OBJECT_FIELDS, Resource, Rules
+from modelrollout.sandbox.apiserver.schemas import default
+from modelrollout.sandbox.apiserver.store import Object
+from modelrollout.sandbox.apiserver.tables import AGE, NAME
 
 _PLAIN = Rules()
+_STATUS = Rules(keeps_status_apart=True)
 _SPEC_AND_STATUS = Rules(counts_generations=True, keeps_status_apart=True)
+_WORKLOAD = replace(_SPEC_AND_STATUS, default=pods.with_template_defaults, validate=workloads.workload_errors)
+
+_POD_FIELDS = frozenset(
+    f"{part}.{key}"
+    for part, keys in {
+        "spec": ("nodeName", "restartPolicy", "schedulerName", "serviceAccountName", "hostNetwork"),
+        "status": ("phase", "podIP", "nominatedNodeName"),
+    }.items()
+    for key in keys
+)
+_EVENT_FIELDS = frozenset(
+    {
+        *(
+            f"involvedObject.{key}"
+            for key in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+        ),
+        "reason",
+        "reportingComponent",
+        "source",
+        "type",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
     group: str
-    version: str
     kind: str
     plural: str
     model: str
+    rules: Rules = _PLAIN
+    version: str = "v1"
     namespaced: bool = True
     short_names: tuple[str, ...] = ()
-    subresources: tuple[str, ...] = ()
-    rules: Rules = _PLAIN
-    selectable: frozenset[str] = frozenset()
     categories: tuple[str, ...] = ()
+    subresources: tuple[str, ...] = ()
+    selectable: frozenset[str] = frozenset()
+    verbs: tuple[str, ...] | None = None
 
 
-_KINDS = (
-    _Kind(
-        "",
-        "v1",
-        "Namespace",
-        "namespaces",
-        "V1Namespace",
-        False,
-        ("ns",),
-        ("status", "finalize"),
-        Rules(keeps_status_apart=True),
-        frozenset({"status.phase"}),
-    ),
-    _Kind(
-        "",
-        "v1",
-        "Pod",
-        "pods",
-        "V1Pod",
-        True,
-        ("po",),
-        ("status",),
+def _core(addresses: Addresses) -> tuple[_Kind, ...]:
+    namespace = replace(
+        _STATUS,
+        default=plain.with_namespace_label,
+        on_create=plain.created_namespace,
+        on_update=plain.updated_namespace,
+        on_delete=plain.deleted_namespace,
+        is_held=plain.namespace_is_held,
+        update_may_create=True,
+    )
+    pod = replace(
         _SPEC_AND_STATUS,
-        frozenset({"status.phase", "spec.nodeName", "status.podIP"}),
-        ("all",),
-    ),
-    _Kind(
-        "",
-        "v1",
-        "Service",
-        "services",
-        "V1Service",
-        True,
-        ("svc",),
-        ("status",),
-        Rules(keeps_status_apart=True),
-        categories=("all",),
-    ),
-    _Kind("", "v1", "ConfigMap", "configmaps", "V1ConfigMap", True, ("cm",)),
-    _Kind("", "v1", "Secret", "secrets", "V1Secret", selectable=frozenset({"type"})),
-    _Kind("", "v1", "Event", "events", "CoreV1Event", True, ("ev",)),
-    _Kind("", "v1", "Node", "nodes", "V1Node", False, ("no",), ("status",), Rules(keeps_status_apart=True)),
-    _Kind(
-        "apps",
-        "v1",
-        "Deployment",
-        "deployments",
-        "V1Deployment",
-        True,
-        ("deploy",),
-        ("status", "scale"),
+        default=pods.with_pod_defaults,
+        on_create=pods.created,
+        validate=pods.pod_errors,
+        grace_seconds=pods.grace,
+        returns_deleted=True,
+    )
+    service = replace(
+        _STATUS,
+        default=services.with_service_defaults,
+        on_create=addresses.created,
+        on_update=services.updated,
+        validate=addresses.errors,
+        returns_deleted=True,
+    )
+    event = Rules(default=plain.with_event_nulls, validate=plain.event_errors, update_may_create=True)
+    secret = Rules(default=plain.with_secret_data, validate=plain.fixed_errors)
+    endpoints = Rules(validate=services.endpoints_errors, update_may_create=True)
+    all_ = ("all",)
+    return (
+        _Kind(
+            "",
+            "Namespace",
+            "namespaces",
+            "V1Namespace",
+            namespace,
+            namespaced=False,
+            short_names=("ns",),
+            subresources=("status", "finalize"),
+            selectable=frozenset({"status.phase"}),
+        ),
+        _Kind(
+            "",
+            "Pod",
+            "pods",
+            "V1Pod",
+            pod,
+            short_names=("po",),
+            categories=all_,
+            subresources=("status",),
+            selectable=_POD_FIELDS,
+        ),
+        _Kind(
+            "",
+            "Service",
+            "services",
+            "V1Service",
+            service,
+            short_names=("svc",),
+            categories=all_,
+            subresources=("status",),
+            selectable=frozenset({"spec.clusterIP", "spec.type"}),
+        ),
+        _Kind("", "ConfigMap", "configmaps", "V1ConfigMap", Rules(validate=plain.fixed_errors), short_names=("cm",)),
+        _Kind("", "Secret", "secrets", "V1Secret", secret, selectable=frozenset({"type"})),
+        _Kind(
+            "",
+            "ServiceAccount",
+            "serviceaccounts",
+            "V1ServiceAccount",
+            Rules(returns_deleted=True),
+            short_names=("sa",),
+        ),
+        _Kind("", "Endpoints", "endpoints", "V1Endpoints", endpoints, short_names=("ep",)),
+        _Kind("", "Event", "events", "CoreV1Event", event, short_names=("ev",), selectable=_EVENT_FIELDS),
+        _Kind(
+            "",
+            "Node",
+            "nodes",
+            "V1Node",
+            _STATUS,
+            namespaced=False,
+            short_names=("no",),
+            subresources=("status",),
+            selectable=frozenset({"spec.unschedulable"}),
+        ),
+    )
+
+
+def _apps() -> tuple[_Kind, ...]:
+    deployment = replace(_WORKLOAD, default=workloads.with_deployment_defaults)
+    scaled, all_ = ("scale", "status"), ("all",)
+    return (
+        _Kind(
+            "apps",
+            "Deployment",
+            "deployments",
+            "V1Deployment",
+            deployment,
+            short_names=("deploy",),
+            categories=all_,
+            subresources=scaled,
+        ),
+        _Kind(
+            "apps",
+            "ReplicaSet",
+            "replicasets",
+            "V1ReplicaSet",
+            _WORKLOAD,
+            short_names=("rs",),
+            categories=all_,
+            subresources=scaled,
+        ),
+        _Kind(
+            "apps",
+            "StatefulSet",
+            "statefulsets",
+            "V1StatefulSet",
+            _WORKLOAD,
+            short_names=("sts",),
+            categories=all_,
+            subresources=scaled,
+        ),
+        _Kind(
+            "apps",
+            "DaemonSet",
+            "daemonsets",
+            "V1DaemonSet",
+            _WORKLOAD,
+            short_names=("ds",),
+            categories=all_,
+            subresources=("status",),
+        ),
+    )
+
+
+def _others() -> tuple[_Kind, ...]:
+    job = replace(
         _SPEC_AND_STATUS,
-        categories=("all",),
-    ),
-    _Kind("coordination.k8s.io", "v1", "Lease", "leases", "V1Lease"),
-    _Kind(
-        "apiextensions.k8s.io",
-        "v1",
-        "CustomResourceDefinition",
-        "customresourcedefinitions",
-        "V1CustomResourceDefinition",
-        False,
-        ("crd", "crds"),
-        ("status",),
-        DEFINITION_RULES,
-    ),
-)
+        default=workloads.with_job_defaults,
+        on_create=workloads.created_job,
+        validate=workloads.job_errors,
+    )
+    lease = Rules(update_may_create=True, update_needs_version=True)
+    new_event = Rules(default=plain.with_new_event_nulls, update_may_create=True)
+    rbac, create = "rbac.authorization.k8s.io", ("create",)
+    reviews = "authorization.k8s.io"
+    return (
+        _Kind(
+            "batch",
+            "Job",
+            "jobs",
+            "V1Job",
+            job,
+            categories=("all",),
+            subresources=("status",),
+            selectable=frozenset({"status.successful"}),
+        ),
+        _Kind("coordination.k8s.io", "Lease", "leases", "V1Lease", lease),
+        _Kind(
+            "discovery.k8s.io",
+            "EndpointSlice",
+            "endpointslices",
+            "V1EndpointSlice",
+            Rules(validate=services.slice_errors, counts_generations=True, update_may_create=True),
+        ),
+        _Kind("events.k8s.io", "Event", "events", "EventsV1Event", new_event, short_names=("ev",)),
+        _Kind(
+            "autoscaling",
+            "HorizontalPodAutoscaler",
+            "horizontalpodautoscalers",
+            "V2HorizontalPodAutoscaler",
+            _STATUS,
+            version="v2",
+            short_names=("hpa",),
+            categories=("all",),
+            subresources=("status",),
+        ),
+        _Kind(
+            "policy",
+            "PodDisruptionBudget",
+            "poddisruptionbudgets",
+            "V1PodDisruptionBudget",
+            _SPEC_AND_STATUS,
+            short_names=("pdb",),
+            subresources=("status",),
+        ),
+        _Kind(
+            "networking.k8s.io",
+            "NetworkPolicy",
+            "networkpolicies",
+            "V1NetworkPolicy",
+            Rules(counts_generations=True),
+            short_names=("netpol",),
+        ),
+        _Kind(rbac, "Role", "roles", "V1Role"),
+        _Kind(rbac, "RoleBinding", "rolebindings", "V1RoleBinding"),
+        _Kind(rbac, "ClusterRole", "clusterroles", "V1ClusterRole", namespaced=False),
+        _Kind(rbac, "ClusterRoleBinding", "clusterrolebindings", "V1ClusterRoleBinding", namespaced=False),
+        _Kind(
+            "apiextensions.k8s.io",
+            "CustomResourceDefinition",
+            "customresourcedefinitions",
+            "V1CustomResourceDefinition",
+            DEFINITION_RULES,
+            namespaced=False,
+            short_names=("crd", "crds"),
+            categories=("api-extensions",),
+            subresources=("status",),
+        ),
+        _Kind(
+            reviews,
+            "SelfSubjectAccessReview",
+            "selfsubjectaccessreviews",
+            "V1SelfSubjectAccessReview",
+            namespaced=False,
+            verbs=create,
+        ),
+        _Kind(
+            reviews,
+            "SubjectAccessReview",
+            "subjectaccessreviews",
+            "V1SubjectAccessReview",
+            namespaced=False,
+            verbs=create,
+        ),
+        _Kind(
+            reviews, "LocalSubjectAccessReview", "localsubjectaccessreviews", "V1LocalSubjectAccessReview", verbs=create
+        ),
+    )
 
 
-def built_in_kinds() -> list[Resource]:
+def built_in_kinds(addresses: Addresses) -> list[Resource]:
     """Every built-in kind, ready to be served."""
-    return [_resource(kind) for kind in _KINDS]
+    made = [_resource(kind) for kind in (*_core(addresses), *_apps(), *_others())]
+    return [_sharing_events(each) if each.group == "events.k8s.io" else each for each in made]
+
+
+def _sharing_events(resource: Resource) -> Resource:
+    """Both kinds of events are one store of objects, as they are in a cluster."""
+    return replace(resource, stored_in=("", "events"), from_stored=plain.as_new_event, to_stored=plain.as_old_event)
 
 
 def _resource(kind: _Kind) -> Resource:
-    return Resource(
+    resource = Resource(
         group=kind.group,
         version=kind.version,
         plural=kind.plural,
         kind=kind.kind,
         singular=kind.kind.lower(),
         namespaced=kind.namespaced,
-        schema=schema_of(kind.model),
-        rules=kind.rules,
+        read_schema=partial(schema_of, kind.model),
         short_names=kind.short_names,
         categories=kind.categories,
         subresources=kind.subresources,
+        columns=COLUMNS.get(kind.kind, (NAME, AGE) if kind.kind == "NetworkPolicy" else ()),
         selectable=OBJECT_FIELDS | kind.selectable,
     )
+    resource = resource if kind.verbs is None else replace(resource, verbs=kind.verbs)
+    return replace(resource, rules=replace(kind.rules, default=_reading(resource, kind.rules.default)))
 
 
-def status_success(resource: Resource, item: dict[str, Any]) -> dict[str, Any]:
-    """What DELETE answers when the object is gone."""
-    details = {"name": item["metadata"]["name"], "kind": resource.plural, "uid": item["metadata"]["uid"]}
-    if resource.group:
-        details["group"] = resource.group
-    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+def _reading(resource: Resource, fill: Callable[[Object], Object]) -> Callable[[Object], Object]:
+    """What reading a manifest of a built-in kind comes to: typed, without empty fields, with defaults."""
+
+    def read(item: Object) -> Object:
+        return fill(default(decoded(item, resource), resource.schema))
+
+    return read

@@ -16,11 +16,12 @@ from typing import Any
 import kubernetes.client.models
 from pydantic import BaseModel
 
-from modelrollout.sandbox.apiserver.builtin.lists import LISTS, MAPS
+from modelrollout.sandbox.apiserver.builtin.defaults import DEFAULTS
+from modelrollout.sandbox.apiserver.builtin.lists import LISTS, MAPS, QUANTITIES
 from modelrollout.sandbox.apiserver.resources import Schema
 
+QUANTITY = "x-quantity"
 MODEL = "x-model"  # names the model a schema came from, so that the published document can refer to it
-QUANTITIES = frozenset({"V1ResourceRequirements", "V1ContainerStatus", "V1NodeStatus", "V1ResourceQuotaSpec"})
 
 
 @functools.cache
@@ -43,6 +44,8 @@ def _of_model(model: type[BaseModel]) -> Schema:
     fields = schema["properties"] = {}
     for key, each in properties.items():
         fields[key] = _of_field(name, key, each)
+        if key in (given := DEFAULTS.get(name, {})):
+            fields[key]["default"] = given[key]
     if required := [key for key, each in properties.items() if each.is_required()]:
         schema["required"] = required
     if name in MAPS:
@@ -60,9 +63,17 @@ def _of_field(model_name: str, key: str, info: Any) -> Schema:
         schema["description"] = info.description
     if model_name == "V1JSONSchemaProps" and key in _ALSO_SCHEMAS:
         schema |= {each: value for each, value in _made[model_name].items() if each != "type"}
+    if (model_name, key) in QUANTITIES:
+        schema = _quantities(schema)
     if schema.get("type") in ("array", "object"):
         schema |= LISTS.get((model_name, key), {})
     return schema
+
+
+def _quantities(schema: Schema) -> Schema:
+    """`cpu: 1` may be written as a number; it is kept as text."""
+    quantity = {"x-kubernetes-int-or-string": True, QUANTITY: True}
+    return {**schema, "additionalProperties": quantity} if schema.get("type") == "object" else {**schema, **quantity}
 
 
 def _of_type(annotation: Any) -> Schema:
