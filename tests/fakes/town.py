@@ -6,25 +6,47 @@ town = Town(); town.wish("1"); town.run(minutes=2); town.wish("2"); town.run(min
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import atexit
+import functools
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
-from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.kube import Manifest
-from modelrollout.plan.rollout import read_wish
-from modelrollout.plan.rollout import Wish
+from modelrollout.api.status import ModelRolloutStatus, Phase
+from modelrollout.kube import KubeError, Manifest
+from modelrollout.manifests import REVISION_LABEL
+from modelrollout.plan.rollout import Wish, read_wish
 from modelrollout.reconcile import Reconciler
-from modelrollout.resources import EVENTS, HTTP_ROUTES, MODEL_ROLLOUTS
+from modelrollout.resources import DEPLOYMENTS, EVENTS, HTTP_ROUTES, KNOWN, MODEL_ROLLOUTS, PODS, SERVICES
 from modelrollout.telemetry import Telemetry
 from tests import builders
-from tests.fakes.cluster import FakeCluster
+from tests.fakes.cluster import FakeCluster, Killed, copied
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 KEY = ("ml", "fraud")
 SCRAPE = timedelta(seconds=5)
+BLINK = timedelta(milliseconds=200)
+"""From a change of the world to the pass that it wakes."""
+
+
+@functools.cache
+def _runner() -> asyncio.Runner:
+    """One event loop for all towns: making one costs as much as a pass."""
+    runner = asyncio.Runner()
+    atexit.register(runner.close)
+    return runner
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """The coroutine's result; a process that was killed is Killed, in however many tasks it was."""
+    try:
+        return _runner().run(coroutine)
+    except BaseExceptionGroup as group:
+        if group.subgroup(Killed) is not None:
+            raise Killed from None
+        raise
 
 
 @dataclass
@@ -36,22 +58,35 @@ class Metrics:
     bad: dict[str, float] = field(default_factory=dict)
     is_down: bool = False
     is_silent: bool = False
+    lag: timedelta = timedelta()  # what was scraped later than this ago is not there yet
+    meanwhile: Callable[[], None] | None = None  # happens once while an answer is on its way
     asked: list[Query] = field(default_factory=list)
 
     async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
+        self.town.cluster.hook("before", "ask", "prometheus", "")
         self.asked += queries
+        answers = {query: self._answer(query) for query in queries}
+        if (happens := self.meanwhile) is not None:
+            self.meanwhile = None
+            happens()
+            self.town.poke()
+            for _ in range(50):  # turns of the loop, enough for the operator to look around
+                await asyncio.sleep(0)
+        self.town.cluster.hook("after", "ask", "prometheus", "")
+        return answers
+
+    def _answer(self, query: Query) -> Answer:
         if self.is_down:
-            return {query: Unanswered("connection refused", rejected=False) for query in queries}
-        if self.is_silent:
-            return {query: Answered(()) for query in queries}
-        return {query: Answered((self._series(query),)) for query in queries}
+            return Unanswered("connection refused", rejected=False)
+        return Answered(() if self.is_silent else (self._series(query),))
 
     def _series(self, query: Query) -> Series:
         status = self.town.status
         arm = status.candidate if query.arm == "candidate" else status.stable
         assert arm is not None
         share = self.bad.get(arm.model.version, 0.0) if query.part == "bad" else 1.0
-        moments = [query.start + SCRAPE * n for n in range(1, int((query.end - query.start) / SCRAPE) + 1)]
+        end = min(query.end, self.town.now - self.lag)
+        moments = [query.start + SCRAPE * n for n in range(1, int((end - query.start) / SCRAPE) + 1)]
         return Series(
             {"pod": f"{arm.workload}-x7k2p"},
             tuple((t.timestamp(), round(self.rps * share * (t - NOON).total_seconds())) for t in moments),
@@ -65,6 +100,11 @@ class Town:
         self.cluster = cluster or FakeCluster()
         self.now = NOON
         self.metrics = Metrics(self)
+        self.restarts = 0
+        self.troubles: list[KubeError] = []  # with which passes failed
+        self._due: datetime | None = NOON
+        self._failures = 0
+        self._seen = -1
         self.restart()
 
     def restart(self) -> None:
@@ -77,9 +117,11 @@ class Town:
             self.cluster,  # type: ignore[arg-type]  # the verbs the operator uses
             self.metrics,
             Telemetry(),
+            resync=timedelta(minutes=5),
             clock=lambda: self.now,
             sleep=no_sleep,
         )
+        self._due, self._failures = self.now, 0
 
     # Hands
 
@@ -93,24 +135,86 @@ class Town:
         wish = read_wish(wanted["spec"])
         return wish.revision if isinstance(wish, Wish) else ""
 
+    def delete(self, *finalizers: str) -> None:
+        """Ask for the rollout's deletion, as `kubectl delete` does."""
+        metadata = copied(self.manifest["metadata"])
+        metadata["deletionTimestamp"] = f"{self.now:%Y-%m-%dT%H:%M:%SZ}"
+        metadata["finalizers"] += finalizers
+        self.cluster.put({**self.manifest, "metadata": metadata})
+
+    def poke(self) -> None:
+        """Wake the pass that is waiting for answers."""
+        self._poked.set()
+
     def pass_(self) -> timedelta | None:
         """One pass of the operator, at the present time."""
+        return run(self._pass())  # type: ignore[no-any-return]
 
-        async def never() -> None:
-            await asyncio.Event().wait()
+    async def _pass(self) -> timedelta | None:
+        self._poked = asyncio.Event()
 
-        return asyncio.run(self.reconciler.reconcile(KEY, never))
+        async def poked() -> None:
+            await self._poked.wait()
+            self._poked.clear()
+
+        return await self.reconciler.reconcile(KEY, poked)
+
+    def finalise(self) -> None:
+        """What happens once the rollout is being deleted; Kubernetes' garbage collector does the rest."""
+        run(self.reconciler.finalise(KEY))
+        orphaning = "orphan" in self.manifest["metadata"]["finalizers"]
+        uid = self.manifest["metadata"]["uid"]
+        self.cluster.remove(MODEL_ROLLOUTS, "fraud")
+        for manifest in list(self.cluster.objects.values()):
+            owners = manifest["metadata"].get("ownerReferences") or []
+            if any(owner["uid"] == uid for owner in owners):
+                resource = KNOWN[manifest["apiVersion"], manifest["kind"]]
+                if orphaning:
+                    manifest["metadata"]["ownerReferences"] = [owner for owner in owners if owner["uid"] != uid]
+                else:
+                    self.cluster.remove(resource, manifest["metadata"]["name"])
+
+    def step(self, most: timedelta = timedelta(seconds=5)) -> bool:
+        """Time goes on until the operator has a reason for a pass, which it then makes; False when none came up.
+
+        Reasons are as in handlers.py: its own time has come, or something changed, be it by its own hand.
+        """
+        end = self.now + most
+        while True:
+            self.cluster.run_controllers(self.now)
+            if (self._due is not None and self._due <= self.now) or self._seen != self._version():
+                self._passed()
+                return True
+            if self.now >= end:
+                return False
+            self.now = min(end, self._due or end, self.now + timedelta(seconds=5))
+
+    def _passed(self) -> None:
+        self._seen = self._version()
+        try:
+            due = self.pass_()
+            self._due, self._failures = self.now + due if due is not None else None, 0
+        except Killed:
+            self.restarts += 1
+            self.now += timedelta(seconds=1)
+            self.restart()
+        except KubeError as trouble:
+            self.troubles.append(trouble)
+            self._due = self.now + timedelta(seconds=min(60, 2**self._failures))
+            self._failures += 1
+        self.now += BLINK
+
+    def _version(self) -> int:
+        """What the operator's watches see; Events are none of it."""
+        return max((int(m["metadata"]["resourceVersion"]) for k, m in self.cluster.objects.items() if k[0] != "events"))
 
     def run(self, *, until: Callable[[Town], bool] | None = None, **for_: float) -> None:
-        """Passes whenever the operator asks for one, and after each change of the world, for so long."""
+        """Passes whenever there is a reason for one, for so long."""
         end = self.now + timedelta(**for_)
         while self.now < end:
-            self.cluster.run_controllers(self.now)
-            due = self.pass_()
+            self.step(min(end - self.now, timedelta(seconds=5)))
             if until is not None and until(self):
                 return
-            step = min(due or timedelta(seconds=5), timedelta(seconds=5))
-            self.now = min(end, self.now + max(step, timedelta(seconds=1)))
         assert until is None, f"it never came to that: {self.status.phase} {self.status.message}"
 
     # Eyes
@@ -126,6 +230,10 @@ class Town:
         return ModelRolloutStatus.model_validate(self.manifest.get("status") or {})
 
     @property
+    def phase(self) -> Phase | None:
+        return self.status.phase
+
+    @property
     def weights(self) -> dict[str, int]:
         """Weights in the route, by Service."""
         route = self.cluster.get(HTTP_ROUTES, "fraud")
@@ -137,3 +245,41 @@ class Town:
 
     def condition(self, type_: str) -> str | None:
         return next((c.status for c in self.status.conditions if c.type == type_), None)
+
+    def shares(self) -> dict[str, dict[str, float]]:
+        """Who gets users' requests: for each route that exists, by its plural, percent by revision."""
+        found = {HTTP_ROUTES.plural: self._by_route(), SERVICES.plural: self._by_service()}
+        return {plural: shares for plural, shares in found.items() if shares}
+
+    def _by_route(self) -> dict[str, float]:
+        shares: dict[str, float] = {}
+        for name, weight in self.weights.items():
+            service = self.cluster.get(SERVICES, name)
+            revision = service["spec"]["selector"].get(REVISION_LABEL, "?") if service else f"no Service {name}"
+            shares[revision] = shares.get(revision, 0) + weight
+        return {revision: share for revision, share in shares.items() if share}
+
+    def _by_service(self) -> dict[str, float]:
+        front = self.cluster.get(SERVICES, "fraud")
+        if front is None:
+            return {}
+        selector = front["spec"].get("selector") or {}
+        if REVISION_LABEL in selector:
+            return {selector[REVISION_LABEL]: 100}
+        ready = [pod for pod in self.cluster.all(PODS) if _is_selected(pod, selector) and _is_ready(pod)]
+        revisions = [pod["metadata"]["labels"].get(REVISION_LABEL, "?") for pod in ready]
+        return {revision: 100 * revisions.count(revision) / len(revisions) for revision in set(revisions)}
+
+    def pods(self, revision: str) -> int:
+        """Ready pods of a revision, as its Deployment says."""
+        deployment = self.cluster.get(DEPLOYMENTS, f"fraud-{revision}")
+        return int((deployment or {}).get("status", {}).get("readyReplicas", 0))
+
+
+def _is_selected(pod: Manifest, selector: Mapping[str, str]) -> bool:
+    return selector.items() <= (pod["metadata"].get("labels") or {}).items()
+
+
+def _is_ready(pod: Manifest) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

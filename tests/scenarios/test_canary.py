@@ -230,9 +230,9 @@ def test_somebody_elses_route_of_that_name_is_left_alone() -> None:
         "metadata": {"namespace": "ml", "name": "fraud"},
         "spec": {"rules": [{"backendRefs": [{"name": "theirs", "port": 80, "weight": 1}]}]},
     }
-    town.cluster.put(foreign)
+    theirs = town.cluster.put(foreign)
     town.wish("1")
     town.run(minutes=2)
-    assert town.cluster.get(HTTP_ROUTES, "fraud")["spec"] == foreign["spec"]
+    assert town.cluster.get(HTTP_ROUTES, "fraud") == theirs
     assert town.status.phase is Phase.INVALID
     assert "belongs to somebody else" in town.status.message

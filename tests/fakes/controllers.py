@@ -1,0 +1,110 @@
+"""What runs beside the API server in a cluster: the Deployment controller and the kubelet, on a FakeCluster.
+
+Pods are real objects, because the operator looks at them; what is wrong with them is said by the cluster's fields.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from modelrollout.kube import Manifest
+from modelrollout.resources import DEPLOYMENTS, PODS
+
+if TYPE_CHECKING:
+    from tests.fakes.cluster import FakeCluster
+
+LINGER = timedelta(seconds=3)
+"""How long pods go on serving after their Deployment is gone: the garbage collector takes a moment."""
+_OF, _BORN, _LEAVING = "test/of", "test/born", "test/leaving"
+
+
+def run(cluster: FakeCluster, now: datetime) -> None:
+    deployments = {d["metadata"]["name"]: d for d in cluster.all(DEPLOYMENTS)}
+    count = Counter(dict.fromkeys(deployments, 0))
+    for pod in cluster.all(PODS):
+        of = pod["metadata"].get("annotations", {}).get(_OF)
+        if of in deployments:
+            count[of] += 1
+        elif of is not None:
+            _leave(cluster, pod, now)
+    for name, deployment in deployments.items():
+        wanted = int(deployment["spec"].get("replicas", 1))
+        for number in range(wanted, count[name]):
+            cluster.remove(PODS, f"{name}-{number}")
+        for number in range(count[name], wanted):
+            cluster.put(_pod(deployment, number, now))
+        ready = sum(_show(cluster, deployment, number, now) for number in range(wanted))
+        status = {
+            "observedGeneration": deployment["metadata"]["generation"],
+            "replicas": wanted,
+            "readyReplicas": ready,
+        }
+        if status != deployment.get("status"):
+            cluster.put({**deployment, "status": status})
+
+
+def show_crash(cluster: FakeCluster, name: str) -> None:
+    """Have the first pod of a Deployment say that it crashes, or that it does not any more."""
+    if (pod := cluster.get(PODS, f"{name}-0")) is not None:
+        cluster.put({**pod, "status": _pod_status(cluster, name, 0, _is_ready(pod))})
+
+
+def _pod(deployment: Manifest, number: int, now: datetime) -> Manifest:
+    name = deployment["metadata"]["name"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "namespace": deployment["metadata"]["namespace"],
+            "name": f"{name}-{number}",
+            "labels": deployment["spec"]["template"]["metadata"]["labels"],
+            "annotations": {_OF: name, _BORN: now.isoformat()},
+        },
+        "spec": {},
+    }
+
+
+def _show(cluster: FakeCluster, deployment: Manifest, number: int, now: datetime) -> bool:
+    """Whether the pod is ready, having said so in its status."""
+    name = deployment["metadata"]["name"]
+    pod = cluster.get(PODS, f"{name}-{number}")
+    assert pod is not None
+    version = _version(deployment)
+    is_up = now >= datetime.fromisoformat(pod["metadata"]["annotations"][_BORN]) + cluster.slow
+    is_ready = is_up and version not in cluster.broken and number >= cluster.limping.get(version, 0)
+    if (status := _pod_status(cluster, name, number, is_ready)) != pod.get("status"):
+        cluster.put({**pod, "status": status})
+    return is_ready
+
+
+def _pod_status(cluster: FakeCluster, deployment: str, number: int, is_ready: bool) -> Manifest:
+    restarts = cluster.crashing.get(deployment, 0) if number == 0 else 0
+    container: Manifest = {"name": "server", "ready": is_ready, "restartCount": restarts}
+    if restarts:
+        waiting = {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}
+        container |= {"state": {"waiting": waiting}, "lastState": {"terminated": {"exitCode": 1}}}
+    return {
+        "conditions": [{"type": "Ready", "status": "True" if is_ready else "False"}],
+        "containerStatuses": [container],
+    }
+
+
+def _is_ready(pod: Manifest) -> bool:
+    return any(c["status"] == "True" for c in (pod.get("status") or {}).get("conditions", ()) if c["type"] == "Ready")
+
+
+def _version(deployment: Manifest) -> str:
+    """The version of the model, which the builders' template puts into the image's tag."""
+    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"]).rpartition(":")[2]
+
+
+def _leave(cluster: FakeCluster, pod: Manifest, now: datetime) -> None:
+    """Orphans serve on for a while, and then they are gone."""
+    annotations = pod["metadata"]["annotations"]
+    if _LEAVING not in annotations:
+        gone = {**annotations, _LEAVING: (now + LINGER).isoformat()}
+        cluster.put({**pod, "metadata": {**pod["metadata"], "annotations": gone}})
+    elif now >= datetime.fromisoformat(annotations[_LEAVING]):
+        cluster.remove(PODS, pod["metadata"]["name"])

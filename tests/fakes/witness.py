@@ -1,0 +1,264 @@
+"""Watches every write that the operator makes in a Town, and says which promise one breaks.
+
+It keeps books of its own: what it judges by is the cluster's objects and its own clock, never the operator's word.
+The numbers are those of the design's invariants.
+"""
+
+from __future__ import annotations
+
+import functools
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from modelrollout.api.status import ModelRolloutStatus, Phase
+from modelrollout.kube import Manifest
+from modelrollout.manifests import REJECTED, REVISION_LABEL
+from modelrollout.plan.phases import intended, is_allowed
+from modelrollout.plan.rollout import Wish, read_wish
+from modelrollout.plan.steps import steps
+from modelrollout.resources import DEPLOYMENTS, HTTP_ROUTES, KNOWN, PODS, SERVICES
+from modelrollout.sandbox.apiserver import schemas, validation
+from tests.fakes.cluster import copied
+from tests.fakes.town import NOON, Town
+
+ROUTES = (HTTP_ROUTES, SERVICES)
+ON_TRIAL = (Phase.PROGRESSING, Phase.PROMOTING, Phase.BAKING)
+
+
+class Broken(AssertionError):  # noqa: N818 - a promise is broken, not an error made
+    """A promise was broken."""
+
+
+@functools.cache
+def _schema() -> Any:
+    """The status as the CRD has it."""
+    text = (Path(__file__).parents[2] / "crds" / "modelrollout.dev_modelrollouts.yaml").read_text()
+    (version,) = yaml.safe_load(text)["spec"]["versions"]
+    return version["schema"]["openAPIV3Schema"]["properties"]["status"]
+
+
+class Witness:
+    """Raises Broken in the middle of the write that breaks something."""
+
+    def __init__(self, town: Town) -> None:
+        self.town = town
+        self.history: list[dict[str, float]] = []  # shares by revision, one entry for each change of the route
+        self.statuses: list[ModelRolloutStatus] = []
+        self.refused: set[str] = set()  # revisions that were taken back for good
+        self._shares: dict[str, dict[str, float]] = {}  # by plural of the route
+        self._since: dict[str, datetime] = {}  # since when a revision has had its share
+        self._before = town.status
+        self._foreign: dict[tuple[str, str, str], Manifest] = {}
+        town.cluster.witnesses.append(self.saw)
+
+    # What happens
+
+    def saw(self, verb: str, plural: str, name: str) -> None:
+        if verb == "status":
+            self._status(self.town.status)
+        elif verb == "delete":
+            self._deletion(plural, name)
+        if name == "fraud" and plural in {route.plural for route in ROUTES}:
+            self._route(plural)
+
+    def look(self) -> None:
+        """Take note of what others than the operator did to the routes."""
+        for plural, shares in self.town.shares().items():
+            self._note(plural, shares)
+
+    def protect(self, manifest: Manifest) -> None:
+        """An object of somebody else, which nobody may touch."""
+        self.town.cluster.put(manifest)
+        resource = KNOWN[manifest["apiVersion"], manifest["kind"]]
+        key = (resource.plural, manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+        self._foreign[key] = copied(self.town.cluster.objects[key])
+
+    def passed(self, before: dict[str, bool]) -> None:
+        """A whole pass was made; `before` says which revisions' workloads could serve when it began."""
+        candidate = self.town.status.candidate
+        if candidate is not None and not before.get(candidate.revision, False):
+            for plural, shares in self.town.shares().items():
+                if shares.get(candidate.revision, 0) > 0:
+                    raise Broken(f"1: the candidate is not ready, and {plural} gives it {shares}")
+        for key, manifest in self._foreign.items():
+            if self.town.cluster.objects.get(key) != manifest:
+                raise Broken(f"11: {key} belongs to somebody else and was changed")
+
+    # Judging
+
+    def _route(self, plural: str) -> None:
+        before, now = self._shares.get(plural, {}), self.town.shares().get(plural, {})
+        _weights_are_sound(self.town.cluster.get(HTTP_ROUTES, "fraud"))
+        status = self.town.status
+        stable = status.stable.revision if status.stable else None
+        for revision, share in now.items():
+            if share > before.get(revision, 0) and revision != stable:
+                self._rise(plural, revision, before.get(revision, 0), share, status)
+        if plural == SERVICES.plural:
+            self._mixing(status)
+        if (note := self._rejected_note(plural)) is not None:
+            self.refused.add(note)
+        self._note(plural, now)
+
+    def _rise(self, plural: str, revision: str, old: float, new: float, status: ModelRolloutStatus) -> None:
+        what = f"{plural}: {revision} from {old} to {new} in {status.phase}"
+        arm = self.town.cluster.get(DEPLOYMENTS, status.stable.workload) if status.stable else None
+        if intended(status) is Phase.PROGRESSING and (arm is None or not _can_serve(arm)):
+            raise Broken(f"1: the stable is not ready and the candidate is given more, {what}")
+        if revision in self.refused:
+            raise Broken(f"2: after a Fail the weight rises, {what}")
+        deployment = self.town.cluster.get(DEPLOYMENTS, f"fraud-{revision}")
+        if deployment is None or not _is_ready(deployment):
+            raise Broken(f"1: a workload that is not ready is given traffic, {what}")
+        if status.candidate is None or status.candidate.revision != revision:
+            raise Broken(f"6: a revision that is not the candidate is given traffic, {what}")
+        if intended(status) not in ON_TRIAL:
+            raise Broken(f"6: traffic moves to the candidate in a phase where it may not, {what}")
+        if (held := self._hold(old)) is not None and self.town.now - self._since[revision] < held:
+            raise Broken(f"6: a step of {held} was cut short after {self.town.now - self._since[revision]}, {what}")
+
+    def _hold(self, share: float) -> timedelta | None:
+        """How long the spec wants a weight to be held; None when it knows no such step."""
+        wish = self._wish()
+        if wish is None or wish.router.splits_by_pods:
+            return None
+        return max((step.hold for step in steps(wish.spec) if step.weight == share), default=None)
+
+    def _mixing(self, status: ModelRolloutStatus) -> None:
+        front = self.town.cluster.get(SERVICES, "fraud")
+        if front is None or REVISION_LABEL in (front["spec"].get("selector") or {}):
+            return
+        arms = {arm.revision for arm in (status.stable, status.candidate) if arm is not None}
+        found = {pod["metadata"]["labels"].get(REVISION_LABEL, "?") for pod in self.town.cluster.all(PODS)}
+        if found - arms:
+            raise Broken(f"1: the front Service mixes in the pods of {found - arms}")
+
+    def _status(self, after: ModelRolloutStatus) -> None:
+        before, self._before = self._before, after
+        self.statuses.append(after)
+        if not is_allowed(intended(before), intended(after)):
+            raise Broken(f"phases: {intended(before)} -> {intended(after)} is not in TRANSITIONS")
+        written = self.town.manifest["status"]
+        if errors := [*validation.validate(written, _schema()), *schemas.unknown_fields(written, _schema())]:
+            raise Broken(f"CRD: the API server would refuse or prune {errors}")
+        candidate = after.candidate
+        if candidate is not None and candidate.revision in self.refused and intended(after) is not Phase.ROLLING_BACK:
+            raise Broken(f"8: {candidate.revision} was rejected and is tried again, in {after.phase}")
+        self.refused |= {entry.revision for entry in after.rejected}
+        self._evidence(before, after)
+        self._bake(before, after)
+
+    def _evidence(self, before: ModelRolloutStatus, after: ModelRolloutStatus) -> None:
+        """Steps are left only on good answers, and candidates only with cause."""
+        wish, metrics = self._wish(), self.town.metrics
+        if wish is None or before.candidate is None or wish.spec.analysis.readiness_only:
+            return
+        version = before.candidate.model.version
+        has_data = not metrics.is_down and not metrics.is_silent and metrics.rps > 0
+        is_late = before.stage is not None and self._is_beyond_deadline(before, wish)
+        on_deadline = wish.spec.analysis.on_inconclusive
+        advances = _advances(before, after, wish)
+        if advances and not has_data:
+            raise Broken(f"4: {advances} without data ({after.message})")
+        if advances and metrics.bad.get(version) and not (on_deadline == "promote" and is_late):
+            raise Broken(f"4: {advances} on bad metrics ({after.message})")
+        if intended(after) is Phase.ROLLING_BACK and intended(before) is not Phase.ROLLING_BACK:
+            reason = after.rejected[0].reason
+            if reason == "MetricFailed" and not (has_data and metrics.bad.get(version)):
+                if self._rejected_note_of(before.candidate.revision):
+                    return  # decided in an earlier pass, which was not saved
+                raise Broken(f"4: rolled back for metrics that are good or missing: {after.rejected[0].message}")
+            if reason == "StepDeadlineExceeded" and not (on_deadline == "rollback" and is_late):
+                raise Broken("4: rolled back at a deadline that the user did not set, or that is not over")
+
+    def _is_beyond_deadline(self, status: ModelRolloutStatus, wish: Wish) -> bool:
+        assert status.stage is not None
+        return self.town.now >= status.stage.entered + wish.spec.analysis.step_deadline.timedelta
+
+    def _bake(self, before: ModelRolloutStatus, after: ModelRolloutStatus) -> None:
+        if before.candidate is None or after.stable is None or before.stable is None or (wish := self._wish()) is None:
+            return
+        if after.stable.revision != before.candidate.revision:
+            return
+        since = self._since.get(after.stable.revision, NOON)
+        if self.town.now - since < wish.spec.promotion.bake.timedelta:
+            raise Broken(f"5: promoted after {self.town.now - since} of baking")
+
+    def _deletion(self, plural: str, name: str) -> None:
+        status = self.town.status
+        for arm in (status.stable, status.candidate):
+            if arm is not None and name == arm.workload:
+                raise Broken(f"5: {plural} {name} was deleted, which is an arm in {status.phase}")
+        revision = name.removeprefix("fraud-")
+        if any(shares.get(revision, 0) > 0 for shares in self.town.shares().values()):
+            raise Broken(f"5: {plural} {name} was deleted, which serves users: {self.town.shares()}")
+
+    # Books
+
+    def _note(self, plural: str, shares: dict[str, float]) -> None:
+        before = self._shares.get(plural, {})
+        if before == shares:
+            return
+        for revision in {*before, *shares}:
+            if before.get(revision, 0) != shares.get(revision, 0):
+                self._since[revision] = self.town.now.replace(microsecond=0)
+        self._shares[plural] = shares
+        self.history.append(shares)
+
+    def _wish(self) -> Wish | None:
+        wish = read_wish(self.town.manifest["spec"])
+        return wish if isinstance(wish, Wish) else None
+
+    def _rejected_note(self, plural: str) -> str | None:
+        route = next((r for k, r in self.town.cluster.objects.items() if k == (plural, "ml", "fraud")), None)
+        text = ((route or {}).get("metadata", {}).get("annotations") or {}).get(REJECTED)
+        return None if text is None or not text.startswith("{") else yaml.safe_load(text)["revision"]
+
+    def _rejected_note_of(self, revision: str) -> bool:
+        return any(self._rejected_note(route.plural) == revision for route in ROUTES)
+
+
+def workloads_that_can_serve(town: Town) -> dict[str, bool]:
+    """By revision, whether so many of its pods are ready that it may keep traffic."""
+    counts_pods = town.cluster.get(SERVICES, "fraud") is not None  # there a pod less is a smaller share
+    return {
+        deployment["metadata"]["labels"].get(REVISION_LABEL, ""): _can_serve(deployment, counts_pods)
+        for deployment in town.cluster.all(DEPLOYMENTS)
+    }
+
+
+def _can_serve(deployment: Manifest, counts_pods: bool = False) -> bool:
+    wanted, ready = deployment["spec"]["replicas"], deployment.get("status", {}).get("readyReplicas", 0)
+    return bool(ready > 0 and (counts_pods or ready >= wanted - int(wanted * 0.25)))
+
+
+def _weights_are_sound(route: Manifest | None) -> None:
+    for rule in (route or {}).get("spec", {}).get("rules", ()):
+        weights = [backend["weight"] for backend in rule["backendRefs"]]
+        if not all(isinstance(weight, int) and 0 <= weight <= 100 for weight in weights) or sum(weights) != 100:
+            raise Broken(f"1: weights are {weights}")
+
+
+def _is_ready(deployment: Manifest) -> bool:
+    status = deployment.get("status") or {}
+    return status.get("observedGeneration", 0) >= deployment["metadata"]["generation"] and 0 < deployment["spec"][
+        "replicas"
+    ] <= status.get("readyReplicas", 0)
+
+
+def _advances(before: ModelRolloutStatus, after: ModelRolloutStatus, wish: Wish) -> str | None:
+    """What a release gained that only evidence may give: the next weight, all traffic, the end of the bake."""
+    old, new = before.candidate, after.candidate
+    if old is None or before.stage is None:
+        return None
+    if new is None and after.stable is not None and after.stable.revision == old.revision:
+        return "promoted"
+    if new is None or new.revision != old.revision or after.stage is None:
+        return None
+    if (intended(before), intended(after)) == (Phase.PROGRESSING, Phase.PROMOTING):
+        return "promoting"
+    was_edited = before.stage.weight not in {step.weight for step in steps(wish.spec)}
+    return "next step" if after.stage.weight > before.stage.weight and not was_edited else None
