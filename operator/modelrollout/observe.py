@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from modelrollout.findings import Finding
-from modelrollout.kube import Cluster, Manifest, Refused
+from modelrollout.kube import Cluster, KubeError, Manifest, Refused
 from modelrollout.manifests import ROLLOUT_LABEL, Owner
 from modelrollout.plan.rollout import ROUTERS
 from modelrollout.plan.world import Observed
@@ -16,11 +16,16 @@ async def observe(cluster: Cluster, owner: Owner, trouble: Finding | None) -> Ob
     """The world around a rollout. Raises KubeError when it cannot be read as a whole: half a world decides nothing."""
     labels = {ROLLOUT_LABEL: owner.name}
     resources = tuple(router.resource for router in ROUTERS)
-    async with asyncio.TaskGroup() as reading:
-        workloads = reading.create_task(_list(cluster, DEPLOYMENTS, owner, labels))
-        services = reading.create_task(_list(cluster, SERVICES, owner, labels))
-        pods = reading.create_task(_list(cluster, PODS, owner, labels))
-        routes = [reading.create_task(_read(cluster, resource, owner)) for resource in resources]
+    try:
+        async with asyncio.TaskGroup() as reading:
+            workloads = reading.create_task(_list(cluster, DEPLOYMENTS, owner, labels))
+            services = reading.create_task(_list(cluster, SERVICES, owner, labels))
+            pods = reading.create_task(_list(cluster, PODS, owner, labels))
+            routes = [reading.create_task(_read(cluster, resource, owner)) for resource in resources]
+    except ExceptionGroup as troubles:
+        if (others := troubles.split(KubeError)[1]) is not None:
+            raise others from None
+        raise troubles.exceptions[0] from None  # one call's trouble stands for all: callers sort by its class
     found = {resource: task.result() for resource, task in zip(resources, routes, strict=True)}
     return Observed(
         workloads=workloads.result(),

@@ -1,0 +1,47 @@
+"""Reading the world around a rollout: as a whole, or not at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelrollout.kube import Refused, Unreachable
+from modelrollout.manifests import Owner
+from modelrollout.observe import observe
+from modelrollout.resources import HTTP_ROUTES
+from tests.fakes.cluster import FakeCluster
+
+OWNER = Owner("ml", "fraud", "uid-fraud")
+
+
+async def test_trouble_with_one_call_is_told_as_that_trouble_and_not_as_a_group() -> None:
+    def unreachable(moment: str, verb: str, plural: str, name: str) -> None:
+        raise Unreachable(f"{plural}: connection refused")
+
+    with pytest.raises(Unreachable, match="connection refused"):
+        await observe(FakeCluster(hook=unreachable), OWNER, None)  # type: ignore[arg-type]
+
+
+async def test_a_mistake_of_our_own_is_not_taken_for_the_worlds_trouble() -> None:
+    def broken(moment: str, verb: str, plural: str, name: str) -> None:
+        raise ValueError(plural) if plural == "pods" else Unreachable(plural)
+
+    with pytest.raises(ExceptionGroup) as found:
+        await observe(FakeCluster(hook=broken), OWNER, None)  # type: ignore[arg-type]
+    assert found.group_contains(ValueError)
+
+
+async def test_a_cluster_without_the_gateway_api_has_no_routes() -> None:
+    def unknown(moment: str, verb: str, plural: str, name: str) -> None:
+        if plural == HTTP_ROUTES.plural:
+            raise Refused(404, "the API server does not know HTTPRoute; is the CRD installed?", "/apis")
+
+    assert (await observe(FakeCluster(hook=unknown), OWNER, None)).routes == {}  # type: ignore[arg-type]
+
+
+async def test_a_forbidden_read_stops_the_pass() -> None:
+    def forbidden(moment: str, verb: str, plural: str, name: str) -> None:
+        if plural == HTTP_ROUTES.plural:
+            raise Refused(403, "httproutes is forbidden", "/apis")
+
+    with pytest.raises(Refused, match="forbidden"):
+        await observe(FakeCluster(hook=forbidden), OWNER, None)  # type: ignore[arg-type]
