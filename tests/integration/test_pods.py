@@ -260,7 +260,7 @@ async def test_a_container_knows_its_pod_and_runs_in_its_image(world: World) -> 
 
 
 async def test_a_pod_that_nobody_placed_is_run_here(world: World) -> None:
-    await world.create_pod(world.container())
+    await world.create_pod(world.container(), nodeName=None)
     pod = await world.ready_pod()
     assert pod["status"]["phase"] == "Running"
     assert pod["status"]["startTime"]

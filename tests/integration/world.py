@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 
 from modelrollout.kube import DEPLOYMENTS, PODS, Cluster, Manifest
+from modelrollout.sandbox.pods import NODE
 from tests.integration.patience import eventually
 
 
@@ -31,7 +32,7 @@ class World:
 
     async def create_pod(self, container: Manifest, **spec: Any) -> None:
         metadata = {"name": "solo", "namespace": self.namespace, "labels": {"app": "solo"}}
-        spec = {"containers": [container], "terminationGracePeriodSeconds": 5, **spec}
+        spec = {"containers": [container], "nodeName": NODE, "terminationGracePeriodSeconds": 5, **spec}
         await self.cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 
     async def deploy(self, replicas: int, container: Manifest | None = None, **spec: Any) -> None:
