@@ -26,6 +26,24 @@ _SERVERS = frozenset(
 )
 
 
+# The structs of built-in kinds that are never absent, so nobody can have made them.
+_ALWAYS_THERE = frozenset(
+    fieldsets.field(name)
+    for name in (
+        "spec",
+        "status",
+        "strategy",
+        "template",
+        "metadata",
+        "updateStrategy",
+        "names",
+        "scaleTargetRef",
+        "podSelector",
+        "containers",
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Manager:
     """Who wrote, how and where."""
@@ -129,6 +147,8 @@ def _capped(claims: list[Claim], newest: Manager) -> list[Claim]:
 def _ours(resource: Resource, manager: Manager, fields: FieldSet) -> FieldSet:
     """The fields that this endpoint writes at all."""
     fields = fields - _SERVERS
+    if not resource.custom:
+        fields = frozenset(path for path in fields if not _ALWAYS_THERE.issuperset(path))
     if manager.subresource == "status":
         return frozenset(path for path in fields if path[0] == "f:status")
     if resource.rules.keeps_status_apart:

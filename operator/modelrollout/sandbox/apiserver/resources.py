@@ -49,6 +49,7 @@ class Rules:
     keeps_status_apart: bool = False  # has /status: the main endpoint ignores status, and the other way round
     update_may_create: bool = False
     update_needs_version: bool = False  # a PUT without resourceVersion is refused
+    default_propagation: str | None = None  # of deletions that do not say
     returns_deleted: bool = False  # DELETE answers with the object instead of a Status
     on_delete: Callable[[Object], Object] = _unchanged  # what deletion does to an object that it cannot remove at once
     is_held: Callable[[Object], bool] = lambda item: False  # something beside finalizers keeps it

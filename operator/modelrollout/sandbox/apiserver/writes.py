@@ -153,7 +153,9 @@ class Writes:
             manager = _updater(resource, options)
             claims = ownership.after_update(resource, old, new, manager, objects.now(), base)
         new = _owned(new, claims)
-        new = objects.with_generation(resource, resource.rules.on_update(new, old), old)
+        if not options.subresource:
+            new = resource.rules.on_update(new, old)
+        new = objects.with_generation(resource, new, old)
         _refuse_if_invalid(resource, new, old)
         key = (old["metadata"].get("namespace", ""), name)
         if _is_over(resource, new):
@@ -336,9 +338,10 @@ def _expect(resource: Resource, old: Object, deletion: Deletion) -> None:
 def _marked(resource: Resource, old: Object, deletion: Deletion) -> Object:
     """The object as being deleted, with the finalizer that the asked-for propagation needs."""
     metadata = dict(old["metadata"])
+    propagation = deletion.propagation or resource.rules.default_propagation
     finalizers = [each for each in metadata.get("finalizers") or () if each not in ("orphan", "foregroundDeletion")]
-    added = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(deletion.propagation or "")
-    if deletion.propagation is None:
+    added = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation or "")
+    if propagation is None:
         finalizers = list(metadata.get("finalizers") or ())
     if added:
         finalizers.append(added)

@@ -60,6 +60,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "V1ServicePort": {"protocol": "TCP"},
     "CoreV1EndpointPort": {"protocol": "TCP"},
     "DiscoveryV1EndpointPort": {"name": "", "protocol": "TCP"},
+    "V1DeploymentCondition": {"lastTransitionTime": None, "lastUpdateTime": None},
+    "V1PodCondition": {"lastProbeTime": None, "lastTransitionTime": None},
+    "V1NodeCondition": {"lastHeartbeatTime": None, "lastTransitionTime": None},
+    "V1Endpoint": {"conditions": {}},
     "V1Secret": {"type": "Opaque"},
     "V2HorizontalPodAutoscalerSpec": {"minReplicas": 1},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelrollout.sandbox.apiserver.builtin.plain import without_grace
 from modelrollout.sandbox.apiserver.crd_checks import definition_errors
 from modelrollout.sandbox.apiserver.resources import Rules
 from modelrollout.sandbox.apiserver.store import Object
@@ -19,5 +20,9 @@ def with_defaults(crd: Object) -> Object:
 
 
 DEFINITION_RULES = Rules(
-    default=with_defaults, validate=definition_errors, counts_generations=True, keeps_status_apart=True
+    default=with_defaults,
+    validate=definition_errors,
+    on_delete=without_grace,
+    counts_generations=True,
+    keeps_status_apart=True,
 )

@@ -86,7 +86,12 @@ def _core(addresses: Addresses) -> tuple[_Kind, ...]:
         validate=addresses.errors,
         returns_deleted=True,
     )
-    event = Rules(default=plain.with_event_nulls, validate=plain.event_errors, update_may_create=True)
+    event = Rules(
+        on_create=plain.with_event_nulls,
+        on_update=lambda new, old: plain.with_event_nulls(new),
+        validate=plain.event_errors,
+        update_may_create=True,
+    )
     secret = Rules(default=plain.with_secret_data, validate=plain.fixed_errors)
     endpoints = Rules(validate=services.endpoints_errors, update_may_create=True)
     all_ = ("all",)
@@ -141,7 +146,7 @@ def _core(addresses: Addresses) -> tuple[_Kind, ...]:
             "Node",
             "nodes",
             "V1Node",
-            _STATUS,
+            replace(_STATUS, on_create=plain.created_node),
             namespaced=False,
             short_names=("no",),
             subresources=("status",),
@@ -151,7 +156,13 @@ def _core(addresses: Addresses) -> tuple[_Kind, ...]:
 
 
 def _apps() -> tuple[_Kind, ...]:
-    deployment = replace(_WORKLOAD, default=workloads.with_deployment_defaults)
+    empty, counted = workloads.created_with({}), workloads.created_with({"replicas": 0})
+    deployment = replace(_WORKLOAD, default=workloads.with_deployment_defaults, on_create=empty)
+    stateful = replace(_WORKLOAD, on_create=workloads.created_with({"availableReplicas": 0, "replicas": 0}))
+    everywhere = workloads.created_with(
+        dict.fromkeys(("currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady"), 0)
+    )
+    daemon = replace(_WORKLOAD, default=workloads.with_daemon_set_defaults, on_create=everywhere)
     scaled, all_ = ("scale", "status"), ("all",)
     return (
         _Kind(
@@ -169,7 +180,7 @@ def _apps() -> tuple[_Kind, ...]:
             "ReplicaSet",
             "replicasets",
             "V1ReplicaSet",
-            _WORKLOAD,
+            replace(_WORKLOAD, on_create=counted),
             short_names=("rs",),
             categories=all_,
             subresources=scaled,
@@ -179,7 +190,7 @@ def _apps() -> tuple[_Kind, ...]:
             "StatefulSet",
             "statefulsets",
             "V1StatefulSet",
-            _WORKLOAD,
+            stateful,
             short_names=("sts",),
             categories=all_,
             subresources=scaled,
@@ -189,7 +200,7 @@ def _apps() -> tuple[_Kind, ...]:
             "DaemonSet",
             "daemonsets",
             "V1DaemonSet",
-            _WORKLOAD,
+            daemon,
             short_names=("ds",),
             categories=all_,
             subresources=("status",),
@@ -203,9 +214,18 @@ def _others() -> tuple[_Kind, ...]:
         default=workloads.with_job_defaults,
         on_create=workloads.created_job,
         validate=workloads.job_errors,
+        default_propagation="Orphan",
     )
+    unknown = {"currentMetrics": None, "desiredReplicas": 0}
+    autoscaler = replace(_STATUS, default=plain.with_autoscaler_defaults, on_create=workloads.created_with(unknown))
+    counts = dict.fromkeys(("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods"), 0)
+    budget = replace(_SPEC_AND_STATUS, on_create=workloads.created_with(counts))
     lease = Rules(update_may_create=True, update_needs_version=True)
-    new_event = Rules(default=plain.with_new_event_nulls, update_may_create=True)
+    new_event = Rules(
+        on_create=plain.with_new_event_nulls,
+        on_update=lambda new, old: plain.with_new_event_nulls(new),
+        update_may_create=True,
+    )
     rbac, create = "rbac.authorization.k8s.io", ("create",)
     reviews = "authorization.k8s.io"
     return (
@@ -233,7 +253,7 @@ def _others() -> tuple[_Kind, ...]:
             "HorizontalPodAutoscaler",
             "horizontalpodautoscalers",
             "V2HorizontalPodAutoscaler",
-            _STATUS,
+            autoscaler,
             version="v2",
             short_names=("hpa",),
             categories=("all",),
@@ -244,7 +264,7 @@ def _others() -> tuple[_Kind, ...]:
             "PodDisruptionBudget",
             "poddisruptionbudgets",
             "V1PodDisruptionBudget",
-            _SPEC_AND_STATUS,
+            budget,
             short_names=("pdb",),
             subresources=("status",),
         ),
@@ -253,7 +273,7 @@ def _others() -> tuple[_Kind, ...]:
             "NetworkPolicy",
             "networkpolicies",
             "V1NetworkPolicy",
-            Rules(counts_generations=True),
+            Rules(default=plain.with_policy_defaults, counts_generations=True),
             short_names=("netpol",),
         ),
         _Kind(rbac, "Role", "roles", "V1Role"),

@@ -44,7 +44,46 @@ def namespace_is_held(namespace: Object) -> bool:
 
 
 def deleted_namespace(namespace: Object) -> Object:
-    return {**namespace, "status": {**(namespace.get("status") or {}), "phase": "Terminating"}}
+    return without_grace({**namespace, "status": {**(namespace.get("status") or {}), "phase": "Terminating"}})
+
+
+def without_grace(item: Object) -> Object:
+    """Namespaces and definitions are deleted on a way of their own, which knows no grace period."""
+    metadata = {key: value for key, value in item["metadata"].items() if key != "deletionGracePeriodSeconds"}
+    return {**item, "metadata": metadata}
+
+
+def created_node(node: Object) -> Object:
+    """A new node takes no pods until someone says it is ready."""
+    taint = {"effect": "NoSchedule", "key": "node.kubernetes.io/not-ready"}
+    known = (
+        "architecture",
+        "bootID",
+        "containerRuntimeVersion",
+        "kernelVersion",
+        "kubeProxyVersion",
+        "kubeletVersion",
+        "machineID",
+        "operatingSystem",
+        "osImage",
+        "systemUUID",
+    )
+    status = {"daemonEndpoints": {"kubeletEndpoint": {"Port": 0}}, "nodeInfo": dict.fromkeys(known, "")}
+    spec = node.get("spec") or {}
+    return {**node, "spec": {**spec, "taints": [*(spec.get("taints") or ()), taint]}, "status": status}
+
+
+def with_autoscaler_defaults(autoscaler: Object) -> Object:
+    spec = dict(autoscaler.get("spec") or {})
+    target = {"averageUtilization": 80, "type": "Utilization"}
+    spec.setdefault("metrics", [{"resource": {"name": "cpu", "target": target}, "type": "Resource"}])
+    return {**autoscaler, "spec": spec}
+
+
+def with_policy_defaults(policy: Object) -> Object:
+    spec = dict(policy.get("spec") or {})
+    spec.setdefault("policyTypes", ["Ingress", *(["Egress"] if spec.get("egress") else [])])
+    return {**policy, "spec": spec}
 
 
 def with_secret_data(secret: Object) -> Object:

@@ -17,10 +17,19 @@ _ONLY = (
 
 
 def with_pod_defaults(pod: Object) -> Object:
-    """A pod with what depends on its other fields, and what admission adds to every pod."""
+    """A pod with what depends on its other fields."""
     spec = pod_spec(pod.get("spec") or {})
-    given = {"enableServiceLinks": True, "priority": 0, "preemptionPolicy": "PreemptLowerPriority"}
-    return {**pod, "spec": {**given, **spec, "tolerations": _tolerations(spec)}}
+    if "containers" in spec:
+        spec["containers"] = [_with_requests(each) for each in spec["containers"]]
+    return {**pod, "spec": {"enableServiceLinks": True, **spec}}
+
+
+def _with_requests(container: dict[str, Any]) -> dict[str, Any]:
+    """What is limited is also requested."""
+    resources = dict(container.get("resources") or {})
+    if limits := resources.get("limits"):
+        return {**container, "resources": {**resources, "requests": {**limits, **(resources.get("requests") or {})}}}
+    return container
 
 
 def _tolerations(spec: dict[str, Any]) -> list[dict[str, Any]]:
@@ -61,16 +70,14 @@ def _container(container: dict[str, Any]) -> dict[str, Any]:
     image = container.get("image", "")
     tag = image.rsplit("/", 1)[-1].partition(":")[2]
     policy = "Always" if tag in ("", "latest") and "@" not in image else "IfNotPresent"
-    filled = {"imagePullPolicy": policy, **container}
-    resources = dict(filled.get("resources") or {})
-    if limits := resources.get("limits"):
-        filled["resources"] = {**resources, "requests": {**limits, **(resources.get("requests") or {})}}
-    return filled
+    return {"imagePullPolicy": policy, **container}
 
 
 def created(pod: Object) -> Object:
-    """A new pod waits, whatever its manifest says."""
-    return {**pod, "status": {"phase": "Pending", "qosClass": _quality(pod["spec"])}}
+    """A new pod waits, whatever its manifest says, and has what admission adds to every pod."""
+    given = {"priority": 0, "preemptionPolicy": "PreemptLowerPriority"}
+    spec = {**given, **pod["spec"], "tolerations": _tolerations(pod["spec"])}
+    return {**pod, "spec": spec, "status": {"phase": "Pending", "qosClass": _quality(spec)}}
 
 
 def _quality(spec: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from modelrollout.sandbox.apiserver.builtin.pods import one_of, spec_errors, with_template_defaults
@@ -22,6 +22,19 @@ def with_deployment_defaults(deployment: Object) -> Object:
     return {**deployment, "spec": {**spec, "strategy": strategy}}
 
 
+def created_with(status: dict[str, Any]) -> Callable[[Object], Object]:
+    """A new workload's status, as it is before any controller has looked."""
+    return lambda item: {**item, "status": status}
+
+
+def with_daemon_set_defaults(item: Object) -> Object:
+    item = with_template_defaults(item)
+    metadata = dict(item["metadata"])
+    given = {"deprecated.daemonset.template.generation": "1"}
+    metadata["annotations"] = {**given, **(metadata.get("annotations") or {})}
+    return {**item, "metadata": metadata}
+
+
 def with_job_defaults(job: Object) -> Object:
     """A job runs once unless it says how often; with neither number it is done when one pod is."""
     job = with_template_defaults(job)
@@ -29,6 +42,7 @@ def with_job_defaults(job: Object) -> Object:
     if "completions" not in spec and "parallelism" not in spec:
         spec["completions"] = 1
     spec.setdefault("parallelism", 1)
+    spec.setdefault("manualSelector", False)
     return {**job, "spec": spec}
 
 
@@ -47,7 +61,8 @@ def created_job(job: Object) -> Object:
     of_pods = template.get("metadata") or {}
     template = {**template, "metadata": {**of_pods, "labels": {**(of_pods.get("labels") or {}), **labels}}}
     selector = {"matchLabels": {"batch.kubernetes.io/controller-uid": metadata["uid"]}}
-    return {**job, "spec": {**spec, "selector": selector, "template": template}}
+    shown = {**metadata, "labels": metadata.get("labels") or template["metadata"]["labels"]}
+    return {**job, "metadata": shown, "spec": {**spec, "selector": selector, "template": template}, "status": {}}
 
 
 def workload_errors(new: Object, old: Object | None) -> list[FieldError]:
