@@ -14,6 +14,7 @@ from modelrollout.sandbox.pods.environment import UnsupportedError
 
 UNSET_PERIOD = 10.0  # what an API server writes where no period is given …
 QUICK_PERIOD = 1.0  # … which here means this: nobody waits ten seconds for a process on the same machine
+EAGER_PERIOD = 0.25  # between the first looks, until something is ready for the first time
 KINDS = ("httpGet", "tcpSocket", "exec")
 
 Answer = tuple[bool, str]  # passed, and why not
@@ -60,15 +61,15 @@ class Probe:
         """Ask for ever; the first verdict and each later change of it, as the thresholds decide."""
         await asyncio.sleep(self.delay)
         verdict: bool | None = None
-        streak, before = 0, None
+        streak, before, eager = 0, None, self.purpose == "readiness"
         while True:
             passed, why = await ask(self)
             streak = streak + 1 if passed == before else 1
-            before = passed
+            before, eager = passed, eager and not passed
             if streak >= (self.successes if passed else self.failures) and passed != verdict:
                 verdict = passed
                 yield passed, why
-            await asyncio.sleep(self.period)
+            await asyncio.sleep(min(EAGER_PERIOD, self.period) if eager else self.period)
 
 
 async def ask(probe: Probe, address: str, session: aiohttp.ClientSession, execute: Execute) -> Answer:
