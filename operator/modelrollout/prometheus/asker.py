@@ -7,25 +7,27 @@ from collections.abc import Mapping
 from modelrollout.analysis.queries import Answer, Query, Unanswered
 from modelrollout.prometheus.client import Prometheus
 
+MOST = 50
+"""Servers that connections are kept to: their addresses come from users' specs, and each client has threads."""
+
 
 class Asker:
     """Asks the server that a rollout names, else the operator's own."""
 
     def __init__(self, default_url: str | None) -> None:
         self._default_url = default_url
-        self._servers: dict[str, Prometheus] = {}
+        self._servers: dict[str, Prometheus] = {}  # the one that was asked last is last
 
     async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
         """One answer for each query; never raises for the world's trouble."""
         address = url or self._default_url
         if address is None:
-            why = (
-                "no Prometheus is known: set spec.analysis.prometheus.url, or start the operator with --prometheus-url"
-            )
+            why = "no Prometheus is known: set spec.analysis.prometheus.url, or start the operator with --prometheus-url"
             return {query: Unanswered(why, rejected=False) for query in queries}
-        if address not in self._servers:
-            self._servers[address] = Prometheus(address)
-        return await self._servers[address].ask(queries)
+        server = self._servers[address] = self._servers.pop(address, None) or Prometheus(address)
+        if len(self._servers) > MOST:
+            await self._servers.pop(next(iter(self._servers))).close()
+        return await server.ask(queries)
 
     async def close(self) -> None:
         for server in self._servers.values():
