@@ -1,49 +1,14 @@
-"""What integration tests share: API servers, a client and a namespace of one's own."""
+"""What integration tests share."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from modelrollout.kube import Cluster
-from modelrollout.sandbox.kubernetes import KubernetesEndpoint, api_server, envtest_assets
+from tests.clusters import cluster, kubernetes, namespace
 
-_numbers = itertools.count(1)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["built-in", "real"])
-async def kubernetes(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[KubernetesEndpoint]:
-    """An API server of each kind in turn; the real one where KUBEBUILDER_ASSETS (or the usual folder) has it."""
-    directory = tmp_path_factory.mktemp("kubernetes")
-    with pytest.MonkeyPatch.context() as environment:
-        if request.param == "built-in":
-            environment.setenv("KUBEBUILDER_ASSETS", str(directory / "nothing"))
-        elif envtest_assets() is None:
-            pytest.skip("no kube-apiserver and etcd: KUBEBUILDER_ASSETS names no folder that has them")
-        async with api_server(directory) as endpoint:
-            if endpoint.kind != request.param:
-                pytest.skip("the usual envtest folder has a real API server, which is tested by itself")
-            yield endpoint
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def cluster(kubernetes: KubernetesEndpoint) -> AsyncIterator[Cluster]:
-    async with Cluster.connect(kubernetes.kubeconfig, user_agent="test") as cluster:
-        yield cluster
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def namespace(cluster: Cluster) -> str:
-    """A namespace that no other test uses."""
-    name = f"test-{next(_numbers)}"
-    await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
+__all__ = ["cluster", "kubernetes", "namespace", "notes"]
 
 
 @pytest.fixture
