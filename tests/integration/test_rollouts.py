@@ -182,6 +182,8 @@ async def release(place: Place) -> AsyncIterator[Release]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def quiet(place: Place) -> AsyncIterator[tuple[list[Release], dict[str, str], float]]:
     """Ten healthy rollouts, and what they looked like when they had become quiet."""
+    notes = place.sandbox.directory / "notes"
+    notes.mkdir()
     template = {
         "spec": {
             "replicas": 1,
@@ -191,7 +193,7 @@ async def quiet(place: Place) -> AsyncIterator[tuple[list[Release], dict[str, st
                         {
                             "name": "server",
                             "image": "test/plain:{{ model.version }}",
-                            "command": ["python", "server.py", "--notes", "."],
+                            "command": ["python", "server.py", "--notes", str(notes)],
                             "env": [
                                 {"name": "HOST", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
                                 {"name": "PORT", "value": "8080"},

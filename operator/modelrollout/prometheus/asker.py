@@ -24,7 +24,8 @@ class Asker:
         if address is None:
             why = "no Prometheus is known: set spec.analysis.prometheus.url, or start the operator with --prometheus-url"
             return {query: Unanswered(why, rejected=False) for query in queries}
-        server = self._servers[address] = self._servers.pop(address, None) or Prometheus(address)
+        server = self._servers.pop(address) if address in self._servers else Prometheus(address)
+        self._servers[address] = server
         if len(self._servers) > MOST:
             await self._servers.pop(next(iter(self._servers))).close()
         return await server.ask(queries)
