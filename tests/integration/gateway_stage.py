@@ -169,6 +169,16 @@ class Stage:
         except aiohttp.ClientConnectorError:
             return False
 
+    async def statistic(self, name: str) -> int:
+        """A number that Envoy keeps; 0 when it knows nothing of it."""
+        wanted = {"format": "json", "filter": f"^{name}$"}
+        async with self.session.get(f"{self.gateway.admin_url}/stats", params=wanted) as reply:
+            stats = (await reply.json(content_type=None))["stats"]
+            return next((int(stat["value"]) for stat in stats if stat.get("name") == name), 0)
+
+    async def has(self, name: str, value: int) -> bool:
+        return await self.statistic(name) == value
+
     async def seconds_until(self, *versions: str | None, url: str | None = None) -> float:
         """Until ten answers at once come from these versions alone, and from each of them."""
         start = time.perf_counter()
