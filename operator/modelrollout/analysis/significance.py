@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc, stdtr
+from scipy.special import betainc, rel_entr, stdtr
 
 Floats = npt.NDArray[np.float64]
+
+SMALLEST = 1e-280  # below it floats lose digits, and then everything
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +67,32 @@ def _beyond_margin(candidate: Count, stable: Count, factor: float, margin: float
     smallest T over all y is no larger. T is convex in y (tails of the beta distribution are log-concave), so the
     smallest one is found by narrowing a grid.
     """
-    low, high = 0.0, 1.0
-    least = math.inf
-    for _ in range(8):
-        shares = np.linspace(low, high, 33)
-        with np.errstate(divide="ignore"):
-            unlikely = -np.log(_at_least(candidate, factor * shares + margin)) - np.log(_at_most(stable, shares))
-        at = int(np.argmin(unlikely))
-        least = min(least, float(unlikely[at]))
-        low, high = float(shares[max(at - 1, 0)]), float(shares[min(at + 1, 32)])
+
+    def unlikely(shares: Floats) -> Floats:
+        limits = np.clip(factor * shares + margin, 0, 1)
+        mine = _unlikely(_at_least(candidate, limits), candidate, limits)
+        return mine + _unlikely(_at_most(stable, shares), stable, shares)
+
+    likely = (candidate.events + stable.events) / (candidate.total + stable.total)
+    shares = np.sort(np.append(np.linspace(0, 1, 9), np.geomspace(0.1, 10, 17) * likely).clip(0, 1))
+    for _ in range(30):
+        seen = unlikely(shares)
+        at = int(np.argmin(seen))
+        before, after = max(at - 1, 0), min(at + 1, len(shares) - 1)
+        if max(seen[before], seen[after]) - seen[at] < 1e-6:
+            break
+        shares = np.linspace(shares[before], shares[after], 17)
+    least = float(seen[at])
     return min(1.0, (1 + least) * math.exp(-least)) if least < 700 else 0.0
+
+
+def _unlikely(tails: Floats, count: Count, shares: Floats) -> Floats:
+    """−ln of tails; where they are too small for a float Chernoff's bound, n·KL, which is never more than that.
+
+    Without it a search among large counts sees nothing but infinity on either side of a narrow valley.
+    """
+    bound = count.total * (rel_entr(count.share, shares) + rel_entr(1 - count.share, 1 - shares))
+    return np.asarray(np.where(tails > SMALLEST, -np.log(np.maximum(tails, SMALLEST)), bound), dtype=np.float64)
 
 
 def _at_least(count: Count, shares: Floats) -> Floats:
