@@ -1,0 +1,141 @@
+"""A strategy for every spec that is valid, as users write them: with fields left out, in the wire's JSON."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import strategies as st
+
+from modelrollout.api.scalars import DURATION_PATTERN
+from tests.specs import Spec, canary
+
+
+def _is_scalar(text: str) -> bool:
+    return len(text) <= 32 and re.fullmatch(DURATION_PATTERN, text) is not None
+
+
+_seconds = st.integers(1, 300).map(lambda number: f"{number}s")
+_holds = _seconds | st.sampled_from(["500ms", "5m", "1.5m", "1h", "59m59s"])
+_deadlines = st.sampled_from(["2h", "90m", "2h30m", "7d", "1d12h", "7200s"])
+durations = st.from_regex(DURATION_PATTERN, alphabet=st.characters(codec="ascii")).filter(_is_scalar)
+_names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
+_labels = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,10}[a-z0-9])?", fullmatch=True)
+_texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20)
+_shares = st.integers(0, 99).map(lambda number: f"{number}%") | st.sampled_from(["0.25", "0", "12.5%", "0.001"])
+_amounts = _shares | st.sampled_from(["100%", "1", "1e-3"])
+_limits = _amounts | st.sampled_from(["-0.5", "300ms", "1m", "12000", "-3e2%", "1d"])
+_arms = st.sampled_from(["pods", "revision", "workload", "service", "arm"])
+
+
+@st.composite
+def _selectors(draw: st.DrawFn) -> str:
+    return f'{draw(st.from_regex("[a-z_:][a-z0-9_:]{0,10}", fullmatch=True))}{{a=~"{{{{ {draw(_arms)} }}}}",b="(c|d)"}}'
+
+
+def _maybe(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+def _with(required: dict[str, st.SearchStrategy[Any]], **optional: st.SearchStrategy[Any]) -> st.SearchStrategy[Spec]:
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+@st.composite
+def _stages(draw: st.DrawFn) -> list[dict[str, Any]]:
+    names = draw(st.lists(_names, min_size=1, max_size=4, unique=True))
+    cuts = sorted(draw(st.lists(st.integers(1, 100), min_size=len(names) + 1, max_size=len(names) + 1)))
+    stages = []
+    for name, (low, high) in zip(names, pairwise(cuts), strict=True):
+        weights = draw(st.lists(st.integers(low, high), min_size=1, max_size=6, unique=True).map(sorted))
+        each = draw(_maybe(hold=_holds))
+        if draw(st.booleans()):
+            steps = [{"weight": weight, **draw(_maybe(hold=_holds))} for weight in weights]
+            stages.append({"name": name, "canary": {"steps": steps, **each}})
+        else:
+            stages.append(canary(*weights, name=name, **each))
+    return stages
+
+
+_tolerances = _maybe(relative=_shares, absolute=_amounts)
+_kept_by_values = _maybe(relative=_shares, absolute=st.sampled_from(["0.5", "20ms", "1e3", "7%"]))
+_bands = st.sampled_from([{"min": "1%", "max": "0.02"}, {"min": "0", "max": "100%"}, {"min": "0.5", "max": "0.50001"}])
+
+
+@st.composite
+def _bounds(draw: st.DrawFn, side: str, tolerances: st.SearchStrategy[Any], limits: st.SearchStrategy[str]) -> Spec:
+    """A tolerance, a limit on the side where worse lies, a band, or two of them."""
+    tolerance = draw(st.none() | tolerances)
+    limit = draw(st.fixed_dictionaries({side: limits}) | _bands) if tolerance is None or draw(st.booleans()) else {}
+    return limit if tolerance is None else {"tolerance": tolerance, **limit}
+
+
+@st.composite
+def _metrics(draw: st.DrawFn, name: str) -> Spec:
+    common = {"name": name, **draw(_maybe(minSamples=st.integers(1, 10**9)))}
+    match draw(st.sampled_from(["bad", "good", "histogram", "value"])):
+        case "histogram":
+            bounds = st.fixed_dictionaries({"tolerance": _kept_by_values}, optional={"max": _limits})
+            quantile = draw(_maybe(quantile=st.sampled_from(["0.99", ".5", "0.999999"])))
+            return {**common, "histogram": draw(_selectors()), **quantile, **draw(bounds)}
+        case "value":
+            better = draw(st.sampled_from(["lower", "higher"]))
+            bounds = _bounds("max" if better == "lower" else "min", _kept_by_values, _limits)
+            expression = f"avg({draw(_selectors())}[{{{{ window }}}}])"
+            return {**common, "value": expression, "betterWhen": better, **draw(bounds)}
+        case part:
+            ratio = {part: draw(_selectors()), "total": draw(_selectors())}
+            bounds = _bounds("max" if part == "bad" else "min", _tolerances, _amounts)
+            return {**common, "ratio": ratio, **draw(bounds)}
+
+
+@st.composite
+def _analyses(draw: st.DrawFn) -> Spec:
+    rest = draw(
+        _maybe(
+            interval=_seconds | st.sampled_from(["1m30s", "1.5s", "1h"]),
+            falseRollbackRate=st.sampled_from(["1%", "50%", "0.5", "0.05", "0.1%"]),
+            onInconclusive=st.sampled_from(["hold", "promote", "rollback"]),
+            stepDeadline=_deadlines,
+            prometheus=st.just({"url": "https://prometheus.monitoring:9090/x"}),
+        )
+    )
+    if draw(st.booleans()):
+        return {**rest, "readinessOnly": True, **draw(_maybe(metrics=st.just([])))}
+    names = draw(st.lists(_names, min_size=1, max_size=4, unique=True))
+    return {**rest, "metrics": [draw(_metrics(name)) for name in names], **draw(_maybe(readinessOnly=st.just(False)))}
+
+
+_hostnames = st.lists(st.lists(_labels, min_size=1, max_size=3), max_size=3).map(
+    lambda names: list(dict.fromkeys(".".join(labels) for labels in names))
+)
+_parents = _with(
+    {"name": _names},
+    group=st.just("gateway.example.com"),
+    kind=st.just("Gateway"),
+    namespace=_names,
+    sectionName=_names,
+    port=st.integers(1, 65535),
+)
+_routers = st.just({"service": {}}) | st.fixed_dictionaries(
+    {"gatewayAPI": _with({"parentRefs": st.lists(_parents, min_size=1, max_size=3)}, hostnames=_hostnames)}
+)
+_traffic = st.builds(lambda port, router: {"port": port, **router}, st.integers(1, 65535), _routers)
+_trees = st.recursive(
+    st.booleans() | st.integers(-(2**31), 2**31) | _texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_texts, inner, max_size=3),
+    max_leaves=8,
+)
+
+valid_specs: st.SearchStrategy[Spec] = _with(
+    {
+        "model": _with({"name": _texts, "version": _texts}, uri=_texts),
+        "workload": st.fixed_dictionaries({"template": st.dictionaries(_texts, _trees, max_size=4)}),
+        "traffic": _traffic,
+        "analysis": _analyses(),
+    },
+    stages=_stages(),
+    promotion=_maybe(bake=durations, keepOld=durations),
+    progressDeadline=_seconds,
+)
