@@ -22,7 +22,7 @@ async def together(*parts: AbstractAsyncContextManager[Any]) -> AsyncIterator[tu
     finally:
         release.set()
         for holder, gift in zip(holders, opened, strict=True):
-            if not gift.done():
+            if not gift.done() or gift.cancelled():
                 holder.cancel()  # still starting
         outcomes = await asyncio.gather(*holders, return_exceptions=True)
         for gift in opened:
