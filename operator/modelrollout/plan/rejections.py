@@ -28,4 +28,5 @@ def noted(route: Manifest | None, revision: str) -> Finding | None:
         return Finding(str(entry["reason"]), str(entry["message"]))
     except (ValueError, KeyError, TypeError):
         # Somebody edited it. A note that cannot be read may be about this candidate: the careful reading wins.
-        return Finding("Rejected", "The route carries a note that a candidate was taken back, which cannot be read.")
+        why = f"The route's annotation {REJECTED} cannot be read; it may say that this version failed."
+        return Finding("Rejected", why)
