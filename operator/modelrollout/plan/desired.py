@@ -64,8 +64,8 @@ def desired(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> Iterator[Ap
         yield Apply(_workload(owner, arm, status, wish), WORKLOAD)
         port = wish.spec.traffic.port
         yield Apply(services.render(owner, Backend(arm.workload, arm.revision, port)), TRAFFIC)
-    if stable is not None and stable is not arm and not _has_service(sight, stable):
-        yield Apply(services.render(owner, sight.backend(stable)), TRAFFIC)
+    if stable is not None and stable is not arm:
+        yield Apply(services.render(owner, sight.backend(stable)), TRAFFIC)  # with the port that it has kept
     if stable is not None:
         split = Split(
             sight.backend(stable),
@@ -88,10 +88,6 @@ def _workload(owner: Owner, arm: Arm, status: ModelRolloutStatus, wish: Wish) ->
 
 def _annotated(metadata: Manifest, model: str) -> Manifest:
     return {**metadata, "annotations": {**(metadata.get("annotations") or {}), MODEL: model}}
-
-
-def _has_service(sight: Sight, arm: Arm) -> bool:
-    return any(service["metadata"]["name"] == arm.workload for service in sight.observed.services)
 
 
 def _note(status: ModelRolloutStatus) -> str | None:
