@@ -101,6 +101,7 @@ class Town:
         self.now = NOON
         self.metrics = Metrics(self)
         self.restarts = 0
+        self.old = self.new = ""  # revisions, where a test speaks of them
         self.troubles: list[KubeError] = []  # with which passes failed
         self._due: datetime | None = NOON
         self._failures = 0
@@ -217,6 +218,18 @@ class Town:
                 return
         assert until is None, f"it never came to that: {self.status.phase} {self.status.message}"
 
+    def go(self, phase: Phase, weight: int | None = None, minutes: float = 30) -> None:
+        """On until that phase; with a weight, until that step and its weight is in force."""
+
+        def is_there(town: Town) -> bool:
+            status = town.status
+            if status.phase is not phase or weight is None:
+                return status.phase is phase
+            arm, stage = status.candidate, status.stage
+            return arm is not None and stage is not None and stage.weight == weight == town.share(arm.revision)
+
+        self.run(until=is_there, minutes=minutes)
+
     # Eyes
 
     @property
@@ -251,6 +264,11 @@ class Town:
         found = {HTTP_ROUTES.plural: self._by_route(), SERVICES.plural: self._by_service()}
         return {plural: shares for plural, shares in found.items() if shares}
 
+    def share(self, revision: str) -> float:
+        """Percent of users' requests that a revision gets, where there is one route."""
+        (shares,) = self.shares().values() or ({},)
+        return shares.get(revision, 0)
+
     def _by_route(self) -> dict[str, float]:
         shares: dict[str, float] = {}
         for name, weight in self.weights.items():
@@ -274,6 +292,15 @@ class Town:
         """Ready pods of a revision, as its Deployment says."""
         deployment = self.cluster.get(DEPLOYMENTS, f"fraud-{revision}")
         return int((deployment or {}).get("status", {}).get("readyReplicas", 0))
+
+
+def releasing(**changes: Any) -> Town:
+    """Version 1 (`town.old`) serves everybody, and version 2 (`town.new`) has just been applied."""
+    town = Town()
+    town.old = town.wish("1", **changes)
+    town.go(Phase.HEALTHY, minutes=2)
+    town.new = town.wish("2", **changes)
+    return town
 
 
 def _is_selected(pod: Manifest, selector: Mapping[str, str]) -> bool:

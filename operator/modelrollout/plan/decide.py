@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import assert_never
+
+from pydantic import ValidationError
 
 from modelrollout.api.status import Arm, CandidateArm, ModelRolloutStatus, Phase, StageStatus, VersionInfo
 from modelrollout.findings import Finding
@@ -245,11 +246,8 @@ def _serving_arm(sight: Sight, wish: Wish) -> Arm | None:
 
 
 def _arm_of(workload: Manifest) -> Arm:
-    model = annotation(workload, MODEL)
-    return Arm(
-        revision=revision_of(workload),
-        model=VersionInfo.model_validate(json.loads(model))
-        if model
-        else VersionInfo(name="unknown", version="unknown"),
-        workload=workload["metadata"]["name"],
-    )
+    try:
+        model = VersionInfo.model_validate_json(annotation(workload, MODEL) or "")
+    except ValidationError:  # an annotation is anybody's to edit, and who serves must be known all the same
+        model = VersionInfo(name="unknown", version="unknown")
+    return Arm(revision=revision_of(workload), model=model, workload=workload["metadata"]["name"])

@@ -38,11 +38,9 @@ class Sight:
 
     def backend(self, arm: Arm) -> Backend:
         """The arm as a target. Its port is what its own Service has kept, else what the spec says now."""
-        for service in self.observed.services:
-            if service["metadata"]["name"] == arm.workload:
-                return Backend(arm.workload, arm.revision, services.container_port(service))
-        wish = self.rollout.wish
-        return Backend(arm.workload, arm.revision, wish.spec.traffic.port if wish else 0)
+        found = (service for service in self.observed.services if service["metadata"]["name"] == arm.workload)
+        kept, wish = next(map(services.container_port, found), None), self.rollout.wish
+        return Backend(arm.workload, arm.revision, kept or (wish.spec.traffic.port if wish else 0))
 
     @property
     def router(self) -> Router | None:

@@ -5,12 +5,14 @@ Its list of rules is atomic under server-side apply, so weights alone cannot be 
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from modelrollout.api.spec import Traffic
 from modelrollout.manifests import APPLIED, REJECTED, Manifest, Owner, seal
 from modelrollout.resources import HTTP_ROUTES
-from modelrollout.traffic.router import SERVICE_PORT, Backend, Split
+from modelrollout.traffic.router import KEPT, SERVICE_PORT, Backend, Split
 
 
 class GatewayRouter:
@@ -33,7 +35,7 @@ class GatewayRouter:
 
     def retreat(self, route: Manifest, split: Split) -> Manifest:
         back = _backend_refs(Split(split.stable))
-        kept = {key: route["metadata"][key] for key in ("namespace", "name", "labels", "ownerReferences")}
+        kept = {key: route["metadata"][key] for key in KEPT if key in route["metadata"]}
         annotations = {
             name: value
             for name, value in (route["metadata"].get("annotations") or {}).items()
@@ -51,12 +53,11 @@ class GatewayRouter:
         )
 
     def weight_off_stable(self, route: Manifest | None, stable: Backend) -> int:
-        weights = _weights(route) if route else {}
-        total = sum(weights.values())
-        return 100 - round(100 * weights.get(stable.service, 0) / total) if total else 0
+        # We write one rule; where somebody added others, the one that sends the most away counts.
+        return max((_off(weights, stable.service) for weights in _rules(route)), default=0)
 
     def uses(self, route: Manifest | None, backend: Backend) -> bool:
-        return route is not None and _weights(route).get(backend.service, 0) > 0
+        return any(weights.get(backend.service, 0) > 0 for weights in _rules(route))
 
     def refusal(self, route: Manifest) -> str | None:
         generation = int(route["metadata"].get("generation") or 0)
@@ -83,7 +84,14 @@ def _backend_refs(split: Split) -> list[dict[str, Any]]:
     return [{"name": name, "port": SERVICE_PORT, "weight": weight} for name, weight in shares.items() if weight]
 
 
-def _weights(route: Manifest) -> dict[str, int]:
-    """Weights by Service, of the one rule that we write."""
-    rules = route["spec"].get("rules") or [{}]
-    return {ref["name"]: int(ref.get("weight", 1)) for ref in rules[0].get("backendRefs") or ()}
+def _rules(route: Manifest | None) -> Iterator[Counter[str]]:
+    """Weights by Service, of each rule."""
+    for rule in (route or {}).get("spec", {}).get("rules") or ():
+        weights: Counter[str] = Counter()
+        for ref in rule.get("backendRefs") or ():
+            weights[ref["name"]] += 1 if ref.get("weight") is None else int(ref["weight"])
+        yield weights
+
+
+def _off(weights: Counter[str], service: str) -> int:
+    return 100 - round(100 * weights[service] / weights.total()) if weights.total() else 0

@@ -15,6 +15,9 @@ SERVICE_PORT = 80
 MANAGER = "modelrollout-traffic"
 """Field manager of all objects that users' requests pass through."""
 
+KEPT = ("namespace", "name", "labels", "ownerReferences")
+"""Metadata that a retreat keeps of a route, as far as it is there: somebody may have taken our labels off."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backend:

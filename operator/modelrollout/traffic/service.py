@@ -10,10 +10,12 @@ from modelrollout.api.base import GROUP
 from modelrollout.api.spec import Traffic
 from modelrollout.manifests import APPLIED, REJECTED, REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, annotation, seal
 from modelrollout.resources import SERVICES
-from modelrollout.traffic.router import Backend, Split
+from modelrollout.traffic.router import KEPT, Backend, Split
 
 WEIGHT = f"{GROUP}/weight"
 """Annotation with the weight that a mixed selector stands for; the selector itself cannot say it."""
+
+_WEIGHTS = {str(weight): weight for weight in range(1, 100)}
 
 
 class ServiceRouter:
@@ -35,10 +37,11 @@ class ServiceRouter:
 
     def retreat(self, route: Manifest, split: Split) -> Manifest:
         metadata = route["metadata"]
-        kept = {key: metadata[key] for key in ("namespace", "name", "labels", "ownerReferences")}
+        kept = {key: metadata[key] for key in KEPT if key in metadata}
         rejected = split.rejected or annotation(route, REJECTED)
         back = Split(split.stable, rejected=rejected)
-        port = {**route["spec"]["ports"][0], "targetPort": split.stable.port}
+        (first, *_) = route["spec"].get("ports") or [{}]
+        port = {"name": "http", "port": split.stable.port, "protocol": "TCP", **first, "targetPort": split.stable.port}
         return seal(
             {
                 "apiVersion": route["apiVersion"],
@@ -53,7 +56,8 @@ class ServiceRouter:
             return 0
         revision = (route["spec"].get("selector") or {}).get(REVISION_LABEL)
         if revision is None:
-            return int(annotation(route, WEIGHT) or 0)
+            # A weight that cannot be read is taken for all: then it is taken back, or written anew.
+            return _WEIGHTS.get(annotation(route, WEIGHT) or "", 100)
         return 0 if revision == stable.revision else 100
 
     def uses(self, route: Manifest | None, backend: Backend) -> bool:

@@ -19,6 +19,8 @@ def render(owner: Owner, backend: Backend) -> Manifest:
     )
 
 
-def container_port(service: Manifest) -> int:
-    """The port that a revision's containers listen on, as its own Service has kept it."""
-    return int(service["spec"]["ports"][0]["targetPort"])
+def container_port(service: Manifest) -> int | None:
+    """The port that a revision's containers listen on, as its own Service has kept it; None when it was edited away."""
+    (first, *_) = service["spec"].get("ports") or [{}]
+    port = first.get("targetPort")
+    return port if isinstance(port, int) else None

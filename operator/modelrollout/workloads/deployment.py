@@ -57,7 +57,7 @@ def state(manifest: Manifest) -> WorkloadState:
     return WorkloadState(
         name=manifest["metadata"]["name"],
         revision=revision_of(manifest),
-        replicas=int(spec.get("replicas", 1)),
+        replicas=1 if spec.get("replicas") is None else int(spec["replicas"]),
         ready=int(status.get("readyReplicas") or 0),
         is_observed=int(status.get("observedGeneration") or 0) >= int(manifest["metadata"].get("generation") or 0),
     )
