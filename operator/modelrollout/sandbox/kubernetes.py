@@ -57,17 +57,23 @@ class NotStartedError(Exception):
 
 
 @asynccontextmanager
-async def api_server(directory: Path, *, context: str | None = None) -> AsyncIterator[KubernetesEndpoint]:
+async def api_server(
+    directory: Path, *, context: str | None = None, kind: Literal["real", "built-in"] | None = None
+) -> AsyncIterator[KubernetesEndpoint]:
     """Give an API server for as long as the block lasts: `context`'s, else a real one, else the built-in one.
 
-    Files (kubeconfig, certificates, logs) go to `directory`. Raises `NotStartedError`.
+    `kind` asks for one of the latter two. Files (kubeconfig, certificates, logs) go to `directory`. Raises
+    `NotStartedError`.
     """
     _make(directory)
+    assets = None if kind == "built-in" else envtest_assets()
     if context is not None:
         yield await _existing(directory, context)
-    elif (assets := envtest_assets()) is not None:
+    elif assets is not None:
         async with _real(directory, assets) as endpoint:
             yield endpoint
+    elif kind == "real":
+        raise NotStartedError("There is no kube-apiserver with etcd: set KUBEBUILDER_ASSETS to the folder with both.")
     else:
         async with _built_in(directory) as endpoint:
             yield endpoint

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import random
-import string
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from modelrollout.sandbox.apiserver.errors import FieldError
 from modelrollout.sandbox.apiserver.resources import Resource
 from modelrollout.sandbox.apiserver.store import Object
 
@@ -59,56 +57,3 @@ def with_generation(resource: Resource, new: Object, old: Object | None) -> Obje
 def _wish(resource: Resource, item: Object) -> Object:
     aside = {"metadata", "apiVersion", "kind"} | ({"status"} if resource.rules.keeps_status_apart else set())
     return {key: value for key, value in item.items() if key not in aside}
-
-
-def metadata_errors(new: Object, old: Object | None) -> list[FieldError]:
-    """What Kubernetes refuses in any object's metadata."""
-    metadata = new["metadata"]
-    errors = [*_label_errors(metadata), *_owner_errors(metadata)]
-    if old is not None and old["metadata"].get("deletionTimestamp"):
-        added = set(metadata.get("finalizers") or ()) - set(old["metadata"].get("finalizers") or ())
-        if added:
-            why = f"no new finalizers can be added if the object is being deleted, found new finalizers {_go(added)}"
-            errors.append(FieldError("metadata.finalizers", "Forbidden", why))
-    return errors
-
-
-def _go(names: set[str]) -> str:
-    return "[]string{" + ", ".join(f'"{name}"' for name in sorted(names)) + "}"
-
-
-_LABEL_RULE = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
-    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-)
-_WORD = set(string.ascii_letters + string.digits)
-_INNER = _WORD | set("-_.")
-
-
-def _label_errors(metadata: dict[str, Any]) -> list[FieldError]:
-    errors = []
-    for value in (metadata.get("labels") or {}).values():
-        if len(value) > 63:
-            errors.append(FieldError("metadata.labels", "Invalid value", f'"{value}": must be no more than 63 bytes'))
-        elif value and not (value[0] in _WORD and value[-1] in _WORD and set(value) <= _INNER):
-            errors.append(FieldError("metadata.labels", "Invalid value", f'"{value}": {_LABEL_RULE}'))
-    return errors
-
-
-def _owner_errors(metadata: dict[str, Any]) -> list[FieldError]:
-    errors = []
-    for index, owner in enumerate(metadata.get("ownerReferences") or []):
-        for key, words in (
-            ("apiVersion", "version must not be empty"),
-            ("kind", "must not be empty"),
-            ("name", "must not be empty"),
-            ("uid", "must not be empty"),
-        ):
-            if not owner.get(key):
-                where = f"metadata.ownerReferences[{index}].{key}"
-                errors.append(FieldError(where, "Invalid value", f'"": {words}'))
-    if sum(bool(owner.get("controller")) for owner in metadata.get("ownerReferences") or []) > 1:
-        why = "Only one reference can have Controller set to true."
-        errors.append(FieldError("metadata.ownerReferences", "Invalid value", why))
-    return errors

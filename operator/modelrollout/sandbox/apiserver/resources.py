@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelrollout.sandbox.apiserver.errors import FieldError
+from modelrollout.sandbox.apiserver.metadata_checks import Names
 from modelrollout.sandbox.apiserver.store import Object
 
 Schema = dict[str, Any]
@@ -45,6 +46,7 @@ class Rules:
     on_create: Callable[[Object], Object] = _unchanged
     on_update: Callable[[Object, Object], Object] = lambda new, old: new
     validate: Callable[[Object, Object | None], list[FieldError]] = _no_errors
+    names: Names = "subdomain"
     counts_generations: bool = False
     keeps_status_apart: bool = False  # has /status: the main endpoint ignores status, and the other way round
     update_may_create: bool = False

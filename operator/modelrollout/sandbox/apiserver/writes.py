@@ -8,9 +8,12 @@ from typing import Any
 
 from modelrollout.sandbox.apiserver import errors, objects, ownership, schemas
 from modelrollout.sandbox.apiserver.errors import FieldError, StatusError
+from modelrollout.sandbox.apiserver.metadata_checks import metadata_errors
 from modelrollout.sandbox.apiserver.ownership import Claim, Manager
 from modelrollout.sandbox.apiserver.resources import Registry, Resource
 from modelrollout.sandbox.apiserver.store import Collection, Key, Object, Store
+
+UNDELETABLE = frozenset(("namespaces", name) for name in ("default", "kube-public", "kube-system"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Writes:
     ) -> Outcome:
         metadata = dict(submitted.get("metadata") or {})
         if metadata.get("resourceVersion"):
-            raise errors.bad_request("resourceVersion should not be set on objects to be created")
+            raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         if resource.namespaced:
             self._admit(namespace, resource, metadata)
             metadata["namespace"] = namespace
@@ -169,6 +172,8 @@ class Writes:
     def delete(self, resource: Resource, namespace: str, name: str, deletion: Deletion) -> Outcome:
         """Delete an object, or mark it as being deleted while finalizers or a grace period hold it."""
         old = self.read(resource, namespace, name)
+        if (resource.qualified, name) in UNDELETABLE:
+            raise errors.forbidden(resource.group, resource.plural, name, "this namespace may not be deleted")
         _expect(resource, old, deletion)
         new = _marked(resource, old, deletion)
         key = (namespace, name)
@@ -301,7 +306,7 @@ def _merged(resource: Resource, old: Object, submitted: Object, subresource: str
 
 
 def _refuse_if_invalid(resource: Resource, new: Object, old: Object | None) -> None:
-    found = [*objects.metadata_errors(new, old), *resource.rules.validate(new, old)]
+    found = [*metadata_errors(new, old, resource.rules.names), *resource.rules.validate(new, old)]
     if found:
         raise errors.invalid(resource.group, resource.kind, new["metadata"]["name"], found)
 

@@ -19,6 +19,7 @@ from modelrollout.sandbox.apiserver.tables import AGE, NAME
 
 _PLAIN = Rules()
 _STATUS = Rules(keeps_status_apart=True)
+_RBAC = Rules(names="path")
 _SPEC_AND_STATUS = Rules(counts_generations=True, keeps_status_apart=True)
 _WORKLOAD = replace(_SPEC_AND_STATUS, default=pods.with_template_defaults, validate=workloads.workload_errors)
 
@@ -64,6 +65,7 @@ def _core(addresses: Addresses) -> tuple[_Kind, ...]:
     namespace = replace(
         _STATUS,
         default=plain.with_namespace_label,
+        names="label",
         on_create=plain.created_namespace,
         on_update=plain.updated_namespace,
         on_delete=plain.deleted_namespace,
@@ -81,6 +83,7 @@ def _core(addresses: Addresses) -> tuple[_Kind, ...]:
     service = replace(
         _STATUS,
         default=services.with_service_defaults,
+        names="label",
         on_create=addresses.created,
         on_update=services.updated,
         validate=addresses.errors,
@@ -276,10 +279,10 @@ def _others() -> tuple[_Kind, ...]:
             Rules(default=plain.with_policy_defaults, counts_generations=True),
             short_names=("netpol",),
         ),
-        _Kind(rbac, "Role", "roles", "V1Role"),
-        _Kind(rbac, "RoleBinding", "rolebindings", "V1RoleBinding"),
-        _Kind(rbac, "ClusterRole", "clusterroles", "V1ClusterRole", namespaced=False),
-        _Kind(rbac, "ClusterRoleBinding", "clusterrolebindings", "V1ClusterRoleBinding", namespaced=False),
+        _Kind(rbac, "Role", "roles", "V1Role", _RBAC),
+        _Kind(rbac, "RoleBinding", "rolebindings", "V1RoleBinding", _RBAC),
+        _Kind(rbac, "ClusterRole", "clusterroles", "V1ClusterRole", _RBAC, namespaced=False),
+        _Kind(rbac, "ClusterRoleBinding", "clusterrolebindings", "V1ClusterRoleBinding", _RBAC, namespaced=False),
         _Kind(
             "apiextensions.k8s.io",
             "CustomResourceDefinition",
