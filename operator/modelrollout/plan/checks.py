@@ -92,10 +92,12 @@ def weight_is_not_in_force(
     sight: Sight, status: ModelRolloutStatus, wish: Wish, candidate: CandidateArm
 ) -> Finding | None:
     stage = _stage(status)
-    live = sight.live_weight(status.stable)
-    if live == stage.weight:
+    if (live := sight.live_weight(status.stable)) == stage.weight:
         return None
-    return Finding("WeightNotInForce", f"{_where(stage)} the weight is on its way.")
+    hindrance = sight.hindrance(status, stage.weight) if live < stage.weight else None
+    if hindrance is None:
+        return Finding("WeightNotInForce", f"{_where(stage)} the weight is on its way.")
+    return Finding(hindrance.reason, f"{_where(stage)} {hindrance.message}")
 
 
 def route_is_refused(sight: Sight, status: ModelRolloutStatus, wish: Wish, candidate: CandidateArm) -> Finding | None:
@@ -106,8 +108,7 @@ def route_is_refused(sight: Sight, status: ModelRolloutStatus, wish: Wish, candi
 def stable_is_not_ready(
     sight: Sight, status: ModelRolloutStatus, wish: Wish, candidate: CandidateArm
 ) -> Finding | None:
-    state = sight.workload(status.stable)
-    if state is not None and state.can_serve:
+    if sight.can_serve(status.stable):
         return None
     return Finding(
         "StableNotReady",

@@ -43,9 +43,7 @@ def effective_weight(sight: Sight, status: ModelRolloutStatus) -> int:
     if not is_on_trial(status) or status.stage is None or status.candidate is None:
         return 0
     live, wanted = sight.live_weight(status.stable), status.stage.weight
-    if wanted <= live or sight.is_ready_for(wanted, status.candidate):
-        return wanted
-    return live  # more only once all pods that it takes are ready
+    return wanted if wanted <= live or sight.hindrance(status, wanted) is None else live
 
 
 def name_is_taken(sight: Sight) -> Finding | None:

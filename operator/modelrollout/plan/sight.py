@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from modelrollout.analysis.queries import ArmNames, Window
-from modelrollout.api.status import Arm, MetricVerdict, ModelRolloutStatus, StageStatus
+from modelrollout.api.status import Arm, MetricVerdict, ModelRolloutStatus, Phase, StageStatus
+from modelrollout.findings import Finding
 from modelrollout.manifests import Manifest, revision_of
 from modelrollout.plan.phases import SERVES_CANDIDATE, intended
 from modelrollout.plan.rollout import ROUTERS, Rollout
@@ -60,6 +61,20 @@ class Sight:
         if state is None or wish is None or not state.is_fully_ready:
             return False
         return (pods := wish.router.candidate_pods(weight, wish.pods)) is None or state.replicas == pods
+
+    def hindrance(self, status: ModelRolloutStatus, weight: int) -> Finding | None:
+        """Why the candidate may not be given more traffic, up to this weight, right now; None when it may."""
+        if status.phase in (Phase.PROGRESSING, Phase.PROMOTING) and not self.can_serve(status.stable):
+            return Finding("StableNotReady", "the stable version is not ready, so the candidate gets no more traffic.")
+        if status.candidate is None or self.is_ready_for(weight, status.candidate):
+            return None
+        state = self.workload(status.candidate)
+        count = f"{state.ready} of {state.replicas}" if state else "none"
+        why = f"the candidate gets more traffic once all pods that it takes are ready; {count} are."
+        return Finding("WeightNotInForce", why)
+
+    def can_serve(self, arm: Arm | None) -> bool:
+        return (state := self.workload(arm)) is not None and state.can_serve
 
     def refusal(self) -> str | None:
         """Why the gateway does not take the route, in its own words; None where nothing is known against it."""

@@ -1,0 +1,68 @@
+"""What happens to a release when pods come, go, and are counted."""
+
+from __future__ import annotations
+
+from modelrollout.api.status import Phase
+from modelrollout.resources import DEPLOYMENTS
+from tests.fakes.cluster import Killed
+from tests.fakes.town import Town, releasing
+
+
+def dying_before_the_route_is_written(town: Town) -> None:
+    """The operator dies between saving a step and acting on it."""
+
+    def die(moment: str, verb: str, plural: str, name: str) -> None:
+        if (moment, verb, plural) == ("before", "apply", "httproutes"):
+            town.cluster.hook = lambda *_: None
+            raise Killed
+
+    town.cluster.hook = die
+
+
+def test_stable_that_is_not_ready_never_gives_the_candidate_more() -> None:
+    town = releasing()
+    town.go(Phase.PROGRESSING, 5)
+    dying_before_the_route_is_written(town)
+    town.run(until=lambda town: town.restarts == 1, minutes=5)
+    assert town.status.stage.weight == 25
+    town.cluster.broken = {"1"}
+    town.run(minutes=5)
+    assert town.share(town.new) == 5
+    assert "the stable version is not ready" in town.status.message
+    town.cluster.broken = set()
+    town.run(seconds=10)
+    assert town.share(town.new) == 25
+
+
+def test_candidate_of_a_stable_that_is_not_ready_keeps_what_it_has() -> None:
+    town = releasing()
+    town.go(Phase.PROGRESSING, 25)
+    town.cluster.broken = {"1"}
+    town.run(minutes=10)
+    assert (town.phase, town.share(town.new)) == (Phase.PROGRESSING, 25)
+    assert town.condition("Healthy") == "False"
+
+
+def test_candidate_that_baked_gets_its_traffic_back_although_the_old_version_is_gone() -> None:
+    """There is nobody else left who could serve."""
+    town = releasing()
+    town.go(Phase.BAKING, 100)
+    town.cluster.broken = {"1", "2"}
+    town.run(seconds=10)
+    assert town.share(town.new) == 0
+    town.cluster.broken = {"1"}
+    town.run(seconds=10)
+    assert town.share(town.new) == 100
+
+
+def test_weight_that_waits_for_pods_says_how_many_are_ready() -> None:
+    town = releasing()
+    town.go(Phase.PROGRESSING, 5)
+    town.cluster.limping = {"2": 1}
+    town.run(minutes=3)
+    assert (town.status.stage.weight, town.share(town.new)) == (25, 5)
+    assert "3 of 4 are" in town.status.message
+    town.cluster.limping = {}
+    town.run(seconds=10)
+    assert town.share(town.new) == 25
+    assert town.cluster.get(DEPLOYMENTS, f"fraud-{town.new}")["status"]["readyReplicas"] == 4
