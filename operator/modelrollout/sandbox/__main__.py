@@ -13,6 +13,7 @@ from pathlib import Path
 
 from modelrollout.kube import KubeError
 from modelrollout.sandbox.cluster import Sandbox, sandbox
+from modelrollout.sandbox.gateway.envoy import GatewayError
 from modelrollout.sandbox.kubernetes import NotStartedError
 from modelrollout.sandbox.metrics import PrometheusFailedError, PrometheusMissingError
 from modelrollout.sandbox.operator_process import Operator, OperatorFailedError, operator
@@ -21,6 +22,7 @@ from modelrollout.sandbox.signals import run_until_told
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 EXPECTED = (
+    GatewayError,
     KubeError,
     NotStartedError,
     NoAddressError,
