@@ -97,7 +97,8 @@ class _Builder:
                 self._type(field, schema.get("items") or {})
             case "map":
                 field.label = FieldDescriptorProto.LABEL_REPEATED
-                entry = message.nested_type.add(name="".join(part.title() for part in f"{name}_entry".split("_")))
+                # Protobuf knows a map by this very name of its entries.
+                entry = message.nested_type.add(name=re.sub(r"(?:^|_)(.?)", lambda c: c[1].upper(), name) + "Entry")
                 entry.options.map_entry = True
                 optional = FieldDescriptorProto.LABEL_OPTIONAL
                 entry.field.add(name="key", number=1, type=FieldDescriptorProto.TYPE_STRING, label=optional)
