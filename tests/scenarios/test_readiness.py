@@ -66,3 +66,27 @@ def test_weight_that_waits_for_pods_says_how_many_are_ready() -> None:
     town.run(seconds=10)
     assert town.share(town.new) == 25
     assert town.cluster.get(DEPLOYMENTS, f"fraud-{town.new}")["status"]["readyReplicas"] == 4
+
+
+def test_candidate_is_judged_on_the_traffic_it_has_while_more_pods_are_starting() -> None:
+    town = releasing()
+    town.go(Phase.PROGRESSING, 5)
+    town.cluster.limping = {"2": 1}
+    town.run(minutes=3)
+    assert (town.status.stage.weight, town.share(town.new)) == (25, 5)
+    town.metrics.bad = {"2": 0.5}
+    town.run(minutes=1)
+    assert town.share(town.new) == 0
+    assert town.status.rejected[0].reason == "MetricFailed"
+
+
+def test_evidence_from_before_the_weight_was_in_force_does_not_end_the_step() -> None:
+    town = releasing()
+    town.go(Phase.PROGRESSING, 5)
+    town.cluster.limping = {"2": 1}
+    town.run(minutes=10)
+    town.cluster.limping = {}
+    town.go(Phase.PROGRESSING, 25)
+    in_force = town.now
+    town.go(Phase.PROGRESSING, 50)
+    assert (town.now - in_force).total_seconds() >= 59

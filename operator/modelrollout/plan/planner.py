@@ -67,7 +67,9 @@ def _look(sight: Sight) -> Window | None:
     status, wish = sight.rollout.status, sight.rollout.wish
     if wish is None or status.stage is None or status.candidate is None or not is_on_trial(status):
         return None
-    if status.candidate.revision != wish.revision or sight.live_weight(status.stable) != status.stage.weight:
+    # Less than the step's weight may be in force for long, while pods start: who has traffic is judged.
+    has_traffic = 0 < sight.live_weight(status.stable) <= status.stage.weight
+    if status.candidate.revision != wish.revision or not has_traffic:
         return None
     return window(status.stage, wish.spec.analysis.interval.timedelta, sight.now)
 
@@ -77,7 +79,7 @@ def _queries(sight: Sight, look: Window) -> tuple[Query, ...]:
     if rollout.wish is None or status.candidate is None or status.stage is None or status.stable is None:
         return ()
     # At 100 % stable serves nobody by design: there is nothing to compare with, only limits to keep.
-    stable = arm_names(rollout, status.stable, "stable") if status.stage.weight < 100 else None
+    stable = arm_names(rollout, status.stable, "stable") if sight.live_weight(status.stable) < 100 else None
     return queries(rollout.wish.spec.analysis, arm_names(rollout, status.candidate, "candidate"), stable, look)
 
 
@@ -88,18 +90,20 @@ def _judged(sight: Sight) -> Sight:
     asked = _queries(sight, look)
     if not all(query in answers for query in asked):
         return sight  # the step moved on while Prometheus was answering
-    stage, interval = sight.rollout.status.stage, wish.spec.analysis.interval.timedelta
     verdicts = judge(
         wish.spec.analysis,
         asked,
         answers,
         look,
         stretches=len(steps(wish.spec)) + 1,  # every step and the bake start their evidence anew
-        earlier=int((stage.since - stage.entered) / interval)
-        if stage
-        else 0,  # before the weight was lost and restored
+        earlier=_looks_before(sight.rollout.status.stage, wish.spec.analysis.interval.timedelta),
     )
     return Sight(sight.rollout, sight.observed, sight.now, verdicts)
+
+
+def _looks_before(stage: StageStatus | None, interval: timedelta) -> int:
+    """The most looks there can have been at this step before its weight was lost, or came to be, and is in force."""
+    return max(0, (stage.since - stage.entered) // interval) if stage else 0  # a clock may have been set back
 
 
 def _completed(sight: Sight, decision: Decision) -> ModelRolloutStatus:
