@@ -92,13 +92,24 @@ def target_of(labels: Mapping[str, str]) -> Target | None:
 
 
 def first_scrapes(*parts: Iterable[Samples]) -> dict[Target, float]:
-    """When each target was first seen, in any part of a metric."""
+    """Until when each target's first scrape lasts: a series that is first seen after that was not in it.
+
+    Half a scrape interval is allowed for, as not everything that stores samples gives those of a scrape one time. To
+    take an old series for a new one is the dear mistake: all that it ever counted would count for this window.
+    """
+    samples = [one for part in parts for one in part]
     first: dict[Target, float] = {}
-    for part in parts:
-        for one in part:
-            if (target := target_of(one.labels)) is not None:
-                first[target] = min(first.get(target, math.inf), float(one.times[0]))
-    return first
+    for one in samples:
+        if (target := target_of(one.labels)) is not None:
+            first[target] = min(first.get(target, math.inf), float(one.times[0]))
+    allowed = spacing(samples) / 2
+    return {target: at + allowed for target, at in first.items()}
+
+
+def spacing(samples: Iterable[Samples]) -> float:
+    """How long it usually is from one scrape to the next; infinite while nothing was scraped twice."""
+    gaps = [np.diff(one.times) for one in samples if one.times.size > 1]
+    return float(np.median(np.concatenate(gaps))) if gaps else math.inf
 
 
 NEVER: Floats = np.array([])
@@ -125,10 +136,10 @@ def same_scrapes(part: Sequence[Samples], total: Sequence[Samples]) -> tuple[lis
     last_part, last_total = _last_scrapes(part), _last_scrapes(total)
     until: dict[Target, float] = {}
     for target in last_part.keys() & last_total.keys():
-        newest, newer = last_part[target][-1], [at for at in last_total[target] if at > last_part[target][-1]]
-        if last_total[target][-1] < newest:
-            until[target] = last_total[target][-1]
-        elif len(newer) == 1:
+        newest, scrapes = last_part[target][-1], last_total[target]
+        if newest > scrapes[-1]:
+            until[target] = scrapes[-1]
+        elif newest in scrapes:  # the last but one: what part lacks is the very last scrape
             until[target] = newest
     return _cut(part, until), _cut(total, until)
 
@@ -152,9 +163,7 @@ def span(samples: Iterable[Samples]) -> Span | None:
     seen = list(samples)
     if not seen:
         return None
-    gaps = np.concatenate([np.diff(one.times) for one in seen])
-    spacing = float(np.median(gaps)) if gaps.size else 0.0
-    return Span(min(float(one.times[0]) for one in seen), max(float(one.times[-1]) for one in seen), spacing)
+    return Span(min(float(one.times[0]) for one in seen), max(float(one.times[-1]) for one in seen), spacing(seen))
 
 
 def shared(one: Span, other: Span) -> tuple[float, float]:

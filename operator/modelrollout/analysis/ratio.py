@@ -66,14 +66,10 @@ def ratio_evidence(metric: Metric, candidate: Parts, stable: Parts | Missing | N
 
 
 def _arm(part: str, parts: Parts, who: str) -> Arm | Missing:
-    total = clean(parts[TOTAL])
-    events = clean(parts[part])
-    if not total:
+    events, total = same_scrapes(clean(parts[part]), clean(parts[TOTAL]))
+    if (reach := span(total)) is None:
         but = f", though {part} has some" if events else ""
         return Missing(Verdict.NO_DATA, f"total has no samples of {who}{but}")
-    events, total = same_scrapes(events, total)
-    reach = span(total)
-    assert reach is not None  # noqa: S101 - total keeps the samples up to the last common scrape
     if not events and part == GOOD:
         # A wrong selector looks just like this, and would read as "everything went wrong".
         return Missing(Verdict.NO_DATA, f"good has no samples of {who}, though total has some")

@@ -50,6 +50,13 @@ def test_a_series_that_appears_later_than_its_pod_started_from_zero() -> None:
     assert total(first_errors, others=(counter([100, 110, 120], code="200", pod="another"),)) == 1
 
 
+def test_a_series_that_is_stored_with_a_time_of_its_own_is_not_taken_for_a_new_one() -> None:
+    ok, errors = counter([100, 110, 120], code="200"), counter([900, 901, 902], code="500", since=6.9)
+    assert total(errors, others=(ok,)) == 2
+    once = counter([900], code="500", since=10)
+    assert total(once, others=(counter([100], code="200"),)) == 0
+
+
 def test_a_series_without_any_label_of_its_process_starts_from_its_first_sample() -> None:
     known = Series({"code": "200"}, ((START, 1.0), (START + 5, 2.0)))
     later = Series({"code": "500"}, ((START + 5, 900.0), (START + 10, 901.0)))
