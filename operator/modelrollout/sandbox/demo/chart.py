@@ -181,7 +181,7 @@ def _area(version: str, base: dict[float, float], top: dict[float, float], axis:
 
 def _staircase(levels: dict[float, float], axis: Scale, span: Span) -> Iterator[tuple[float, float]]:
     moments = list(levels)
-    for moment, following in zip(moments, [*moments[1:], span.end], strict=True):
+    for moment, following in zip(moments, [*moments, span.end][1:], strict=True):
         yield span.x(moment), axis.y(levels[moment])
         yield span.x(following), axis.y(levels[moment])
 

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from modelrollout.sandbox.metrics import PrometheusFailedError, PrometheusMissin
 from modelrollout.sandbox.operator_process import OperatorFailedError
 from modelrollout.sandbox.pods import NoAddressError
 from modelrollout.sandbox.processes import CannotStartError
-from modelrollout.sandbox.signals import run_until_told
+from modelrollout.sandbox.signals import ENDING, run_until_told
 
 ROOT = Path(__file__).parents[4]
 RATE = 120.0
@@ -97,7 +98,12 @@ def _log_to(path: Path) -> None:
 
 def _run(folder: Path, rate: float) -> int:
     stage, results = screen(), list[Played]()
-    code = run_until_told(_to_the_end(folder, rate, stage, results))
+    try:
+        code = run_until_told(_to_the_end(folder, rate, stage, results))
+    except KeyboardInterrupt:  # another Ctrl-C, when all has been stopped
+        code = 128 + signal.SIGINT
+    for each in ENDING:  # nothing runs any more, and nothing below waits
+        signal.signal(each, signal.SIG_IGN)
     return code or _told(folder, results[0])
 
 

@@ -20,7 +20,7 @@ from modelrollout.sandbox.demo.story import IN_WORDS, STORY
 
 STYLE = Path(__file__).parent / "page.css"
 ABOUT = {release.name: release.about for release in STORY}
-COLUMNS = ("", "outcome", "max weight", "users harmed", "failed by the switch", "to detect", "to restore")
+COLUMNS = ("", "outcome", "max weight", "harmed", "helped", "failed by the switch", "to detect", "to restore")
 KINDS = {"Promoted": "promoted", "RolledBack": "taken-back", "Installed": "installed"}
 
 
@@ -78,11 +78,11 @@ def _opening(document: Mapping[str, Any]) -> Element:
 
 def _table(document: Mapping[str, Any]) -> Element:
     head = element("tr", {}, [element("th", {"scope": "col"}, title) for title in COLUMNS])
-    rows = [_row(row) for row in document["releases"]]
+    rows = [_row(*pair) for pair in zip(document["releases"], document["details"], strict=True)]
     return element("table", {}, element("thead", {}, head), element("tbody", {}, rows))
 
 
-def _row(row: Mapping[str, Any]) -> Element:
+def _row(row: Mapping[str, Any], detail: Mapping[str, Any]) -> Element:
     cells: list[tuple[str, Node]] = [
         (
             COLUMNS[1],
@@ -90,9 +90,10 @@ def _row(row: Mapping[str, Any]) -> Element:
         ),
         (COLUMNS[2], f"{row['maxWeight']} %"),
         (COLUMNS[3], f"{row['usersHarmed']:,}"),
-        (COLUMNS[4], f"{row['requestsFailedBySwitch']:,}"),
-        (COLUMNS[5], _seconds(row["secondsToDetect"])),
-        (COLUMNS[6], _seconds(row["secondsToRestore"])),
+        (COLUMNS[4], f"{detail['usersHelpedByIt']:,}"),
+        (COLUMNS[5], f"{row['requestsFailedBySwitch']:,}"),
+        (COLUMNS[6], _seconds(row["secondsToDetect"])),
+        (COLUMNS[7], _seconds(row["secondsToRestore"])),
     ]
     name = element(
         "th",
@@ -105,11 +106,10 @@ def _row(row: Mapping[str, Any]) -> Element:
 
 
 def _details(document: Mapping[str, Any]) -> Element:
-    terms = [(COLUMNS[3], "usersHarmed"), (COLUMNS[4], "requestsFailedBySwitch"), (COLUMNS[2], "maxWeight")]
-    terms += [(COLUMNS[5], "secondsToDetect"), (COLUMNS[6], "secondsToRestore")]
+    keys = ("maxWeight", "usersHarmed", "usersHelpedByIt", "requestsFailedBySwitch", "secondsToDetect")
     meaning = [
         node
-        for title, key in terms
+        for title, key in zip(COLUMNS[2:], (*keys, "secondsToRestore"), strict=True)
         for node in (element("dt", {}, title.capitalize()), element("dd", {}, DEFINITIONS[key]))
     ]
     why = [
@@ -126,11 +126,7 @@ def _details(document: Mapping[str, Any]) -> Element:
 
 
 def _ending(detail: Mapping[str, Any]) -> str:
-    answered = (
-        f"It answered {detail['requestsAnsweredByIt']:,} of {detail['requests']:,} requests of its time, harmed "
-        f"{detail['usersHarmedByIt']:,} users and helped {detail['usersHelpedByIt']:,} whom the stable version would "
-        "have answered wrongly."
-    )
+    answered = f"It answered {detail['requestsAnsweredByIt']:,} of the {detail['requests']:,} requests of its time."
     return " ".join(filter(None, [detail["reason"] or "It did not end.", answered if detail["requests"] else ""]))
 
 

@@ -29,6 +29,7 @@ from modelrollout.sandbox.load import Outcome
 
 DEFINITIONS = {
     "usersHarmed": "Requests answered with an error, or wrongly where the stable version would have been right.",
+    "usersHelpedByIt": "Requests answered rightly where the stable version would have been wrong.",
     "requestsFailedBySwitch": "Requests that failed although no model server said so.",
     "maxWeight": "Largest percentage of traffic that the route ever gave to this version.",
     "secondsToDetect": "From the first bad answer that a user got to the operator's decision to take it back.",

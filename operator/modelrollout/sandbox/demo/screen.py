@@ -28,6 +28,7 @@ VERDICTS = {
     Verdict.UNAVAILABLE: "yellow",
 }
 PHASES = {"Healthy": "green", "RollingBack": "bold red", "RolledBack": "red", "Invalid": "bold red"}
+ONE_LINE: Any = {"no_wrap": True, "overflow": "ellipsis"}
 EVENTS = 6  # of the latest ones
 QUIET = 10.0  # seconds between two lines about users where nothing else is told
 WIDTH = 110  # of lines where there is no terminal to ask
@@ -95,20 +96,22 @@ class LiveScreen:
 
 
 def picture(now: Scene) -> RenderableType:
-    return Group(_headline(now), _weights(now), _verdicts(now.status), _users(now.crowd), _events(now))
+    parts = (_headline(now), _weights(now), _verdicts(now.status), _users(now.crowd), _events(now))
+    return Group(*(line for part in parts for line in (Text(""), part)))
 
 
 def _headline(now: Scene) -> RenderableType:
     phase = str(now.status.phase or "starting")
     line = Text.assemble(
-        ("\nModelRollout digits  ", "bold"),
+        ("ModelRollout digits  ", "bold"),
         (phase, PHASES.get(phase, "cyan")),
         f"  {scene.step(now.status)}",
         (f"  {now.elapsed:.0f} s\n", "dim"),
+        **ONE_LINE,
     )
     if now.release:
         line.append(f"{now.release.name} {now.release.about}\n", style=COLOURS.get(now.release.name, ""))
-    return line.append(now.status.message or "", style="dim")
+    return line.append((now.status.message or "").replace("\n", " "), style="dim")
 
 
 def _weights(now: Scene) -> RenderableType:
@@ -148,25 +151,27 @@ def _users(crowd: Crowd) -> RenderableType:
 
 
 def _events(now: Scene) -> RenderableType:
-    lines = Text()
+    # Always as many lines: a picture that changes its height makes the eye jump.
+    lines = [Text("")] * max(0, EVENTS - len(now.told))
     for event in now.told[-EVENTS:]:
-        lines.append(f"\n  {event.reason}  ", style="red" if event.type == "Warning" else "cyan")
-        lines.append(event.message, style="dim")
-    return lines
+        reason = (f"  {event.reason}  ", "red" if event.type == "Warning" else "cyan")
+        lines.append(Text.assemble(reason, (event.message, "dim"), **ONE_LINE))
+    return Group(*lines)
 
 
 def table(document: Mapping[str, Any]) -> RenderableType:
     """The table that the demo ends with."""
     drawn = Table(box=SIMPLE, title="What became of each release", title_justify="left", title_style="bold")
     drawn.add_column("")
-    for title in ("outcome", "max weight", "users harmed", "failed by the switch", "to detect", "to restore"):
+    for title in ("outcome", "max weight", "harmed", "helped", "failed by the switch", "to detect", "to restore"):
         drawn.add_column(title, justify="left" if title == "outcome" else "right")
-    for row in document["releases"]:
+    for row, detail in zip(document["releases"], document["details"], strict=True):
         drawn.add_row(
             Text(row["name"], style=COLOURS.get(row["name"], "")),
             IN_WORDS.get(row["outcome"], "not finished"),
             f"{row['maxWeight']} %",
             str(row["usersHarmed"]),
+            str(detail["usersHelpedByIt"]),
             str(row["requestsFailedBySwitch"]),
             _seconds(row["secondsToDetect"]),
             _seconds(row["secondsToRestore"]),

@@ -1,0 +1,110 @@
+"""Chronicles for the demo's tests: a release told in a few words. Times are seconds since the demo began."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from modelrollout.api.status import Arm, CandidateArm, ModelRolloutStatus, Outcome, Phase, StageStatus, VersionInfo
+from modelrollout.sandbox.demo.chronicle import Begun, Chronicle, Facts, Split, Told, Turn
+from modelrollout.sandbox.load import Failure
+from modelrollout.sandbox.load import Outcome as User
+
+START = 1_800_000_000.0
+NOON = datetime.fromtimestamp(START, UTC)
+FACTS = Facts(
+    started=START - 8,
+    prepared=START,
+    ended=START + 60,
+    rate=100.0,
+    api_server="built-in",
+    api_version="v1.33.0",
+    commands_by="kubectl",
+)
+
+
+def at(seconds: float) -> float:
+    return START + seconds
+
+
+def begun(seconds: float, version: str) -> Begun:
+    return Begun(at(seconds), version, f"kubectl patch to {version}")
+
+
+def user(
+    seconds: float, version: str | None, *, harmed: bool = False, failure: Failure | None = None, helped: bool = False
+) -> User:
+    """One request, answered 10 ms later."""
+    return User(
+        at=at(seconds),
+        latency=0.01,
+        status=500 if failure else 200,
+        version=version,
+        failure=failure,
+        right=not harmed and failure is None,
+        stable_right=not helped,
+        harmed=harmed,
+    )
+
+
+def status(
+    phase: Phase, *, stable: str | None = None, candidate: str | None = None, weight: int | None = None, **more: object
+) -> ModelRolloutStatus:
+    return ModelRolloutStatus(
+        phase=phase,
+        stable=Arm(**_arm(stable)) if stable else None,
+        candidate=CandidateArm(**_arm(candidate), since=NOON) if candidate else None,
+        stage=StageStatus(index=0, name="canary", step=0, weight=weight, entered=NOON, since=NOON)
+        if weight is not None
+        else None,
+        **more,
+    )
+
+
+def ended(version: str, outcome: str, why: str = "because") -> Outcome:
+    return Outcome(
+        revision=version, model=VersionInfo(name="digits", version=version), outcome=outcome, reason="Why", message=why,
+        at=NOON,
+    )  # fmt: skip
+
+
+def taken_back() -> Chronicle:
+    """v2 serves. v3 is asked for at 0, gets 5 % at 4, fails a user at 5, loses its traffic at 7."""
+    history = (ended("v3", "RolledBack", "errors: 20 % <of> requests & more"),)
+    return Chronicle(
+        facts=FACTS,
+        releases=(begun(0, "v3"),),
+        turns=(
+            Turn(at(1), status(Phase.PENDING, stable="v2", candidate="v3")),
+            Turn(at(4), status(Phase.PROGRESSING, stable="v2", candidate="v3", weight=5)),
+            Turn(at(7.1), status(Phase.ROLLING_BACK, stable="v2", candidate="v3", weight=0)),
+            Turn(at(8), status(Phase.ROLLED_BACK, stable="v2", history=history)),
+        ),
+        splits=(
+            Split(at(-1), {"digits-v2": 100}),
+            Split(at(4.1), {"digits-v2": 95, "digits-v3": 5}),
+            Split(at(7), {"digits-v2": 100}),
+        ),
+        told=(Told(at(7), "Warning", "RollingBack", "All traffic goes back to the stable version: <errors>"),),
+        outcomes=(
+            user(3, "v2"),
+            user(4.5, "v3"),
+            user(5, "v3", harmed=True, failure=Failure.SERVER),
+            user(5.2, "v2"),
+            user(6, "v3", harmed=True),
+            user(7.2, "v3"),
+            user(9, "v2", helped=True),
+        ),
+    )
+
+
+def with_users(chronicle: Chronicle, *users: User) -> Chronicle:
+    return replace(chronicle, outcomes=(*chronicle.outcomes, *users))
+
+
+def _arm(version: str) -> dict[str, object]:
+    return {
+        "revision": version,
+        "model": VersionInfo(name="digits", version=version),
+        "workload": f"digits-{version}",
+    }
