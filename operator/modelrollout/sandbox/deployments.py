@@ -19,7 +19,7 @@ from modelrollout.sandbox.mirror import Key, Mirror, key_of
 
 logger = logging.getLogger(__name__)
 
-PAUSE = 0.5  # seconds after a write that failed
+PAUSE = 2.0  # seconds after a write that failed
 
 
 @asynccontextmanager
@@ -83,12 +83,12 @@ class Controller:
         except Conflict:  # the next look has the newer one
             self._wake_later(key, 0.05)
         except KubeError as error:
-            logger.warning("Deployment %s/%s is tried again: %s", *key, error)
+            logger.warning("Deployment %s/%s is tried again in %g s: %s", *key, PAUSE, error)
             self._wake_later(key, PAUSE)
 
     async def _reconcile(self, key: Key) -> None:
         deployment = self._deployments.items.get(key)
-        await self._delete(self._orphans(key, deployment))
+        await self._delete_orphans(key, deployment)
         if deployment is None:
             return
         if deployment["metadata"].get("deletionTimestamp"):
@@ -109,16 +109,14 @@ class Controller:
             return pod
         return {**pod, "metadata": {"deletionTimestamp": "now", **pod["metadata"]}}
 
-    def _orphans(self, key: Key, deployment: Manifest | None) -> list[Manifest]:
+    async def _delete_orphans(self, key: Key, deployment: Manifest | None) -> None:
         """Pods of a Deployment that had this name before and is no more."""
         uid = deployment["metadata"]["uid"] if deployment else None
-        return [
-            pod
-            for pod in self._pods.items.values()
-            if pod["metadata"]["namespace"] == key[0] and not pod["metadata"].get("deletionTimestamp")
-            for owner in pod["metadata"].get("ownerReferences") or ()
-            if owner["kind"] == "Deployment" and owner["name"] == key[1] and owner["uid"] != uid
-        ]
+        for pod in [pod for pod in self._pods.items.values() if _is_orphan(pod, key, uid)]:
+            # The two watches are not in step: whoever deleted with --cascade=orphan has released the pod before.
+            latest = await self._cluster.read(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
+            if latest and _is_orphan(latest, key, uid):
+                await self._delete([latest])
 
     async def _delete(self, pods: Iterable[Mapping[str, Any]]) -> None:
         for pod in pods:
@@ -127,3 +125,12 @@ class Controller:
                 continue
             await self._cluster.delete(PODS, metadata["namespace"], metadata["name"], uid=metadata["uid"])
             self._deleting.add(metadata["uid"])
+
+
+def _is_orphan(pod: Manifest, key: Key, uid: str | None) -> bool:
+    """Whether the pod belongs to a Deployment of this name, but not to the one with this uid."""
+    metadata = pod["metadata"]
+    if metadata["namespace"] != key[0] or metadata.get("deletionTimestamp"):
+        return False
+    owners = metadata.get("ownerReferences") or ()
+    return any(each["kind"] == "Deployment" and each["name"] == key[1] and each["uid"] != uid for each in owners)
