@@ -64,7 +64,7 @@ def edited(edits: Mapping[str, Any]) -> Spec:
         for part in parents:
             place = place.setdefault(part, {})
         if value is GONE:
-            del place[last]
+            place.pop(last, None)
         else:
             place[last] = copy.deepcopy(value)
     return spec

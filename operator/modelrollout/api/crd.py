@@ -117,11 +117,15 @@ def _cleaned(schema: Any, definitions: Mapping[str, Schema], unwanted: frozenset
         schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
     first = {key: schema[key] for key in _FIRST if key in schema}
     kept = {key: value for key, value in {**first, **schema}.items() if key not in unwanted}
-    if "properties" in kept:
+    if not kept.get("properties", True):
+        del kept["properties"]  # as the API server does: a definition that it stores otherwise would be drift, too
+    elif "properties" in kept:
         fields = kept["properties"].items()
         kept["properties"] = {name: _cleaned(field, definitions, unwanted) for name, field in fields}
     if "items" in kept:
-        kept["items"] = _cleaned(kept["items"], definitions, unwanted)
+        # A default inside a list makes GitOps tools report drift for ever: for a custom resource they compare lists
+        # whole, so what the API server filled in is a difference from what Git says. The operator fills it in.
+        kept["items"] = _cleaned(kept["items"], definitions, unwanted | {"default"})
     if description := _description(schema, told="enum" not in kept):
         kept["description"] = description
     return kept
@@ -141,13 +145,13 @@ def _description(schema: Schema, *, told: bool) -> str:
 
 
 class _Generator(GenerateJsonSchema):
-    """Optional means that a field may be absent, never that it may be null."""
+    """Optional means that a field may be absent, never that it may be null. A list that is left out is no news."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        if schema.get("default") is None:
+        if schema.get("default") in (None, ()):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 

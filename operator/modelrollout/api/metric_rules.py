@@ -127,7 +127,8 @@ ALL: tuple[Rule, ...] = (
     Rule(
         _has_shares_for_limits,
         'a ratio lies between 0% and 100%: write its min, max and tolerance.absolute as 2% or "0.02"',
-        f"!has(self.ratio) || ({_each('min', 'max')} + (has(self.tolerance) ? [self.tolerance.absolute] : []))"
+        f"!has(self.ratio) || ({_each('min', 'max')}"
+        f" + (has(self.tolerance) ? {_each('absolute', of='self.tolerance')} : []))"
         f".all(limit, limit.matches(r'{NUMBER_PATTERN}') && {_number('limit')} >= 0.0 && {_number('limit')} <= 1.0)",
     ),
     Rule(
@@ -140,7 +141,7 @@ ALL: tuple[Rule, ...] = (
     Rule(
         _leaves_something,
         "where higher is better, tolerance.relative must be below 100%: less than nothing cannot be measured",
-        f"!has(self.tolerance) || !{_HIGHER_IS_BETTER} || !self.tolerance.relative.matches(r'{RATIO_PATTERN}')"
-        f" || {_number('self.tolerance.relative')} < 1.0",
+        f"!has(self.tolerance) || !has(self.tolerance.relative) || !{_HIGHER_IS_BETTER}"
+        f" || !self.tolerance.relative.matches(r'{RATIO_PATTERN}') || {_number('self.tolerance.relative')} < 1.0",
     ),
 )

@@ -22,7 +22,7 @@ from modelrollout.api.analysis import (
 from modelrollout.api.base import Model
 from modelrollout.api.rules import Rule, unique_by
 from modelrollout.api.scalars import CLOCK_PATTERN, Duration
-from modelrollout.api.stages import Canary, Name, Percent, Stage, Step, default_stages
+from modelrollout.api.stages import DEFAULT_HOLD, Canary, Name, Percent, Stage, Step, default_stages
 from modelrollout.api.traffic import GatewayAPI, ParentRef, ServiceTraffic, Traffic
 
 __all__ = [
@@ -103,7 +103,8 @@ def _hold_within_deadline(spec: ModelRolloutSpec) -> bool:
 
 
 _IS_CLOCK = f".matches(r'{CLOCK_PATTERN}')"
-_HOLDS = "(has(s.canary.steps) ? s.canary.steps.map(t, has(t.hold) ? t.hold : s.canary.hold) : [s.canary.hold])"
+_HOLD = f"(has(s.canary.hold) ? s.canary.hold : '{DEFAULT_HOLD}')"
+_HOLDS = f"(has(s.canary.steps) ? s.canary.steps.map(t, has(t.hold) ? t.hold : {_HOLD}) : [{_HOLD}])"
 
 
 def _first(stage: str) -> str:

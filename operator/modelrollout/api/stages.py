@@ -19,6 +19,7 @@ Name = Annotated[
         r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "a name is made of lower-case letters, digits and -, such as canary-2"
     ),
 ]
+DEFAULT_HOLD = Duration("5m")
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
 
 
@@ -68,7 +69,7 @@ class Canary(Model):
 
     weights: Annotated[Weights | None, Field(description="Percent of the traffic at each step, rising.")] = None
     steps: Annotated[Steps | None, Field(description="The same step by step, where holds differ.")] = None
-    hold: Annotated[Duration, Field(description="Shortest time at each step.")] = Duration("5m")
+    hold: Annotated[Duration, Field(description="Shortest time at each step.")] = DEFAULT_HOLD
 
     @property
     def all_steps(self) -> tuple[Step, ...]:
