@@ -59,6 +59,9 @@ _ZERO_IS_NOTHING = frozenset(
     }
 )
 
+# These hold any JSON, of which an empty string is a value like others.
+_ANY_JSON = frozenset({("V1JSONSchemaProps", "default"), ("V1JSONSchemaProps", "example")})
+
 
 def decoded(item: Object, resource: Resource) -> Object:
     """The manifest as typed code would write it out again; 400 where a value has another type than its field."""
@@ -106,6 +109,8 @@ def _says_nothing(value: Any, schema: Schema, parent: Schema, key: str) -> bool:
     if value is None:
         return True
     if key in parent.get("required", ()) or "properties" not in parent:
+        return False
+    if (parent.get(MODEL), key) in _ANY_JSON:
         return False
     if value == 0 and not isinstance(value, str | list | dict):
         return (parent.get(MODEL), key) in _ZERO_IS_NOTHING
