@@ -49,14 +49,15 @@ async def _install(api: Api) -> None:
     await api.until("/apis/contract.example.com/v1/widgets", lambda answer: answer.status == 200)
 
 
-@pytest_asyncio.fixture
+# One loop and one client for all: a client that closes a TLS connection cannot wait for it to be closed.
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def api(server: KubernetesEndpoint) -> AsyncIterator[Api]:
     """A client of the server."""
     async with _session(server) as session:
         yield Api(session)
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def namespace(api: Api) -> str:
     """A namespace of the test's own."""
     name = f"test-{next(_numbers)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 
 import aiohttp
+import pytest
 
 from modelrollout.sandbox.kubernetes import KubernetesEndpoint
 from tests.contract.api_server_client import (
@@ -21,6 +22,8 @@ from tests.contract.api_server_client import (
     widget,
     widgets,
 )
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 STALE = "the object has been modified; please apply your changes to the latest version and try again"
 

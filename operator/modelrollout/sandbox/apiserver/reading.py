@@ -86,7 +86,8 @@ def collection_of(store: Store, resource: Resource) -> Collection:
 def _expect_revision(request: web.Request, current: int) -> None:
     asked = request.query.get("resourceVersion", "")
     if asked and not asked.isdigit():
-        raise errors.bad_request(f'Invalid value: "{asked}": invalid resourceVersion')
+        why = f'strconv.ParseUint: parsing "{asked}": invalid syntax'
+        raise StatusError(500, "", f'resourceVersion: Invalid value: "{asked}": {why}')
     if asked and int(asked) > current:
         message = f"Too large resource version: {asked}, current: {current}"
         cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
@@ -123,7 +124,8 @@ def _start(
             first.append(_bookmark(resource, store.revision, ends_initial=True))
         return store.revision, first
     if not asked.isdigit():
-        raise errors.bad_request(f'Invalid value: "{asked}": invalid resourceVersion')
+        why = f'strconv.ParseUint: parsing "{asked}": invalid syntax'
+        raise StatusError(500, "", f'resourceVersion: Invalid value: "{asked}": {why}')
     if int(asked) < collection.oldest():
         gone = errors.expired(f"too old resource version: {asked} ({collection.oldest()})")
         return store.revision, [{"type": "ERROR", "object": gone.status()}]

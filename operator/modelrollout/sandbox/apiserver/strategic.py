@@ -10,7 +10,6 @@ from typing import Any
 from modelrollout.sandbox.apiserver.errors import bad_request
 from modelrollout.sandbox.apiserver.resources import Schema
 from modelrollout.sandbox.apiserver.schemas import child
-from modelrollout.sandbox.apiserver.typed import merged_order
 
 _PATCH = "$patch"
 _RETAIN = "$retainKeys"
@@ -42,43 +41,64 @@ def strategic_merge(target: Any, patch: Any, schema: Schema) -> Any:
             merged.pop(key, None)
         elif not key.startswith("$"):
             merged[key] = _field(merged.get(key), value, child(schema, key) or {})
-    return _in_order(merged, patch, schema)
+    return _in_order(merged, patch, schema, target if isinstance(target, dict) else {})
 
 
-def _in_order(merged: dict[str, Any], patch: dict[str, Any], schema: Schema) -> dict[str, Any]:
+def _in_order(merged: dict[str, Any], patch: dict[str, Any], schema: Schema, old: dict[str, Any]) -> dict[str, Any]:
     for key, order in patch.items():
         name = key.removeprefix(_ORDER)
         if key.startswith(_ORDER) and isinstance(merged.get(name), list):
-            merged[name] = _ordered(merged[name], order, child(schema, name) or {})
+            merge_key = (child(schema, name) or {}).get("x-kubernetes-patch-merge-key")
+            merged[name] = _ordered(merged[name], order, old.get(name) or [], merge_key)
     return merged
 
 
 def _field(old: Any, patch: Any, schema: Schema) -> Any:
-    if isinstance(patch, list):
-        if "merge" not in schema.get("x-kubernetes-patch-strategy", "").split(","):
-            return [_clean(each) for each in patch]
-        return _list(old if isinstance(old, list) else [], patch, schema)
-    return strategic_merge(old, patch, schema)
+    if not isinstance(patch, list):
+        return strategic_merge(old, patch, schema)
+    if "merge" not in schema.get("x-kubernetes-patch-strategy", "").split(","):
+        return [_clean(each) for each in patch]
+    return _list(old if isinstance(old, list) else [], patch, schema)
 
 
 def _list(old: list[Any], patch: list[Any], schema: Schema) -> list[Any]:
     key = schema.get("x-kubernetes-patch-merge-key")
     if key is None:
-        return [*old, *(each for each in patch if each not in old)]
+        return _ordered([*old, *(each for each in patch if each not in old)], patch, old, None)
     if any(each.get(_PATCH) == "replace" for each in patch):
         return [_clean(each) for each in patch if each.get(_PATCH) != "replace"]
-    merged = list(old)
+    merged, named = list(old), []
     for each in patch:
         if key not in each:
             raise bad_request(f"map: {each} does not contain declared merge key: {key}")
         at = next((index for index, item in enumerate(merged) if item.get(key) == each[key]), None)
         if each.get(_PATCH) == "delete":
             merged = [item for item in merged if item.get(key) != each[key]]
-        elif at is None:
+            continue
+        named.append(each)
+        if at is None:
             merged.append(strategic_merge({}, each, schema.get("items") or {}))
         else:
             merged[at] = strategic_merge(merged[at], each, schema.get("items") or {})
-    return merged
+    return _ordered(merged, named, old, key)
+
+
+def _ordered(items: list[Any], patch: list[Any], old: list[Any], key: str | None) -> list[Any]:
+    """What the patch names comes in its order; the rest stays before what followed it in the old list."""
+
+    def name(item: Any) -> str:
+        return str(item.get(key) if key else item)
+
+    found = {name(each): each for each in items}
+    before = {name(each): index for index, each in enumerate(old)}
+    ours = [each for each in map(name, patch) if each in found]
+    theirs = sorted((each for each in found if each not in ours), key=lambda each: before.get(each, len(before)))
+    order: list[str] = []
+    while ours and theirs:
+        both_known = ours[0] in before and theirs[0] in before
+        first = theirs if both_known and before[theirs[0]] < before[ours[0]] else ours
+        order.append(first.pop(0))
+    return [found[each] for each in [*order, *ours, *theirs]]
 
 
 def _clean(value: Any) -> Any:
@@ -86,11 +106,3 @@ def _clean(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _clean(each) for key, each in value.items() if not key.startswith("$")}
     return [_clean(each) for each in value] if isinstance(value, list) else value
-
-
-def _ordered(items: list[Any], order: list[Any], schema: Schema) -> list[Any]:
-    key = schema.get("x-kubernetes-patch-merge-key")
-    name = (lambda each: str(each[key])) if key else str
-    found = {name(each): each for each in items}
-    wanted = [name(each) for each in order]
-    return [found[each] for each in merged_order(list(found), [each for each in wanted if each in found])]

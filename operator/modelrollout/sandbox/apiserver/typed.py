@@ -207,11 +207,11 @@ def merge(live: Any, config: Any, schema: Schema) -> Any:
             for key in {**left, **right}
         }
     left, right = (elements(each or [], schema) for each in (live, config))
-    order = merged_order(list(left), list(right))
+    order = _merged_order(list(left), list(right))
     return [merge(left.get(each, MISSING), right.get(each, MISSING), _items(schema)) for each in order]
 
 
-def merged_order(live: list[str], config: list[str]) -> list[str]:
+def _merged_order(live: list[str], config: list[str]) -> list[str]:
     """The configuration's items in its order; those it does not name stay before the shared item that followed them."""
     named, known = set(config), set(live)
     shared = [each for each in config if each in known]

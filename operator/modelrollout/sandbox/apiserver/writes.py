@@ -122,7 +122,11 @@ class Writes:
     ) -> Outcome:
         """Store what `change` makes of an object."""
         old = self.read(resource, namespace, name)
-        submitted, warnings = checked(resource, change(old), options)
+        patched = change(old)
+        if (renamed := (patched.get("metadata") or {}).get("name")) != name:
+            message = f"the name of the object ({renamed}) does not match the name on the URL ({name})"
+            raise errors.bad_request(message)
+        submitted, warnings = checked(resource, patched, options)
         return self._change(resource, old, submitted, options, None, warnings)
 
     def apply(self, resource: Resource, namespace: str, name: str, config: Object, options: Options) -> Outcome:
