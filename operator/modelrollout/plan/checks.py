@@ -81,11 +81,10 @@ def is_not_ready(sight: Sight, status: ModelRolloutStatus, wish: Wish, candidate
 
 def others_are_leaving(sight: Sight, status: ModelRolloutStatus, wish: Wish, candidate: CandidateArm) -> Finding | None:
     """A Service that selects both arms would select the pods of retired revisions as well."""
-    arms = {candidate.workload, status.stable.workload if status.stable else ""}
-    names = [w["metadata"]["name"] for w in sight.observed.workloads if w["metadata"]["name"] not in arms]
-    if not wish.router.splits_by_pods or not names:
+    first_weight, others = steps(wish.spec)[0].weight, sight.others(status)
+    if not sight.is_mixing(first_weight) or not others:
         return None
-    return Finding("OldPodsLeaving", f"The pods of {', '.join(sorted(names))} must be gone before traffic is split.")
+    return Finding("OldPodsLeaving", f"The pods of {', '.join(others)} must be gone before traffic is split.")
 
 
 def weight_is_not_in_force(
@@ -96,13 +95,13 @@ def weight_is_not_in_force(
         return None
     hindrance = sight.hindrance(status, stage.weight) if live < stage.weight else None
     if hindrance is None:
-        return Finding("WeightNotInForce", f"{_where(stage)} the weight is on its way.")
-    return Finding(hindrance.reason, f"{_where(stage)} {hindrance.message}")
+        return Finding("WeightNotInForce", f"{_where(stage, wish)} the weight is on its way.")
+    return Finding(hindrance.reason, f"{_where(stage, wish)} {hindrance.message}")
 
 
 def route_is_refused(sight: Sight, status: ModelRolloutStatus, wish: Wish, candidate: CandidateArm) -> Finding | None:
     refusal = sight.refusal()
-    return Finding("RouteNotAccepted", f"{_where(_stage(status))} {refusal}") if refusal else None
+    return Finding("RouteNotAccepted", f"{_where(_stage(status), wish)} {refusal}") if refusal else None
 
 
 def stable_is_not_ready(
@@ -112,14 +111,14 @@ def stable_is_not_ready(
         return None
     return Finding(
         "StableNotReady",
-        f"{_where(_stage(status))} the stable version is not ready, so the candidate gets no more traffic.",
+        f"{_where(_stage(status), wish)} the stable version is not ready, so the candidate gets no more traffic.",
     )
 
 
 def hold_is_not_over(sight: Sight, status: ModelRolloutStatus, wish: Wish, candidate: CandidateArm) -> Finding | None:
     stage = _stage(status)
     until = stage.since + hold(status, wish)
-    return Finding("Holding", f"{_where(stage)} held until {_clock(until)}.") if sight.now < until else None
+    return Finding("Holding", f"{_where(stage, wish)} held until {_clock(until)}.") if sight.now < until else None
 
 
 def evidence_is_missing(
@@ -127,7 +126,7 @@ def evidence_is_missing(
 ) -> Finding | None:
     if wish.spec.analysis.readiness_only:
         return None
-    where, verdicts = _where(_stage(status)), sight.verdicts
+    where, verdicts = _where(_stage(status), wish), sight.verdicts
     if verdicts is None:
         return Finding("AwaitingEvidence", f"{where} waiting for the next look at the metrics.")
     if not (open_ := [verdict for verdict in verdicts if verdict.verdict is not Verdict.PASS]):
@@ -160,8 +159,16 @@ def _stage(status: ModelRolloutStatus) -> StageStatus:
     return status.stage
 
 
-def _where(stage: StageStatus) -> str:
-    return f"{stage.name} {stage.weight} %:"
+def _where(stage: StageStatus, wish: Wish) -> str:
+    return f"{stage.name} {share(stage.weight, wish)}:"
+
+
+def share(weight: int, wish: Wish) -> str:
+    """A weight in words; where pods are counted, with the share that comes of it."""
+    pods = wish.router.candidate_pods(weight, wish.pods)
+    if not wish.router.splits_by_pods or weight == 100 or pods is None or wish.pods is None:
+        return f"{weight} %"
+    return f"{weight} % (as {pods} of {pods + wish.pods} pods)"
 
 
 def _named(candidate: CandidateArm) -> str:

@@ -149,7 +149,7 @@ def _pending(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[Mode
     if wait := checks.first(checks.PENDING_WAITS, sight, status, wish):
         return status, wait
     step = steps(wish.spec)[0]
-    return _at(sight, changed(status, phase=Phase.PROGRESSING), step), _step_begins(step)
+    return _at(sight, changed(status, phase=Phase.PROGRESSING), step), _step_begins(step, wish)
 
 
 def _progressing(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRolloutStatus, Finding]:
@@ -158,7 +158,7 @@ def _progressing(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[
     all_steps = steps(wish.spec)
     following = (position(all_steps, status.stage) + 1) if status.stage else 0
     if following < len(all_steps):
-        return _at(sight, status, all_steps[following]), _step_begins(all_steps[following])
+        return _at(sight, status, all_steps[following]), _step_begins(all_steps[following], wish)
     promotion = Step(len(wish.spec.stages), PROMOTION, 0, 100, wish.spec.promotion.bake.timedelta)
     why = Finding("Promoting", f"Version {wish.model.version} passed all stages and gets all traffic.")
     return _at(sight, changed(status, phase=Phase.PROMOTING), promotion), why
@@ -197,8 +197,9 @@ def _at(sight: Sight, status: ModelRolloutStatus, step: Step) -> ModelRolloutSta
     return changed(status, stage=stage)
 
 
-def _step_begins(step: Step) -> Finding:
-    return Finding("StepStarted", f"{step.stage} {step.weight} %: this share of the traffic goes to the candidate.")
+def _step_begins(step: Step, wish: Wish) -> Finding:
+    share = checks.share(step.weight, wish)
+    return Finding("StepStarted", f"{step.stage} {share}: this share of the traffic goes to the candidate.")
 
 
 def _rejection(status: ModelRolloutStatus, wish: Wish) -> Finding:

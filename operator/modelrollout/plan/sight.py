@@ -66,12 +66,25 @@ class Sight:
         """Why the candidate may not be given more traffic, up to this weight, right now; None when it may."""
         if status.phase in (Phase.PROGRESSING, Phase.PROMOTING) and not self.can_serve(status.stable):
             return Finding("StableNotReady", "the stable version is not ready, so the candidate gets no more traffic.")
+        if (others := self.others(status)) and self.is_mixing(weight):
+            return Finding("OldPodsLeaving", f"the pods of {', '.join(others)} must be gone before traffic is split.")
         if status.candidate is None or self.is_ready_for(weight, status.candidate):
             return None
         state = self.workload(status.candidate)
         count = f"{state.ready} of {state.replicas}" if state else "none"
         why = f"the candidate gets more traffic once all pods that it takes are ready; {count} are."
         return Finding("WeightNotInForce", why)
+
+    def is_mixing(self, weight: int) -> bool:
+        """Whether a weight is reached with a Service that selects all pods of the rollout, whatever their revision."""
+        return self.router is not None and self.router.splits_by_pods and 0 < weight < 100
+
+    def others(self, status: ModelRolloutStatus) -> list[str]:
+        """Workloads of neither arm; pods outlive their workload for a while."""
+        arms = [arm for arm in (status.stable, status.candidate) if arm is not None]
+        workloads = {workload["metadata"]["name"] for workload in self.observed.workloads}
+        pods = {f"{self.rollout.owner.name}-{revision_of(pod)}" for pod in self.observed.pods}
+        return sorted((workloads | pods) - {arm.workload for arm in arms})
 
     def can_serve(self, arm: Arm | None) -> bool:
         return (state := self.workload(arm)) is not None and state.can_serve
