@@ -61,7 +61,8 @@ def concluded(look: Look, evidence: Evidence, query: str | None) -> MetricVerdic
     verdict, bound, says = _conclusion(look, evidence)
     bound = bound or next(iter(evidence.bounds), None)
     gap = evidence.gap if verdict is not Verdict.FAIL else None
-    notes = "".join(f"; {note}" for note in (*evidence.notes, *_capped(look)))
+    unseen = evidence.unseen if verdict is not Verdict.FAIL else ()
+    notes = "".join(f"; {note}" for note in (*evidence.notes, *unseen, *_capped(look)))
     return MetricVerdict(
         metric=look.metric.name,
         verdict=verdict,

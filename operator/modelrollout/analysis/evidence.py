@@ -48,4 +48,5 @@ class Evidence:
     stable_samples: float | None
     bounds: tuple[Bound, ...]  # that of stable first
     notes: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()  # what may hide behind a verdict that is no Fail
     gap: Missing | None = None  # why stable, though it should be compared, is not among the bounds

@@ -38,10 +38,12 @@ def histogram_evidence(metric: Metric, candidate: Parts, stable: Parts | Missing
     q = float(metric.quantile or DEFAULT_QUANTILE)
     unit = wording.unit_of(metric)
     what = f"p{100 * q:g} "
-    limit, notes = _limit(metric, alone, q)
+    limit, unseen = _limit(metric, alone, q)
     if pair is None or isinstance(pair, Missing) or metric.tolerance is None:
         gap = pair if isinstance(pair, Missing) else None
-        return Evidence("requests", what, _quantile(alone, q, unit), None, alone.total, None, limit, notes, gap)
+        return Evidence(
+            "requests", what, _quantile(alone, q, unit), None, alone.total, None, limit, unseen=unseen, gap=gap
+        )
     mine, theirs = pair
     return Evidence(
         unit="requests",
@@ -51,7 +53,7 @@ def histogram_evidence(metric: Metric, candidate: Parts, stable: Parts | Missing
         samples=mine.total,
         stable_samples=theirs.total,
         bounds=(_tolerated(metric.tolerance, mine, theirs, q, unit), *limit),
-        notes=(*notes, *_blind(metric.tolerance, mine, theirs, q, unit)),
+        unseen=(*unseen, *_blind(metric.tolerance, mine, theirs, q, unit)),
     )
 
 

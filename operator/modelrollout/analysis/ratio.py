@@ -51,7 +51,7 @@ def ratio_evidence(metric: Metric, candidate: Parts, stable: Parts | Missing | N
     limits = _limits(metric, alone)
     if pair is None or isinstance(pair, Missing) or metric.tolerance is None:
         gap = pair if isinstance(pair, Missing) else None
-        return Evidence("requests", "", _share(alone), None, alone.total, None, limits, _uncounted(arm, None), gap)
+        return Evidence("requests", "", _share(alone), None, alone.total, None, limits, _uncounted(arm, None), gap=gap)
     mine, theirs = pair
     return Evidence(
         unit="requests",

@@ -87,6 +87,11 @@ def test_edges_that_are_too_coarse_for_the_tolerance_are_named() -> None:
     assert "is sure to be seen not at all (edges end at 250ms)" in look(LATENCY, short, short).message
 
 
+def test_what_cannot_be_seen_does_not_matter_once_it_failed() -> None:
+    slow = histogram({0.05: 5000, 0.1: 7000, 0.25: 8000, 0.5: 10000}, 10000)
+    assert "coarse" not in look(LATENCY, slow, STABLE).message
+
+
 def test_a_quantile_beyond_the_last_edge_shows_nothing() -> None:
     slow = histogram({0.05: 5000, 0.1: 9000}, 10000)
     verdict = look(LATENCY, slow, slow)
