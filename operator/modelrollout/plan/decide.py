@@ -185,7 +185,7 @@ def _baking(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[Model
 
 def _rolling_back(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRolloutStatus, Finding]:
     why = _rejection(status, wish)
-    if sight.live_weight(status.stable) > 0:
+    if sight.strays(status.stable):
         return status, why
     return changed(statuses.without_candidate(status, "RolledBack", why, sight.now), phase=Phase.ROLLED_BACK), why
 

@@ -34,18 +34,14 @@ WORKLOAD = "modelrollout-workload"
 
 
 def retreat(sight: Sight, status: ModelRolloutStatus) -> tuple[Write, ...]:
-    """The write that takes traffic back to stable, if any is to be taken back.
+    """The write that takes traffic back to stable, if any is to be taken back; one for each route that has any.
 
     Made from the route as it was read, so neither a broken spec nor one that the API server would refuse is in its way.
     """
-    router, stable = sight.router, status.stable
-    route = sight.route(router) if router else None
-    if router is None or route is None or stable is None:
+    if status.stable is None or effective_weight(sight, status) > 0:
         return ()
-    if sight.live_weight(stable) == 0 or effective_weight(sight, status) > 0:
-        return ()
-    split = Split(sight.backend(stable), rejected=_note(status))
-    return (Apply(router.retreat(route, split), TRAFFIC),)
+    split = Split(sight.backend(status.stable), rejected=_note(status))
+    return tuple(Apply(router.retreat(route, split), TRAFFIC) for router, route in sight.strays(status.stable))
 
 
 def writes(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[Write, ...]:

@@ -94,6 +94,14 @@ class Sight:
         route = self.route(self.router) if self.router else None
         return self.router.refusal(route) if self.router and route else None
 
+    def strays(self, stable: Arm | None) -> list[tuple[Router, Manifest]]:
+        """The routes of ours, also that of a router which the spec no longer names, that send anybody elsewhere."""
+        if stable is None:
+            return []
+        routes = [(router, self.route(router)) for router in ROUTERS]
+        backend = self.backend(stable)
+        return [(router, route) for router, route in routes if route and router.weight_off_stable(route, backend) > 0]
+
     def live_weight(self, stable: Arm | None) -> int:
         """Percent that is not sent to stable at present."""
         if stable is None or self.router is None:
