@@ -1,6 +1,8 @@
 """Pods as local processes: what a kubelet is to a node, this is to the machine the sandbox runs on.
 
-An API client like any other, so it works on whichever API server the sandbox has.
+An API client like any other, so it works on whichever API server the sandbox has. Nothing is isolated: no volumes, no
+limits, no config maps or secrets, and what a container asks for beyond that is said in its status. Endpoints and
+EndpointSlices are not written, since an API server takes no loopback addresses in them; the gateway reads pods.
 """
 
 from __future__ import annotations
