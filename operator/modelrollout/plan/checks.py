@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 from modelrollout.api.status import CandidateArm, ModelRolloutStatus, Phase, StageStatus, Verdict
 from modelrollout.findings import Finding
-from modelrollout.plan import rejections
 from modelrollout.plan.rollout import Wish
 from modelrollout.plan.sight import Sight, is_on_trial
 from modelrollout.plan.steps import position, steps
@@ -28,7 +27,7 @@ def first(checks: Sequence[Check], sight: Sight, status: ModelRolloutStatus, wis
 
 
 def was_rejected(sight: Sight, status: ModelRolloutStatus, wish: Wish, candidate: CandidateArm) -> Finding | None:
-    return rejections.noted(sight.route(wish.router), candidate.revision)
+    return sight.noted(candidate.revision)
 
 
 def crash_loops(sight: Sight, status: ModelRolloutStatus, wish: Wish, candidate: CandidateArm) -> Finding | None:
@@ -59,6 +58,8 @@ def evidence_came_too_late(
     sight: Sight, status: ModelRolloutStatus, wish: Wish, candidate: CandidateArm
 ) -> Finding | None:
     if wish.spec.analysis.on_inconclusive != "rollback" or not step_deadline_is_over(sight, status, wish):
+        return None
+    if sight.is_asking:  # the answer on its way may be what was missing
         return None
     if missing := evidence_is_missing(sight, status, wish, candidate):
         return Finding("StepDeadlineExceeded", f"{missing.message} analysis.onInconclusive is rollback.")

@@ -116,8 +116,10 @@ def moved(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRo
     """The next phase or step, or the reason for staying."""
     phase = status.phase
     on_the_way = phase in (Phase.PENDING, Phase.PROGRESSING, Phase.PROMOTING, Phase.BAKING)
-    # The first version ever has nothing to go back to: it is waited for.
-    if on_the_way and status.stable is not None and (abort := checks.first(checks.ABORTS, sight, status, wish)):
+    # The first version ever has nothing to go back to: it is waited for. One that was only just aimed at has its turn
+    # in the next pass, so that its beginning is told before its end.
+    may_abort = on_the_way and status.stable is not None and not _is_new(sight, status)
+    if may_abort and (abort := checks.first(checks.ABORTS, sight, status, wish)):
         return statuses.rejected(status, abort, sight.now), abort
     match phase:
         case Phase.PENDING:
@@ -138,6 +140,11 @@ def moved(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRo
             raise ValueError(f"a spec that can be read leads to a phase, not to {phase}")
         case _:
             assert_never(phase)
+
+
+def _is_new(sight: Sight, status: ModelRolloutStatus) -> bool:
+    known, candidate = sight.rollout.status.candidate, status.candidate
+    return candidate is not None and (known is None or known.revision != candidate.revision)
 
 
 def _pending(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRolloutStatus, Finding]:
@@ -215,6 +222,9 @@ def _dropped(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> ModelRollo
     """Without a candidate that the spec no longer wishes for."""
     if (old := status.candidate) is None:
         return status
+    # A verdict that only the route knows of was reached right before the process died, or the spec was edited.
+    if status.phase is not Phase.ROLLING_BACK and (noted := sight.noted(old.revision)):
+        status = statuses.rejected(status, noted, sight.now)
     if status.phase is Phase.ROLLING_BACK and (entry := statuses.rejection_of(status, old.revision)):
         return statuses.without_candidate(status, "RolledBack", Finding(entry.reason, entry.message), sight.now)
     version = old.model.version

@@ -40,7 +40,7 @@ def retreat(sight: Sight, status: ModelRolloutStatus) -> tuple[Write, ...]:
     """
     if status.stable is None or effective_weight(sight, status) > 0:
         return ()
-    split = Split(sight.backend(status.stable), rejected=_note(status))
+    split = Split(sight.backend(status.stable), rejected=_note(sight, status))
     return tuple(Apply(router.retreat(route, split), TRAFFIC) for router, route in sight.strays(status.stable))
 
 
@@ -67,7 +67,7 @@ def desired(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> Iterator[Ap
             sight.backend(stable),
             sight.backend(candidate) if candidate else None,
             effective_weight(sight, status),
-            _note(status),
+            _note(sight, status),
         )
         yield Apply(wish.router.render(owner, wish.spec.traffic, split), TRAFFIC)
 
@@ -86,8 +86,11 @@ def _annotated(metadata: Manifest, model: str) -> Manifest:
     return {**metadata, "annotations": {**(metadata.get("annotations") or {}), MODEL: model}}
 
 
-def _note(status: ModelRolloutStatus) -> str | None:
+def _note(sight: Sight, status: ModelRolloutStatus) -> str | None:
     """What the route says about a candidate that was taken back, for as long as the spec asks for it."""
+    candidate = status.candidate
+    if candidate is not None and (why := sight.noted(candidate.revision)):
+        return rejections.note(candidate.revision, why)  # not in status yet, so this is the only place
     if status.phase not in (Phase.ROLLING_BACK, Phase.ROLLED_BACK) or not status.rejected:
         return None
     entry = status.rejected[0]

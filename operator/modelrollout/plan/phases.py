@@ -31,7 +31,7 @@ TRANSITIONS: Mapping[Phase | None, Mapping[Phase, str]] = {
     },
     _P.PROMOTING: {
         _P.BAKING: "candidate has all traffic",
-        _P.ROLLING_BACK: "crash loop or deadline",
+        _P.ROLLING_BACK: "failed verdict, crash loop or deadline",
         _P.PENDING: "new revision",
         _P.HEALTHY: "the spec went back to stable",
         _P.ROLLED_BACK: "the spec went back to a rejected revision",

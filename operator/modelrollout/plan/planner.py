@@ -9,6 +9,7 @@ crash loop says so; the answers then only add to it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from modelrollout.analysis.queries import Query, Window, queries
@@ -85,11 +86,10 @@ def _queries(sight: Sight, look: Window) -> tuple[Query, ...]:
 
 def _judged(sight: Sight) -> Sight:
     answers, look, wish = sight.observed.answers, _look(sight), sight.rollout.wish
-    if answers is None or look is None or wish is None:
+    if look is None or wish is None or not (asked := _queries(sight, look)):
         return sight
-    asked = _queries(sight, look)
-    if not all(query in answers for query in asked):
-        return sight  # the step moved on while Prometheus was answering
+    if answers is None or not all(query in answers for query in asked):
+        return replace(sight, is_asking=True)  # nobody has yet, or the step moved on while Prometheus was answering
     verdicts = judge(
         wish.spec.analysis,
         asked,
@@ -98,7 +98,7 @@ def _judged(sight: Sight) -> Sight:
         stretches=len(steps(wish.spec)) + 1,  # every step and the bake start their evidence anew
         earlier=_looks_before(sight.rollout.status.stage, wish.spec.analysis.interval.timedelta),
     )
-    return Sight(sight.rollout, sight.observed, sight.now, verdicts)
+    return replace(sight, verdicts=verdicts)
 
 
 def _looks_before(stage: StageStatus | None, interval: timedelta) -> int:

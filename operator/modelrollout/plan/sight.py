@@ -9,6 +9,7 @@ from modelrollout.analysis.queries import ArmNames, Window
 from modelrollout.api.status import Arm, MetricVerdict, ModelRolloutStatus, Phase, StageStatus
 from modelrollout.findings import Finding
 from modelrollout.manifests import Manifest, revision_of
+from modelrollout.plan import rejections
 from modelrollout.plan.phases import SERVES_CANDIDATE, intended
 from modelrollout.plan.rollout import ROUTERS, Rollout
 from modelrollout.plan.world import Observed
@@ -26,6 +27,7 @@ class Sight:
     observed: Observed
     now: datetime
     verdicts: tuple[MetricVerdict, ...] | None = None  # of the latest look; None: nobody looked
+    is_asking: bool = False  # a look is due, and what it finds is not known yet
 
     def workload(self, arm: Arm | None) -> WorkloadState | None:
         """The arm's workload as its controller reported it; None when it does not exist."""
@@ -88,6 +90,11 @@ class Sight:
 
     def can_serve(self, arm: Arm | None) -> bool:
         return (state := self.workload(arm)) is not None and state.can_serve
+
+    def noted(self, revision: str) -> Finding | None:
+        """Why a revision was taken back, if one of our routes says that it was."""
+        found = (rejections.noted(self.route(router), revision) for router in ROUTERS)
+        return next((why for why in found if why is not None), None)
 
     def refusal(self) -> str | None:
         """Why the gateway does not take the route, in its own words; None where nothing is known against it."""
