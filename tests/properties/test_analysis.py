@@ -87,7 +87,7 @@ counts = st.integers(0, 5000)
 
 
 @given(metrics, told, st.none() | told, st.integers(1, 2000))
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_every_answer_has_a_verdict_and_a_sentence(
     metric: Mapping[str, Any], candidate: dict[str, Answer], stable: dict[str, Answer] | None, at: int
 ) -> None:
@@ -97,7 +97,7 @@ def test_every_answer_has_a_verdict_and_a_sentence(
 
 
 @given(metrics, told, told, st.randoms(use_true_random=False))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_no_verdict_depends_on_the_order_of_series_or_samples(
     metric: Mapping[str, Any], candidate: dict[str, Answer], stable: dict[str, Answer], luck: random.Random
 ) -> None:

@@ -102,9 +102,9 @@ def test_equally_fast_candidates_are_taken_back_less_often_than_declared() -> No
     for _ in range(RUNS):
         arms = [random.multinomial(random.poisson(rate, LOOKS), shares).cumsum(axis=0) for rate in (40, 760)]
         looks = [
-            [Buckets(edges, tuple(arm[at].cumsum()[:-1]), arm[at].sum()) for arm in arms] for at in range(0, LOOKS, 3)
+            [Buckets(edges, tuple(arm[at].cumsum()[:-1]), arm[at].sum()) for arm in arms] for at in range(0, LOOKS, 5)
         ]
-        alarms += any(is_alarm(mine, theirs, 3 * at + 1) for at, (mine, theirs) in enumerate(looks))
+        alarms += any(is_alarm(mine, theirs, 5 * at + 1) for at, (mine, theirs) in enumerate(looks))
     assert alarms <= DECLARED * RUNS
 
 
