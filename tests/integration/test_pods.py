@@ -291,15 +291,16 @@ async def test_a_startup_probe_holds_readiness_back(world: World) -> None:
     started = {"exec": {"command": ["test", "-e", str(world.notes / "started")]}}
     await world.create_pod(world.container(startupProbe={**started, "failureThreshold": 30}))
     pod = await eventually(lambda: world.pod_if(lambda p: "running" in container_of(p).get("state", {})), "it runs")
-    await ask(pod, "/healthz") if await _answers(pod) else None
-    assert not container_of(await world.pod())["started"]
+    await eventually(lambda: _answers(pod), "it would pass its readiness probe")
+    now = await world.pod()
+    assert (container_of(now)["started"], is_ready(now)) == (False, False)
     (world.notes / "started").touch()
     assert container_of(await world.ready_pod())["started"]
 
 
 async def _answers(pod: Manifest) -> bool:
     try:
-        await ask(pod)
+        await ask(pod, "/healthz")
     except aiohttp.ClientError:
         return False
     return True
