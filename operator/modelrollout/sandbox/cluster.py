@@ -20,6 +20,7 @@ from modelrollout.api.crd import custom_resource_definition
 from modelrollout.kube import CUSTOM_RESOURCES, NODES, AlreadyExists, Cluster, Manifest, Unreachable
 from modelrollout.sandbox import gateway as gateways
 from modelrollout.sandbox.deployments import deployments
+from modelrollout.sandbox.garbage import garbage
 from modelrollout.sandbox.gateway import Gateway, gateway
 from modelrollout.sandbox.kubernetes import KubernetesEndpoint, NotStartedError, api_server
 from modelrollout.sandbox.metrics import Metrics, prometheus
@@ -69,7 +70,7 @@ async def sandbox(
         if runs_pods:
             logger.warning("The cluster of context %s runs pods itself; none is run here.", context)
         else:
-            parts += [pods(cluster, directory, images), deployments(cluster, NODE)]
+            parts += [pods(cluster, directory, images), deployments(cluster, NODE), garbage(cluster)]
         async with together(*parts) as (its_gateway, its_metrics, *_):
             yield Sandbox(directory, endpoint, cluster, its_gateway, its_metrics)
 
