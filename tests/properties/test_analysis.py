@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from modelrollout.analysis.counts import clean, first_scrapes, growth
@@ -30,6 +30,9 @@ METRICS: list[Mapping[str, Any]] = [
     {**GAUGE, "betterWhen": "higher", "min": "0.5", "minSamples": 1},
 ]
 metrics = st.sampled_from(METRICS)
+
+# On a machine that is busy with other tests an example takes as long as it takes.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 odd_numbers = st.one_of(
     st.integers(0, 50).map(float),
@@ -87,7 +90,7 @@ counts = st.integers(0, 5000)
 
 
 @given(metrics, told, st.none() | told, st.integers(1, 2000))
-@settings(max_examples=120)
+@settings(UNHURRIED, max_examples=120)
 def test_every_answer_has_a_verdict_and_a_sentence(
     metric: Mapping[str, Any], candidate: dict[str, Answer], stable: dict[str, Answer] | None, at: int
 ) -> None:
@@ -97,7 +100,7 @@ def test_every_answer_has_a_verdict_and_a_sentence(
 
 
 @given(metrics, told, told, st.randoms(use_true_random=False))
-@settings(max_examples=100)
+@settings(UNHURRIED, max_examples=100)
 def test_no_verdict_depends_on_the_order_of_series_or_samples(
     metric: Mapping[str, Any], candidate: dict[str, Answer], stable: dict[str, Answer], luck: random.Random
 ) -> None:
@@ -117,6 +120,7 @@ def test_no_verdict_depends_on_the_order_of_series_or_samples(
 
 
 @given(metrics, told, st.sampled_from([Answered(()), Unanswered("connection refused", rejected=False)]))
+@UNHURRIED
 def test_a_candidate_that_is_not_seen_neither_passes_nor_fails(
     metric: Mapping[str, Any], stable: dict[str, Answer], nothing: Answer
 ) -> None:
@@ -125,6 +129,7 @@ def test_a_candidate_that_is_not_seen_neither_passes_nor_fails(
 
 
 @given(metrics, told, st.sampled_from([Answered(()), Unanswered("connection refused", rejected=False)]))
+@UNHURRIED
 def test_nothing_passes_while_the_stable_it_is_compared_with_is_not_seen(
     metric: Mapping[str, Any], candidate: dict[str, Answer], nothing: Answer
 ) -> None:
@@ -133,6 +138,7 @@ def test_nothing_passes_while_the_stable_it_is_compared_with_is_not_seen(
 
 @given(counts, counts, counts, counts, st.integers(1, 500))
 @example(0, 5000, 0, 0, 1)
+@UNHURRIED
 def test_no_better_share_ever_fails(mine: int, more: int, theirs: int, others: int, at: int) -> None:
     """Two arms with any numbers: the one with the smaller share of errors is never taken back for it."""
     one, other = (mine, mine + more), (theirs, theirs + others)
@@ -147,6 +153,7 @@ def test_no_better_share_ever_fails(mine: int, more: int, theirs: int, others: i
 
 
 @given(st.lists(st.integers(0, 2000), min_size=4, max_size=4), st.lists(st.floats(0, 1), min_size=4, max_size=4))
+@UNHURRIED
 def test_no_faster_candidate_ever_fails(buckets: list[int], speedups: list[float]) -> None:
     """Requests of stable moved to faster buckets, in part or all."""
     edges, total = (0.05, 0.1, 0.5), sum(buckets)
@@ -162,6 +169,7 @@ def test_no_faster_candidate_ever_fails(buckets: list[int], speedups: list[float
 
 
 @given(st.lists(st.tuples(st.floats(-1e9, 1e9), st.floats(0, 1e9)), min_size=1, max_size=40), st.booleans())
+@UNHURRIED
 def test_no_better_value_ever_fails(pairs: list[tuple[float, float]], lower: bool) -> None:
     sign = -1 if lower else 1
     metric = {**GAUGE, "betterWhen": "lower" if lower else "higher", "tolerance": {}}
@@ -170,6 +178,7 @@ def test_no_better_value_ever_fails(pairs: list[tuple[float, float]], lower: boo
 
 
 @given(counts, counts, counts, counts)
+@UNHURRIED
 def test_arms_cannot_both_be_worse(mine: int, more: int, theirs: int, others: int) -> None:
     one, other = requests(mine, mine + more), requests(theirs, theirs + others)
     for tolerance in ({}, {"relative": "10%", "absolute": "1%"}):
@@ -179,6 +188,7 @@ def test_arms_cannot_both_be_worse(mine: int, more: int, theirs: int, others: in
 
 
 @given(st.integers(1, 300), st.integers(0, 3000), st.integers(0, 300), st.integers(0, 30000), st.integers(2, 50))
+@UNHURRIED
 def test_more_of_the_same_never_takes_a_fail_back(mine: int, more: int, theirs: int, others: int, times: int) -> None:
     def told(factor: int) -> Verdict:
         return look(
@@ -191,6 +201,7 @@ def test_more_of_the_same_never_takes_a_fail_back(mine: int, more: int, theirs: 
 
 
 @given(st.lists(st.integers(0, 100), min_size=2, max_size=30), st.data())
+@UNHURRIED
 def test_missed_scrapes_lose_nothing(steps: list[int], data: st.DataObject) -> None:
     values = [sum(steps[: n + 1]) for n in range(len(steps))]
     samples = [(START + 5.0 * n, float(value)) for n, value in enumerate(values)]
@@ -200,6 +211,7 @@ def test_missed_scrapes_lose_nothing(steps: list[int], data: st.DataObject) -> N
 
 
 @given(st.lists(st.lists(st.integers(1, 100), min_size=1, max_size=5), min_size=1, max_size=5))
+@UNHURRIED
 def test_restarts_lose_nothing_that_was_scraped(lives: list[list[int]]) -> None:
     """A process that counted so much in each life, scraped after each count; a new life starts below the old one."""
     values, expected = [0.0], 0
@@ -217,6 +229,7 @@ def test_restarts_lose_nothing_that_was_scraped(lives: list[list[int]]) -> None:
 
 
 @given(st.lists(series, max_size=6))
+@UNHURRIED
 def test_growth_is_a_number_and_told_twice_no_more_than_once(found: list[Series]) -> None:
     once = _grown(found)
     assert 0 <= once < math.inf
@@ -230,6 +243,7 @@ def _grown(found: list[Series]) -> float:
 
 
 @given(st.text())
+@UNHURRIED
 def test_a_name_in_quotes_is_read_back_as_itself(text: str) -> None:
     quoted = in_quotes(text)
     assert not set(quoted) & {"'", '"', "`", "\n"}
@@ -238,12 +252,14 @@ def test_a_name_in_quotes_is_read_back_as_itself(text: str) -> None:
 
 
 @given(st.text(), st.text())
+@UNHURRIED
 def test_a_name_as_a_regular_expression_matches_itself_alone(text: str, other: str) -> None:
     assert re.fullmatch(as_regex(text), text)
     assert bool(re.fullmatch(as_regex(text), other)) is (text == other)
 
 
 @given(st.text(), st.dictionaries(st.text(), st.text()))
+@UNHURRIED
 def test_a_text_without_braces_is_left_alone(text: str, values: dict[str, str]) -> None:
     plain = text.replace("{{", "")
     if "{{" not in plain:
@@ -251,6 +267,7 @@ def test_a_text_without_braces_is_left_alone(text: str, values: dict[str, str]) 
 
 
 @given(st.text(alphabet='{}" ab'), st.dictionaries(st.sampled_from("ab"), st.text()))
+@UNHURRIED
 def test_a_template_is_rendered_or_refused_in_words(text: str, values: dict[str, str]) -> None:
     def outcome() -> str:
         try:
