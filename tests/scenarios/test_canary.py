@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelrollout.api.status import Phase
+from modelrollout.kube import Refused
 from modelrollout.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES
 from tests import builders
 from tests.fakes.town import Town
@@ -236,3 +237,21 @@ def test_somebody_elses_route_of_that_name_is_left_alone() -> None:
     assert town.cluster.get(HTTP_ROUTES, "fraud") == theirs
     assert town.status.phase is Phase.INVALID
     assert "belongs to somebody else" in town.status.message
+
+
+def test_refused_write_is_told_and_is_not_called_ready(town: Town) -> None:
+    town.run(until=is_phase(Phase.HEALTHY), minutes=30)
+
+    def refuse(moment: str, verb: str, plural: str, name: str) -> None:
+        if (moment, verb, plural) == ("before", "apply", "httproutes"):
+            raise Refused(422, "spec.hostnames[0]: Invalid value", name)
+
+    town.cluster.hook = refuse
+    town.wish("2", traffic={**builders.spec()["traffic"], "gatewayAPI": {"parentRefs": [{"name": "other"}]}})
+    town.run(seconds=30)
+    assert town.condition("Ready") == "False"
+    assert town.condition("Applied") == "False"
+    assert "Invalid value" in (town.status.message or "")
+    town.cluster.hook = lambda *_: None
+    town.run(until=lambda town: town.condition("Ready") == "True", minutes=15)
+    assert town.condition("Applied") is None

@@ -28,16 +28,16 @@ def conditions(sight: Sight, status: ModelRolloutStatus, why: Finding) -> tuple[
 
 
 def _found(sight: Sight, status: ModelRolloutStatus, why: Finding) -> Iterator[tuple[str, Truth, Finding]]:
-    phase = status.phase
+    phase, trouble = status.phase, sight.observed.trouble
     serving = _serving(sight, status)
-    is_done = phase is Phase.HEALTHY and serving[0] == "True"
-    yield "Ready", "True" if is_done else "False", serving[1] if phase is Phase.HEALTHY else why
+    is_done = phase is Phase.HEALTHY and serving[0] == "True" and trouble is None
+    yield "Ready", "True" if is_done else "False", trouble or (serving[1] if phase is Phase.HEALTHY else why)
     yield "Progressing", "True" if phase in _ON_THE_WAY else "False", why
     yield "Healthy", *serving
     if phase in (Phase.ROLLED_BACK, Phase.INVALID):
         yield "Stalled", "True", why
-    if sight.observed.trouble is not None:
-        yield "Applied", "False", sight.observed.trouble
+    if trouble is not None:
+        yield "Applied", "False", trouble
     if phase in SERVES_CANDIDATE and status.verdicts:
         yield "AnalysisAvailable", *_analysis(status)
 
