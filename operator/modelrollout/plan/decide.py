@@ -28,7 +28,7 @@ class Decision:
 
 def decide(sight: Sight) -> Decision:
     """One step of the machine; the next pass takes the next one."""
-    status, wish = with_readiness(sight, sight.rollout.status), sight.rollout.wish
+    status, wish = with_readiness(sight, without_gone(sight, sight.rollout.status)), sight.rollout.wish
     fault = sight.rollout.fault or name_is_taken(sight)
     if fault is not None or wish is None:
         broken = changed(status, phase=Phase.INVALID, resumes=intended(status))
@@ -57,6 +57,13 @@ def name_is_taken(sight: Sight) -> Finding | None:
         "NameTaken",
         f"{kind} '{owner.name}' exists and belongs to somebody else: rename this ModelRollout, or delete that {kind}.",
     )
+
+
+def without_gone(sight: Sight, status: ModelRolloutStatus) -> ModelRolloutStatus:
+    """Without the retired revisions of which nothing is left, or the list would grow with every release."""
+    there = {manifest["metadata"]["name"] for manifest in (*sight.observed.workloads, *sight.observed.services)}
+    left = tuple(old for old in status.retired if sight.now < old.delete_after or old.workload in there)
+    return status if left == status.retired else changed(status, retired=left)
 
 
 def with_readiness(sight: Sight, status: ModelRolloutStatus) -> ModelRolloutStatus:

@@ -61,7 +61,7 @@ def promoted(status: ModelRolloutStatus, keep_old: timedelta, why: Finding, now:
     if (new := status.candidate) is None:
         return status
     if status.stable is not None:
-        status = retired(status, status.stable, now + keep_old)
+        status = retired(status, status.stable, now + max(keep_old, DRAIN))
         outcome: Literal["Promoted", "Installed"] = "Promoted"
     else:
         outcome = "Installed"
