@@ -16,6 +16,7 @@ import yaml
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.prometheus import Prometheus
+from modelrollout.sandbox import gateway, metrics
 from modelrollout.sandbox.background import running
 from modelrollout.sandbox.cluster import Sandbox, sandbox
 from modelrollout.sandbox.demo import curves
@@ -89,8 +90,13 @@ class Played:
 
 
 async def play(example: Example, folder: Path, rate: float, screen: Screen) -> Played:
-    """The whole demo; all that it started has ended when this returns or raises."""
+    """The whole demo; all that it started has ended when this returns or raises.
+
+    Raises EnvoyMissingError, PrometheusMissingError, and whatever a part raises that cannot start.
+    """
     started = time.time()
+    for binary in (gateway.binary, metrics.binary):
+        binary()  # before anything is started: what is missing is said at once
     async with AsyncExitStack() as parts:
         screen.say("Starting an API server, Envoy, Prometheus and a place for pods …")
         reading = asyncio.create_task(read_samples(example.server, [release.name for release in STORY]))
@@ -192,7 +198,10 @@ class Telling:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await answers(url, self._example.host, samples[0])
         except TimeoutError:
-            raise TimeoutError(f"{version} is installed, but the gateway at {url} does not serve it.") from None
+            said = self._recorder.status.message
+            raise TimeoutError(
+                f"{version} is installed, but {url} does not serve it; its status says: {said}"
+            ) from None
         self._screen.say(f"Users come: {self._rate:g} requests a second to {self._example.host}.")
         return LoadGenerator(url, samples, expected, stable=version, rate=self._rate, host=self._example.host)
 
