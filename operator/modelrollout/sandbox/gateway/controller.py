@@ -78,6 +78,8 @@ class Controller:
         addresses = self._book.give(doors(world.ours, world.services))
         wanted = translate(world, addresses, self._envoy.folder, access_log=self._access_log)
         refusal = await self._envoy.program(wanted)
+        if self._envoy.is_late:
+            self._changed.set()
         if refusal and refusal != self._refusal:
             logger.error("%s", refusal)
         async with self._programmed:

@@ -28,7 +28,8 @@ from modelrollout.sandbox.processes import Process
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 20.0
-TAKE_SECONDS = 5.0  # as a rule Envoy takes a new file within 10 ms
+TAKE_SECONDS = 10.0  # as a rule Envoy takes a new file within 10 ms
+ADMIN_SECONDS = 2.0
 POLL_SECONDS = 0.005
 ALL = "all"  # the name of the one file with all of a kind
 LAST_WISH_SECONDS = 2.0
@@ -57,10 +58,15 @@ def binary() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Fresh:
-    """A file just written: what Envoy's statistics about it begin with, and the version it should come to."""
+    """A file just written, by kind and name, and the version that Envoy should come to."""
 
-    statistic: str
+    place: tuple[str, str]
     version: str
+
+    @property
+    def statistic(self) -> str:
+        """What the names of Envoy's statistics about it begin with."""
+        return _statistic(*self.place)
 
 
 class Envoy:
@@ -73,12 +79,14 @@ class Envoy:
         self._clusters: Resources = {}
         self._rejections: dict[str, int] = {}  # by statistic: how many Envoy had counted when we last looked
         self._refused: dict[str, str] = {}  # by statistic: a sentence, until the file is written anew
+        self.is_late = False  # after `program`: something was neither taken nor refused, and should be tried again
 
     async def program(self, wanted: Configuration) -> str:
         """Make this the configuration; returns when Envoy works with it, with sentences about what it refused.
 
         New clusters come before the routes that name them, old ones go after: no request meets a route to nowhere.
         """
+        self.is_late = False
         old_and_new = {**self._clusters, **wanted.clusters}
         fresh = [self._put("endpoints", name, [content]) for name, content in wanted.endpoints.items()]
         await self._taken([*fresh, self._put("clusters", ALL, old_and_new.values())])
@@ -91,7 +99,7 @@ class Envoy:
         return " ".join(self._refused.values())
 
     async def is_ready(self) -> bool:
-        with contextlib.suppress(aiohttp.ClientError, ValueError):  # no address yet, or nobody there
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError):  # no address yet, or nobody there
             async with self._session.get(f"{self.admin_url}/ready") as reply:
                 return reply.status == 200
         return False
@@ -103,7 +111,7 @@ class Envoy:
             return None
         replace(envoy_config.file_of(kind, name, self.folder), text)
         self._written[kind, name] = text
-        fresh = _Fresh(_statistic(kind, name), json.loads(text)["version_info"])
+        fresh = _Fresh((kind, name), json.loads(text)["version_info"])
         self._refused.pop(fresh.statistic, None)
         return fresh
 
@@ -117,15 +125,16 @@ class Envoy:
 
     async def _taken(self, fresh: Iterable[_Fresh | None]) -> None:
         """Wait until Envoy has taken or refused each of these."""
-        awaited = {item for item in fresh if item}
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(TAKE_SECONDS):
-                while awaited:
-                    awaited -= self._settled(awaited, await self._statistics())
-                    if awaited:
-                        await asyncio.sleep(POLL_SECONDS)
+        awaited, clock = {item for item in fresh if item}, asyncio.get_running_loop().time
+        deadline = clock() + TAKE_SECONDS
+        while awaited := awaited - self._settled(awaited, await self._statistics()):
+            if clock() > deadline:  # only after a look: this process itself may have been held up
+                break
+            await asyncio.sleep(POLL_SECONDS)
         for item in awaited:
-            self._refused[item.statistic] = f"Envoy did not take {item.statistic} within {TAKE_SECONDS:.0f} s."
+            self._refused[item.statistic] = f"Envoy has not taken {item.statistic} within {TAKE_SECONDS:.0f} s."
+            del self._written[item.place]  # the next pass writes it again, which wakes whoever missed it
+        self.is_late = self.is_late or bool(awaited)
 
     def _settled(self, awaited: Iterable[_Fresh], now: Mapping[str, Any]) -> set[_Fresh]:
         settled = set()
@@ -145,7 +154,7 @@ class Envoy:
         try:
             async with self._session.get(f"{self.admin_url}/stats", params=wanted) as reply:
                 return {stat["name"]: stat["value"] for stat in (await reply.json(content_type=None))["stats"]}
-        except aiohttp.ClientError:  # it is gone; whoever watches the process says so
+        except (aiohttp.ClientError, TimeoutError):  # it is busy, or gone; whoever watches the process says so
             return {}
 
 
@@ -154,7 +163,11 @@ async def running_envoy(folder: Path) -> AsyncIterator[Envoy]:
     """A fresh Envoy without any listener; it ends with this block, or with this process."""
     program = binary()
     folder = _prepared(folder)
-    async with _process(program, folder) as process, aiohttp.ClientSession(trust_env=False) as session:
+    patience = aiohttp.ClientTimeout(total=ADMIN_SECONDS)
+    async with (
+        _process(program, folder) as process,
+        aiohttp.ClientSession(trust_env=False, timeout=patience) as session,
+    ):
         ending = asyncio.create_task(process.wait())
         try:
             envoy = await _ready(folder, session, ending)
