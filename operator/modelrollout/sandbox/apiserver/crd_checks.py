@@ -49,8 +49,7 @@ def _versions(spec: dict[str, Any]) -> Iterator[FieldError]:
         if names.index(each.get("name")) < index:
             yield FieldError(f"spec.versions[{index}].name", "Invalid value", f'"{each.get("name")}": must be unique')
         if not (each.get("schema") or {}).get("openAPIV3Schema"):
-            where = _schema_path(spec, index).removesuffix(".openAPIV3Schema")
-            yield FieldError(f"{where}.openAPIV3Schema", "Required value", "schemas are required")
+            yield FieldError(f"spec.versions[{index}].schema.openAPIV3Schema", "Required value")
 
 
 def _changes(spec: dict[str, Any], old: Object | None) -> Iterator[FieldError]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from modelrollout.sandbox.apiserver import cel, objects, schemas, validation
+from modelrollout.sandbox.apiserver.builtin.definitions import CLEANUP
 from modelrollout.sandbox.apiserver.builtin.models import schema_of
 from modelrollout.sandbox.apiserver.errors import CAUSES, FieldError
 from modelrollout.sandbox.apiserver.resources import (
@@ -22,9 +23,6 @@ from modelrollout.sandbox.apiserver.store import Collection, Object, Store
 from modelrollout.sandbox.apiserver.tables import AGE, NAME, printer_column
 from modelrollout.sandbox.apiserver.typed import MISSING
 from modelrollout.sandbox.apiserver.writes import Deletion, Options, Writes
-
-# Holds a definition until its objects are gone.
-CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 
 def kinds_of(crd: Object) -> Iterator[Resource]:
@@ -51,6 +49,7 @@ def _kind(spec: dict[str, Any], version: dict[str, Any]) -> Resource:
         rules=Rules(
             default=lambda item: schemas.default(item, schema),
             validate=lambda new, old: instance_errors(new, old, given),
+            finalizers_of_any_name=True,
             counts_generations=True,
             keeps_status_apart="status" in subresources,
             update_needs_version=True,
@@ -156,10 +155,7 @@ class Definitions:
         group, plural = _kind_name(crd)
         self._store.collection(group, plural)
         self._registry.replace(group, plural, kinds_of(crd))
-        finalizers = crd["metadata"].get("finalizers") or []
         wanted = accepted(crd)
-        if CLEANUP not in finalizers:
-            wanted = {**wanted, "metadata": {**crd["metadata"], "finalizers": [*finalizers, CLEANUP]}}
         if wanted != crd:
             self._store.put(self._definitions(), ("", crd["metadata"]["name"]), wanted)
 

@@ -40,7 +40,7 @@ _VALUE_WORDS = (
 )
 
 
-def metadata_errors(new: Object, old: Object | None, names: Names) -> list[FieldError]:
+def metadata_errors(new: Object, old: Object | None, names: Names, *, any_finalizer: bool = False) -> list[FieldError]:
     """Everything that is wrong with an object's metadata."""
     metadata = new["metadata"]
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
@@ -50,7 +50,8 @@ def metadata_errors(new: Object, old: Object | None, names: Names) -> list[Field
         *_values(labels),
         *_keys((key.lower() for key in annotations), "metadata.annotations"),
         *_owners(metadata.get("ownerReferences") or []),
-        *_finalizers(metadata.get("finalizers") or []),
+        *(() if any_finalizer else _unqualified(metadata.get("finalizers") or [])),
+        *_both(metadata.get("finalizers") or []),
         *(_added_finalizers(metadata, old["metadata"]) if old is not None else ()),
     ]
 
@@ -112,11 +113,14 @@ def _owners(owners: list[dict[str, Any]]) -> Iterator[FieldError]:
         yield FieldError(field, "Invalid value", why)
 
 
-def _finalizers(finalizers: list[str]) -> Iterator[FieldError]:
+def _unqualified(finalizers: list[str]) -> Iterator[FieldError]:
     for index, name in enumerate(finalizers):
         if "/" not in name and name not in _STANDARD_FINALIZERS:
             why = "name is neither a standard finalizer name nor is it fully qualified"
             yield _invalid(f"metadata.finalizers[{index}]", name, why)
+
+
+def _both(finalizers: list[str]) -> Iterator[FieldError]:
     if {"orphan", "foregroundDeletion"} <= set(finalizers):
         why = "finalizer orphan and foregroundDeletion cannot be both set"
         yield FieldError("metadata.finalizers", "Invalid value", f"{json.dumps(finalizers)}: {why}")

@@ -47,10 +47,12 @@ class Rules:
     on_update: Callable[[Object, Object], Object] = lambda new, old: new
     validate: Callable[[Object, Object | None], list[FieldError]] = _no_errors
     names: Names = "subdomain"
+    finalizers_of_any_name: bool = False  # elsewhere they carry a domain
     counts_generations: bool = False
     keeps_status_apart: bool = False  # has /status: the main endpoint ignores status, and the other way round
     update_may_create: bool = False
     update_needs_version: bool = False  # a PUT without resourceVersion is refused
+    finalizer_on_delete: str = ""  # put on when deletion begins
     default_propagation: str | None = None  # of deletions that do not say
     returns_deleted: bool = False  # DELETE answers with the object instead of a Status
     on_delete: Callable[[Object], Object] = _unchanged  # what deletion does to an object that it cannot remove at once

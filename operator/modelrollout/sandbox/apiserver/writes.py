@@ -310,7 +310,11 @@ def _merged(resource: Resource, old: Object, submitted: Object, subresource: str
 
 
 def _refuse_if_invalid(resource: Resource, new: Object, old: Object | None) -> None:
-    found = [*metadata_errors(new, old, resource.rules.names), *resource.rules.validate(new, old)]
+    rules = resource.rules
+    found = [
+        *metadata_errors(new, old, rules.names, any_finalizer=rules.finalizers_of_any_name),
+        *rules.validate(new, old),
+    ]
     if found:
         raise errors.invalid(resource.group, resource.kind, new["metadata"]["name"], found)
 
@@ -354,6 +358,8 @@ def _marked(resource: Resource, old: Object, deletion: Deletion) -> Object:
         finalizers = list(metadata.get("finalizers") or ())
     if added:
         finalizers.append(added)
+    if resource.rules.finalizer_on_delete and not metadata.get("deletionTimestamp"):
+        finalizers.append(resource.rules.finalizer_on_delete)
     grace = _grace(resource, old, deletion)
     held = finalizers or grace or resource.rules.is_held(old)
     if not held and not metadata.get("deletionTimestamp"):

@@ -7,6 +7,9 @@ from modelrollout.sandbox.apiserver.crd_checks import definition_errors
 from modelrollout.sandbox.apiserver.resources import Rules
 from modelrollout.sandbox.apiserver.store import Object
 
+# Holds a definition until its objects are gone.
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+
 
 def with_defaults(crd: Object) -> Object:
     """A definition with the names that Kubernetes derives from its kind."""
@@ -22,7 +25,9 @@ def with_defaults(crd: Object) -> Object:
 DEFINITION_RULES = Rules(
     default=with_defaults,
     validate=definition_errors,
+    finalizer_on_delete=CLEANUP,
     on_delete=without_grace,
+    finalizers_of_any_name=True,
     counts_generations=True,
     keeps_status_apart=True,
 )
