@@ -107,8 +107,8 @@ def job_errors(new: Object, old: Object | None) -> list[FieldError]:
     template = (spec.get("template") or {}).get("spec") or {}
     found = list(spec_errors(template, "spec.template.spec"))
     if template.get("restartPolicy") == "Always":
-        detail = '"Always": supported values: "OnFailure", "Never"'
-        found.append(FieldError("spec.template.spec.restartPolicy", "Unsupported value", detail))
+        detail = 'valid values: "OnFailure", "Never"'
+        found.append(FieldError("spec.template.spec.restartPolicy", "Required value", detail))
     before = spec if old is None else old["spec"]
     changed = [key for key in ("template", "selector", "completions") if spec.get(key) != before.get(key)]
     found += [
