@@ -97,15 +97,15 @@ async def test_what_cel_cannot_compare_is_left_to_the_operator(rollouts: Rollout
     assert (await rollouts.tried(edited(broken.edits))).status == 201
 
 
-@pytest.mark.parametrize("name", ["a" * 53, "1st", "a.b"])
+@pytest.mark.parametrize("name", ["a" * 47, "1st", "a.b"])
 async def test_a_name_that_no_service_could_carry_is_refused(rollouts: Rollouts, name: str) -> None:
     answer = await rollouts.tried(small(), name)
     assert answer.status == 422
-    assert "at most 52 characters: Services are named after it" in answer.message
+    assert "at most 46 characters: Services and pods are named after it" in answer.message
 
 
 async def test_the_longest_name_is_fine(rollouts: Rollouts) -> None:
-    assert (await rollouts.tried(small(), "a" * 52)).status == 201
+    assert (await rollouts.tried(small(), "a" * 46)).status == 201
 
 
 async def test_an_unknown_field_is_refused_by_who_asks_for_it(rollouts: Rollouts) -> None:

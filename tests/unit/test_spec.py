@@ -88,14 +88,14 @@ def test_a_spec_that_is_no_block_of_fields_is_told_so(spec: Any) -> None:
     assert refusal(spec).endswith("this must be a block of fields")
 
 
-@pytest.mark.parametrize("name", ["fraud", "f", "a-1", "a" * 52])
+@pytest.mark.parametrize("name", ["fraud", "f", "a-1", "a" * 46])
 def test_a_name_that_services_can_carry_is_fine(name: str) -> None:
     assert name_error(name) is None
 
 
-@pytest.mark.parametrize("name", ["a" * 53, "1st", "a.b", "-a", "a-", "A", "", "fraud\n"])
+@pytest.mark.parametrize("name", ["a" * 47, "1st", "a.b", "-a", "a-", "A", "", "fraud\n"])
 def test_a_name_that_no_service_could_carry_is_refused(name: str) -> None:
-    assert "at most 52 characters: Services are named after it" in str(name_error(name))
+    assert "at most 46 characters: Services and pods are named after it" in str(name_error(name))
 
 
 def test_what_is_left_out_has_its_default() -> None:

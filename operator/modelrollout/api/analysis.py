@@ -67,7 +67,11 @@ class Metric(Model):
     ] = None
     quantile: Annotated[
         str | None,
-        Field(max_length=8, description='The quantile that tolerance, max and people look at; "0.99" when left out.'),
+        Field(
+            max_length=8,
+            description='The quantile that max limits and people read, "0.99" when left out. The tolerance compares the whole '
+            "distribution.",
+        ),
         metric_rules.IS_QUANTILE,
     ] = None
     better_when: Annotated[Literal["lower", "higher"] | None, Field(description="Which way is better.")] = None
@@ -80,8 +84,8 @@ class Metric(Model):
             strict=True,
             ge=1,
             le=1_000_000_000,
-            description="Fewest samples of each arm before anything is said: requests for ratio and histogram "
-            "(100 when left out), readings for value (5).",
+            description="Fewest samples of each arm before a metric may pass: requests for ratio and histogram "
+            "(100 when left out), readings for value (5). Enough evidence of a regression may come from fewer.",
         ),
     ] = None
 

@@ -49,11 +49,12 @@ __all__ = [
 ]
 
 ROLLOUT_NAME = Rule.matching(
-    # A Service is named <rollout>-<revision>, with 10 characters of revision and 63 in all; a Service's name has no
-    # dots and starts with a letter (RFC 1035), and all of it is a label's value, too.
-    r"^[a-z]([-a-z0-9]{0,50}[a-z0-9])?$",
+    # Workloads and Services are named <rollout>-<revision>, with 10 characters of revision. A Service's name has no
+    # dots and starts with a letter (RFC 1035); and Kubernetes cuts the names of pods so that with more than 57
+    # characters for their workload, the pods of two revisions could not be told apart.
+    r"^[a-z]([-a-z0-9]{0,44}[a-z0-9])?$",
     "metadata.name must start with a letter, use lower-case letters, digits and - only, and have at most "
-    "52 characters: Services are named after it",
+    "46 characters: Services and pods are named after it",
 )
 """The rule for `metadata.name`, which no schema below `spec` can see."""
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
+from modelrollout.analysis.conclusions import is_mistake
 from modelrollout.api.status import Condition, ModelRolloutStatus, Phase, Verdict
 from modelrollout.findings import Finding
 from modelrollout.plan.phases import SERVES_CANDIDATE
@@ -57,10 +58,12 @@ def _serving(sight: Sight, status: ModelRolloutStatus) -> tuple[Truth, Finding]:
 
 
 def _analysis(status: ModelRolloutStatus) -> tuple[Truth, Finding]:
-    away = [verdict for verdict in status.verdicts if verdict.verdict is Verdict.UNAVAILABLE]
+    """Waiting mends a Prometheus that is away, and not a query that asks wrongly: the reasons differ."""
+    away = [v for v in status.verdicts if v.verdict is Verdict.UNAVAILABLE or is_mistake(v)]
     if not away:
         return "True", Finding("Answering", "Prometheus answers the queries of all metrics.")
-    return "False", Finding("Unavailable", " ".join(dict.fromkeys(verdict.message for verdict in away)))
+    reason = "QueryRejected" if any(map(is_mistake, away)) else "PrometheusUnavailable"
+    return "False", Finding(reason, " ".join(dict.fromkeys(verdict.message for verdict in away)))
 
 
 def _condition(

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelrollout.analysis.queries import ArmNames, Window, queries
-from modelrollout.api.errors import spec_error
+from modelrollout.api.errors import name_error, spec_error
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, VersionInfo
 from modelrollout.findings import Finding
@@ -53,7 +53,8 @@ class Rollout:
 def parse(manifest: Manifest) -> Rollout:
     """Raises pydantic.ValidationError when the status is not one that this operator or an older one wrote."""
     metadata = manifest["metadata"]
-    wish = read_wish(manifest.get("spec") or {})
+    wrong_name = name_error(metadata["name"])  # an older CRD may have let it pass
+    wish = Finding("InvalidName", f"{wrong_name}.") if wrong_name else read_wish(manifest.get("spec") or {})
     return Rollout(
         owner=Owner(metadata["namespace"], metadata["name"], metadata["uid"]),
         generation=int(metadata.get("generation", 1)),
