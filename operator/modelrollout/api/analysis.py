@@ -69,8 +69,8 @@ class Metric(Model):
         str | None,
         Field(
             max_length=8,
-            description='The quantile that max limits and people read, "0.99" when left out. The tolerance compares the whole '
-            "distribution.",
+            description='The quantile that max limits and people read, "0.99" when left out. The tolerance compares '
+            "the whole distribution.",
         ),
         metric_rules.IS_QUANTILE,
     ] = None
