@@ -34,8 +34,7 @@ def decide(sight: Sight) -> Decision:
         broken = changed(status, phase=Phase.INVALID, resumes=intended(status))
         return Decision(broken, fault or Finding("InvalidSpec", "The spec cannot be read."))
     status = changed(status, phase=intended(status), resumes=None)
-    status = at_a_step_that_exists(sight, aimed(sight, status, wish), wish)
-    return Decision(*moved(sight, with_clock(sight, status), wish))
+    return Decision(*moved(sight, at_a_step_that_exists(sight, aimed(sight, status, wish), wish), wish))
 
 
 def effective_weight(sight: Sight, status: ModelRolloutStatus) -> int:
@@ -109,14 +108,12 @@ def at_a_step_that_exists(sight: Sight, status: ModelRolloutStatus, wish: Wish) 
 
 
 def with_clock(sight: Sight, status: ModelRolloutStatus) -> ModelRolloutStatus:
-    """With the step's time starting over if its weight was not in force and is about to be: a crash between saving
-    and acting, or somebody's edit of the route, must not shorten the step."""
-    stage = status.stage
-    if stage is None or not is_on_trial(status):
+    """With the step's time counted from when the route says that its weight was put in force: a crash between saving
+    and acting, a write that was refused for an hour, or somebody's edit of the route must not shorten the step."""
+    stage, since = status.stage, sight.in_force_since()
+    if stage is None or since is None or since <= stage.since or sight.live_weight(status.stable) != stage.weight:
         return status
-    if sight.live_weight(status.stable) == stage.weight or effective_weight(sight, status) != stage.weight:
-        return status
-    return changed(status, stage=StageStatus(**{**dict(stage), "since": sight.now}))
+    return changed(status, stage=StageStatus(**{**dict(stage), "since": since}))
 
 
 def moved(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRolloutStatus, Finding]:

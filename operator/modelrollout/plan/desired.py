@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from modelrollout.api.status import Arm, ModelRolloutStatus, Phase
 from modelrollout.findings import Finding
@@ -63,11 +64,13 @@ def desired(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> Iterator[Ap
     if stable is not None and stable is not arm:
         yield Apply(services.render(owner, sight.backend(stable)), TRAFFIC)  # with the port that it has kept
     if stable is not None:
+        weight = effective_weight(sight, status)
         split = Split(
             sight.backend(stable),
             sight.backend(candidate) if candidate else None,
-            effective_weight(sight, status),
-            _note(sight, status),
+            weight,
+            rejected=_note(sight, status),
+            since=_since(sight, status, weight),
         )
         yield Apply(wish.router.render(owner, wish.spec.traffic, split), TRAFFIC)
 
@@ -95,6 +98,15 @@ def _note(sight: Sight, status: ModelRolloutStatus) -> str | None:
         return None
     entry = status.rejected[0]
     return rejections.note(entry.revision, Finding(entry.reason, entry.message))
+
+
+def _since(sight: Sight, status: ModelRolloutStatus, weight: int) -> datetime | None:
+    """When the candidate's weight was put in force: what the route says already, or now."""
+    if weight == 0 or status.stage is None:
+        return None
+    if sight.live_weight(status.stable) == weight:
+        return sight.in_force_since() or status.stage.since
+    return sight.now
 
 
 def _scaling(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> Iterator[Scale]:

@@ -18,7 +18,7 @@ from modelrollout.api.status import MetricVerdict, ModelRolloutStatus, Phase, St
 from modelrollout.manifests import Delete, Owner, Write, ref_of
 from modelrollout.plan import desired
 from modelrollout.plan.conditions import conditions
-from modelrollout.plan.decide import Decision, decide
+from modelrollout.plan.decide import Decision, decide, with_clock
 from modelrollout.plan.events import events
 from modelrollout.plan.rollout import Rollout, Wish
 from modelrollout.plan.sight import Sight, arm_names, is_on_trial, window
@@ -30,19 +30,19 @@ REFRESH = timedelta(minutes=1)
 """Verdicts in status are brought up to date when one of them turns, and else no more often than this: evidence that
 only grew is not worth a write to the API server at every look."""
 SOON = timedelta(seconds=1)
-"""Until the next pass when this one moved something; the watch usually wakes the loop before."""
+"""Until the next pass when something is on the move; the watch usually wakes the loop before."""
 
 
 def needs(rollout: Rollout, observed: Observed, now: datetime) -> tuple[Query, ...]:
     """What Prometheus has to be asked now: nothing unless a candidate is on trial and its weight is in force."""
-    sight = Sight(rollout, observed, _whole_seconds(now))
+    sight = _sight(rollout, observed, now)
     look = _look(sight)
     return _queries(sight, look) if look is not None else ()
 
 
 def plan(rollout: Rollout, observed: Observed, now: datetime) -> Plan:
     """What to do. `now` is the moment of observation: give `needs` and `plan` of one pass the same."""
-    sight = _judged(Sight(rollout, observed, _whole_seconds(now)))
+    sight = _judged(_sight(rollout, observed, now))
     decision = decide(sight)
     status = _completed(sight, decision)
     wish = rollout.wish if status.phase is not Phase.INVALID else None
@@ -54,7 +54,7 @@ def plan(rollout: Rollout, observed: Observed, now: datetime) -> Plan:
         retreat=retreat,
         writes=writes,
         events=events(rollout.status, status, decision.why),
-        recheck=_recheck(now, status, wish, bool(retreat or writes)),
+        recheck=_recheck(now, status, wish),
     )
 
 
@@ -62,6 +62,11 @@ def finalise(owner: Owner, observed: Observed) -> tuple[Write, ...]:
     """Deletion: users are turned away at the route before any pod goes. Kubernetes' garbage collector does the rest."""
     routes = [route for route in observed.routes.values() if owner.owns(route)]
     return tuple(Delete(ref_of(route), route["metadata"]["uid"]) for route in routes)
+
+
+def _sight(rollout: Rollout, observed: Observed, now: datetime) -> Sight:
+    sight = Sight(rollout, observed, _whole_seconds(now))
+    return replace(sight, rollout=replace(rollout, status=with_clock(sight, rollout.status)))
 
 
 def _look(sight: Sight) -> Window | None:
@@ -136,9 +141,9 @@ def _age(fresh: tuple[MetricVerdict, ...], shown: tuple[MetricVerdict, ...]) -> 
     return max(ends, default=timedelta())
 
 
-def _recheck(now: datetime, status: ModelRolloutStatus, wish: Wish | None, has_moved: bool) -> timedelta | None:
+def _recheck(now: datetime, status: ModelRolloutStatus, wish: Wish | None) -> timedelta | None:
     """The time until something can be different without anybody telling us."""
-    if has_moved or status.phase in (Phase.PROMOTING, Phase.ROLLING_BACK):
+    if status.phase in (Phase.PROMOTING, Phase.ROLLING_BACK):
         return SOON
     moments = [old.delete_after - now for old in status.retired if old.delete_after > now]
     if wish is not None and status.candidate is not None:

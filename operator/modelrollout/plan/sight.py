@@ -8,15 +8,18 @@ from datetime import datetime, timedelta
 from modelrollout.analysis.queries import ArmNames, Window
 from modelrollout.api.status import Arm, MetricVerdict, ModelRolloutStatus, Phase, StageStatus
 from modelrollout.findings import Finding
-from modelrollout.manifests import Manifest, revision_of
+from modelrollout.manifests import Manifest, annotation, revision_of
 from modelrollout.plan import rejections
 from modelrollout.plan.phases import SERVES_CANDIDATE, intended
 from modelrollout.plan.rollout import ROUTERS, Rollout
 from modelrollout.plan.world import Observed
 from modelrollout.traffic import services
-from modelrollout.traffic.router import Backend, Router
+from modelrollout.traffic.router import SINCE, Backend, Router
 from modelrollout.workloads import deployment
 from modelrollout.workloads.state import WorkloadState
+
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""By so much at most: later than that is no time that an operator wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,15 @@ class Sight:
         """Why the gateway does not take the route, in its own words; None where nothing is known against it."""
         route = self.route(self.router) if self.router else None
         return self.router.refusal(route) if self.router and route else None
+
+    def in_force_since(self) -> datetime | None:
+        """Since when the route has had its present weight, as it says itself."""
+        text = annotation(self.route(self.router), SINCE) if self.router else None
+        try:
+            since = datetime.fromisoformat(text or "")
+        except ValueError:  # an annotation is anybody's to edit
+            return None
+        return since if since.tzinfo and since <= self.now + CLOCKS_DIFFER else None
 
     def strays(self, stable: Arm | None) -> list[tuple[Router, Manifest]]:
         """The routes of ours, also that of a router which the spec no longer names, that send anybody elsewhere."""

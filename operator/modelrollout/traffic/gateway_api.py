@@ -29,7 +29,7 @@ class GatewayRouter:
         return owner.object(
             self.resource,
             owner.name,
-            annotations={REJECTED: split.rejected} if split.rejected else {},
+            annotations=split.notes,
             spec={"parentRefs": parents, **hostnames, "rules": [{"backendRefs": _backend_refs(split)}]},
         )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
+from modelrollout.api.base import GROUP
 from modelrollout.api.spec import Traffic
-from modelrollout.manifests import Manifest, Owner
+from modelrollout.manifests import REJECTED, Manifest, Owner
 from modelrollout.resources import Resource
 
 SERVICE_PORT = 80
@@ -14,6 +16,10 @@ SERVICE_PORT = 80
 
 MANAGER = "modelrollout-traffic"
 """Field manager of all objects that users' requests pass through."""
+
+SINCE = f"{GROUP}/in-force-since"
+"""Annotation on the route: when the candidate's weight was put in force. Written together with the weight, it is true
+however long the write had to wait and whoever died in between, and nothing has to be saved while it waits."""
 
 KEPT = ("namespace", "name", "labels", "ownerReferences")
 """Metadata that a retreat keeps of a route, as far as it is there: somebody may have taken our labels off."""
@@ -36,6 +42,13 @@ class Split:
     candidate: Backend | None = None
     weight: int = 0
     rejected: str | None = None  # note about a candidate that was taken back, kept on the route itself
+    since: datetime | None = None  # when the candidate's weight was put in force, kept there as well
+
+    @property
+    def notes(self) -> Manifest:
+        """The annotations of a route that must be written together with its weights."""
+        since = {SINCE: f"{self.since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"} if self.since else {}
+        return since | ({REJECTED: self.rejected} if self.rejected else {})
 
 
 class Router(Protocol):

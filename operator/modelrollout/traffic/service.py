@@ -82,5 +82,4 @@ def _selector(rollout: str, split: Split) -> dict[str, str]:
 
 
 def _annotations(split: Split) -> dict[str, str]:
-    rejected = {REJECTED: split.rejected} if split.rejected else {}
-    return {**rejected, WEIGHT: str(split.weight if split.candidate else 0)}
+    return {**split.notes, WEIGHT: str(split.weight if split.candidate else 0)}
