@@ -19,11 +19,11 @@ class Applier:
         self._cluster = cluster
         self._in_force: dict[Ref, tuple[Apply, str]] = {}
 
-    async def carry_out(self, write: Write) -> None:
-        """Raises KubeError."""
+    async def carry_out(self, write: Write) -> bool:
+        """Whether anything was asked of the API server. Raises KubeError."""
         match write:
             case Apply():
-                await self._apply(write)
+                return await self._apply(write)
             case Scale(ref=ref, replicas=replicas):
                 patch = {"spec": {"replicas": replicas}}
                 await self._cluster.patch(ref.resource, ref.namespace, ref.name, patch)
@@ -32,14 +32,16 @@ class Applier:
                 await self._cluster.delete(ref.resource, ref.namespace, ref.name, uid=uid)
             case _:
                 assert_never(write)
+        return True
 
-    async def _apply(self, write: Apply) -> None:
+    async def _apply(self, write: Apply) -> bool:
         ref = write.ref
         if (known := self._in_force.get(ref)) is not None and known[0] == write:
             present = await self._cluster.read(ref.resource, ref.namespace, ref.name)
             if present is not None and _version(present) == known[1]:
-                return
+                return False
         self._in_force[ref] = (write, _version(await self._cluster.apply(write.manifest, manager=write.manager)))
+        return True
 
 
 def _version(manifest: dict[str, object]) -> str:

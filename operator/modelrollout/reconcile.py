@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ from modelrollout.findings import Finding
 from modelrollout.kube import Cluster, Conflict, Manifest, Refused
 from modelrollout.manifests import Owner, Write
 from modelrollout.observe import observe
-from modelrollout.plan.planner import finalise, needs, plan
+from modelrollout.plan.planner import SOON, finalise, needs, plan
 from modelrollout.plan.rollout import Rollout, parse
 from modelrollout.plan.world import Plan
 from modelrollout.resources import MODEL_ROLLOUTS
@@ -44,6 +45,14 @@ class Asker(Protocol):
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of the writes of a plan."""
+
+    has_moved: bool
+    refusal: Finding | None = None
 
 
 class Reconciler:
@@ -82,18 +91,22 @@ class Reconciler:
     async def _pass(
         self, key: Key, manifest: Manifest, rollout: Rollout, poked: Callable[[], Awaitable[object]]
     ) -> timedelta | None:
-        now, made = await self._decided(key, rollout, poked)
-        self._telemetry.saw(rollout, made)
-        trouble = await self._carry_out(made.retreat)
+        now, made = await self._decided(key, manifest, rollout, poked)
+        done = await self._carry_out(made.retreat)
         await self._save(manifest, made.status)
-        trouble = trouble or await self._carry_out(made.writes)
+        self._telemetry.saw(rollout, made)  # not before: what could not be saved is decided once more
+        if done.refusal is None:
+            done = await self._carry_out(made.writes) if made.writes else done
         await announce(self._cluster, rollout.owner, made.events, now)
-        return self._rechecked(key, trouble, made)
+        return self._rechecked(key, done, made)
 
     async def _decided(
-        self, key: Key, rollout: Rollout, poked: Callable[[], Awaitable[object]]
+        self, key: Key, manifest: Manifest, rollout: Rollout, poked: Callable[[], Awaitable[object]]
     ) -> tuple[datetime, Plan]:
-        """The plan of this pass. Taking traffic back for want of readiness does not wait for Prometheus."""
+        """The plan of this pass. Taking traffic back for want of readiness does not wait for Prometheus.
+
+        Raises Conflict when the rollout itself was edited while we waited: that may be a wish to go back.
+        """
         asking: asyncio.Task[Mapping[Query, Answer]] | None = None
         now = self._clock()
         try:
@@ -105,11 +118,19 @@ class Reconciler:
                     return now, made
                 asking = asking or asyncio.create_task(self._ask(rollout, queries))
                 if await _is_done_before(asking, poked):
-                    observed = observed.with_answers(asking.result())
+                    observed, then = observed.with_answers(asking.result()), self._clock()
+                    # What begins now, begins when Prometheus has answered; unless that took until another look is due.
+                    now = then if needs(rollout, observed, then) == queries else now
                     return now, plan(rollout, observed, now)
+                if await self._version(key) != manifest["metadata"]["resourceVersion"]:
+                    raise Conflict("it was edited while Prometheus was asked")
         finally:
             if asking is not None:
                 asking.cancel()
+
+    async def _version(self, key: Key) -> str | None:
+        present = await self._cluster.read(MODEL_ROLLOUTS, *key)
+        return present["metadata"]["resourceVersion"] if present else None
 
     async def _ask(self, rollout: Rollout, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
         server = rollout.wish.spec.analysis.prometheus if rollout.wish else None
@@ -121,22 +142,24 @@ class Reconciler:
         if wire != manifest.get("status"):
             await self._cluster.replace_status({**manifest, "status": wire})
 
-    async def _carry_out(self, writes: tuple[Write, ...]) -> Finding | None:
-        """The first refusal, if any. What follows a refused write waits: the order of writes is there for safety."""
+    async def _carry_out(self, writes: tuple[Write, ...]) -> Done:
+        """Up to the first refusal. What follows a refused write waits: the order of writes is there for safety."""
+        has_moved = False
         for write in writes:
             try:
-                await self._applier.carry_out(write)
+                has_moved |= await self._applier.carry_out(write)
             except Refused as refusal:
-                return Finding("Refused", f"The API server refused a write: {refusal}.")
-        return None
+                return Done(has_moved, Finding("Refused", f"The API server refused a write: {refusal}."))
+        return Done(has_moved)
 
-    def _rechecked(self, key: Key, trouble: Finding | None, made: Plan) -> timedelta | None:
-        if trouble is None:
-            self._trouble.pop(key, None)
-            return min((due for due in (made.recheck, self._resync) if due is not None), default=None)
-        known = self._trouble.get(key)
-        self._trouble[key] = trouble
-        return made.recheck if known != trouble else self._resync
+    def _rechecked(self, key: Key, done: Done, made: Plan) -> timedelta | None:
+        """The time until the next pass; soon when this one moved something, or has something new to tell."""
+        known = self._trouble.pop(key, None)
+        if done.refusal is not None:
+            self._trouble[key] = done.refusal
+        is_calm = known == done.refusal and (done.refusal is not None or not done.has_moved)
+        due = made.recheck if is_calm else SOON
+        return min((each for each in (due, self._resync) if each is not None), default=None)
 
     async def finalise(self, key: Key) -> None:
         """Deletion: users are turned away at the route, then Kubernetes' garbage collector takes the rest.
@@ -168,6 +191,6 @@ async def _is_done_before(asking: asyncio.Task[Mapping[Query, Answer]], poked: C
     poke = asyncio.ensure_future(poked())
     try:
         await asyncio.wait({asking, poke}, return_when=asyncio.FIRST_COMPLETED)
-        return asking.done()
+        return asking.done() and not poke.done()  # a poke that came just then is not to be lost
     finally:
         poke.cancel()

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from prometheus_client import generate_latest
+
 from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.kube import KubeError, Manifest
@@ -61,10 +63,15 @@ class Metrics:
     lag: timedelta = timedelta()  # what was scraped later than this ago is not there yet
     meanwhile: Callable[[], None] | None = None  # happens once while an answer is on its way
     asked: list[Query] = field(default_factory=list)
+    is_hanging: bool = False  # it never answers, and is not heard to be away
+    was_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
         self.town.cluster.hook("before", "ask", "prometheus", "")
         self.asked += queries
+        self.was_asked.set()
+        if self.is_hanging:
+            await asyncio.Event().wait()
         answers = {query: self._answer(query) for query in queries}
         if (happens := self.meanwhile) is not None:
             self.meanwhile = None
@@ -101,6 +108,7 @@ class Town:
         self.now = NOON
         self.metrics = Metrics(self)
         self.restarts = 0
+        self.slept: list[float] = []  # how long the operator waited in its own course
         self.old = self.new = ""  # revisions, where a test speaks of them
         self.troubles: list[KubeError] = []  # with which passes failed
         self._due: datetime | None = NOON
@@ -111,13 +119,14 @@ class Town:
     def restart(self) -> None:
         """A new operator process: all that it remembered is gone."""
 
-        async def no_sleep(_: float) -> None:
-            return None
+        async def no_sleep(seconds: float) -> None:
+            self.slept.append(seconds)
 
+        self.telemetry = Telemetry()
         self.reconciler = Reconciler(
             self.cluster,  # type: ignore[arg-type]  # the verbs the operator uses
             self.metrics,
-            Telemetry(),
+            self.telemetry,
             resync=timedelta(minutes=5),
             clock=lambda: self.now,
             sleep=no_sleep,
@@ -149,9 +158,10 @@ class Town:
 
     def pass_(self) -> timedelta | None:
         """One pass of the operator, at the present time."""
-        return run(self._pass())  # type: ignore[no-any-return]
+        return run(self.passing())  # type: ignore[no-any-return]
 
-    async def _pass(self) -> timedelta | None:
+    async def passing(self) -> timedelta | None:
+        """One pass, beside which other things may happen."""
         self._poked = asyncio.Event()
 
         async def poked() -> None:
@@ -174,6 +184,12 @@ class Town:
                     manifest["metadata"]["ownerReferences"] = [owner for owner in owners if owner["uid"] != uid]
                 else:
                     self.cluster.remove(resource, manifest["metadata"]["name"])
+
+    def run_controllers(self, *, seconds: int) -> None:
+        """Time without an operator."""
+        for _ in range(seconds):
+            self.cluster.run_controllers(self.now)
+            self.now += timedelta(seconds=1)
 
     def step(self, most: timedelta = timedelta(seconds=5)) -> bool:
         """Time goes on until the operator has a reason for a pass, which it then makes; False when none came up.
@@ -258,6 +274,10 @@ class Town:
 
     def condition(self, type_: str) -> str | None:
         return next((c.status for c in self.status.conditions if c.type == type_), None)
+
+    def exposition(self) -> bytes:
+        """The operator's own /metrics."""
+        return generate_latest(self.telemetry.registry)
 
     def shares(self) -> dict[str, dict[str, float]]:
         """Who gets users' requests: for each route that exists, by its plural, percent by revision."""

@@ -7,6 +7,8 @@ The numbers are those of the design's invariants.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,7 @@ class Witness:
         self._shares: dict[str, dict[str, float]] = {}  # by plural of the route
         self._since: dict[str, datetime] = {}  # since when a revision has had its share
         self._before = town.status
+        self._log_begins, self._asked_before = 0, 0
         self._foreign: dict[tuple[str, str, str], Manifest] = {}
         town.cluster.witnesses.append(self.saw)
 
@@ -76,6 +79,12 @@ class Witness:
         key = (resource.plural, manifest["metadata"]["namespace"], manifest["metadata"]["name"])
         self._foreign[key] = copied(self.town.cluster.objects[key])
 
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Around one pass."""
+        self._log_begins, self._asked_before = len(self.town.cluster.log), len(self.town.metrics.asked)
+        yield
+
     def passed(self, before: dict[str, bool]) -> None:
         """A whole pass was made; `before` says which revisions' workloads could serve when it began."""
         candidate = self.town.status.candidate
@@ -93,15 +102,25 @@ class Witness:
         before, now = self._shares.get(plural, {}), self.town.shares().get(plural, {})
         _weights_are_sound(self.town.cluster.get(HTTP_ROUTES, "fraud"))
         status = self.town.status
+        note = self._rejected_note(plural)
+        if status.stable is not None and now == {status.stable.revision: 100} != before and before:
+            self._retreat(plural, is_for_metrics=note is not None)
         stable = status.stable.revision if status.stable else None
         for revision, share in now.items():
             if share > before.get(revision, 0) and revision != stable:
                 self._rise(plural, revision, before.get(revision, 0), share, status)
         if plural == SERVICES.plural:
             self._mixing(status)
-        if (note := self._rejected_note(plural)) is not None:
+        if note is not None:
             self.refused.add(note)
         self._note(plural, now)
+
+    def _retreat(self, plural: str, *, is_for_metrics: bool) -> None:
+        earlier = self.town.cluster.log[self._log_begins : -1]
+        if any(name != "fraud" or verb == "status" for verb, _, name in earlier):
+            raise Broken(f"3: before traffic was taken back by {plural}, there was {earlier}")
+        if len(self.town.metrics.asked) > self._asked_before and not is_for_metrics:
+            raise Broken(f"3: before traffic was taken back by {plural}, Prometheus was asked")
 
     def _rise(self, plural: str, revision: str, old: float, new: float, status: ModelRolloutStatus) -> None:
         what = f"{plural}: {revision} from {old} to {new} in {status.phase}"
