@@ -82,6 +82,14 @@ def test_the_plain_screen_breaks_a_long_silence(capsys: pytest.CaptureFixture[st
     assert "119 requests/s, 5210 users served, 8 harmed, 0 requests failed" in capsys.readouterr().out
 
 
+def test_no_scene_follows_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = PlainScreen()
+    screen.close()
+    screen.show(AT_5)
+    screen.say("The end.")
+    assert capsys.readouterr().out.split(maxsplit=2)[2] == "The end.\n"
+
+
 def test_the_picture_has_phase_step_weights_verdicts_users_and_events() -> None:
     text = "\n".join(shown(AT_5))
     for told in ("Progressing", "canary 5 %", "95 %", "errors", "Fail", "22%", "0%", "5,210 served", "8 harmed"):
@@ -105,6 +113,7 @@ def test_the_live_screen_gives_the_terminal_back() -> None:
     screen.show(AT_5)
     screen.close()
     screen.close()
+    screen.show(AT_5)  # comes too late
     assert "kubectl apply" in terminal.getvalue()
     assert terminal.getvalue().rindex("\x1b[?25h") > terminal.getvalue().rindex("\x1b[?25l")  # the cursor is shown
 

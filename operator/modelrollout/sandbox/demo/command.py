@@ -65,7 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _failed(f"{error}")
     except Exception as error:  # our own mistake: people get a sentence, the log gets the rest
         logger.exception("The demo failed.")
-        return _failed(f"{type(error).__name__}: {error} (more in {folder / 'logs' / 'demo.log'})")
+        return _failed(
+            f"The demo has a mistake of its own ({type(error).__name__}); see {folder / 'logs' / 'demo.log'}."
+        )
 
 
 def _flags(arguments: list[str] | None) -> argparse.Namespace:

@@ -55,7 +55,7 @@ def _head() -> Element:
 def _opening(document: Mapping[str, Any]) -> Element:
     users = document["requests"]
     words = [
-        f"{users['total']:,} requests at {users['perSecond']:g} a second. ",
+        f"{users['total']:,} requests at {users['perSecondSent'] or 0:g} a second. ",
         f"{users['harmed']:,} users were harmed: they got an error, or a wrong answer that the version before would "
         "not have given. ",
         f"{users['failedBySwitch'] or 'No'} request{'' if users['failedBySwitch'] == 1 else 's'} failed because "

@@ -155,12 +155,19 @@ def _requests(chronicle: Chronicle) -> dict[str, Any]:
     users = chronicle.outcomes
     return {
         "perSecond": chronicle.facts.rate,
+        "perSecondSent": _rate(users),
         "total": len(users),
         "errors": sum(user.failure is not None for user in users),
         "wrong": sum(user.failure is None and not user.right for user in users),
         "harmed": sum(user.harmed for user in users),
         "failedBySwitch": sum(_is_by_switch(user) for user in users),
     }
+
+
+def _rate(users: Sequence[Outcome]) -> float | None:
+    """As it was in truth: on a machine that is busy with other things it stays behind what was meant."""
+    moments = [user.at for user in users]
+    return round((len(moments) - 1) / (max(moments) - min(moments)), 1) if len(set(moments)) > 1 else None
 
 
 def _is_by_switch(user: Outcome) -> bool:

@@ -44,7 +44,7 @@ class Screen(Protocol):
         """The state of things; called a few times a second."""
 
     def close(self) -> None:
-        """No more scenes. The terminal is as it was."""
+        """The terminal is as it was, and no scene is shown any more: what still runs may go on calling `show`."""
 
 
 def screen() -> Screen:
@@ -58,13 +58,15 @@ class PlainScreen:
 
     def __init__(self) -> None:
         self._started = time.monotonic()
-        self._last, self._quiet_since = Scene(), 0.0
+        self._last, self._quiet_since, self._is_over = Scene(), 0.0, False
 
     def say(self, line: str) -> None:
         sys.stdout.write(f"{time.monotonic() - self._started:6.1f} s  {line}\n")
         sys.stdout.flush()
 
     def show(self, now: Scene) -> None:
+        if self._is_over:
+            return
         lines = list(scene.differences(self._last, now))
         if not lines and now.elapsed - self._quiet_since >= QUIET and now.crowd.served:
             lines = [f"users   {scene.summary(now.crowd)}"]
@@ -74,7 +76,7 @@ class PlainScreen:
         self._last = now
 
     def close(self) -> None:
-        return
+        self._is_over = True
 
 
 class LiveScreen:
@@ -82,16 +84,20 @@ class LiveScreen:
 
     def __init__(self, console: Console) -> None:
         self._console, self._live = console, Live(console=console, refresh_per_second=4, transient=True)
+        self._is_over = False
 
     def say(self, line: str) -> None:
         self._console.print(Text(line, style="bold" if line.startswith("$ ") else ""))
 
     def show(self, now: Scene) -> None:
+        if self._is_over:
+            return
         if not self._live.is_started:
             self._live.start()
         self._live.update(picture(now))
 
     def close(self) -> None:
+        self._is_over = True
         self._live.stop()
 
 
