@@ -398,6 +398,16 @@ async def test_lists_a_namespace_and_all_of_them(api: Api, namespace: str) -> No
     assert {"a", "b"} <= {each["metadata"]["name"] for each in everywhere if each["metadata"]["namespace"] == namespace}
 
 
+async def test_items_of_built_in_kinds_do_not_say_what_they_are(api: Api, namespace: str) -> None:
+    await api.made(path("configmaps", namespace), config("a"))
+    listing = (await api.get(path("configmaps", namespace))).body
+    assert (listing["kind"], listing["apiVersion"]) == ("ConfigMapList", "v1")
+    assert not {"kind", "apiVersion"} & set(listing["items"][0])
+    await api.made(widgets(namespace), widget("a"))
+    item = (await api.get(widgets(namespace))).body["items"][0]
+    assert (item["kind"], item["apiVersion"]) == ("Widget", "contract.example.com/v1")
+
+
 async def test_selects_by_label(api: Api, namespace: str) -> None:
     for name, labels in (("a", {"tier": "1", "app": "x"}), ("b", {"tier": "2"}), ("c", {"app": "x"})):
         await api.made(path("configmaps", namespace), config(name, labels))

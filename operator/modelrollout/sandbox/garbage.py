@@ -18,8 +18,10 @@ from modelrollout.kube import (
     HTTP_ROUTES,
     JOBS,
     KNOWN,
+    LEASES,
     MODEL_ROLLOUTS,
     PODS,
+    SECRETS,
     SERVICES,
     Cluster,
     KubeError,
@@ -28,20 +30,24 @@ from modelrollout.kube import (
 )
 from modelrollout.sandbox.background import running
 from modelrollout.sandbox.mirror import Mirror
+from modelrollout.sandbox.namespaces import namespaces
 
 logger = logging.getLogger(__name__)
 
-KINDS = (MODEL_ROLLOUTS, DEPLOYMENTS, JOBS, HTTP_ROUTES, SERVICES, ENDPOINT_SLICES, CONFIG_MAPS, PODS)
+KINDS = (MODEL_ROLLOUTS, DEPLOYMENTS, JOBS, HTTP_ROUTES, SERVICES, ENDPOINT_SLICES, CONFIG_MAPS, SECRETS, LEASES, PODS)
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 PAUSE = 1.0  # seconds after a round that failed
 
 
 @asynccontextmanager
 async def garbage(cluster: Cluster, kinds: Sequence[Resource] = KINDS) -> AsyncIterator[None]:
-    """Collect objects of these kinds until the block ends. Raises KubeError when one of them cannot be listed."""
+    """Collect objects of these kinds, and what is in deleted namespaces, until the block ends.
+
+    Raises KubeError when one of the kinds cannot be listed.
+    """
     collector = Collector(cluster, kinds)
     await collector.look()
-    async with running(*collector.follow(), collector.work()):
+    async with running(*collector.follow(), collector.work()), namespaces(cluster):
         yield
 
 

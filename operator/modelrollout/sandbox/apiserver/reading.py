@@ -70,8 +70,16 @@ def list_objects(request: web.Request, resource: Resource, at: Route, store: Sto
         "kind": f"{resource.kind}List",
         "apiVersion": resource.api_version,
         "metadata": metadata,
-        "items": [shown(resource, item) for item in found],
+        "items": [_listed(resource, item) for item in found],
     }
+
+
+def _listed(resource: Resource, item: Object) -> Object:
+    """An item of a list; those of built-in kinds do not say what they are, the list does."""
+    item = shown(resource, item)
+    if resource.custom:
+        return item
+    return {key: value for key, value in item.items() if key not in ("apiVersion", "kind")}
 
 
 def _select(store: Store, resource: Resource, selection: Selection) -> list[Object]:

@@ -23,7 +23,7 @@ from modelrollout.sandbox.apiserver.strategic import strategic_merge
 from modelrollout.sandbox.apiserver.writes import Options, Outcome, Writes
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-OPEN_TO_ALL = frozenset({"/healthz", "/readyz", "/livez", "/version"})
+OPEN_TO_ALL = frozenset({"/healthz", "/readyz", "/livez", "/version", "/version/"})
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -91,7 +91,7 @@ class Server:
         return await self._object(request, resource, at)
 
     def _discover(self, request: web.Request) -> web.Response:
-        if request.path == "/version":
+        if request.path.rstrip("/") == "/version":
             return as_json(discovery.VERSION)
         if request.path.startswith("/openapi/"):
             return self._describe(request)
