@@ -31,8 +31,9 @@ def conditions(sight: Sight, status: ModelRolloutStatus, why: Finding) -> tuple[
 def _found(sight: Sight, status: ModelRolloutStatus, why: Finding) -> Iterator[tuple[str, Truth, Finding]]:
     phase, trouble = status.phase, sight.observed.trouble
     serving = _serving(sight, status)
-    is_done = phase is Phase.HEALTHY and serving[0] == "True" and trouble is None
-    yield "Ready", "True" if is_done else "False", trouble or (serving[1] if phase is Phase.HEALTHY else why)
+    way = _on_its_way(sight, status) if serving[0] == "True" else None
+    is_done = phase is Phase.HEALTHY and serving[0] == "True" and trouble is None and way is None
+    yield "Ready", "True" if is_done else "False", trouble or ((way or serving[1]) if phase is Phase.HEALTHY else why)
     yield "Progressing", "True" if phase in _ON_THE_WAY else "False", why
     yield "Healthy", *serving
     if phase in (Phase.ROLLED_BACK, Phase.INVALID):
@@ -41,6 +42,13 @@ def _found(sight: Sight, status: ModelRolloutStatus, why: Finding) -> Iterator[t
         yield "Applied", "False", trouble
     if phase in SERVES_CANDIDATE and status.verdicts:
         yield "AnalysisAvailable", *_analysis(status)
+
+
+def _on_its_way(sight: Sight, status: ModelRolloutStatus) -> Finding | None:
+    """Whether users have yet to be sent to the version that they are promised: that is written after the status."""
+    if sight.router is not None and sight.route(sight.router) is not None and not sight.strays(status.stable):
+        return None
+    return Finding("RouteNotInForce", "The route to the version that serves is about to be written.")
 
 
 def _serving(sight: Sight, status: ModelRolloutStatus) -> tuple[Truth, Finding]:
