@@ -33,11 +33,14 @@ class Sight:
     is_asking: bool = False  # a look is due, and what it finds is not known yet
 
     def workload(self, arm: Arm | None) -> WorkloadState | None:
-        """The arm's workload as its controller reported it; None when it does not exist."""
+        """The arm's workload as its controller reported it; None when it does not exist.
+
+        One of that name that belongs to an earlier rollout is about to be collected with it, however ready it is.
+        """
         if arm is None:
             return None
-        found = (w for w in self.observed.workloads if w["metadata"]["name"] == arm.workload)
-        return next(map(deployment.state, found), None)
+        named = (workload for workload in self.observed.workloads if workload["metadata"]["name"] == arm.workload)
+        return next(map(deployment.state, filter(self.rollout.owner.may_own, named)), None)
 
     def pods(self, arm: Arm) -> tuple[Manifest, ...]:
         return tuple(pod for pod in self.observed.pods if revision_of(pod) == arm.revision)
