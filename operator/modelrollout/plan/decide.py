@@ -102,9 +102,11 @@ def at_a_step_that_exists(sight: Sight, status: ModelRolloutStatus, wish: Wish) 
         return status
     all_steps = steps(wish.spec)
     step = all_steps[position(all_steps, status.stage)]
-    if (step.index, step.step, step.weight) == (status.stage.index, status.stage.step, status.stage.weight):
-        return status
-    return _at(sight, status, step)
+    if (step.step, step.weight) != (status.stage.step, status.stage.weight):
+        return _at(sight, status, step)
+    # Another stage before it, or another name for it, changes nothing about the step itself.
+    stage = StageStatus(**{**dict(status.stage), "index": step.index, "name": step.stage})
+    return status if stage == status.stage else changed(status, stage=stage)
 
 
 def with_clock(sight: Sight, status: ModelRolloutStatus) -> ModelRolloutStatus:

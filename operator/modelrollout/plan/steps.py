@@ -33,12 +33,18 @@ def steps(spec: ModelRolloutSpec) -> tuple[Step, ...]:
 
 
 def position(all_steps: tuple[Step, ...], stage: StageStatus) -> int:
-    """The number of the current step. Where an edit took it away: the last one that asks for no more traffic."""
-    for number, step in enumerate(all_steps):
-        if (step.index, step.step, step.weight) == (stage.index, stage.step, stage.weight):
+    """The number of the current step. Where an edit took it away: the last one that asks for no more traffic, and does
+    not belong to a stage that is yet to come."""
+    numbered = list(enumerate(all_steps))
+    named = [number for number, step in numbered if step.stage == stage.name]
+    # The stage may have moved among the others, or have been given another name.
+    own = named or [number for number, step in numbered if step.index == stage.index]
+    for number in own:
+        if (all_steps[number].step, all_steps[number].weight) == (stage.step, stage.weight):
             return number
-    lower = [number for number, step in enumerate(all_steps) if step.weight <= stage.weight]
-    return lower[-1] if lower else 0
+    reached = named[-1] + 1 if named else len(all_steps)
+    lower = [number for number, step in numbered[:reached] if step.weight <= stage.weight]
+    return lower[-1] if lower else named[0] if named else 0
 
 
 def _canary_steps(stage: Stage) -> tuple[StepSpec, ...]:
