@@ -30,7 +30,7 @@ lint: $(READY) ## style, types, layers, CRD drift
 	  || { echo 'crds/ is not what the models say: run `make crds`'; exit 1; }
 
 test: tools lint ## everything, as CI does
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist loadfile
 
 test-fast: $(READY) ## without the sandbox: seconds
 	$(BIN)/pytest tests/unit tests/scenarios tests/properties tests/shell
