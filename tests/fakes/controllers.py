@@ -48,7 +48,7 @@ def run(cluster: FakeCluster, now: datetime) -> None:
 def show_crash(cluster: FakeCluster, name: str) -> None:
     """Have the first pod of a Deployment say that it crashes, or that it does not any more."""
     if (pod := cluster.get(PODS, f"{name}-0")) is not None:
-        cluster.put({**pod, "status": _pod_status(cluster, name, 0, _is_ready(pod))})
+        cluster.put({**pod, "status": _pod_status(cluster, name, pod, is_ready=_is_ready(pod), now=_born(pod))})
 
 
 def _pod(deployment: Manifest, number: int, now: datetime) -> Manifest:
@@ -72,23 +72,34 @@ def _show(cluster: FakeCluster, deployment: Manifest, number: int, now: datetime
     pod = cluster.get(PODS, f"{name}-{number}")
     assert pod is not None
     version = _version(deployment)
-    is_up = now >= datetime.fromisoformat(pod["metadata"]["annotations"][_BORN]) + cluster.slow
+    is_up = _is_ready(pod) or now >= _born(pod) + cluster.slow
     is_ready = is_up and version not in cluster.broken and number >= cluster.limping.get(version, 0)
-    if (status := _pod_status(cluster, name, number, is_ready)) != pod.get("status"):
+    if (status := _pod_status(cluster, name, pod, is_ready=is_ready, now=now)) != pod.get("status"):
         cluster.put({**pod, "status": status})
     return is_ready
 
 
-def _pod_status(cluster: FakeCluster, deployment: str, number: int, is_ready: bool) -> Manifest:
-    restarts = cluster.crashing.get(deployment, 0) if number == 0 else 0
+def _pod_status(cluster: FakeCluster, deployment: str, pod: Manifest, *, is_ready: bool, now: datetime) -> Manifest:
+    restarts = cluster.crashing.get(deployment, 0) if pod["metadata"]["name"] == f"{deployment}-0" else 0
     container: Manifest = {"name": "server", "ready": is_ready, "restartCount": restarts}
     if restarts:
         waiting = {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}
         container |= {"state": {"waiting": waiting}, "lastState": {"terminated": {"exitCode": 1}}}
-    return {
-        "conditions": [{"type": "Ready", "status": "True" if is_ready else "False"}],
-        "containerStatuses": [container],
-    }
+    else:
+        container["state"] = {"running": {"startedAt": _stamp(_born(pod))}}
+    since = _stamp(now if is_ready != _is_ready(pod) else _born(pod))
+    if is_ready == _is_ready(pod) and (known := (pod.get("status") or {}).get("conditions")):
+        since = known[0]["lastTransitionTime"]
+    ready = {"type": "Ready", "status": "True" if is_ready else "False", "lastTransitionTime": since}
+    return {"conditions": [ready], "containerStatuses": [container]}
+
+
+def _born(pod: Manifest) -> datetime:
+    return datetime.fromisoformat(pod["metadata"]["annotations"][_BORN])
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _is_ready(pod: Manifest) -> bool:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
+
 from modelrollout.api.status import Phase
+from modelrollout.kube import Manifest
 from modelrollout.resources import DEPLOYMENTS
-from tests.fakes.cluster import Killed
+from tests import builders
+from tests.fakes.cluster import Killed, merged
 from tests.fakes.town import Town, releasing
 
 
@@ -90,3 +96,77 @@ def test_evidence_from_before_the_weight_was_in_force_does_not_end_the_step() ->
     in_force = town.now
     town.go(Phase.PROGRESSING, 50)
     assert (town.now - in_force).total_seconds() >= 59
+
+
+# Autoscalers own the number of pods where spec.replicas is left out
+
+
+def autoscaled(version: str) -> dict[str, Manifest]:
+    template = builders.spec(version)["workload"]["template"]
+    del template["spec"]["replicas"]
+    return {"workload": {"template": template}}
+
+
+def scaled(town: Town, revision: str, replicas: int) -> None:
+    """What an autoscaler does."""
+    deployment = town.cluster.get(DEPLOYMENTS, f"fraud-{revision}")
+    town.cluster.put(merged(deployment, {"spec": {"replicas": replicas}}))
+
+
+@pytest.fixture
+def busy() -> Town:
+    """Both arms have been scaled to four pods, and version 2 has half of the traffic."""
+    town = Town()
+    town.old = town.wish("1", **autoscaled("1"))
+    town.go(Phase.HEALTHY, minutes=2)
+    scaled(town, town.old, 4)
+    town.new = town.wish("2", **autoscaled("2"))
+    town.run(seconds=10)
+    scaled(town, town.new, 4)
+    town.go(Phase.PROGRESSING, 50)
+    return town
+
+
+def test_autoscaler_that_asks_for_many_pods_takes_no_traffic_away(busy: Town) -> None:
+    busy.cluster.slow = timedelta(minutes=3)
+    for replicas in (8, 12):
+        scaled(busy, busy.new, replicas)
+        busy.step()  # the pods are not even there
+        busy.run(seconds=30)
+        assert (busy.share(busy.new), busy.pods(busy.new)) == (50, 4)
+    scaled(busy, busy.old, 10)
+    busy.run(seconds=30)
+    assert busy.condition("Healthy") == "True"
+
+
+def test_number_of_pods_is_the_autoscalers_on_both_arms(busy: Town) -> None:
+    busy.go(Phase.HEALTHY)
+    counts = {d["metadata"]["name"]: d["spec"]["replicas"] for d in busy.cluster.all(DEPLOYMENTS)}
+    assert counts == {f"fraud-{busy.old}": 4, f"fraud-{busy.new}": 4}
+
+
+def test_pods_that_lost_readiness_count_among_those_that_start(busy: Town) -> None:
+    busy.cluster.slow = timedelta(minutes=3)
+    scaled(busy, busy.new, 8)
+    busy.run(seconds=30)
+    busy.cluster.limping = {"2": 2}
+    busy.step()
+    assert busy.share(busy.new) == 0
+
+
+def test_candidate_without_a_ready_pod_loses_its_traffic_whatever_starts(busy: Town) -> None:
+    busy.cluster.slow = timedelta(minutes=3)
+    scaled(busy, busy.new, 8)
+    busy.run(seconds=30)
+    busy.cluster.broken = {"2"}
+    busy.step()
+    assert busy.share(busy.new) == 0
+
+
+def test_more_traffic_waits_for_the_pods_that_an_autoscaler_asked_for(busy: Town) -> None:
+    busy.cluster.slow = timedelta(minutes=3)
+    scaled(busy, busy.new, 8)
+    busy.run(minutes=2)
+    assert (busy.status.stage.weight, busy.share(busy.new)) == (100, 50)
+    busy.run(minutes=2)
+    assert busy.share(busy.new) == 100

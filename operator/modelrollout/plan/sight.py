@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from modelrollout.analysis.queries import ArmNames, Window
@@ -15,7 +15,7 @@ from modelrollout.plan.rollout import ROUTERS, Rollout
 from modelrollout.plan.world import Observed
 from modelrollout.traffic import services
 from modelrollout.traffic.router import SINCE, Backend, Router
-from modelrollout.workloads import deployment
+from modelrollout.workloads import deployment, pods
 from modelrollout.workloads.state import WorkloadState
 
 CLOCKS_DIFFER = timedelta(minutes=1)
@@ -40,7 +40,14 @@ class Sight:
         if arm is None:
             return None
         named = (workload for workload in self.observed.workloads if workload["metadata"]["name"] == arm.workload)
-        return next(map(deployment.state, filter(self.rollout.owner.may_own, named)), None)
+        state = next(map(deployment.state, filter(self.rollout.owner.may_own, named)), None)
+        wish = self.rollout.wish
+        if state is None or (wish is not None and wish.pods is not None):
+            return state
+        # An autoscaler asks for more pods in the middle of anything, most of all when the candidate has many users.
+        # Those that start are nothing that was lost.
+        known = self.pods(arm)
+        return replace(state, starting=pods.starting(known) + max(0, state.replicas - len(known)))
 
     def pods(self, arm: Arm) -> tuple[Manifest, ...]:
         return tuple(pod for pod in self.observed.pods if revision_of(pod) == arm.revision)

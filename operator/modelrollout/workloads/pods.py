@@ -23,6 +23,31 @@ def crash_loop(pods: Sequence[Manifest]) -> str | None:
     return None
 
 
+def starting(pods: Sequence[Manifest]) -> int:
+    """How many have never been ready: not those that crashed, or were ready and lost it."""
+    return sum(map(_is_starting, pods))
+
+
+def _is_starting(pod: Manifest) -> bool:
+    status = pod.get("status") or {}
+    containers = status.get("containerStatuses") or ()
+    if "deletionTimestamp" in pod["metadata"] or any(container.get("restartCount") for container in containers):
+        return False
+    ready = [condition for condition in status.get("conditions") or () if condition["type"] == "Ready"]
+    if any(condition["status"] == "True" for condition in ready):
+        return False
+    # The kubelet says Ready=False before it starts the containers: where that is younger than they are, readiness was
+    # lost. Times of one format and zone, so they compare as text; one that is missing counts as young.
+    unready_since = max((str(condition.get("lastTransitionTime") or "~") for condition in ready), default="")
+    began = max((_running_since(container) for container in containers), default="")
+    return not began or unready_since <= began
+
+
+def _running_since(container: Manifest) -> str:
+    running = (container.get("state") or {}).get("running") or {}
+    return str(running.get("startedAt") or "")
+
+
 def trouble(pods: Sequence[Manifest]) -> str | None:
     """Why the first pod in trouble is not running, in Kubernetes' own words, or None."""
     for pod, container in _containers(pods):

@@ -17,6 +17,7 @@ class WorkloadState:
     replicas: int
     ready: int
     is_observed: bool  # the controller has seen the latest change
+    starting: int = 0  # pods that were never ready yet, where they are not to be counted against it
 
     @property
     def is_fully_ready(self) -> bool:
@@ -26,4 +27,5 @@ class WorkloadState:
     @property
     def can_serve(self) -> bool:
         """Enough of its pods are ready to keep the traffic it has; one pod that is replaced must not stop a release."""
-        return self.ready > 0 and self.ready >= self.replicas - int(self.replicas * MAX_UNAVAILABLE)
+        up = self.replicas - self.starting
+        return self.ready > 0 and self.ready >= up - int(up * MAX_UNAVAILABLE)
