@@ -67,6 +67,12 @@ def test_requests_that_no_server_answered_count_against_the_switch_and_harm_user
     assert (told["requestsFailedBySwitch"], told["usersHarmed"]) == (3, 5)
 
 
+def test_the_first_requests_that_no_server_answered_are_told_one_by_one() -> None:
+    chronicle = with_users(taken_back(), *[user(6, None, harmed=True, failure=Failure.PROXY)] * 30)
+    failures = json.loads(json.dumps(report(chronicle)))["requests"]["failures"]
+    assert failures == [{"second": 14.0, "why": "proxy", "status": 500, "latency": 0.01, "said": ""}] * 20
+
+
 def test_users_of_another_time_belong_to_another_release() -> None:
     chronicle = with_users(taken_back(), user(31, "v4", harmed=True))
     chronicle = replace(chronicle, releases=(*chronicle.releases, begun(30, "v4")))
@@ -97,6 +103,7 @@ def test_the_report_says_what_else_is_useful_and_is_json() -> None:
     assert document["apiServer"] == {"kind": "built-in", "version": "v1.33.0"}
     assert document["requests"] == {
         "perSecond": 100.0, "perSecondSent": 1.0, "total": 7, "errors": 1, "wrong": 1, "harmed": 2, "failedBySwitch": 0,
+        "failures": [],
     }  # fmt: skip
     assert (document["seconds"], document["secondsToPrepare"]) == (68.0, 8.0)
     details = document["details"][0]

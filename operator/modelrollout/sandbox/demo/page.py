@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,11 @@ def _opening(document: Mapping[str, Any]) -> Element:
     return element(
         "header",
         {},
-        element("p", {"class": "kicker"}, f"ModelRollout demo · {document['startedAt']}"),
+        element(
+            "p",
+            {"class": "kicker"},
+            f"ModelRollout demo · {datetime.fromisoformat(document['startedAt']):%d %B %Y, %H:%M} UTC",
+        ),
         element("h1", {}, "Four releases, two of them bad"),
         element("p", {"class": "lead"}, words),
         story,

@@ -35,6 +35,7 @@ DEFINITIONS = {
     "secondsToDetect": "From the first bad answer that a user got to the operator's decision to take it back.",
     "secondsToRestore": "From the first bad answer that a user got to the last answer of this version to anybody.",
 }
+FAILURES = 20  # told one by one
 ENDINGS = ("Installed", "Promoted", "RolledBack")
 
 
@@ -161,6 +162,18 @@ def _requests(chronicle: Chronicle) -> dict[str, Any]:
         "wrong": sum(user.failure is None and not user.right for user in users),
         "harmed": sum(user.harmed for user in users),
         "failedBySwitch": sum(_is_by_switch(user) for user in users),
+        "failures": [_failure(chronicle, user) for user in users if _is_by_switch(user)][:FAILURES],
+    }
+
+
+def _failure(chronicle: Chronicle, user: Outcome) -> dict[str, Any]:
+    """What is known about a request that no model server answered, for whoever looks for the reason."""
+    return {
+        "second": round(user.at - chronicle.facts.started, 2),
+        "why": user.failure,
+        "status": user.status,
+        "latency": round(user.latency, 3),
+        "said": user.detail,
     }
 
 
