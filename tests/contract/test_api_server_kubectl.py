@@ -115,6 +115,30 @@ async def test_create_and_replace(api: Api, namespace: str, kubectl: Kubectl) ->
     assert (await api.get(widgets(namespace, "a"))).body["spec"] == {"size": 6}
 
 
+async def test_what_kubectl_makes_up_itself(api: Api, namespace: str, kubectl: Kubectl) -> None:
+    await kubectl("create", "namespace", f"{namespace}-more")
+    await kubectl("create", "configmap", "a", "--from-literal=x=1")
+    await kubectl("create", "secret", "generic", "a", "--from-literal=token=abc")
+    await kubectl("create", "serviceaccount", "a")
+    await kubectl(
+        "create", "deployment", "a", "--image=example/a:1", "--replicas=2", "--port=8080", "--", "serve", "-v"
+    )
+    await kubectl("create", "service", "clusterip", "a", "--tcp=80:8080")
+    await kubectl("create", "job", "a", "--image=example/check:1")
+    await kubectl("expose", "deployment", "a", "--name=b", "--port=80", "--target-port=http")
+    assert (await api.get(f"/api/v1/namespaces/{namespace}-more")).status == 200
+    assert (await api.get(path("configmaps", namespace, "a"))).body["data"] == {"x": "1"}
+    assert (await api.get(path("secrets", namespace, "a"))).body["data"] == {"token": "YWJj"}
+    spec = (await api.get(path("apps/v1/deployments", namespace, "a"))).body["spec"]
+    [container] = spec["template"]["spec"]["containers"]
+    assert (spec["replicas"], container["command"]) == (2, ["serve", "-v"])
+    assert container["ports"] == [{"containerPort": 8080, "protocol": "TCP"}]
+    ports = [(await api.get(path("services", namespace, name))).body["spec"]["ports"][0] for name in ("a", "b")]
+    assert [each["targetPort"] for each in ports] == [8080, "http"]
+    job = (await api.get(path("batch/v1/jobs", namespace, "a"))).body["spec"]["template"]["spec"]
+    assert (job["restartPolicy"], job["containers"][0]["image"]) == ("Never", "example/check:1")
+
+
 # Looking
 
 
@@ -208,7 +232,12 @@ async def test_describe_knows_deployments_pods_and_services(api: Api, namespace:
 async def test_get_events(api: Api, namespace: str, kubectl: Kubectl) -> None:
     event = {
         "metadata": {"name": "e1"},
-        "involvedObject": {"kind": "Widget", "name": "a", "namespace": namespace},
+        "involvedObject": {
+            "apiVersion": "contract.example.com/v1",
+            "kind": "Widget",
+            "name": "a",
+            "namespace": namespace,
+        },
         "reason": "Promoted",
         "message": "all traffic is on the new version",
         "type": "Normal",

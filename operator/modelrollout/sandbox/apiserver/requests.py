@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
-from modelrollout.sandbox.apiserver import errors
+from modelrollout.sandbox.apiserver import errors, protobuf
 from modelrollout.sandbox.apiserver.resources import Resource
 from modelrollout.sandbox.apiserver.selectors import FieldTerm, Selection, field_selector, label_selector
 from modelrollout.sandbox.apiserver.store import Object
@@ -51,6 +51,8 @@ async def body(request: web.Request) -> Any:
     """The decoded body: JSON, or YAML where the client says so."""
     raw = await request.read()
     kind = request.content_type
+    if kind == protobuf.MEDIA_TYPE:
+        return protobuf.decode(raw)
     try:
         if kind.endswith("yaml"):
             return yaml.safe_load(raw)

@@ -116,7 +116,7 @@ def _says_nothing(value: Any, schema: Schema, parent: Schema, key: str) -> bool:
         return (parent.get(MODEL), key) in _ZERO_IS_NOTHING
     if value == {}:  # of a map; a struct that is there, is there
         return schema.get("additionalProperties", {}).get("type") is not None
-    return value == [] or (value == "" and "default" not in schema)
+    return value in ([], "")
 
 
 def _check(value: Any, schema: Schema, path: str) -> None:
