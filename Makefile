@@ -30,7 +30,8 @@ lint: $(READY) ## style, types, layers, CRD drift
 	  || { echo 'crds/ is not what the models say: run `make crds`'; exit 1; }
 
 test: tools lint ## everything, as CI does
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile -m "not demo"
+	$(BIN)/pytest -m demo
 
 test-fast: $(READY) ## without the sandbox: seconds
 	$(BIN)/pytest tests/unit tests/scenarios tests/properties tests/shell
