@@ -44,10 +44,11 @@ def test_deadline_promotes_a_candidate_with_too_little_traffic_where_the_user_ch
     assert town.status.stable.revision == town.new
 
 
-@pytest.mark.parametrize("trouble", ["is_silent", "is_down"])
+@pytest.mark.parametrize("trouble", [{"is_silent": True}, {"is_down": True}, {"rps": 0}])
 @pytest.mark.parametrize("choice", ["promote", "hold"])
-def test_no_deadline_promotes_without_data(trouble: str, choice: str) -> None:
+def test_no_deadline_promotes_without_data_or_traffic(trouble: dict[str, int], choice: str) -> None:
     town = releasing(stages=STAGES, analysis=analysis(choice, "3m"))
-    setattr(town.metrics, trouble, True)
+    for name, value in trouble.items():
+        setattr(town.metrics, name, value)
     town.run(minutes=30)
     assert (town.phase, town.share(town.new)) == (Phase.PROGRESSING, 10)

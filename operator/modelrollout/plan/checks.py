@@ -133,7 +133,8 @@ def evidence_is_missing(
     if not (open_ := [verdict for verdict in verdicts if verdict.verdict is not Verdict.PASS]):
         return None
     may_promote = wish.spec.analysis.on_inconclusive == "promote" and step_deadline_is_over(sight, status, wish)
-    if may_promote and all(verdict.verdict is Verdict.INCONCLUSIVE for verdict in open_):
+    # Too little evidence may do where the user said so; none at all may not.
+    if may_promote and all(verdict.verdict is Verdict.INCONCLUSIVE and verdict.samples for verdict in open_):
         return None
     # What status shows is refreshed now and then, not at every look: so is this sentence.
     shown = {verdict.metric: verdict for verdict in status.verdicts}
