@@ -22,7 +22,9 @@ class Asker:
         """One answer for each query; never raises for the world's trouble."""
         address = url or self._default_url
         if address is None:
-            why = "no Prometheus is known: set spec.analysis.prometheus.url, or start the operator with --prometheus-url"
+            why = (
+                "no Prometheus is known: set spec.analysis.prometheus.url, or start the operator with --prometheus-url"
+            )
             return {query: Unanswered(why, rejected=False) for query in queries}
         server = self._servers.pop(address) if address in self._servers else Prometheus(address)
         self._servers[address] = server
