@@ -36,6 +36,7 @@ NOT_CHECKED = FieldError(
     "null: some validation rules were not checked because the object was invalid; "
     "correct the existing errors to complete validation",
 )
+RULES = "x-rules"  # on a completed schema: what rules there are in it
 _OLD_SELF = re.compile(r"\boldSelf\b")
 
 
@@ -84,8 +85,19 @@ def _cleaned(message: str) -> str:
     return message.replace("cannot be the range of", "cannot be range of")
 
 
+def rules_in(schema: Schema) -> str:
+    """What rules a completed schema has in it: "", "plain", or "transition" where one compares with the old value."""
+    below = [*(schema.get("properties") or {}).values(), schema.get("items"), schema.get("additionalProperties")]
+    found = {each.get(RULES, "") for each in below if isinstance(each, dict)}
+    for rule in schema.get("x-kubernetes-validations") or ():
+        found.add("transition" if _OLD_SELF.search(rule.get("rule") or "") else "plain")
+    return max(found, default="")
+
+
 def validate(value: Any, schema: Schema, path: str = "", old: Any = MISSING) -> Iterator[FieldError]:
     """Every rule in the schema that the value breaks."""
+    if not schema.get(RULES) or (schema[RULES] == "plain" and old == value):
+        return
     rules = schema.get("x-kubernetes-validations")
     if rules and value is not None:
         view, before = cel_types.view(value, schema), MISSING if old is MISSING else cel_types.view(old, schema)

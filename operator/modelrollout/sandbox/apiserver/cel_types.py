@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import itertools
 import re
 from typing import Any
@@ -31,6 +32,7 @@ _MESSAGES = {"date-time": "google.protobuf.Timestamp", "duration": "google.proto
 _DYNAMIC = "google.protobuf.Value"
 
 
+@functools.lru_cache(maxsize=4096)
 def escaped(name: str) -> str | None:
     """A property's name as rules write it (`__namespace__`, `a__dash__b`); None when rules cannot reach it."""
     if name in _RESERVED:

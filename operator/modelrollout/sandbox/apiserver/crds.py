@@ -85,14 +85,15 @@ def root_schema(given: Schema) -> Schema:
 
 
 def completed(schema: Schema) -> Schema:
-    """The schema with the fields that embedded resources have without saying so."""
+    """The schema with the fields that embedded resources have without saying so, and where in it rules are."""
     whole = dict(schema)
     if properties := schema.get("properties"):
         whole["properties"] = {key: completed(each) for key, each in properties.items()}
     for key in ("items", "additionalProperties"):
         if isinstance(schema.get(key), dict):
             whole[key] = completed(schema[key])
-    return root_schema(whole) if schema.get(EMBEDDED) else whole
+    whole = root_schema(whole) if schema.get(EMBEDDED) else whole
+    return {**whole, cel.RULES: cel.rules_in(whole)}
 
 
 def instance_errors(new: Object, old: Object | None, schema: Schema) -> list[FieldError]:
@@ -101,11 +102,7 @@ def instance_errors(new: Object, old: Object | None, schema: Schema) -> list[Fie
     found = list(validation.validate(new, schema, old=before))
     if not any((error.reason or CAUSES[error.kind]) in cel.BLOCKING for error in found):
         return found + list(cel.validate(new, schema, old=before))
-    return found + ([cel.NOT_CHECKED] if _has_rules(schema) else [])
-
-
-def _has_rules(schema: Schema) -> bool:
-    return "x-kubernetes-validations" in str(schema)
+    return found + ([cel.NOT_CHECKED] if schema[cel.RULES] else [])
 
 
 def accepted(crd: Object) -> Object:

@@ -8,7 +8,8 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from modelrollout.sandbox.apiserver.builtin.models import MODEL
+from modelrollout.sandbox.apiserver.builtin.models import MODEL, QUANTITY
+from modelrollout.sandbox.apiserver.cel import RULES
 from modelrollout.sandbox.apiserver.resources import Registry, Resource, Schema
 
 V3_REF = "#/components/schemas/"
@@ -16,6 +17,7 @@ V2_REF = "#/definitions/"
 # kubectl asks for v2 as protobuf alone, when v3 does not know a kind. Without a definition in it, it says so itself.
 V2_PROTOBUF_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 V2_PROTOBUF = b"\x0a\x032.0\x12\x0c\x0a\x0aKubernetes"
+_PRIVATE = frozenset({MODEL, QUANTITY, RULES})  # for our own use only
 _BODIES = ("application/json", "application/yaml")
 _PATCHES = ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml")
 
@@ -82,7 +84,7 @@ class _Publisher:
         return _ref(self._prefix, name)
 
     def _body(self, schema: Schema) -> Schema:
-        return {key: self._value(key, value) for key, value in schema.items() if key != MODEL}
+        return {key: self._value(key, value) for key, value in schema.items() if key not in _PRIVATE}
 
     def _value(self, key: str, value: Any) -> Any:
         match key, value:
