@@ -19,9 +19,10 @@ from tests.contract.api_server_client import Api, config, path, widget, widgets
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_two_servers_run_side_by_side(tmp_path: Path) -> None:
+async def test_two_servers_run_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     async with (
-        api_server(tmp_path / "one", kind="built-in") as one,
+        api_server(Path("one"), kind="built-in") as one,
         api_server(tmp_path / "two", kind="built-in") as two,
         Cluster.connect(one.kubeconfig) as first,
         Cluster.connect(two.kubeconfig) as second,

@@ -6,16 +6,13 @@ It only starts, waits and stops; what the built-in server does is in `apiserver/
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import functools
 import os
 import secrets
 import shutil
-import signal
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,13 +30,14 @@ from modelrollout.sandbox.apiserver.certificates import (
     write_serving_files,
     write_signing_key,
 )
+from modelrollout.sandbox.processes import CannotStartError, Process
 
 # ClusterIPs that this machine can bind: all of 127.0.0.0/8 is its own. A real kube-apiserver takes this range too.
 SERVICE_RANGE = "127.96.0.0/16"
 USUAL_ASSETS = Path("/usr/local/kubebuilder/bin")
 START_SECONDS = 60
 STOP_SECONDS = 5
-PR_SET_PDEATHSIG = 1
+TOKEN = "MODELROLLOUT_SANDBOX_TOKEN"  # noqa: S105 -- the variable's name; never on a command line, which all can read
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ async def api_server(
     `kind` asks for one of the latter two. Files (kubeconfig, certificates, logs) go to `directory`. Raises
     `NotStartedError`.
     """
-    _make(directory)
+    directory = _made(directory)
     assets = None if kind == "built-in" else envtest_assets()
     if context is not None:
         yield await _existing(directory, context)
@@ -111,14 +109,15 @@ async def _existing(directory: Path, context: str) -> KubernetesEndpoint:
 async def _built_in(directory: Path) -> AsyncIterator[KubernetesEndpoint]:
     """Our own server, in a process of its own: a loop that is blocked here stalls no watch there."""
     files, token = write_serving_files(directory), secrets.token_urlsafe(24)
+    announced = directory / "api-server.url"
+    _forget(announced)
     command = [sys.executable, "-m", "modelrollout.sandbox.apiserver"]
     command += ["--certificate", str(files.certificate), "--key", str(files.key)]
-    command += ["--service-cluster-ip-range", SERVICE_RANGE]
-    environment = {**os.environ, "MODELROLLOUT_SANDBOX_TOKEN": token}
-    async with _process("api-server", command, directory, environment=environment, answers=True) as child:
-        line = await _first_line(child, directory / "api-server.log")
-        url = f"https://127.0.0.1:{int(line)}"
-        yield await _endpoint(directory, url, files, token, "built-in", child)
+    command += ["--service-cluster-ip-range", SERVICE_RANGE, "--announce", str(announced)]
+    async with _process("api-server", command, directory, {TOKEN: token}) as ended:
+        server = _Server(directory, files.authority, token, ended)
+        url = await server.announced(announced)
+        yield await server.endpoint(url, "built-in")
 
 
 @asynccontextmanager
@@ -128,12 +127,12 @@ async def _real(directory: Path, assets: Path) -> AsyncIterator[KubernetesEndpoi
     write_signing_key(directory / "service-accounts.key")
     write_private(directory / "tokens.csv", f'{token},sandbox,sandbox,"system:masters"\n'.encode())
     etcd_url, peer_url, port = f"http://127.0.0.1:{_free_port()}", f"http://127.0.0.1:{_free_port()}", _free_port()
-    url = f"https://127.0.0.1:{port}"
     async with (
         _process("etcd", _etcd(assets, directory, etcd_url, peer_url), directory),
-        _process("kube-apiserver", _kube_apiserver(assets, directory, files, etcd_url, port), directory) as child,
+        _process("kube-apiserver", _kube_apiserver(assets, directory, files, etcd_url, port), directory) as ended,
     ):
-        yield await _endpoint(directory, url, files, token, "real", child)
+        server = _Server(directory, files.authority, token, ended)
+        yield await server.endpoint(f"https://127.0.0.1:{port}", "real")
 
 
 def _etcd(assets: Path, directory: Path, url: str, peer_url: str) -> list[str]:
@@ -168,38 +167,49 @@ def _kube_apiserver(assets: Path, directory: Path, files: ServingFiles, etcd_url
     ]
 
 
-async def _endpoint(
-    directory: Path,
-    url: str,
-    files: ServingFiles,
-    token: str,
-    kind: Literal["real", "built-in"],
-    child: asyncio.subprocess.Process,
-) -> KubernetesEndpoint:
-    version = await _ready(url, files.authority, token, child, directory)
-    kubeconfig = directory / "kubeconfig"
-    kubeconfigs.write_own(kubeconfig, url, files.authority, token)
-    return KubernetesEndpoint(kubeconfig, url, kind, version)
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """A server of ours that is starting; `ended` is done when its process is."""
 
+    directory: Path
+    authority: Path
+    token: str
+    ended: asyncio.Task[int]
 
-async def _ready(url: str, authority: Path, token: str, child: asyncio.subprocess.Process, directory: Path) -> str:
-    """Wait until the server says it is ready; its version."""
-    tls = ssl.create_default_context(cafile=str(authority))
-    headers = {"Authorization": f"Bearer {token}"}
-    try:
-        async with (
-            asyncio.timeout(START_SECONDS),
-            aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(ssl=tls), headers=headers) as session,
-        ):
+    async def announced(self, file: Path) -> str:
+        """Wait for the address that the built-in server writes when it listens."""
+        async with self._patience():
+            while (url := _content(file)) is None:
+                await self._pause()
+            return url
+
+    async def endpoint(self, url: str, kind: Literal["real", "built-in"]) -> KubernetesEndpoint:
+        """Wait until the server says that it is ready, and write the kubeconfig."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=str(self.authority)))
+        async with self._patience(), aiohttp.ClientSession(url, connector=connector, headers=headers) as session:
             while not await _says_ok(session):
-                if child.returncode is not None:
-                    raise NotStartedError(f"The API server ended with code {child.returncode}; see {directory}/*.log.")
-                await asyncio.sleep(0.1)
+                await self._pause()
             async with session.get("/version") as response:
-                return str((await response.json())["gitVersion"])
-    except TimeoutError as error:
-        why = f"The API server was not ready after {START_SECONDS} seconds; see {directory}/*.log."
-        raise NotStartedError(why) from error
+                version = str((await response.json())["gitVersion"])
+        kubeconfig = self.directory / "kubeconfig"
+        kubeconfigs.write_own(kubeconfig, url, self.authority, self.token)
+        return KubernetesEndpoint(kubeconfig, url, kind, version)
+
+    @asynccontextmanager
+    async def _patience(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                yield
+        except TimeoutError as error:
+            why = f"The API server was not ready after {START_SECONDS} seconds; see {self.directory}/*.log."
+            raise NotStartedError(why) from error
+
+    async def _pause(self) -> None:
+        if self.ended.done():
+            why = f"The API server ended with code {self.ended.result()}; see {self.directory}/*.log."
+            raise NotStartedError(why)
+        await asyncio.sleep(0.05)
 
 
 async def _says_ok(session: aiohttp.ClientSession) -> bool:
@@ -210,73 +220,39 @@ async def _says_ok(session: aiohttp.ClientSession) -> bool:
         return False
 
 
-def _make(directory: Path) -> None:
+@asynccontextmanager
+async def _process(
+    name: str, command: Sequence[str], directory: Path, variables: Mapping[str, str] | None = None
+) -> AsyncIterator[asyncio.Task[int]]:
+    """Run a program for as long as the block lasts, with a log of its name; done when it has ended."""
+    environment = {**os.environ, **(variables or {})}
+    try:
+        process = await Process.start(command, folder=directory, environment=environment, log=directory / f"{name}.log")
+    except CannotStartError as error:
+        raise NotStartedError(f"The API server cannot be started: {error}") from error
+    ended = asyncio.create_task(process.wait())
+    try:
+        yield ended
+    finally:
+        await process.stop(STOP_SECONDS)
+        await ended
+
+
+def _made(directory: Path) -> Path:
+    """The directory, there and named in full: programs are started in it with paths into it."""
     directory.mkdir(parents=True, exist_ok=True)
+    return directory.resolve()
 
 
-def _end_of(log: Path) -> str:
-    return log.read_text(errors="replace")[-500:]
+def _content(file: Path) -> str | None:
+    return file.read_text() if file.exists() else None
+
+
+def _forget(file: Path) -> None:
+    file.unlink(missing_ok=True)
 
 
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@asynccontextmanager
-async def _process(
-    name: str,
-    command: Sequence[str],
-    directory: Path,
-    *,
-    environment: Mapping[str, str] | None = None,
-    answers: bool = False,
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a program for as long as the block lasts; it dies with us, however we die."""
-    with (directory / f"{name}.log").open("wb") as log:
-        child = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE if answers else log,
-            stderr=log,
-            env=environment,
-            process_group=0,  # Ctrl-C is for us; we stop it in our order
-            preexec_fn=_die_with_parent(),
-        )
-    try:
-        yield child
-    finally:
-        await _stop(child)
-
-
-def _die_with_parent() -> Callable[[], object] | None:
-    """Linux kills the child when its parent is gone, even by SIGKILL; other systems have no such thing."""
-    if not sys.platform.startswith("linux"):
-        return None
-    return functools.partial(ctypes.CDLL(None).prctl, PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-async def _first_line(child: asyncio.subprocess.Process, log: Path) -> str:
-    line = b""
-    if child.stdout is not None:
-        async with asyncio.timeout(START_SECONDS):
-            line = await child.stdout.readline()
-    if not line:
-        raise NotStartedError(f"The built-in API server did not start: {_end_of(log)}")
-    return line.decode()
-
-
-async def _stop(child: asyncio.subprocess.Process) -> None:
-    if child.returncode is not None:
-        return
-    child.terminate()
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await child.wait()
-    except TimeoutError:
-        child.kill()
-        await child.wait()
-    except asyncio.CancelledError:
-        child.kill()
-        raise

@@ -1,6 +1,6 @@
 """The built-in API server as a process: `python -m modelrollout.sandbox.apiserver --certificate … --key …`.
 
-It reads its token from the environment, listens on a free loopback port and says on its first line which.
+It reads its token from the environment, listens on a free loopback port and writes its address to a file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import gc
 import os
 import signal
 import ssl
-import sys
 from pathlib import Path
 
 from aiohttp import web
@@ -24,14 +23,15 @@ def main() -> None:
     parser.add_argument("--certificate", type=Path, required=True)
     parser.add_argument("--key", type=Path, required=True)
     parser.add_argument("--service-cluster-ip-range", required=True)
+    parser.add_argument("--announce", type=Path, required=True, help="the file that the address is written to")
     arguments = parser.parse_args()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(arguments.certificate, arguments.key)
     server = Server(os.environ["MODELROLLOUT_SANDBOX_TOKEN"], arguments.service_cluster_ip_range)
-    asyncio.run(serve(server, tls))
+    asyncio.run(serve(server, tls, arguments.announce))
 
 
-async def serve(server: Server, tls: ssl.SSLContext) -> None:
+async def serve(server: Server, tls: ssl.SSLContext, announce: Path) -> None:
     """Serve until told to stop."""
     stopped = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -42,10 +42,16 @@ async def serve(server: Server, tls: ssl.SSLContext) -> None:
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     gc.freeze()  # schemas live as long as the process; collecting around them costs milliseconds each time
-    sys.stdout.write(f"{runner.addresses[0][1]}\n")
-    sys.stdout.flush()
+    _write_whole(announce, f"https://127.0.0.1:{runner.addresses[0][1]}")
     await stopped.wait()
     await runner.cleanup()
+
+
+def _write_whole(path: Path, content: str) -> None:
+    """Whoever sees the file sees all of it."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(content)
+    draft.replace(path)
 
 
 if __name__ == "__main__":
