@@ -31,12 +31,13 @@ async def server(
     if kind == "real" and envtest_assets() is None:
         pytest.skip("no kube-apiserver and etcd in KUBEBUILDER_ASSETS")
     async with api_server(tmp_path_factory.mktemp(kind), kind=kind) as endpoint:
-        async with _session(endpoint) as session:
-            await _install(Api(session))
+        async with session_of(endpoint) as session:
+            await install(Api(session))
         yield endpoint
 
 
-def _session(endpoint: KubernetesEndpoint) -> aiohttp.ClientSession:
+def session_of(endpoint: KubernetesEndpoint) -> aiohttp.ClientSession:
+    """A session with the server, through its kubeconfig."""
     kubeconfig = yaml.safe_load(endpoint.kubeconfig.read_text())
     cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
     tls = ssl.create_default_context(cafile=cluster["certificate-authority"])
@@ -44,7 +45,8 @@ def _session(endpoint: KubernetesEndpoint) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(endpoint.url, headers=headers, connector=aiohttp.TCPConnector(ssl=tls))
 
 
-async def _install(api: Api) -> None:
+async def install(api: Api) -> None:
+    """Have the server serve the kind that the tests use."""
     await api.made(DEFINITIONS, WIDGET)
     await api.until("/apis/contract.example.com/v1/widgets", lambda answer: answer.status == 200)
 
@@ -53,7 +55,7 @@ async def _install(api: Api) -> None:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def api(server: KubernetesEndpoint) -> AsyncIterator[Api]:
     """A client of the server."""
-    async with _session(server) as session:
+    async with session_of(server) as session:
         yield Api(session)
 
 

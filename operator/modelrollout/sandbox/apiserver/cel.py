@@ -21,6 +21,7 @@ from modelrollout.sandbox.apiserver.cel_functions import CHECKED, EVALUATED
 from modelrollout.sandbox.apiserver.errors import FieldError
 from modelrollout.sandbox.apiserver.resources import Schema
 from modelrollout.sandbox.apiserver.typed import MISSING
+from modelrollout.sandbox.apiserver.values import equal
 
 KINDS = {
     "FieldValueInvalid": "Invalid value",
@@ -96,12 +97,12 @@ def rules_in(schema: Schema) -> str:
 
 def validate(value: Any, schema: Schema, path: str = "", old: Any = MISSING) -> Iterator[FieldError]:
     """Every rule in the schema that the value breaks."""
-    if not schema.get(RULES) or (schema[RULES] == "plain" and old == value):
+    if not schema.get(RULES) or (schema[RULES] == "plain" and equal(old, value)):
         return
     rules = schema.get("x-kubernetes-validations")
     if rules and value is not None:
         view, before = cel_types.view(value, schema), MISSING if old is MISSING else cel_types.view(old, schema)
-        unchanged = old is not MISSING and old == value
+        unchanged = old is not MISSING and equal(old, value)
         for rule in rules:
             yield from _Rule(rule, value, path).broken(view, before, unchanged)
     for below, item, where, was in _below(value, schema, path, old):

@@ -68,12 +68,6 @@ def from_fields_v1(fields: dict[str, Any], prefix: Path = ()) -> FieldSet:
     return frozenset(found)
 
 
-def with_parents(paths: FieldSet) -> FieldSet:
-    """The set with the named fields on the way to its members, which sets leave out."""
-    parents = {path[:end] for path in paths for end in range(1, len(path)) if path[end - 1].startswith("f:")}
-    return paths | parents
-
-
 def below(paths: FieldSet, element: str) -> FieldSet:
     """What the set says about everything under one element."""
     return frozenset(path[1:] for path in paths if len(path) > 1 and path[0] == element)

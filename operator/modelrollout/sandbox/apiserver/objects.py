@@ -9,6 +9,7 @@ from typing import Any
 
 from modelrollout.sandbox.apiserver.resources import Resource
 from modelrollout.sandbox.apiserver.store import Object
+from modelrollout.sandbox.apiserver.values import equal
 
 # Kubernetes leaves out vowels and look-alikes, so that no word appears by chance.
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
@@ -48,7 +49,7 @@ def with_generation(resource: Resource, new: Object, old: Object | None) -> Obje
         return new
     if old is None:
         return {**new, "metadata": {**new["metadata"], "generation": 1}}
-    if _wish(resource, new) == _wish(resource, old):
+    if equal(_wish(resource, new), _wish(resource, old)):
         return new
     generation = old["metadata"].get("generation", 0) + 1
     return {**new, "metadata": {**new["metadata"], "generation": generation}}
@@ -56,4 +57,5 @@ def with_generation(resource: Resource, new: Object, old: Object | None) -> Obje
 
 def _wish(resource: Resource, item: Object) -> Object:
     aside = {"metadata", "apiVersion", "kind"} | ({"status"} if resource.rules.keeps_status_apart else set())
-    return {key: value for key, value in item.items() if key not in aside}
+    wish = {key: value for key, value in item.items() if key not in aside}
+    return wish | ({"annotations": item["metadata"].get("annotations")} if resource.rules.annotations_count else {})

@@ -181,10 +181,11 @@ def apply(
         claims = after_update(resource, None, live, unnamed, now, [])
     mine = next((each for each in claims if each.manager.identity == manager.identity), None)
     others = [each for each in claims if each is not mine]
-    wanted = _ours(resource, manager, typed.field_set(config, resource.schema))
+    said = typed.field_set(config, resource.schema)
+    wanted = _ours(resource, manager, said)
     merged = typed.merge(before, config, resource.schema)
     if mine is not None:
-        merged = _without_abandoned(resource, merged, mine.fields, wanted, others)
+        merged = _without_abandoned(resource, merged, mine.fields, said, others)
     change = typed.compare(before, merged, resource.schema)
     if not force:
         _refuse_conflicts(others, change.written, _last_applied(resource, live, manager))
@@ -208,14 +209,15 @@ def _refuse_untypable(resource: Resource, config: Object) -> None:
 
 
 def _without_abandoned(
-    resource: Resource, merged: Object, before: FieldSet, wanted: FieldSet, others: list[Claim]
+    resource: Resource, merged: Object, before: FieldSet, said: FieldSet, others: list[Claim]
 ) -> Object:
     """Drop what this manager applied before, does not apply now, and nobody else claims."""
-    schema, last = resource.schema, fieldsets.with_parents(before)
-    claimed = fieldsets.with_parents(wanted.union(*(each.fields for each in others)))
+    schema = resource.schema
+    last = typed.with_parents(before, schema)
+    claimed = typed.with_parents(said.union(*(each.fields for each in others)), schema)
 
     def fields(value: Object) -> FieldSet:
-        return fieldsets.with_parents(typed.field_set(value, schema))
+        return typed.with_parents(typed.field_set(value, schema), schema)
 
     everything = fields(merged)
     pruned: Object = typed.remove(merged, last, schema)

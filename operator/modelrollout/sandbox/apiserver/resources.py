@@ -49,6 +49,7 @@ class Rules:
     names: Names = "subdomain"
     finalizers_of_any_name: bool = False  # elsewhere they carry a domain
     counts_generations: bool = False
+    annotations_count: bool = False  # as a wish, towards the generation
     keeps_status_apart: bool = False  # has /status: the main endpoint ignores status, and the other way round
     update_may_create: bool = False
     update_needs_version: bool = False  # a PUT without resourceVersion is refused

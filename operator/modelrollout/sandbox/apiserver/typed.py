@@ -15,6 +15,7 @@ from modelrollout.sandbox.apiserver import fieldsets
 from modelrollout.sandbox.apiserver.fieldsets import FieldSet, Path
 from modelrollout.sandbox.apiserver.resources import Schema
 from modelrollout.sandbox.apiserver.schemas import PRESERVE, child
+from modelrollout.sandbox.apiserver.values import equal
 
 _UNTYPED: Schema = {PRESERVE: True}
 
@@ -141,6 +142,19 @@ def _fields(value: Any, schema: Schema, path: Path) -> Iterator[Path]:
             yield here
 
 
+def with_parents(paths: FieldSet, schema: Schema) -> FieldSet:
+    """The set with the schema's own fields on the way to its members: sets name keys of maps, but leave these out."""
+    return paths | {parent for path in paths for parent in _parents(path, schema)}
+
+
+def _parents(path: Path, schema: Schema) -> Iterator[Path]:
+    for end, part in enumerate(path[:-1], start=1):
+        kind, name = part[:2], part[2:]
+        if kind == "f:" and name in (schema.get("properties") or {}):
+            yield path[:end]
+        schema = _below(schema, name) if kind == "f:" else _items(schema)
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What became of the fields between two values."""
@@ -163,14 +177,25 @@ def compare(old: Any, new: Any, schema: Schema) -> Difference:
 
 def _compare(old: Any, new: Any, schema: Schema, path: Path, found: dict[str, set[Path]]) -> None:
     verdict = "added" if old is MISSING else "removed" if new is MISSING else "modified"
+    if verdict == "modified" and None not in (old, new) and shape(old, schema) is not shape(new, schema):
+        # One thing in place of another: the old one's fields go, the new one's come.
+        found["modified"].add(path)
+        for each, (left, right) in ((old, (old, MISSING)), (new, (MISSING, new))):
+            if not _hollow(each) and shape(each, schema) is not Shape.LEAF:
+                _compare_parts(left, right, schema, path, found)
+        return
     if _is_leaf(old, new, schema):
-        if old is MISSING or new is MISSING or old != new:
+        if old is MISSING or new is MISSING or not equal(old, new):
             found[verdict].add(path)
         return
-    for part, left, right, below in _pairs(old, new, schema):
-        _compare(left, right, below, (*path, part), found)
+    _compare_parts(old, new, schema, path, found)
     if verdict != "modified":
         found[verdict].add(path)
+
+
+def _compare_parts(old: Any, new: Any, schema: Schema, path: Path, found: dict[str, set[Path]]) -> None:
+    for part, left, right, below in _pairs(old, new, schema):
+        _compare(left, right, below, (*path, part), found)
 
 
 def _is_leaf(old: Any, new: Any, schema: Schema) -> bool:

@@ -12,13 +12,14 @@ from modelrollout.sandbox.apiserver.errors import FieldError
 from modelrollout.sandbox.apiserver.resources import Schema
 from modelrollout.sandbox.apiserver.schemas import EMBEDDED
 from modelrollout.sandbox.apiserver.typed import MISSING
+from modelrollout.sandbox.apiserver.values import equal
 
 NOWHERE = "<nil>"  # where Kubernetes has lost the path
 
 
 def validate(value: Any, schema: Schema, path: str = "", old: Any = MISSING) -> Iterator[FieldError]:
     """Everything that is wrong with a value. What has not changed since `old` is not complained of again."""
-    if old is not MISSING and old == value:
+    if old is not MISSING and equal(old, value):
         return
     if value is None and schema.get("nullable"):
         return

@@ -12,6 +12,7 @@ from modelrollout.sandbox.apiserver.metadata_checks import metadata_errors
 from modelrollout.sandbox.apiserver.ownership import Claim, Manager
 from modelrollout.sandbox.apiserver.resources import Registry, Resource
 from modelrollout.sandbox.apiserver.store import Collection, Key, Object, Store
+from modelrollout.sandbox.apiserver.values import equal
 
 UNDELETABLE = frozenset(("namespaces", name) for name in ("default", "kube-public", "kube-system"))
 
@@ -320,7 +321,7 @@ def _refuse_if_invalid(resource: Resource, new: Object, old: Object | None) -> N
 
 
 def _same(new: Object, old: Object) -> bool:
-    return _bare(new) == _bare(old)
+    return equal(_bare(new), _bare(old))
 
 
 def _bare(item: Object) -> Object:

@@ -12,6 +12,7 @@ from typing import Any
 from modelrollout.sandbox.apiserver.builtin.models import MODEL, QUANTITY
 from modelrollout.sandbox.apiserver.errors import StatusError
 from modelrollout.sandbox.apiserver.resources import Resource, Schema
+from modelrollout.sandbox.apiserver.schemas import PRESERVE
 from modelrollout.sandbox.apiserver.store import Object
 
 _GO = {"string": "string", "integer": "int32", "boolean": "bool", "number": "float64"}
@@ -115,7 +116,7 @@ def _says_nothing(value: Any, schema: Schema, parent: Schema, key: str) -> bool:
     if value == 0 and not isinstance(value, str | list | dict):
         return (parent.get(MODEL), key) in _ZERO_IS_NOTHING
     if value == {}:  # of a map; a struct that is there, is there
-        return schema.get("additionalProperties", {}).get("type") is not None
+        return "additionalProperties" in schema and not schema["additionalProperties"].get(PRESERVE)
     return value in ([], "")
 
 

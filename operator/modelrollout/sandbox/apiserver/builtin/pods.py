@@ -9,6 +9,7 @@ from typing import Any
 from modelrollout.sandbox.apiserver.errors import FieldError
 from modelrollout.sandbox.apiserver.store import Object
 
+_VOLUMES = ("emptyDir", "hostPath", "secret", "persistentVolumeClaim", "downwardAPI", "configMap", "projected")
 _ONLY = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
@@ -126,7 +127,16 @@ def spec_errors(spec: dict[str, Any], path: str) -> Iterator[FieldError]:
         if container.get("name") in names:
             yield FieldError(f"{where}.name", "Duplicate value", json.dumps(container["name"]))
         names.add(container.get("name", ""))
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        for second in sorted(volume.keys() - {"name"}, key=_volume_order)[1:]:
+            why = "may not specify more than 1 volume type"
+            yield FieldError(f"{path}.volumes[{index}].{second}", "Forbidden", why)
     yield from one_of(spec.get("restartPolicy"), f"{path}.restartPolicy", ("Always", "OnFailure", "Never"))
+
+
+def _volume_order(kind: str) -> int:
+    """Kubernetes takes the first kind that it comes upon as the one that was meant."""
+    return _VOLUMES.index(kind) if kind in _VOLUMES else len(_VOLUMES)
 
 
 def _container_errors(container: dict[str, Any], where: str) -> Iterator[FieldError]:
@@ -143,6 +153,8 @@ def _container_errors(container: dict[str, Any], where: str) -> Iterator[FieldEr
             detail = f"{port['containerPort']}: must be between 1 and 65535, inclusive"
             yield FieldError(f"{at}.containerPort", "Invalid value", detail)
         yield from one_of(port.get("protocol"), f"{at}.protocol", ("SCTP", "TCP", "UDP"))
+        if port.get("name") and port["name"] in (each.get("name") for each in container["ports"][:number]):
+            yield FieldError(f"{at}.name", "Duplicate value", json.dumps(port["name"]))
 
 
 def one_of(value: Any, path: str, allowed: tuple[str, ...]) -> Iterator[FieldError]:

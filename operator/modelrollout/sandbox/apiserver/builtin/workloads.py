@@ -77,12 +77,19 @@ def workload_errors(new: Object, old: Object | None) -> list[FieldError]:
     if policy in ("OnFailure", "Never"):
         detail = f'"{policy}": supported values: "Always"'
         found.append(FieldError("spec.template.spec.restartPolicy", "Unsupported value", detail))
-    found += one_of((spec.get("strategy") or {}).get("type"), "spec.strategy.type", ("Recreate", "RollingUpdate"))
+    found += _strategy_errors(spec.get("strategy") or {})
     if old is not None and spec.get("selector") != old["spec"].get("selector"):
         found.append(
             FieldError("spec.selector", "Invalid value", f"{_shown(spec.get('selector'))}: field is immutable")
         )
     return found
+
+
+def _strategy_errors(strategy: dict[str, Any]) -> Iterator[FieldError]:
+    yield from one_of(strategy.get("type"), "spec.strategy.type", ("Recreate", "RollingUpdate"))
+    if strategy.get("type") == "Recreate" and strategy.get("rollingUpdate"):
+        why = "may not be specified when strategy `type` is 'Recreate'"
+        yield FieldError("spec.strategy.rollingUpdate", "Forbidden", why)
 
 
 def _shown(value: Any) -> str:
