@@ -44,6 +44,7 @@ class FakeCluster:
     witnesses: list[Witness] = field(default_factory=list)
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     version: int = 0
+    changes: int = 0  # that the operator's watches see; Events are none of it
     log: list[tuple[str, str, str]] = field(default_factory=list)  # verb, plural, name of every write
     applied: dict[tuple[str, str, str], dict[str, Manifest]] = field(default_factory=dict)  # by manager, for SSA
     # What is wrong with the pods
@@ -137,11 +138,12 @@ class FakeCluster:
             self.version += 1
             metadata["resourceVersion"] = str(self.version)
             self.objects[key] = stored
+            self.changes += key[0] != "events"
         return copied(stored)
 
     def remove(self, resource: Resource, name: str, namespace: str = "ml") -> None:
         key = _key(resource, namespace, name)
-        self.objects.pop(key, None)
+        self.changes += self.objects.pop(key, None) is not None
         self.applied.pop(key, None)
 
     def get(self, resource: Resource, name: str, namespace: str = "ml") -> Manifest | None:

@@ -5,7 +5,6 @@ Pods are real objects, because the operator looks at them; what is wrong with th
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -22,18 +21,18 @@ _OF, _BORN, _LEAVING = "test/of", "test/born", "test/leaving"
 
 def run(cluster: FakeCluster, now: datetime) -> None:
     deployments = {d["metadata"]["name"]: d for d in cluster.all(DEPLOYMENTS)}
-    count = Counter(dict.fromkeys(deployments, 0))
+    numbers: dict[str, set[int]] = {name: set() for name in deployments}
     for pod in cluster.all(PODS):
         of = pod["metadata"].get("annotations", {}).get(_OF)
         if of in deployments:
-            count[of] += 1
+            numbers[of].add(int(pod["metadata"]["name"].rpartition("-")[2]))
         elif of is not None:
             _leave(cluster, pod, now)
     for name, deployment in deployments.items():
         wanted = int(deployment["spec"].get("replicas", 1))
-        for number in range(wanted, count[name]):
+        for number in sorted(numbers[name] - set(range(wanted))):
             cluster.remove(PODS, f"{name}-{number}")
-        for number in range(count[name], wanted):
+        for number in sorted(set(range(wanted)) - numbers[name]):
             cluster.put(_pod(deployment, number, now))
         ready = sum(_show(cluster, deployment, number, now) for number in range(wanted))
         status = {

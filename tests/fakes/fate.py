@@ -19,7 +19,7 @@ from modelrollout.traffic.service import WEIGHT
 from tests import builders
 from tests.fakes.cluster import READS, FakeCluster, Killed, merged
 from tests.fakes.town import Town
-from tests.fakes.witness import Witness, workloads_that_can_serve
+from tests.fakes.witness import Broken, Witness, workloads_that_can_serve
 
 Act = tuple[Any, ...]
 
@@ -65,20 +65,26 @@ RELEASES = st.one_of(
     st.tuples(st.just("analysis"), st.sampled_from(range(len(ANALYSES)))),
     st.tuples(st.just("replicas"), st.sampled_from([1, 3, 4, 6])),
 )
+OTHER_ROUTER = st.tuples(st.just("traffic"), st.sampled_from(range(len(TRAFFICS))))
+AUTOSCALER = st.one_of(
+    st.tuples(st.just("replicas"), st.none()),
+    st.tuples(st.just("autoscale"), st.sampled_from(ARMS), st.integers(1, 9)),
+)
 WRONG_SPECS = st.tuples(st.just("spoil"), st.sampled_from(range(len(SPOILS))))
 PODS_SUFFER = st.one_of(
     st.tuples(st.sampled_from(["break", "limp", "mend"]), st.sampled_from(ARMS)),
     st.tuples(st.sampled_from(["crash", "mend"]), st.just("candidate")),
 )
-METRICS = st.tuples(st.just("metrics"), st.sampled_from(["good", "good", "bad", "silent", "down", "idle", "late"]))
+METRICS = st.tuples(st.just("metrics"), st.sampled_from(["good", "bad", "silent", "down", "idle", "late"]))
+BAD_METRICS = st.tuples(st.just("metrics"), st.sampled_from(["good", "bad"]))
 HANDS = st.one_of(
-    st.tuples(st.just("remove"), st.sampled_from(["route", "candidate", "service"])),
+    st.tuples(st.just("remove"), st.sampled_from(["route", "candidate", "stable", "service"])),
     st.tuples(st.just("weights"), st.integers(0, 100)),
     st.tuples(st.just("scribble"), st.sampled_from([MODEL, APPLIED, WEIGHT]), st.sampled_from(GARBAGE)),
 )
 OUTAGES = st.one_of(
     st.tuples(st.just("kill"), st.integers(0, 14), st.sampled_from(["before", "after"])),
-    st.tuples(st.just("unreachable"), st.integers(0, 14), st.integers(1, 20)),
+    st.tuples(st.just("unreachable"), st.integers(0, 14), st.integers(1, 12)),
     st.tuples(st.just("conflict"), st.integers(1, 2)),
     st.tuples(st.just("refuse"), st.sampled_from(["httproutes", "services", "deployments"])),
     st.tuples(st.just("accept")),
@@ -114,12 +120,12 @@ class Life(Town):
     def __init__(self) -> None:
         super().__init__(FakeCluster(hook=self._call))
         self._kill_at: tuple[int, str] | None = None
-        self._unreachable: tuple[int, int] = (0, 0)  # from which call of the pass to which
+        self._unreachable: tuple[int, int] = (0, 0)  # from which call of the pass on, and how many of them
         self._conflicts = 0
         self._refused: set[str] = set()
         self._calls = 0
         self._spec: dict[str, Any] = {"version": "1", "progressDeadline": "2m"}
-        self._replicas: int | None = 4
+        self.replicas: int | None = 4
         self._apply_spec()
         self.witness = Witness(self)
 
@@ -144,8 +150,10 @@ class Life(Town):
             case ("analysis", number):
                 self._edit("analysis", ANALYSES[number])
             case ("replicas", number):
-                self._replicas = number
+                self.replicas = number
                 self._apply_spec()
+            case ("autoscale", side, number):
+                self._autoscale(side, number)
             case ("spoil", number):
                 self._apply_spec(**SPOILS[number])
             case ("slow", seconds):
@@ -165,7 +173,7 @@ class Life(Town):
             case ("kill", call, moment):
                 self._kill_at = (call, moment)
             case ("unreachable", first, count):
-                self._unreachable = (first, first + count)
+                self._unreachable = (first, count)
             case ("conflict", times):
                 self._conflicts = times
             case ("refuse", plural):
@@ -185,12 +193,23 @@ class Life(Town):
         """Everything is well again, and the spec asks for a version that nobody rejected."""
         self.cluster.broken, self.cluster.slow = set(), timedelta()
         self.cluster.limping.clear()
-        for deployment in self.cluster.all(DEPLOYMENTS):
-            self.cluster.crash(deployment["metadata"]["name"], 0)
+        self.cluster.crashing.clear()
         self._kill_at, self._unreachable, self._conflicts, self.metrics.meanwhile = None, (0, 0), 0, None
         self._refused.clear()
         self._metrics("good")
         self._apply_spec()
+
+    def settle(self) -> None:
+        """On, in a world where all is well, until nothing is left to do. Raises Broken when that never comes."""
+        self.heal()
+        if (stable := self.status.stable) and self.cluster.get(DEPLOYMENTS, stable.workload) is None:
+            self.happen(("wish", stable.model.version))  # what somebody deleted, only its own spec can bring back
+        for _ in range(60):
+            before = self.cluster.writes
+            self.run(minutes=2)
+            if self.cluster.writes == before:
+                return
+        raise Broken(f"9: it never came to rest: {self.status.phase} {self.status.message}")
 
     # Passes
 
@@ -213,9 +232,9 @@ class Life(Town):
         if self._kill_at == (number, moment):
             self._kill_at = None
             raise Killed
-        first, last = self._unreachable
-        if first <= number < last and moment == "before":
-            self._unreachable = (first, last) if number < last - 1 else (0, 0)
+        first, left = self._unreachable
+        if left and number >= first and moment == "before":
+            self._unreachable = (0, left - 1)
             raise Unreachable(f"{plural}/{name}: time-out")
         if moment == "before" and verb not in (*READS, "status", "create", "ask") and plural in self._refused:
             raise Refused(422, "admission webhook denied the request", f"{plural}/{name}")
@@ -234,7 +253,7 @@ class Life(Town):
         changes = {"promotion": PROMOTIONS[0], "analysis": ANALYSES[0], "stages": STAGES[0], **self._spec}
         version = changes.pop("version")
         template = builders.spec(version)["workload"]["template"]
-        template["spec"] |= {} if self._replicas is None else {"replicas": self._replicas}
+        template["spec"] |= {} if self.replicas is None else {"replicas": self.replicas}
         self.wish(version, **{"workload": {"template": template}, **changes, **spoiled})
 
     def _arm(self, side: str) -> Arm | None:
@@ -257,6 +276,11 @@ class Life(Town):
                 if self.cluster.get(DEPLOYMENTS, arm.workload):
                     self.cluster.crash(arm.workload, 0)
 
+    def _autoscale(self, side: str, number: int) -> None:
+        arm = self._arm(side)
+        if self.replicas is None and arm and (deployment := self.cluster.get(DEPLOYMENTS, arm.workload)):
+            self.cluster.put(merged(deployment, {"spec": {"replicas": number}}))
+
     def _metrics(self, mode: str) -> None:
         metrics = self.metrics
         metrics.is_down, metrics.is_silent, metrics.bad = mode == "down", mode == "silent", {}
@@ -266,12 +290,12 @@ class Life(Town):
             metrics.bad = {candidate.model.version: 0.5}
 
     def _remove(self, what: str) -> None:
-        arm = self._arm("candidate")
+        arm = self._arm("stable" if what == "stable" else "candidate")
         match what:
             case "route":
                 self.cluster.remove(HTTP_ROUTES, "fraud")
                 self.cluster.remove(SERVICES, "fraud")
-            case "candidate" if arm is not None:
+            case "candidate" | "stable" if arm is not None:
                 self.cluster.remove(DEPLOYMENTS, arm.workload)
             case "service" if arm is not None:
                 self.cluster.remove(SERVICES, arm.workload)
@@ -286,6 +310,8 @@ class Life(Town):
         self.cluster.put(merged(route, {"spec": {"rules": [{"backendRefs": backends}]}}))
 
     def _scribble(self, annotation: str, text: str) -> None:
-        for (plural, _, _), manifest in list(self.cluster.objects.items()):
-            if plural in ("httproutes", "services", "deployments"):
+        status = self.status
+        names = {"fraud", *(arm.workload for arm in (status.stable, status.candidate) if arm)}
+        for (plural, namespace, name), manifest in list(self.cluster.objects.items()):
+            if plural in ("httproutes", "services", "deployments") and namespace == "ml" and name in names:
                 self.cluster.put(merged(manifest, {"metadata": {"annotations": {annotation: text}}}))

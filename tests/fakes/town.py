@@ -199,7 +199,7 @@ class Town:
         end = self.now + most
         while True:
             self.cluster.run_controllers(self.now)
-            if (self._due is not None and self._due <= self.now) or self._seen != self._version():
+            if (self._due is not None and self._due <= self.now) or self._seen != self.cluster.changes:
                 self._passed()
                 return True
             if self.now >= end:
@@ -207,7 +207,7 @@ class Town:
             self.now = min(end, self._due or end, self.now + timedelta(seconds=5))
 
     def _passed(self) -> None:
-        self._seen = self._version()
+        self._seen = self.cluster.changes
         try:
             due = self.pass_()
             self._due, self._failures = self.now + due if due is not None else None, 0
@@ -220,10 +220,6 @@ class Town:
             self._due = self.now + timedelta(seconds=min(60, 2**self._failures))
             self._failures += 1
         self.now += BLINK
-
-    def _version(self) -> int:
-        """What the operator's watches see; Events are none of it."""
-        return max((int(m["metadata"]["resourceVersion"]) for k, m in self.cluster.objects.items() if k[0] != "events"))
 
     def run(self, *, until: Callable[[Town], bool] | None = None, **for_: float) -> None:
         """Passes whenever there is a reason for one, for so long."""
@@ -293,7 +289,8 @@ class Town:
         shares: dict[str, float] = {}
         for name, weight in self.weights.items():
             service = self.cluster.get(SERVICES, name)
-            revision = service["spec"]["selector"].get(REVISION_LABEL, "?") if service else f"no Service {name}"
+            selector = service["spec"]["selector"] if service else {}
+            revision = selector.get(REVISION_LABEL, name.removeprefix("fraud-"))
             shares[revision] = shares.get(revision, 0) + weight
         return {revision: share for revision, share in shares.items() if share}
 

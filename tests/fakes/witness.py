@@ -51,7 +51,7 @@ class Witness:
         self.statuses: list[ModelRolloutStatus] = []
         self.refused: set[str] = set()  # revisions that were taken back for good
         self._shares: dict[str, dict[str, float]] = {}  # by plural of the route
-        self._since: dict[str, datetime] = {}  # since when a revision has had its share
+        self._since: dict[tuple[str, str], datetime] = {}  # by route and revision, since when it has had its share
         self._before = town.status
         self._log_begins, self._asked_before = 0, 0
         self._foreign: dict[tuple[str, str, str], Manifest] = {}
@@ -69,14 +69,16 @@ class Witness:
 
     def look(self) -> None:
         """Take note of what others than the operator did to the routes."""
-        for plural, shares in self.town.shares().items():
-            self._note(plural, shares)
+        shares = self.town.shares()
+        for route in ROUTES:
+            self._note(route.plural, shares.get(route.plural, {}))
 
     def protect(self, manifest: Manifest) -> None:
         """An object of somebody else, which nobody may touch."""
         self.town.cluster.put(manifest)
         resource = KNOWN[manifest["apiVersion"], manifest["kind"]]
         key = (resource.plural, manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+        self.town.cluster.run_controllers(self.town.now)
         self._foreign[key] = copied(self.town.cluster.objects[key])
 
     @contextmanager
@@ -93,7 +95,8 @@ class Witness:
                 if shares.get(candidate.revision, 0) > 0:
                     raise Broken(f"1: the candidate is not ready, and {plural} gives it {shares}")
         for key, manifest in self._foreign.items():
-            if self.town.cluster.objects.get(key) != manifest:
+            found = self.town.cluster.objects.get(key)
+            if found is None or any(found[part] != manifest[part] for part in ("metadata", "spec")):
                 raise Broken(f"11: {key} belongs to somebody else and was changed")
 
     # Judging
@@ -136,15 +139,17 @@ class Witness:
             raise Broken(f"6: a revision that is not the candidate is given traffic, {what}")
         if intended(status) not in ON_TRIAL:
             raise Broken(f"6: traffic moves to the candidate in a phase where it may not, {what}")
-        if (held := self._hold(old)) is not None and self.town.now - self._since[revision] < held:
-            raise Broken(f"6: a step of {held} was cut short after {self.town.now - self._since[revision]}, {what}")
+        if (held := self._hold(old)) is not None and self.town.now - self._since[plural, revision] < held:
+            raise Broken(
+                f"6: a step of {held} was cut short after {self.town.now - self._since[plural, revision]}, {what}"
+            )
 
     def _hold(self, share: float) -> timedelta | None:
         """How long the spec wants a weight to be held; None when it knows no such step."""
         wish = self._wish()
         if wish is None or wish.router.splits_by_pods:
             return None
-        return max((step.hold for step in steps(wish.spec) if step.weight == share), default=None)
+        return min((step.hold for step in steps(wish.spec) if step.weight == share), default=None)
 
     def _mixing(self, status: ModelRolloutStatus) -> None:
         front = self.town.cluster.get(SERVICES, "fraud")
@@ -202,7 +207,7 @@ class Witness:
             return
         if after.stable.revision != before.candidate.revision:
             return
-        since = self._since.get(after.stable.revision, NOON)
+        since = self._since.get((wish.router.resource.plural, after.stable.revision), NOON)
         if self.town.now - since < wish.spec.promotion.bake.timedelta:
             raise Broken(f"5: promoted after {self.town.now - since} of baking")
 
@@ -223,7 +228,7 @@ class Witness:
             return
         for revision in {*before, *shares}:
             if before.get(revision, 0) != shares.get(revision, 0):
-                self._since[revision] = self.town.now.replace(microsecond=0)
+                self._since[plural, revision] = self.town.now.replace(microsecond=0)
         self._shares[plural] = shares
         self.history.append(shares)
 
