@@ -227,6 +227,21 @@ async def test_free_form_parts_are_owned_key_by_key(api: Api, namespace: str) ->
     assert answer.body["spec"]["anything"] == {"a": {"x": 1, "y": 2}}
 
 
+async def test_one_thing_in_place_of_another_takes_all_of_it(api: Api, namespace: str) -> None:
+    await api.apply(widgets(namespace, "a"), widget("a", anything={"p": {"q": 1}}), "me")
+    answer = await api.apply(widgets(namespace, "a"), widget("a", anything={"p": 5}), "you", force="true")
+    assert answer.body["spec"]["anything"] == {"p": 5}
+    assert owned(answer.body, "me") is None
+    assert owned(answer.body, "you") == {"f:spec": {"f:anything": {"f:p": {}}}}
+
+
+async def test_what_is_dropped_takes_along_what_others_have_below_it(api: Api, namespace: str) -> None:
+    await api.apply(widgets(namespace, "a"), widget("a", size=4, anything={"p": {"q": 1}}), "me")
+    await api.patch(widgets(namespace, "a"), {"spec": {"anything": {"p": {"r": 2}}}}, fieldManager="hand")
+    answer = await api.apply(widgets(namespace, "a"), widget("a", size=4), "me")
+    assert answer.body["spec"].get("anything", {}) == {}
+
+
 async def test_an_item_may_be_named_once(api: Api, namespace: str) -> None:
     twice = widget("a", steps=[{"name": "one"}, {"name": "one"}])
     answer = await api.apply(widgets(namespace, "a"), twice, "me")

@@ -122,6 +122,13 @@ async def test_a_deployments_generation_counts_its_wishes_only(api: Api, namespa
     assert (told.body["metadata"]["generation"], told.body["status"]) == (2, status)
 
 
+async def test_a_deployments_annotations_count_as_a_wish(api: Api, namespace: str) -> None:
+    await api.made(path("apps/v1/deployments", namespace), deployment("a"))
+    patch = {"metadata": {"annotations": {"example.com/note": "1"}}}
+    answer = await api.patch(path("apps/v1/deployments", namespace, "a"), patch)
+    assert answer.body["metadata"]["generation"] == 2
+
+
 async def test_zeros_in_a_status_are_not_kept(api: Api, namespace: str) -> None:
     where = path("apps/v1/deployments", namespace, "a")
     await api.made(path("apps/v1/deployments", namespace), deployment("a"))
@@ -163,6 +170,20 @@ async def test_a_container_needs_an_image(api: Api, namespace: str) -> None:
 async def test_a_deployment_cannot_have_less_than_no_replicas(api: Api, namespace: str) -> None:
     answer = await api.post(path("apps/v1/deployments", namespace), deployment("a", replicas=-1))
     refused(answer, "spec.replicas")
+
+
+async def test_a_deployment_that_recreates_does_not_roll(api: Api, namespace: str) -> None:
+    strategy = {"type": "Recreate", "rollingUpdate": {"maxSurge": 1}}
+    answer = await api.post(path("apps/v1/deployments", namespace), deployment("a", strategy=strategy))
+    refused(answer, "spec.strategy.rollingUpdate", "FieldValueForbidden")
+
+
+async def test_a_containers_ports_have_names_of_their_own(api: Api, namespace: str) -> None:
+    manifest = deployment("a")
+    ports = [{"containerPort": number, "name": "http"} for number in (80, 81)]
+    manifest["spec"]["template"]["spec"]["containers"][0]["ports"] = ports
+    answer = await api.post(path("apps/v1/deployments", namespace), manifest)
+    refused(answer, "spec.template.spec.containers[0].ports[1].name", "FieldValueDuplicate")
 
 
 async def test_a_deployment_is_scaled(api: Api, namespace: str) -> None:

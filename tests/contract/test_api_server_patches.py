@@ -295,6 +295,13 @@ async def test_a_value_of_another_type_is_refused(api: Api, namespace: str) -> N
     )
 
 
+async def test_true_is_not_one(api: Api, namespace: str) -> None:
+    made = await api.made(widgets(namespace), widget("a", anything={"p": 1}))
+    answer = await api.patch(widgets(namespace, "a"), {"spec": {"anything": {"p": True}}})
+    assert answer.body["spec"]["anything"]["p"] is True
+    assert (answer.version != made["metadata"]["resourceVersion"], answer.body["metadata"]["generation"]) == (True, 2)
+
+
 async def test_free_form_parts_keep_everything(api: Api, namespace: str) -> None:
     free = {"anything": {"a": [1, {"b": None}], "c": 1.5}}
     made = await api.made(widgets(namespace), widget("a", **free))

@@ -8,6 +8,7 @@ from typing import Any
 from modelrollout.sandbox.apiserver import cel, objects, schemas, validation
 from modelrollout.sandbox.apiserver.builtin.definitions import CLEANUP
 from modelrollout.sandbox.apiserver.builtin.models import schema_of
+from modelrollout.sandbox.apiserver.deletion import Deletion
 from modelrollout.sandbox.apiserver.errors import CAUSES, FieldError
 from modelrollout.sandbox.apiserver.resources import (
     OBJECT_FIELDS,
@@ -22,7 +23,7 @@ from modelrollout.sandbox.apiserver.schemas import EMBEDDED
 from modelrollout.sandbox.apiserver.store import Collection, Object, Store
 from modelrollout.sandbox.apiserver.tables import AGE, NAME, printer_column
 from modelrollout.sandbox.apiserver.typed import MISSING
-from modelrollout.sandbox.apiserver.writes import Deletion, Options, Writes
+from modelrollout.sandbox.apiserver.writes import Options, Writes
 
 
 def kinds_of(crd: Object) -> Iterator[Resource]:

@@ -10,10 +10,11 @@ import yaml
 from aiohttp import web
 
 from modelrollout.sandbox.apiserver import errors, protobuf
+from modelrollout.sandbox.apiserver.deletion import Deletion
 from modelrollout.sandbox.apiserver.resources import Resource
 from modelrollout.sandbox.apiserver.selectors import FieldTerm, Selection, field_selector, label_selector
 from modelrollout.sandbox.apiserver.store import Object
-from modelrollout.sandbox.apiserver.writes import Deletion, Options
+from modelrollout.sandbox.apiserver.writes import Options
 
 _OF_A_NAMESPACE = frozenset({"status", "finalize"})
 

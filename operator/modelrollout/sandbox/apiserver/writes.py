@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from modelrollout.sandbox.apiserver import errors, objects, ownership, schemas
+from modelrollout.sandbox.apiserver import deletion, errors, objects, ownership, schemas
+from modelrollout.sandbox.apiserver.deletion import Deletion
 from modelrollout.sandbox.apiserver.errors import FieldError, StatusError
 from modelrollout.sandbox.apiserver.metadata_checks import metadata_errors
 from modelrollout.sandbox.apiserver.ownership import Claim, Manager
@@ -26,17 +27,6 @@ class Options:
     field_validation: str = "Warn"  # Ignore | Warn | Strict
     force: bool = False
     subresource: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Deletion:
-    """DeleteOptions."""
-
-    uid: str | None = None
-    resource_version: str | None = None
-    propagation: str | None = None  # Background | Foreground | Orphan; None: the kind's default
-    grace_seconds: int | None = None
-    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +156,7 @@ class Writes:
         new = objects.with_generation(resource, new, old)
         _refuse_if_invalid(resource, new, old)
         key = (old["metadata"].get("namespace", ""), name)
-        if _is_over(resource, new):
+        if deletion.is_over(resource, new):
             if options.dry_run:
                 return Outcome(new, removed=True, warnings=warnings)
             return Outcome(self._remove(resource, key, new), warnings=warnings)
@@ -174,21 +164,21 @@ class Writes:
             return Outcome(old, warnings=warnings)
         return Outcome(self._put(resource, key, new, options), warnings=warnings)
 
-    def delete(self, resource: Resource, namespace: str, name: str, deletion: Deletion) -> Outcome:
+    def delete(self, resource: Resource, namespace: str, name: str, wish: Deletion) -> Outcome:
         """Delete an object, or mark it as being deleted while finalizers or a grace period hold it."""
         old = self.read(resource, namespace, name)
         if (resource.qualified, name) in UNDELETABLE:
             raise errors.forbidden(resource.group, resource.plural, name, "this namespace may not be deleted")
-        _expect(resource, old, deletion)
-        new = _marked(resource, old, deletion)
+        deletion.expect(resource, old, wish)
+        new = deletion.marked(resource, old, wish)
         key = (namespace, name)
-        if _is_over(resource, new) or not new["metadata"].get("deletionTimestamp"):
-            if deletion.dry_run:
+        if deletion.is_over(resource, new) or not new["metadata"].get("deletionTimestamp"):
+            if wish.dry_run:
                 return Outcome(old, removed=True)
             return Outcome(self._remove(resource, key, old), removed=True)
         if _same(new, old):
             return Outcome(old)
-        return Outcome(self._put(resource, key, new, Options(dry_run=deletion.dry_run)))
+        return Outcome(self._put(resource, key, new, Options(dry_run=wish.dry_run)))
 
     def _admit(self, namespace: str, resource: Resource, metadata: dict[str, Any]) -> None:
         if metadata.get("namespace") not in (None, "", namespace):
@@ -327,56 +317,3 @@ def _same(new: Object, old: Object) -> bool:
 def _bare(item: Object) -> Object:
     metadata = {key: value for key, value in item["metadata"].items() if key != "resourceVersion"}
     return {**item, "metadata": metadata}
-
-
-def _is_over(resource: Resource, item: Object) -> bool:
-    metadata = item["metadata"]
-    held = metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds") or resource.rules.is_held(item)
-    return bool(metadata.get("deletionTimestamp")) and not held
-
-
-def _expect(resource: Resource, old: Object, deletion: Deletion) -> None:
-    metadata = old["metadata"]
-    why = None
-    if deletion.uid and deletion.uid != metadata["uid"]:
-        why = f"Precondition failed: UID in precondition: {deletion.uid}, UID in object meta: {metadata['uid']}"
-    elif deletion.resource_version and deletion.resource_version != metadata["resourceVersion"]:
-        why = (
-            f"Precondition failed: ResourceVersion in precondition: {deletion.resource_version}, "
-            f"ResourceVersion in object meta: {metadata['resourceVersion']}"
-        )
-    if why:
-        raise errors.conflict(resource.group, resource.plural, metadata["name"], why)
-
-
-def _marked(resource: Resource, old: Object, deletion: Deletion) -> Object:
-    """The object as being deleted, with the finalizer that the asked-for propagation needs."""
-    metadata = dict(old["metadata"])
-    propagation = deletion.propagation or resource.rules.default_propagation
-    finalizers = [each for each in metadata.get("finalizers") or () if each not in ("orphan", "foregroundDeletion")]
-    added = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation or "")
-    if propagation is None:
-        finalizers = list(metadata.get("finalizers") or ())
-    if added:
-        finalizers.append(added)
-    if resource.rules.finalizer_on_delete and not metadata.get("deletionTimestamp"):
-        finalizers.append(resource.rules.finalizer_on_delete)
-    grace = _grace(resource, old, deletion)
-    held = finalizers or grace or resource.rules.is_held(old)
-    if not held and not metadata.get("deletionTimestamp"):
-        return old
-    metadata.pop("finalizers", None)
-    if finalizers:
-        metadata["finalizers"] = finalizers
-    if not metadata.get("deletionTimestamp"):
-        metadata["deletionTimestamp"] = objects.now(grace)
-        if metadata.get("generation"):
-            metadata["generation"] += 1
-    metadata["deletionGracePeriodSeconds"] = min(grace, metadata.get("deletionGracePeriodSeconds", grace))
-    return resource.rules.on_delete({**old, "metadata": metadata})
-
-
-def _grace(resource: Resource, old: Object, deletion: Deletion) -> int:
-    if resource.rules.grace_seconds is None:
-        return 0
-    return deletion.grace_seconds if deletion.grace_seconds is not None else resource.rules.grace_seconds(old)
