@@ -216,10 +216,9 @@ class Life(Town):
     def pass_(self) -> timedelta | None:
         self._calls = 0
         could_serve = workloads_that_can_serve(self)
-        with self.witness.watching():
-            due = super().pass_()
-            if not self._refused and not self._was_disturbed:
-                self.witness.passed(could_serve)
+        due = super().pass_()
+        if not self._refused and not self._was_disturbed:
+            self.witness.passed(could_serve)
         return due
 
     @property

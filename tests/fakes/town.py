@@ -9,7 +9,7 @@ import asyncio
 import atexit
 import functools
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,7 +28,6 @@ from tests.fakes.cluster import FakeCluster, Killed, copied
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 KEY = ("ml", "fraud")
-SCRAPE = timedelta(seconds=5)
 BLINK = timedelta(milliseconds=200)
 """From a change of the world to the pass that it wakes."""
 
@@ -60,6 +59,7 @@ class Metrics:
     bad: dict[str, float] = field(default_factory=dict)
     is_down: bool = False
     is_silent: bool = False
+    scrape: timedelta = timedelta(seconds=5)
     lag: timedelta = timedelta()  # what was scraped later than this ago is not there yet
     meanwhile: Callable[[], None] | None = None  # happens once while an answer is on its way
     asked: list[Query] = field(default_factory=list)
@@ -93,7 +93,8 @@ class Metrics:
         assert arm is not None
         share = self.bad.get(arm.model.version, 0.0) if query.part == "bad" else 1.0
         end = min(query.end, self.town.now - self.lag)
-        moments = [query.start + SCRAPE * n for n in range(1, int((end - query.start) / SCRAPE) + 1)]
+        count = int((end - query.start) / self.scrape)
+        moments = [query.start + self.scrape * number for number in range(1, count + 1)]
         return Series(
             {"pod": f"{arm.workload}-x7k2p"},
             tuple((t.timestamp(), round(self.rps * share * (t - NOON).total_seconds())) for t in moments),
@@ -111,6 +112,7 @@ class Town:
         self.slept: list[float] = []  # how long the operator waited in its own course
         self.old = self.new = ""  # revisions, where a test speaks of them
         self.troubles: list[KubeError] = []  # with which passes failed
+        self.before_pass: list[Callable[[], None]] = []
         self._due: datetime | None = NOON
         self._failures = 0
         self._seen = -1
@@ -152,12 +154,26 @@ class Town:
         metadata["finalizers"] += finalizers
         self.cluster.put({**self.manifest, "metadata": metadata})
 
+    def clone(self) -> Town:
+        """The same world at the same time, with an operator that has just been started."""
+        old = self.cluster
+        town = Town(FakeCluster(copied(old.objects), applied=copied(old.applied), version=old.version, slow=old.slow))
+        town.cluster.broken, town.cluster.limping = set(old.broken), dict(old.limping)
+        town.cluster.crashing, town.cluster.changes = dict(old.crashing), old.changes
+        town.metrics = replace(self.metrics, town=town, bad=dict(self.metrics.bad), asked=[])
+        town.now, town.old, town.new = self.now, self.old, self.new
+        town.restart()
+        town._seen = self._seen
+        return town
+
     def poke(self) -> None:
         """Wake the pass that is waiting for answers."""
         self._poked.set()
 
     def pass_(self) -> timedelta | None:
         """One pass of the operator, at the present time."""
+        for look in self.before_pass:
+            look()
         return run(self.passing())  # type: ignore[no-any-return]
 
     async def passing(self) -> timedelta | None:
@@ -172,7 +188,12 @@ class Town:
 
     def finalise(self) -> None:
         """What happens once the rollout is being deleted; Kubernetes' garbage collector does the rest."""
+        for look in self.before_pass:
+            look()
         run(self.reconciler.finalise(KEY))
+        self._collect()
+
+    def _collect(self) -> None:
         orphaning = "orphan" in self.manifest["metadata"]["finalizers"]
         uid = self.manifest["metadata"]["uid"]
         self.cluster.remove(MODEL_ROLLOUTS, "fraud")
@@ -199,7 +220,8 @@ class Town:
         end = self.now + most
         while True:
             self.cluster.run_controllers(self.now)
-            if (self._due is not None and self._due <= self.now) or self._seen != self.cluster.changes:
+            is_due = (self._due is not None and self._due <= self.now) or self._seen != self.cluster.changes
+            if is_due and not self.is_gone:
                 self._passed()
                 return True
             if self.now >= end:
@@ -209,7 +231,7 @@ class Town:
     def _passed(self) -> None:
         self._seen = self.cluster.changes
         try:
-            due = self.pass_()
+            due = self.finalise() if "deletionTimestamp" in self.manifest["metadata"] else self.pass_()
             self._due, self._failures = self.now + due if due is not None else None, 0
         except Killed:
             self.restarts += 1
@@ -253,6 +275,11 @@ class Town:
     @property
     def status(self) -> ModelRolloutStatus:
         return ModelRolloutStatus.model_validate(self.manifest.get("status") or {})
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the rollout was deleted."""
+        return self.cluster.get(MODEL_ROLLOUTS, "fraud") is None
 
     @property
     def phase(self) -> Phase | None:

@@ -7,8 +7,6 @@ The numbers are those of the design's invariants.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,6 +54,14 @@ class Witness:
         self._log_begins, self._asked_before = 0, 0
         self._foreign: dict[tuple[str, str, str], Manifest] = {}
         town.cluster.witnesses.append(self.saw)
+        town.before_pass.append(self.begins)
+
+    def clone(self, town: Town) -> Witness:
+        """One that goes on from here, in a town that is a clone of this one's."""
+        other = Witness(town)
+        other.history, other.statuses, other.refused = list(self.history), list(self.statuses), set(self.refused)
+        other._shares, other._since, other._foreign = dict(self._shares), dict(self._since), dict(self._foreign)
+        return other
 
     # What happens
 
@@ -81,11 +87,9 @@ class Witness:
         self.town.cluster.run_controllers(self.town.now)
         self._foreign[key] = copied(self.town.cluster.objects[key])
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Around one pass."""
+    def begins(self) -> None:
+        """A pass begins."""
         self._log_begins, self._asked_before = len(self.town.cluster.log), len(self.town.metrics.asked)
-        yield
 
     def passed(self, before: dict[str, bool]) -> None:
         """A whole pass was made; `before` says which revisions' workloads could serve when it began."""
@@ -139,10 +143,9 @@ class Witness:
             raise Broken(f"6: a revision that is not the candidate is given traffic, {what}")
         if intended(status) not in ON_TRIAL:
             raise Broken(f"6: traffic moves to the candidate in a phase where it may not, {what}")
-        if (held := self._hold(old)) is not None and self.town.now - self._since[plural, revision] < held:
-            raise Broken(
-                f"6: a step of {held} was cut short after {self.town.now - self._since[plural, revision]}, {what}"
-            )
+        lasted = self.town.now - self._since.get((plural, revision), NOON)
+        if (held := self._hold(old)) is not None and lasted < held:
+            raise Broken(f"6: a step of {held} was cut short after {lasted}, {what}")
 
     def _hold(self, share: float) -> timedelta | None:
         """How long the spec wants a weight to be held; None when it knows no such step."""

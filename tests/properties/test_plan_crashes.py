@@ -1,0 +1,187 @@
+"""Crash-anywhere: whoever dies at whichever call, the next one finishes what was begun, and users never see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from modelrollout.api.status import Phase
+from modelrollout.kube import Manifest
+from modelrollout.resources import SERVICES
+from tests import builders
+from tests.fakes.town import Town
+from tests.properties.crash import Run, Story, retold, told
+
+GATEWAY = {"port": 8080, "gatewayAPI": {"parentRefs": [{"name": "inference-gateway"}]}}
+PLAIN = {"port": 8080, "service": {}}
+
+
+def quick(traffic: Manifest = GATEWAY) -> dict[str, Any]:
+    return {
+        "traffic": traffic,
+        "stages": [{"name": "canary", "canary": {"weights": [10, 50], "hold": "4s"}}],
+        "analysis": {"interval": "4s", "metrics": [builders.ERRORS]},
+        "promotion": {"bake": "4s", "keepOld": "0s"},
+        "progressDeadline": "8s",
+    }
+
+
+def begun() -> Town:
+    town = Town()
+    town.metrics.scrape = timedelta(seconds=1)
+    return town
+
+
+def installing() -> Town:
+    town = begun()
+    town.old = town.wish("1", **quick())
+    return town
+
+
+def upgrading(traffic: Manifest = GATEWAY) -> Town:
+    """Version 1 serves everybody, and version 2 was applied a moment ago."""
+    town = begun()
+    town.old = town.wish("1", **quick(traffic))
+    town.go(Phase.HEALTHY, minutes=1)
+    town.run(seconds=10)
+    town.new = town.wish("2", **quick(traffic))
+    return town
+
+
+def failing_to_start() -> Town:
+    town = upgrading()
+    town.cluster.broken = {"2"}
+    return town
+
+
+def at(weight: int, happens: Callable[[Town], object]) -> Callable[[Town], None]:
+    """Something happens once version 2 has so much, and stays so."""
+
+    def react(town: Town) -> None:
+        if not town.is_gone and town.share(town.new) == weight:
+            happens(town)
+
+    return react
+
+
+def fails(town: Town) -> None:
+    town.metrics.bad = {"2": 0.5}
+
+
+def crashes(town: Town) -> None:
+    town.cluster.crash(f"fraud-{town.new}", 3)
+
+
+def stumbles(town: Town) -> None:
+    """Readiness is lost, once, and comes back by itself."""
+    if not town.metrics.bad:
+        town.metrics.bad = {"0": 0}  # remembers that it happened
+        town.cluster.broken = {"2"}
+
+
+def recovers(town: Town) -> None:
+    if town.cluster.broken and town.share(town.new) == 0:
+        town.cluster.broken = set()
+
+
+def is_superseded(town: Town) -> None:
+    town.wish("3", **quick())
+
+
+def is_taken_back_by_its_user(town: Town) -> None:
+    town.wish("1", **quick())
+
+
+def is_deleted(town: Town) -> None:
+    if "deletionTimestamp" not in town.manifest["metadata"]:
+        town.delete()
+
+
+def stumbles_and_recovers(town: Town) -> None:
+    recovers(town)
+    at(50, stumbles)(town)
+
+
+def serves(version: str, phase: Phase = Phase.HEALTHY) -> Callable[[Town], bool]:
+    """All is over, and that version serves everybody."""
+
+    def is_over(town: Town) -> bool:
+        status = town.status
+        is_there = status.phase is phase and status.stable is not None and status.stable.model.version == version
+        is_told = town.condition("Ready") == "True" or phase is Phase.ROLLED_BACK
+        return is_there and is_told and status.candidate is None and not status.retired
+
+    return is_over
+
+
+def is_cancelled(town: Town) -> bool:
+    return serves("1")(town) and town.status.history[0].outcome == "Cancelled"
+
+
+STORIES = {
+    "first install": Story(installing, serves("1")),
+    "promotion": Story(upgrading, serves("2")),
+    "promotion with plain services": Story(lambda: upgrading(PLAIN), serves("2")),
+    "rollback by verdict": Story(upgrading, serves("1", Phase.ROLLED_BACK), at(50, fails)),
+    "rollback by crash loop": Story(upgrading, serves("1", Phase.ROLLED_BACK), at(10, crashes)),
+    "rollback by deadline": Story(failing_to_start, serves("1", Phase.ROLLED_BACK)),
+    "readiness lost and found": Story(upgrading, serves("2"), stumbles_and_recovers),
+    "superseding": Story(upgrading, serves("3"), at(10, is_superseded)),
+    "going back to stable": Story(upgrading, is_cancelled, at(50, is_taken_back_by_its_user)),
+    "deletion": Story(upgrading, lambda town: town.is_gone, at(10, is_deleted)),
+}
+RISING = ("first install", "promotion", "promotion with plain services", "superseding")
+CONDEMNED = (
+    "rollback by verdict",
+    "rollback by crash loop",
+    "rollback by deadline",
+    "superseding",
+    "going back to stable",
+)
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_killed_at_any_call_and_started_again_it_ends_as_if_nothing_had_happened(name: str) -> None:
+    """Every run has a Witness, so it also says that no weight was ever against the invariants, that no step was shorter
+    than its hold, and that after a Fail no weight rose."""
+    story = STORIES[name]
+    whole = told(story)
+    moments = 0
+    for number, begins in enumerate(whole.passes):
+        for moment, run in retold(story, [begins]):
+            where = f"{name}: killed in pass {number}, {moment}"
+            assert run.end == whole.end, where
+            assert weights(run) == weights(whole), where
+            moments += 1
+    assert moments > 15
+
+
+@pytest.mark.parametrize("name", RISING)
+def test_in_the_story_of_a_success_no_weight_ever_falls(name: str) -> None:
+    run = told(STORIES[name])
+    stable = run.town.status.stable
+    assert stable is not None
+    shares = [shares.get(stable.revision, 0) for shares in run.witness.history]
+    assert all(one <= next_one for one, next_one in pairwise(shares))
+    assert shares[-1] == 100
+
+
+@pytest.mark.parametrize("name", CONDEMNED)
+def test_in_the_story_of_a_failure_the_weight_falls_to_nothing_and_stays_there(name: str) -> None:
+    run = told(STORIES[name])
+    shares = [shares.get(run.town.new, 0) for shares in run.witness.history]
+    top = shares.index(max(shares))
+    assert shares[: top + 1] == sorted(shares[: top + 1])
+    assert set(shares[top + 1 :]) <= {0}
+    assert run.town.share(run.town.new) == 0
+
+
+def weights(run: Run) -> list[dict[str, float]]:
+    """What users got, one after the other. Pods that come and go do not count, or a run could differ by a blink."""
+    if run.town.cluster.get(SERVICES, "fraud") is None:
+        return run.witness.history
+    return [shares for shares in run.witness.history if 100 in shares.values()]
