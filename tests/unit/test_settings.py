@@ -1,0 +1,43 @@
+"""What an operator process is told at its start: flags before environment before defaults."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from modelrollout import settings as operator_settings
+from modelrollout.settings import Settings
+
+
+def told(*arguments: str, **environment: str) -> Settings:
+    parser = argparse.ArgumentParser()
+    operator_settings.add_flags(parser)
+    return operator_settings.from_flags(parser.parse_args(arguments), environment)
+
+
+def test_nothing_told_is_the_whole_cluster_with_defaults() -> None:
+    assert told() == Settings()
+
+
+def test_flags_come_before_the_environment() -> None:
+    settings = told("--port", "9000", MODELROLLOUT_PORT="9001", MODELROLLOUT_LOG_FORMAT="text")
+    assert (settings.port, settings.log_format) == (9000, "text")
+
+
+def test_namespaces_are_separated_by_commas() -> None:
+    assert told("--namespaces", "ml, fraud").namespaces == ("ml", "fraud")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [
+        (("--port", "many"), "--port"),
+        (("--prometheus-url", "prometheus:9090"), "--prometheus-url"),
+        (("--resync", "often"), "--resync"),
+        (("--log-level", "loud"), "--log-level"),
+    ],
+)
+def test_a_wrong_value_names_its_flag_and_its_variable(arguments: tuple[str, str], flag: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{flag} \(or \$MODELROLLOUT_"):
+        told(*arguments)
