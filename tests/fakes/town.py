@@ -65,6 +65,11 @@ class Metrics:
     asked: list[Query] = field(default_factory=list)
     is_hanging: bool = False  # it never answers, and is not heard to be away
     was_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    told: tuple[bool, frozenset[str]] = (True, frozenset())  # by the last answers: had data, and which versions fail
+
+    @property
+    def has_data(self) -> bool:
+        return not self.is_down and not self.is_silent and self.rps > 0
 
     async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
         self.town.cluster.hook("before", "ask", "prometheus", "")
@@ -73,6 +78,7 @@ class Metrics:
         if self.is_hanging:
             await asyncio.Event().wait()
         answers = {query: self._answer(query) for query in queries}
+        self.told = (self.has_data, frozenset(version for version, share in self.bad.items() if share))
         if (happens := self.meanwhile) is not None:
             self.meanwhile = None
             happens()

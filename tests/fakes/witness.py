@@ -53,6 +53,7 @@ class Witness:
         self._before = town.status
         self._log_begins, self._asked_before = 0, 0
         self._foreign: dict[tuple[str, str, str], Manifest] = {}
+        self._edited: set[str] = set()  # routes whose weights are not the operator's
         town.cluster.witnesses.append(self.saw)
         town.before_pass.append(self.begins)
 
@@ -77,7 +78,8 @@ class Witness:
         """Take note of what others than the operator did to the routes."""
         shares = self.town.shares()
         for route in ROUTES:
-            self._note(route.plural, shares.get(route.plural, {}))
+            if self._note(route.plural, shares.get(route.plural, {})):
+                self._edited.add(route.plural)
 
     def protect(self, manifest: Manifest) -> None:
         """An object of somebody else, which nobody may touch."""
@@ -121,6 +123,7 @@ class Witness:
         if note is not None:
             self.refused.add(note)
         self._note(plural, now)
+        self._edited.discard(plural)
 
     def _retreat(self, plural: str, *, is_for_metrics: bool) -> None:
         earlier = self.town.cluster.log[self._log_begins : -1]
@@ -136,6 +139,8 @@ class Witness:
             raise Broken(f"1: the stable is not ready and the candidate is given more, {what}")
         if revision in self.refused:
             raise Broken(f"2: after a Fail the weight rises, {what}")
+        if (wish := self._wish()) is not None and wish.router.resource.plural != plural:
+            return  # a route that the spec no longer names, and whose users follow at the end
         deployment = self.town.cluster.get(DEPLOYMENTS, f"fraud-{revision}")
         if deployment is None or not _is_ready(deployment):
             raise Broken(f"1: a workload that is not ready is given traffic, {what}")
@@ -144,7 +149,8 @@ class Witness:
         if intended(status) not in ON_TRIAL:
             raise Broken(f"6: traffic moves to the candidate in a phase where it may not, {what}")
         lasted = self.town.now - self._since.get((plural, revision), NOON)
-        if (held := self._hold(old)) is not None and lasted < held:
+        held = self._hold(old) if plural not in self._edited else None
+        if held is not None and lasted < held:
             raise Broken(f"6: a step of {held} was cut short after {lasted}, {what}")
 
     def _hold(self, share: float) -> timedelta | None:
@@ -180,26 +186,33 @@ class Witness:
 
     def _evidence(self, before: ModelRolloutStatus, after: ModelRolloutStatus) -> None:
         """Steps are left only on good answers, and candidates only with cause."""
-        wish, metrics = self._wish(), self.town.metrics
+        wish = self._wish()
         if wish is None or before.candidate is None or wish.spec.analysis.readiness_only:
             return
-        version = before.candidate.model.version
-        has_data = not metrics.is_down and not metrics.is_silent and metrics.rps > 0
+        has_data, failing = self._heard()
+        is_bad = before.candidate.model.version in failing
         is_late = before.stage is not None and self._is_beyond_deadline(before, wish)
         on_deadline = wish.spec.analysis.on_inconclusive
         advances = _advances(before, after, wish)
         if advances and not has_data:
             raise Broken(f"4: {advances} without data ({after.message})")
-        if advances and metrics.bad.get(version) and not (on_deadline == "promote" and is_late):
+        if advances and is_bad and not (on_deadline == "promote" and is_late):
             raise Broken(f"4: {advances} on bad metrics ({after.message})")
         if intended(after) is Phase.ROLLING_BACK and intended(before) is not Phase.ROLLING_BACK:
             reason = after.rejected[0].reason
-            if reason == "MetricFailed" and not (has_data and metrics.bad.get(version)):
+            if reason == "MetricFailed" and not (has_data and is_bad):
                 if self._rejected_note_of(before.candidate.revision):
                     return  # decided in an earlier pass, which was not saved
                 raise Broken(f"4: rolled back for metrics that are good or missing: {after.rejected[0].message}")
             if reason == "StepDeadlineExceeded" and not (on_deadline == "rollback" and is_late):
                 raise Broken("4: rolled back at a deadline that the user did not set, or that is not over")
+
+    def _heard(self) -> tuple[bool, frozenset[str]]:
+        """What the metrics say: in this pass, if they were asked in it."""
+        metrics = self.town.metrics
+        if len(metrics.asked) > self._asked_before:
+            return metrics.told
+        return metrics.has_data, frozenset(version for version, share in metrics.bad.items() if share)
 
     def _is_beyond_deadline(self, status: ModelRolloutStatus, wish: Wish) -> bool:
         assert status.stage is not None
@@ -225,15 +238,17 @@ class Witness:
 
     # Books
 
-    def _note(self, plural: str, shares: dict[str, float]) -> None:
+    def _note(self, plural: str, shares: dict[str, float]) -> bool:
+        """Whether it is news."""
         before = self._shares.get(plural, {})
         if before == shares:
-            return
+            return False
         for revision in {*before, *shares}:
             if before.get(revision, 0) != shares.get(revision, 0):
                 self._since[plural, revision] = self.town.now.replace(microsecond=0)
         self._shares[plural] = shares
         self.history.append(shares)
+        return True
 
     def _wish(self) -> Wish | None:
         wish = read_wish(self.town.manifest["spec"])

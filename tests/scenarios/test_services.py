@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from modelrollout.api.status import Phase
 from modelrollout.manifests import REVISION_LABEL, ROLLOUT_LABEL
 from modelrollout.resources import DEPLOYMENTS, PODS, SERVICES
+from modelrollout.traffic.service import WEIGHT
+from tests.fakes.cluster import merged
 from tests.fakes.town import Town, releasing
 from tests.fakes.witness import Witness
 
@@ -45,7 +49,7 @@ def test_switch_to_all_waits_for_all_pods_and_leaves_none_behind() -> None:
     town = releasing(traffic=PLAIN, stages=[{"name": "half", "canary": {"weights": [20], "hold": "10s"}}])
     town.go(Phase.PROGRESSING)
     town.run(seconds=5)
-    town.cluster.slow = town.cluster.slow.__class__(seconds=90)
+    town.cluster.slow = timedelta(seconds=90)
     town.run(until=lambda town: town.phase is Phase.PROMOTING, minutes=2)
     town.run(seconds=60)
     assert selector(town) == {ROLLOUT_LABEL: "fraud"}
@@ -84,3 +88,15 @@ def test_candidate_with_a_pod_less_keeps_its_smaller_share_and_none_takes_it_bac
     town.cluster.limping = {"2": 4}
     town.step()
     assert selector(town) == {ROLLOUT_LABEL: "fraud", REVISION_LABEL: town.old}
+
+
+def test_weight_that_somebody_made_unreadable_is_not_mistaken_for_the_switch_to_all() -> None:
+    town = releasing(traffic=PLAIN, stages=[{"name": "c", "canary": {"weights": [20], "hold": "10s"}}])
+    town.go(Phase.PROGRESSING)
+    town.run(seconds=5)
+    town.cluster.slow = timedelta(seconds=90)
+    town.go(Phase.PROMOTING)
+    front = town.cluster.get(SERVICES, "fraud")
+    town.cluster.put(merged(front, {"metadata": {"annotations": {WEIGHT: "much"}}}))
+    town.run(seconds=30)
+    assert (town.phase, selector(town)) == (Phase.PROMOTING, {ROLLOUT_LABEL: "fraud"})

@@ -56,8 +56,9 @@ class ServiceRouter:
             return 0
         revision = (route["spec"].get("selector") or {}).get(REVISION_LABEL)
         if revision is None:
-            # A weight that cannot be read is taken for all: then it is taken back, or written anew.
-            return _WEIGHTS.get(annotation(route, WEIGHT) or "", 100)
+            # A weight that cannot be read is taken for the most that a mix can be: then it is taken back, or written
+            # anew, and is not mistaken for the exact switch to all, which waits for all pods.
+            return _WEIGHTS.get(annotation(route, WEIGHT) or "", 99)
         return 0 if revision == stable.revision else 100
 
     def uses(self, route: Manifest | None, backend: Backend) -> bool:
