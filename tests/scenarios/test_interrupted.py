@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from modelrollout.api.status import Phase
@@ -72,3 +74,31 @@ def test_verdict_outlives_the_loss_of_the_status() -> None:
     Witness(town)
     town.go(Phase.ROLLED_BACK, minutes=2)
     assert town.status.rejected[0].revision == town.new
+
+
+@pytest.mark.parametrize("phase", [Phase.PENDING, Phase.PROGRESSING, Phase.BAKING])
+def test_stable_version_lost_from_the_status_is_found_in_the_route_and_spares_nobody_the_canary(phase: Phase) -> None:
+    town = releasing()
+    town.cluster.slow = timedelta(seconds=20)
+    town.go(phase)
+    del town.cluster.get(MODEL_ROLLOUTS, "fraud")["status"]["stable"]
+    town.step()
+    stable = town.status.stable
+    assert stable is not None
+    assert stable.revision == (town.new if phase is Phase.BAKING else town.old)
+    seen = []
+    town.cluster.witnesses.append(lambda *_: seen.append(town.share(town.new)))
+    town.go(Phase.HEALTHY)
+    assert set(seen) - {0} == (set() if phase is Phase.BAKING else {5, 25, 50, 100})
+    assert town.share(town.new) == 100
+
+
+@pytest.mark.parametrize("part", ["stage", "phase", "candidate"])
+def test_part_lost_from_the_status_of_a_release_has_it_begin_again(part: str) -> None:
+    town = releasing()
+    town.go(Phase.PROGRESSING, 25)
+    del town.cluster.get(MODEL_ROLLOUTS, "fraud")["status"][part]
+    town.step()
+    assert town.share(town.new) in (0, 5)
+    town.go(Phase.PROGRESSING, 5, minutes=1)
+    town.go(Phase.PROGRESSING, 50)

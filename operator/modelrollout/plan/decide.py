@@ -11,7 +11,7 @@ from modelrollout.api.status import Arm, CandidateArm, ModelRolloutStatus, Phase
 from modelrollout.findings import Finding
 from modelrollout.manifests import MODEL, Manifest, annotation, revision_of
 from modelrollout.plan import checks, statuses
-from modelrollout.plan.phases import intended
+from modelrollout.plan.phases import SERVES_CANDIDATE, intended
 from modelrollout.plan.rollout import Wish
 from modelrollout.plan.sight import Sight, is_on_trial
 from modelrollout.plan.statuses import changed
@@ -33,7 +33,7 @@ def decide(sight: Sight) -> Decision:
     if fault is not None or wish is None:
         broken = changed(status, phase=Phase.INVALID, resumes=intended(status))
         return Decision(broken, fault or Finding("InvalidSpec", "The spec cannot be read."))
-    status = changed(status, phase=intended(status), resumes=None)
+    status = whole(sight, changed(status, phase=intended(status), resumes=None), wish)
     return Decision(*moved(sight, at_a_step_that_exists(sight, aimed(sight, status, wish), wish), wish))
 
 
@@ -82,13 +82,26 @@ def with_readiness(sight: Sight, status: ModelRolloutStatus) -> ModelRolloutStat
     return changed(status, candidate=CandidateArm(**{**dict(candidate), "unready_since": since}))
 
 
+def whole(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> ModelRolloutStatus:
+    """With what the world and its other parts bear out: a status can be lost, edited, or restored in parts."""
+    if status.stable is None:
+        status = changed(status, stable=_serving_arm(sight, wish))
+    if (candidate := status.candidate) is None:
+        return status
+    if status.stable is not None and status.stable.revision == candidate.revision:
+        return changed(status, candidate=None, stage=None)
+    is_at_a_step = status.phase in SERVES_CANDIDATE and status.stage is not None and status.stable is not None
+    if is_at_a_step or status.phase in (Phase.PENDING, Phase.ROLLING_BACK):
+        return status
+    was_rejected = statuses.rejection_of(status, candidate.revision) is not None
+    return changed(status, phase=Phase.ROLLING_BACK if was_rejected else Phase.PENDING, stage=None)
+
+
 def aimed(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> ModelRolloutStatus:
     """With the candidate that the spec wishes for: the same, another, or none."""
     if status.candidate is not None and status.candidate.revision == wish.revision:
         return status
     status = _dropped(sight, status, wish)
-    if status.stable is None:
-        status = changed(status, stable=_serving_arm(sight, wish))
     if status.stable is not None and status.stable.revision == wish.revision:
         return changed(status, phase=Phase.HEALTHY, stable=_renamed(status.stable, wish))
     if statuses.rejection_of(status, wish.revision) is not None:
