@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from modelrollout.kube import Cluster
-from modelrollout.manifests import Apply, Delete, Ref, Scale, Write
+from modelrollout.manifests import APPLIED, Apply, Delete, Manifest, Ref, Scale, Write, annotation, digest
 
 
 class Applier:
@@ -17,7 +17,7 @@ class Applier:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._in_force: dict[Ref, tuple[Apply, str]] = {}
+        self._in_force: dict[Ref, tuple[str, str]] = {}  # what was applied, and the version it is in force in
 
     async def carry_out(self, write: Write) -> bool:
         """Whether anything was asked of the API server. Raises KubeError."""
@@ -35,18 +35,23 @@ class Applier:
         return True
 
     async def _apply(self, write: Apply) -> bool:
-        ref = write.ref
-        if (known := self._in_force.get(ref)) is not None and known[0] == write:
+        ref, applied = write.ref, f"{write.manager}/{annotation(write.manifest, APPLIED)}"
+        if (known := self._in_force.get(ref)) is not None and known[0] == applied:
             present = await self._cluster.read(ref.resource, ref.namespace, ref.name)
             if present is not None and _version(present) == known[1]:
                 return False
-        self._in_force[ref] = (write, _version(await self._cluster.apply(write.manifest, manager=write.manager)))
+        self._in_force[ref] = (applied, _version(await self._cluster.apply(write.manifest, manager=write.manager)))
         return True
 
+    def forget(self, namespace: str, rollout: str) -> None:
+        """What was applied for a rollout that is gone."""
+        names = (ref for ref in self._in_force if ref.namespace == namespace)
+        for ref in [ref for ref in names if ref.name == rollout or ref.name.startswith(f"{rollout}-")]:
+            del self._in_force[ref]
 
-def _version(manifest: dict[str, object]) -> str:
-    """What changes with the spec and not with every status: the generation, where the kind has one."""
+
+def _version(manifest: Manifest) -> str:
+    """What changes with all that we may have applied, and not with every status."""
     metadata = manifest["metadata"]
-    if not isinstance(metadata, dict):
-        raise TypeError("metadata must be an object")
-    return f"{metadata['uid']}/{metadata.get('generation') or metadata['resourceVersion']}"
+    spec = metadata.get("generation") or metadata["resourceVersion"]  # not every kind counts generations
+    return f"{metadata['uid']}/{spec}/{digest([metadata.get('labels'), metadata.get('annotations')])}"

@@ -168,6 +168,7 @@ class Reconciler:
         """
         manifest = await self._cluster.read(MODEL_ROLLOUTS, *key)
         self._trouble.pop(key, None)
+        self._applier.forget(*key)
         self._telemetry.forget(key)
         if manifest is None or "orphan" in (manifest["metadata"].get("finalizers") or []):
             return

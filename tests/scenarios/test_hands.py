@@ -123,3 +123,13 @@ def test_note_that_cannot_be_read_counts_against_the_candidate_and_says_what_to_
     edit(town, HTTP_ROUTES, "fraud", metadata={"annotations": {REJECTED: text}})
     town.go(Phase.ROLLED_BACK)
     assert REJECTED in town.status.message
+
+
+def test_note_about_a_rejected_version_that_is_taken_off_the_route_is_put_back() -> None:
+    town = releasing()
+    town.metrics.bad = {"2": 0.5}
+    town.go(Phase.ROLLED_BACK)
+    town.run(minutes=1)
+    edit(town, HTTP_ROUTES, "fraud", metadata={"annotations": {REJECTED: None}})
+    town.step()
+    assert town.new in town.cluster.get(HTTP_ROUTES, "fraud")["metadata"]["annotations"][REJECTED]

@@ -1,0 +1,104 @@
+"""Carrying out single writes, and remembering which of them changed nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelrollout.apply import Applier
+from modelrollout.kube import Manifest, Unreachable
+from modelrollout.manifests import Apply, Delete, Owner, Ref, Scale
+from modelrollout.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES, Resource
+from tests.fakes.cluster import FakeCluster, merged
+
+OWNER = Owner("ml", "fraud", "uid-fraud")
+
+
+def route(weight: int = 5, name: str = "fraud") -> Apply:
+    backends = [{"name": "fraud-1", "port": 80, "weight": weight}]
+    return Apply(OWNER.object(HTTP_ROUTES, name, spec={"rules": [{"backendRefs": backends}]}), "modelrollout-traffic")
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    return FakeCluster()
+
+
+@pytest.fixture
+def applier(cluster: FakeCluster) -> Applier:
+    return Applier(cluster)  # type: ignore[arg-type]  # the verbs the operator uses
+
+
+async def test_apply_that_was_in_force_before_is_not_sent_again(applier: Applier, cluster: FakeCluster) -> None:
+    assert [await applier.carry_out(route()) for _ in range(3)] == [True, False, False]
+    assert cluster.requests["apply", "httproutes"] == 1
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"spec": {"rules": []}},
+        {"metadata": {"annotations": {"modelrollout.dev/rejected": "x"}}},
+        {"metadata": {"labels": {"modelrollout.dev/rollout": None}}},
+    ],
+)
+async def test_apply_is_sent_again_once_somebody_edited_the_object(
+    applier: Applier, cluster: FakeCluster, edit: Manifest
+) -> None:
+    await applier.carry_out(route())
+    cluster.put(merged(cluster.get(HTTP_ROUTES, "fraud"), edit))
+    assert await applier.carry_out(route()) is True
+    assert await applier.carry_out(route()) is False
+
+
+async def test_apply_is_not_sent_again_for_a_new_status(applier: Applier, cluster: FakeCluster) -> None:
+    await applier.carry_out(route())
+    cluster.put({**cluster.objects["httproutes", "ml", "fraud"], "status": {"parents": []}})
+    assert await applier.carry_out(route()) is False
+
+
+async def test_other_apply_and_object_made_anew_are_sent(applier: Applier, cluster: FakeCluster) -> None:
+    await applier.carry_out(route(5))
+    assert await applier.carry_out(route(25)) is True
+    cluster.remove(HTTP_ROUTES, "fraud")
+    assert await applier.carry_out(route(25)) is True
+    assert cluster.get(HTTP_ROUTES, "fraud") is not None
+
+
+async def test_apply_that_failed_is_not_taken_for_done(applier: Applier, cluster: FakeCluster) -> None:
+    def fail(moment: str, verb: str, plural: str, name: str) -> None:
+        if (moment, verb) == ("before", "apply"):
+            raise Unreachable("time-out")
+
+    cluster.hook = fail
+    with pytest.raises(Unreachable):
+        await applier.carry_out(route())
+    cluster.hook = lambda *_: None
+    assert await applier.carry_out(route()) is True
+
+
+async def test_scale_sets_the_replicas_and_leaves_the_rest(applier: Applier, cluster: FakeCluster) -> None:
+    cluster.put(OWNER.object(DEPLOYMENTS, "fraud-1", spec={"replicas": 1, "template": {"spec": {}}}))
+    await applier.carry_out(Scale(Ref(DEPLOYMENTS, "ml", "fraud-1"), 4))
+    found = cluster.get(DEPLOYMENTS, "fraud-1")
+    assert found is not None
+    assert (found["spec"]["replicas"], found["spec"]["template"]) == (4, {"spec": {}})
+
+
+@pytest.mark.parametrize("resource", [DEPLOYMENTS, SERVICES])
+async def test_delete_takes_this_very_object_and_no_later_one_of_its_name(
+    applier: Applier, cluster: FakeCluster, resource: Resource
+) -> None:
+    uid = cluster.put(OWNER.object(resource, "fraud-1", spec={}))["metadata"]["uid"]
+    ref = Ref(resource, "ml", "fraud-1")
+    await applier.carry_out(Delete(ref, "another"))
+    assert cluster.get(resource, "fraud-1") is not None
+    await applier.carry_out(Delete(ref, uid))
+    await applier.carry_out(Delete(ref, uid))
+    assert cluster.get(resource, "fraud-1") is None
+
+
+async def test_what_was_applied_for_a_rollout_is_forgotten_with_it(applier: Applier, cluster: FakeCluster) -> None:
+    for name in ("fraud", "fraud-1", "other"):
+        await applier.carry_out(route(name=name))
+    applier.forget("ml", "fraud")
+    assert [await applier.carry_out(route(name=name)) for name in ("fraud", "fraud-1", "other")] == [True, True, False]
