@@ -104,7 +104,7 @@ async def model_server(version: str, seconds: float = 0.0) -> AsyncIterator[int]
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=20)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
