@@ -1,0 +1,61 @@
+"""Kubernetes Events and log lines: the same words, once each, and never in the way."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import pytest
+
+from modelrollout.announce import announce, event_manifest
+from modelrollout.kube import Refused, Unreachable
+from modelrollout.manifests import Owner
+from modelrollout.plan.world import Event
+from modelrollout.resources import EVENTS
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.town import NOON
+
+OWNER = Owner("ml", "fraud", "uid-fraud")
+BACK = Event("Warning", "RollingBack", "All traffic goes back to the stable version: errors 20 %.")
+BEGUN = Event("Normal", "StepStarted", "canary 5 %: this share of the traffic goes to the candidate.")
+
+
+async def test_event_is_about_the_rollout_and_says_what_the_log_says(caplog: pytest.LogCaptureFixture) -> None:
+    cluster = FakeCluster()
+    with caplog.at_level(logging.INFO):
+        await announce(cluster, OWNER, [BEGUN, BACK], NOON)  # type: ignore[arg-type]
+    first, second = cluster.all(EVENTS)
+    told = {event["reason"]: event for event in (first, second)}
+    assert told["RollingBack"]["message"] == BACK.message
+    assert told["RollingBack"]["involvedObject"]["uid"] == "uid-fraud"
+    assert told["RollingBack"]["firstTimestamp"] == "2026-01-01T12:00:00Z"
+    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
+        ("INFO", f"ml/fraud: {BEGUN.message}"),
+        ("WARNING", f"ml/fraud: {BACK.message}"),
+    ]
+
+
+async def test_event_of_a_pass_that_died_right_after_is_not_said_twice() -> None:
+    cluster = FakeCluster()
+    for _ in range(2):
+        await announce(cluster, OWNER, [BACK], NOON)  # type: ignore[arg-type]
+    assert len(cluster.all(EVENTS)) == 1
+
+
+@pytest.mark.parametrize("trouble", [Unreachable("time-out"), Refused(403, "events is forbidden", "events")])
+async def test_event_that_cannot_be_written_stops_nothing(trouble: Exception) -> None:
+    def fail(*_: str) -> None:
+        raise trouble
+
+    await announce(FakeCluster(hook=fail), OWNER, [BACK, BEGUN], NOON)  # type: ignore[arg-type]
+
+
+def test_same_happening_at_another_time_or_to_another_rollout_is_another_event() -> None:
+    later, other = NOON + timedelta(seconds=1), Owner("ml", "fraud", "uid-of-its-successor")
+    names = [event_manifest(*args)["metadata"]["name"] for args in [(OWNER, BACK, later), (other, BACK, NOON)]]
+    assert event_manifest(OWNER, BACK, NOON)["metadata"]["name"] not in names
+    assert len(set(names)) == 2
+
+
+def test_message_is_cut_to_what_kubernetes_takes() -> None:
+    assert len(event_manifest(OWNER, Event("Normal", "X", "é" * 5000), NOON)["message"]) == 1024
