@@ -52,3 +52,12 @@ def test_no_deadline_promotes_without_data_or_traffic(trouble: dict[str, int], c
         setattr(town.metrics, name, value)
     town.run(minutes=30)
     assert (town.phase, town.share(town.new)) == (Phase.PROGRESSING, 10)
+
+
+@pytest.mark.parametrize(("hold", "until"), [("90s", "until 12:"), ("2d", "until 2026-01-03 12:")])
+def test_time_at_which_a_wait_is_over_says_the_day_if_it_is_another(hold: str, until: str) -> None:
+    stages = [{"name": "canary", "canary": {"weights": [10], "hold": hold}}]
+    town = releasing(stages=stages, analysis=analysis("hold", "7d"))
+    town.go(Phase.PROGRESSING, 10)
+    town.run(seconds=10)
+    assert until in town.status.message

@@ -75,7 +75,7 @@ def is_not_ready(sight: Sight, status: ModelRolloutStatus, wish: Wish, candidate
     return Finding(
         "CandidateNotReady",
         f"{_named(candidate)} is not ready and gets no traffic: {count}, "
-        f"waiting until {_clock(candidate.unready_since + wish.spec.progress_deadline.timedelta)}."
+        f"waiting until {_clock(candidate.unready_since, wish.spec.progress_deadline.timedelta)}."
         + (f" {trouble}" if trouble else ""),
     )
 
@@ -118,8 +118,10 @@ def stable_is_not_ready(
 
 def hold_is_not_over(sight: Sight, status: ModelRolloutStatus, wish: Wish, candidate: CandidateArm) -> Finding | None:
     stage = _stage(status)
-    until = stage.since + hold(status, wish)
-    return Finding("Holding", f"{_where(stage, wish)} held until {_clock(until)}.") if sight.now < until else None
+    held = hold(status, wish)
+    if sight.now >= stage.since + held:
+        return None
+    return Finding("Holding", f"{_where(stage, wish)} held until {_clock(stage.since, held)}.")
 
 
 def evidence_is_missing(
@@ -177,9 +179,10 @@ def _named(candidate: CandidateArm) -> str:
     return f"Version {candidate.model.version}"
 
 
-def _clock(moment: datetime) -> str:
-    """Times that stand still: a countdown would change the status at every pass."""
-    return f"{moment:%H:%M:%S} UTC"
+def _clock(since: datetime, wait: timedelta) -> str:
+    """When a wait is over: a countdown would change the status at every pass. With the date, if that is another day."""
+    until = since + wait
+    return f"{until:%H:%M:%S} UTC" if until.date() == since.date() else f"{until:%Y-%m-%d %H:%M:%S} UTC"
 
 
 # Any of these takes the candidate back, from wherever it is.
