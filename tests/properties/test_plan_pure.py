@@ -166,7 +166,7 @@ def test_plan_is_pure(number: int, damage: Any, minutes: int, mode: str) -> None
 PARTS = ["stable", "candidate", "stage", "resumes", "retired", "verdicts", "conditions", "history", "rejected"]
 
 
-@many
+@settings(many, max_examples=2 * EXAMPLES or 100)
 @given(
     st.integers(0, 9),
     st.integers(0, 9),
