@@ -30,7 +30,7 @@ lint: $(READY) ## style, types, layers, CRD drift
 	  || { echo 'crds/ is not what the models say: run `make crds`'; exit 1; }
 
 test: tools lint ## everything, as CI does
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not demo"
 	$(BIN)/pytest -m demo
 
 test-fast: $(READY) ## without the sandbox: seconds

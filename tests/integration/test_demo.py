@@ -170,9 +170,9 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path, moment: str, family: in
             told.interrupt()
         assert told.ends() == 128 + signal.SIGINT
         assert told.family() == []
-        last = told.said.splitlines()[-1]
-        assert INTERRUPTED in last
-        assert told.said.count(INTERRUPTED) == 1
+        assert told.said.count(INTERRUPTED) <= 1
+        if presses == 1:  # a second press at once leaves no time for words
+            assert INTERRUPTED in told.said.splitlines()[-1]
         assert "Traceback" not in told.said
 
 
