@@ -1,0 +1,103 @@
+"""Numbers that move by themselves: readings of gauges, and means per user. Normal mixtures, valid asymptotically. Pure.
+
+For readings D of how much worse the candidate is than allowed (up is worse), with S = ΣD/v and V = n/v:
+
+    ln E = ln 2 − ½ ln(1 + τ²V) + S²τ²/(2(1 + τ²V)) + ln Φ(Sτ/√(1 + τ²V))
+
+a one-sided half-normal mixture over drifts of the size of τ (Robbins; statistics: 2.4). v is the *long-run* variance
+of a reading: gauges remember, and taking their readings for independent takes half of all equal candidates back. It
+rests on a normal limit, so such a test never shares a wealth with exact ones: it has a part of the error rate of its
+own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import chdtri, log_ndtr
+
+Floats = npt.NDArray[np.float64]
+
+BLOCK = 600.0
+"""Seconds of a batch whose means are taken for independent; statistics: 2.4."""
+FEWEST_BLOCKS = 6
+SURE = 0.90
+"""The variance used is an upper bound of this confidence: taken as estimated, short histories cry wolf."""
+WARM_UP = 10
+"""Readings before anything is concluded: the limit needs some."""
+
+
+def log_wealth(sums: Floats, variances: Floats, scale: Floats | float) -> Floats:
+    """ln E for S (`sums`) and V (`variances`), with τ = `scale`, element by element."""
+    spread = 1 + np.square(scale) * variances
+    signal = sums * scale / np.sqrt(spread)
+    return np.asarray(math.log(2) - np.log(spread) / 2 + np.square(signal) / 2 + log_ndtr(signal), dtype=np.float64)
+
+
+def reach(count: float, variance: float, scale: float, alpha: float) -> float:
+    """Half the width of an interval for the mean that holds at every time with 1 − alpha (two-sided mixture)."""
+    if count <= 0 or variance <= 0:
+        return math.inf
+    spread = 1 + scale**2 * count / variance
+    return math.sqrt(variance / count * spread / (spread - 1) * (math.log(spread) - 2 * math.log(alpha)))
+
+
+def long_run_variance(readings: Floats, per_block: int) -> float | None:
+    """v of one reading from its history, batch means with a χ² upper bound; None when the history is too short."""
+    blocks = len(readings) // max(per_block, 1)
+    if blocks < FEWEST_BLOCKS:
+        return None
+    means = readings[: blocks * per_block].reshape(blocks, per_block).mean(axis=1)
+    upper = (blocks - 1) / chdtri(blocks - 1, SURE)  # the χ² quantile that is exceeded with probability SURE
+    return float(per_block * means.var(ddof=1) * upper)
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Running sums of readings: how many, their sum, squares, products of neighbours, and the last one."""
+
+    count: float = 0.0
+    total: float = 0.0
+    squares: float = 0.0
+    neighbours: float = 0.0
+    first: float = 0.0
+    last: float = 0.0
+
+    def after(self, readings: Floats) -> Moments:
+        if not readings.size:
+            return self
+        chain = readings if self.count == 0 else np.append(self.last, readings)
+        return Moments(
+            self.count + readings.size,
+            self.total + float(readings.sum()),
+            self.squares + float(readings @ readings),
+            self.neighbours + float(chain[1:] @ chain[:-1]),
+            self.first if self.count else float(readings[0]),
+            float(readings[-1]),
+        )
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.count if self.count else math.nan
+
+    @property
+    def long_run_variance(self) -> float | None:
+        """v from the readings themselves, as for an AR(1), where no history tells it; None when there are too few.
+
+        A short run says little about the correlation φ, and a φ taken too low is what makes gauges cry wolf: so φ is
+        what it may well be, two standard errors more than estimated. The estimate is low by (1 + 3φ)/n (Kendall 1954).
+        """
+        n = self.count
+        if n < WARM_UP:
+            return None
+        squares = max(self.squares - n * self.mean**2, 0.0)
+        if squares <= 1e-24 * max(self.squares, 1e-300):
+            return 0.0
+        ends = self.mean * (2 * self.total - self.first - self.last)
+        seen = (self.neighbours - ends + (n - 1) * self.mean**2) / squares
+        likely = min(max(seen + (1 + 3 * seen) / n, 0.0), 0.99)
+        careful = min(likely + 2 * math.sqrt((1 - likely**2) / n), 0.99)
+        return squares / (n - 1) * (1 + careful) / (1 - careful) * float((n - 1) / chdtri(n - 1, SURE))

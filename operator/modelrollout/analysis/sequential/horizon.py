@@ -1,0 +1,45 @@
+"""A lower threshold for a plan of declared length: the wealth that equal candidates reach with probability α. Pure.
+
+1/α is for any number of looks, for ever. Where the length, the weights and the volume of events are declared, what
+equal candidates really reach within it is lower, and simulating them tells how much (statistics: 2.1): given the total
+of events, the candidate's part is binomial, so nothing unknown enters. Beyond the declared end 1/α holds again.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from modelrollout.analysis.sequential.wealth import EFFECT_WEIGHTS, EFFECTS
+
+Floats = npt.NDArray[np.float64]
+
+RUNS = 20_000
+TICKS = 180
+"""The plan is simulated in so many ticks at most: fewer looks than there are would give too low a threshold."""
+SEED = 20_240_117
+
+
+def threshold(events: Floats, weights: Floats, restarts: Floats, alpha: float, *, runs: int = RUNS) -> float:
+    """ln of the wealth that equal candidates reach within the plan with probability `alpha`; at most ln 1/α.
+
+    All arrays: ticks. `events`: expected in both arms together; `weights`: the candidate's share of the requests, 0–1;
+    `restarts`: γ of each tick. The same plan always gives the same threshold.
+    """
+    drawn = np.random.default_rng(SEED)
+    bets = np.full((runs, EFFECTS.size), -np.inf)
+    log_weights = np.log(EFFECT_WEIGHTS)
+    cash, highest = 1.0, np.zeros(runs)
+    for volume, weight, put_on in zip(events, weights, restarts, strict=True):
+        if put_on > 0:
+            bets = np.logaddexp(bets, math.log(put_on) + log_weights)
+            cash -= put_on
+        total = drawn.poisson(volume, runs)
+        mine = drawn.binomial(total, weight)
+        bets += np.outer(mine, np.log(EFFECTS)) - np.outer(total, np.log1p(weight * (EFFECTS - 1)))
+        top = bets.max(axis=1)
+        wealth = np.exp(top) * np.exp(bets - top[:, None]).sum(axis=1) + max(cash, 0.0)
+        np.maximum(highest, wealth, out=highest)
+    return float(min(np.log(np.quantile(highest, 1 - alpha)), math.log(1 / alpha)))

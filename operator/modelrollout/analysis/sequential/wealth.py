@@ -1,0 +1,137 @@
+"""A wealth spread over bets on effect sizes and on the time since which the effect is there. Pure.
+
+    S_k <- (S_k + γ_t·v_k) · e_k(t),    E_t = Σ_k S_k + (1 − Σ γ)
+
+With any γ ≥ 0 that is known before the tick and sums to 1 at most, E is an e-process: what is put on at tick t has not
+lost anything to the quiet time before it (Shin, Ramdas, Rinaldo: e-detectors, NEJSDS 2024).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+AT_START = 0.40
+"""What is put on a regression that is there from the first tick; statistics: 2.1, default γ."""
+AT_STEPS = 0.30
+"""What is kept for later steps, in even shares: a model that breaks under load breaks when the weight rises."""
+AFTER_PLAN = 0.05
+"""Of the rest, what is kept for the time after the planned length, thinning out as 1/t: a rollout may wait for days."""
+
+EFFECTS: Floats = np.array([1.25, 1.5, 1.85, 2.4, 3.5, 6.0, 14.0, 45.0])
+"""Factors beyond what is tolerated that are betted on; statistics: 2.1."""
+EFFECT_WEIGHTS: Floats = np.array([0.14, 0.20, 0.20, 0.16, 0.12, 0.08, 0.06, 0.04])
+
+NOTHING = -math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Wealth:
+    """ln S_k of each bet, and what has not been put on yet."""
+
+    bets: Floats
+    cash: float = 1.0
+
+    @classmethod
+    def untouched(cls, bets: int) -> Wealth:
+        return cls(np.full(bets, NOTHING), 1.0)
+
+    @property
+    def log(self) -> float:
+        """ln E."""
+        return float(_log_of_sum(np.append(self.bets, _log(max(self.cash, 0.0)))[None, :])[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Where a wealth went: `bets` (ticks × bets), `cash` and `log` (ticks) after each tick, from `before` on."""
+
+    before: Wealth
+    bets: Floats
+    cash: Floats
+    log: Floats
+
+    def after(self, ticks: int) -> Wealth:
+        """The wealth after so many ticks of this path."""
+        return Wealth(self.bets[ticks - 1], float(self.cash[ticks - 1])) if ticks else self.before
+
+    @property
+    def last(self) -> float:
+        return float(self.log[-1]) if self.log.size else self.before.log
+
+
+def grown(wealth: Wealth, log_factors: Floats, restarts: Floats, log_weights: Floats) -> Path:
+    """The path over all ticks at once.
+
+    `log_factors`: ticks × bets. `restarts`: ticks, γ of each. `log_weights`: bets, their ln v_k. Folding a path in
+    pieces ends at the same wealth, up to rounding.
+    """
+    if not len(log_factors):
+        return Path(wealth, log_factors, np.empty(0), np.empty(0))
+    spent = np.minimum(restarts.cumsum(), max(wealth.cash, 0.0))
+    put_on = spent.copy()
+    put_on[1:] -= spent[:-1]
+    sums = log_factors.cumsum(axis=0)
+    with np.errstate(divide="ignore"):
+        stakes = np.log(put_on)[:, None] + (log_weights - (sums - log_factors))
+        cash = np.maximum(wealth.cash - spent, 0.0)
+        stakes[0] = np.logaddexp(stakes[0], wealth.bets)
+        bets = np.logaddexp.accumulate(stakes, axis=0) + sums
+        return Path(wealth, bets, cash, np.logaddexp(_log_of_sum(bets), np.log(cash)))
+
+
+@dataclass(frozen=True, slots=True)
+class Onsets:
+    """When regressions are expected to begin, fixed before the first tick. Times in seconds.
+
+    `later_steps`: how many steps follow the first. `planned`: the planned length of everything that is judged.
+    """
+
+    start: float
+    later_steps: int
+    planned: float
+
+    def restarts(self, edges: Floats, steps: Sequence[float]) -> Floats:
+        """γ of each tick; `edges` (ticks + 1) are their bounds, `steps` the times at which later steps began."""
+        drawn_out = 1 - AT_START - (AT_STEPS if self.later_steps else 0.0)
+        age = np.maximum(edges - self.start, 0.0)
+        mass = np.diff(self._spread(age, drawn_out))
+        begins = (edges[:-1] <= self.start) & (edges[1:] > self.start)
+        mass[begins] += AT_START
+        for step in steps[: self.later_steps]:
+            mass[(edges[:-1] <= step) & (edges[1:] > step)] += AT_STEPS / self.later_steps
+        return mass
+
+    def _spread(self, age: Floats, total: float) -> Floats:
+        """How much of `total` is put on by so many seconds: evenly over the plan, then ever more thinly."""
+        planned = max(self.planned, 1.0)
+        evenly = (total - AFTER_PLAN) * np.minimum(age / planned, 1.0)
+        return np.asarray(evenly + AFTER_PLAN * (1 - planned / np.maximum(age, planned)), dtype=np.float64)
+
+
+def weights(shares: Floats) -> Floats:
+    """ln of shares that sum to 1."""
+    return np.asarray(np.log(shares / shares.sum()), dtype=np.float64)
+
+
+def log_mean(logs: Sequence[Floats], shares: Sequence[float]) -> Floats:
+    """ln Σ share·E for paths of equal length (ticks): e-processes of one filtration are merged by their mean."""
+    return _log_of_sum(np.stack([path + math.log(share) for path, share in zip(logs, shares, strict=True)], axis=1))
+
+
+def _log_of_sum(logs: Floats) -> Floats:
+    """ln Σ exp over the last axis; scipy's takes many times as long for so few numbers."""
+    top = np.maximum(logs.max(axis=1), -1e300)  # nothing put on yet: −inf, from which nothing can be taken
+    with np.errstate(divide="ignore"):
+        return np.asarray(top + np.log(np.exp(logs - top[:, None]).sum(axis=1)), dtype=np.float64)
+
+
+def _log(values: Floats | float) -> Floats:
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(values), dtype=np.float64)
