@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import functools
+import math
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -99,11 +100,11 @@ class Metrics:
         assert arm is not None
         share = self.bad.get(arm.model.version, 0.0) if query.part == "bad" else 1.0
         end = min(query.end, self.town.now - self.lag)
-        count = int((end - query.start) / self.scrape)
-        moments = [query.start + self.scrape * number for number in range(1, count + 1)]
+        first = math.floor((query.start - NOON) / self.scrape) + 1
+        moments = [NOON + self.scrape * number for number in range(first, math.floor((end - NOON) / self.scrape) + 1)]
         return Series(
             {"pod": f"{arm.workload}-x7k2p"},
-            tuple((t.timestamp(), round(self.rps * share * (t - NOON).total_seconds())) for t in moments),
+            tuple((t.timestamp(), 1e6 + round(self.rps * share * (t - NOON).total_seconds())) for t in moments),
         )
 
 

@@ -2,41 +2,39 @@
 
 A bound that is broken beyond chance is a Fail, with however few samples: `minSamples` guards what passes. What breaks
 `min` or `max` needs no stable to compare with. Otherwise an arm that cannot be seen is NoData or Unavailable, whatever
-the other shows; and only a candidate that is within every bound, on enough samples of both arms, passes.
+the other shows; and only a candidate of which everything unacceptable has been ruled out, on enough samples, passes.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence import Bound, Evidence, Missing
-from modelrollout.analysis.queries import LONGEST_WINDOW, Window
+from modelrollout.analysis.evidence import Before, Evidence, Missing
+from modelrollout.analysis.sequential.noise import INFLATION, Mode
+from modelrollout.analysis.tracks import Track
 from modelrollout.api.spec import Metric
 from modelrollout.api.status import MetricVerdict, Verdict
 
 FEWEST_REQUESTS = 100
-FEWEST_READINGS = 5
-MOST_GROWTH = 1000  # with more samples than this many times over, nobody waits
+FEWEST_READINGS = 10
 INT64 = 2**63 - 1
 _MISTAKEN = " asks wrongly: "  # it stands in the message, for that is what status keeps
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Everything about a look at one metric but its answers."""
+class Demand:
+    """What evidence has to reach, in natural logarithms: `harm` for each track to fail by itself, `good` to pass."""
 
-    metric: Metric
-    level: float
-    window: Window
-    interval: timedelta
+    alpha: float
+    beta: float
+    harm: dict[str, float]
 
     @property
-    def needed(self) -> int:
-        default = FEWEST_READINGS if self.metric.value is not None else FEWEST_REQUESTS
-        return default if self.metric.min_samples is None else self.metric.min_samples
+    def good(self) -> float:
+        return math.log(1 / self.beta)
 
 
 def is_mistake(verdict: MetricVerdict) -> bool:
@@ -44,69 +42,94 @@ def is_mistake(verdict: MetricVerdict) -> bool:
     return verdict.message.startswith(f"{verdict.metric}{_MISTAKEN}")
 
 
-def nothing(look: Look, missing: Missing, query: str | None) -> MetricVerdict:
+def needed(metric: Metric) -> int:
+    """Fewest samples of each arm before the metric may pass."""
+    if metric.min_samples is not None:
+        return metric.min_samples
+    return FEWEST_READINGS if metric.value is not None else FEWEST_REQUESTS
+
+
+def nothing(before: Before, missing: Missing, query: str | None) -> MetricVerdict:
     """The verdict when an arm cannot be judged."""
+    metric = before.metric
     return MetricVerdict(
-        metric=look.metric.name,
+        metric=metric.name,
         verdict=missing.verdict,
-        message=f"{look.metric.name}{_MISTAKEN if missing.mistake else ': '}{missing.why}.",
+        message=f"{metric.name}{_MISTAKEN if missing.mistake else ': '}{missing.why}.",
         query=query,
-        window_start=look.window.start,
-        window_end=look.window.end,
+        window_start=_moment(before.course.step_start),
+        window_end=_moment(before.end),
     )
 
 
-def concluded(look: Look, evidence: Evidence, query: str | None) -> MetricVerdict:
-    """The verdict on what was seen."""
-    verdict, bound, says = _conclusion(look, evidence)
-    bound = bound or next(iter(evidence.bounds), None)
+def concluded(
+    before: Before, evidence: Evidence, demand: Demand, failed: Track | None, query: str | None
+) -> MetricVerdict:
+    """The verdict on what was seen. `failed`: the track that broke its bound, if one did."""
+    metric = before.metric
+    verdict, track, says = _conclusion(before, evidence, demand, failed)
+    track = track or next(iter(evidence.tracks), None)
     gap = evidence.gap if verdict is not Verdict.FAIL else None
     unseen = evidence.unseen if verdict is not Verdict.FAIL else ()
-    notes = "".join(f"; {note}" for note in (*evidence.notes, *unseen, *_capped(look)))
+    compared = (evidence.interval,) if evidence.interval and verdict in (Verdict.FAIL, Verdict.PASS) else ()
+    notes = "".join(f"; {note}" for note in (*compared, *evidence.notes, *unseen, *_noise(before)))
     return MetricVerdict(
-        metric=look.metric.name,
+        metric=metric.name,
         verdict=verdict,
         candidate=evidence.candidate,
         stable=evidence.stable,
-        bound=bound.text if bound else None,
+        bound=track.words.bound if track else None,
+        difference=evidence.interval,
+        evidence=_share(max((t.highest / demand.harm[t.name] for t in evidence.tracks), default=0.0)),
+        ruled_out=_share(evidence.good / demand.good) if evidence.tracks else None,
         samples=_whole(evidence.samples),
         stable_samples=None if evidence.stable_samples is None else _whole(evidence.stable_samples),
-        message=f"{look.metric.name}{_MISTAKEN if gap and gap.mistake else ': '}{says}{notes}.",
+        message=f"{metric.name}{_MISTAKEN if gap and gap.mistake else ': '}{says}{notes}.",
         query=query,
-        window_start=look.window.start,
-        window_end=look.window.end,
+        window_start=_moment(before.course.step_start),
+        window_end=_moment(before.end),
     )
 
 
-def _conclusion(look: Look, evidence: Evidence) -> tuple[Verdict, Bound | None, str]:
+def _conclusion(
+    before: Before, evidence: Evidence, demand: Demand, failed: Track | None
+) -> tuple[Verdict, Track | None, str]:
     """The verdict, the bound that decided it, and the sentence."""
     seen = _seen(evidence)
-    broken = next((bound for bound in evidence.bounds if bound.p_value(1.0) <= look.level), None)
-    if broken is not None:
-        return Verdict.FAIL, broken, f"{seen}{_failure(broken)}"
+    if failed is not None:
+        return Verdict.FAIL, failed, f"{seen}{_failure(failed, demand)}"
     if evidence.gap is not None:
         return evidence.gap.verdict, None, f"{evidence.gap.why}; the candidate shows {seen}"
-    if shortage := _shortage(look, evidence):
+    if shortage := _shortage(before.metric, evidence):
         return Verdict.INCONCLUSIVE, None, f"{seen}{shortage}"
-    doubtful = next((bound for bound in evidence.bounds if not bound.is_kept), None)
-    if doubtful is not None:
-        return Verdict.INCONCLUSIVE, doubtful, f"{seen}{_doubt(look, evidence, doubtful)}"
-    within = " and ".join(bound.text for bound in evidence.bounds)
+    open_ = [track for track in evidence.tracks if track.good < demand.good]
+    if open_:
+        track = min(open_, key=lambda one: one.good)
+        return Verdict.INCONCLUSIVE, track, f"{seen}{_doubt(evidence, demand, track)}"
+    within = " and ".join(track.words.bound for track in evidence.tracks if track.is_kept)
+    worse = [track for track in evidence.tracks if not track.is_kept]
+    if worse:
+        words = worse[0].words
+        more = f" is beyond {words.bound}, but not by more than chance does, and {words.unacceptable} is ruled out"
+        return Verdict.PASS, worse[0], f"{seen}{more}"
     return Verdict.PASS, None, f"{seen} is within {within}" if within else f"{seen}, with nothing to compare it with"
 
 
+def _moment(unix: float) -> datetime:
+    return datetime.fromtimestamp(unix, UTC)
+
+
+def _share(reached: float) -> str | None:
+    """0.342 → 34%; more than all is all."""
+    return f"{math.floor(100 * min(max(reached, 0.0), 1.0))}%" if math.isfinite(reached) else None
+
+
 def _whole(samples: float) -> int:
-    return min(int(samples), INT64)
-
-
-def _capped(look: Look) -> tuple[str, ...]:
-    """Older evidence is not read: say so, or the numbers look too small for the time that has passed."""
-    is_capped = look.window.look * look.interval > look.window.end - look.window.start
-    return (f"only the last {wording.duration(max(LONGEST_WINDOW, look.interval))} count",) if is_capped else ()
+    return min(round(samples), INT64)
 
 
 def _seen(evidence: Evidence) -> str:
-    if evidence.samples <= 0:
+    if evidence.samples < 0.5:
         return f"no {evidence.unit} yet"
     seen = f"{evidence.what}{evidence.candidate} over {wording.number(evidence.samples)} {evidence.unit}"
     if evidence.stable is None or evidence.stable_samples is None:
@@ -114,57 +137,70 @@ def _seen(evidence: Evidence) -> str:
     return f"{seen} (stable {evidence.stable} over {wording.number(evidence.stable_samples)})"
 
 
-def _failure(bound: Bound) -> str:
-    how = f", but {bound.detail}" if bound.is_kept else f" breaks the limit {bound.text}"
-    more = f" ({bound.detail})" if bound.detail and not bound.is_kept else ""
-    return f"{how}{more}; {wording.odds(bound.p_value(1.0))} by chance"
+def _failure(track: Track, demand: Demand) -> str:
+    by_chance = wording.odds(min(math.exp(-min(track.highest, 700.0)), demand.alpha))
+    how = (
+        f" breaks the limit {track.words.bound}"
+        if not track.is_kept
+        else f", and its evidence breaks {track.words.bound}"
+    )
+    return f"{how}; an equal candidate would ever show that {by_chance}"
 
 
-def _shortage(look: Look, evidence: Evidence) -> str:
+def _shortage(metric: Metric, evidence: Evidence) -> str:
     """How many samples are missing before anything may pass; empty when there are enough."""
     stable = math.inf if evidence.stable_samples is None else evidence.stable_samples
     arm, samples = ("stable ", stable) if stable < evidence.samples else ("", evidence.samples)
-    if samples >= look.needed:
+    if samples >= needed(metric):
         return ""
-    more = math.ceil(look.needed - samples)
-    return f"; {arm}needs {_more(evidence, more)}{_wait(look, more, samples)}"
+    more = needed(metric) - samples
+    return f"; {arm}needs {_more(evidence, more)}{_wait(evidence, more, samples)}"
 
 
-def _doubt(look: Look, evidence: Evidence, bound: Bound) -> str:
-    """How many more samples would tell, if the values stay what they are."""
-    growth = _telling_growth(look, bound)
-    if growth is None:
-        return f" is beyond {bound.text}, too little to tell from chance"
-    more = math.ceil(evidence.samples * (growth - 1))
-    wait = _wait(look, more, evidence.samples)
-    return f" is beyond {bound.text}, perhaps by chance; needs {_more(evidence, more)} to tell{wait}"
+def _doubt(evidence: Evidence, demand: Demand, track: Track) -> str:
+    """How many more samples would tell, if things stay what they are."""
+    passing = _growth(demand.good - track.good, track.good_drift)
+    failing = _growth(demand.harm[track.name] - track.highest, track.harm_drift)
+    if track.is_kept or passing <= failing:
+        how = (
+            f" is within {track.words.bound} so far"
+            if track.is_kept
+            else f" is beyond {track.words.bound}, perhaps by chance"
+        )
+        if passing < math.inf:
+            more = f"{_more(evidence, passing)}{_wait(evidence, passing, evidence.samples)}"
+            return f"{how}; needs {more} to rule out {track.words.unacceptable}"
+        return f"{how}; too little happens to rule out {track.words.unacceptable}"
+    more = f"needs {_more(evidence, failing)}{_wait(evidence, failing, evidence.samples)} to tell"
+    return f" is beyond {track.words.bound}, perhaps by chance; {more}"
 
 
-def _more(evidence: Evidence, samples: int) -> str:
+def _growth(missing: float, drift: float) -> float:
+    """Samples until so much is reached."""
+    return max(missing, 0.0) / drift if drift > 1e-12 else math.inf
+
+
+def _more(evidence: Evidence, samples: float) -> str:
+    samples = max(math.ceil(samples), 1)
     unit = evidence.unit.removesuffix("s") if samples == 1 else evidence.unit
     return f"about {wording.number(wording.rounded(samples))} more {unit}"
 
 
-def _telling_growth(look: Look, bound: Bound) -> float | None:
-    """How many times as many samples would break the bound beyond chance; None when too many."""
-
-    def tells(growth: float) -> bool:
-        looks = look.window.look * growth  # samples come with looks, each of which has a smaller share than the last
-        return bound.p_value(growth) <= look.level * (look.window.look / looks) ** 2
-
-    growths = [1.25**step for step in range(1, math.ceil(math.log(MOST_GROWTH, 1.25)))]
-    if not tells(growths[-1]):
-        return None
-    low, high = 0, len(growths) - 1
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if tells(growths[middle]) else (middle + 1, high)
-    return growths[low]
-
-
-def _wait(look: Look, more: float, samples: float) -> str:
+def _wait(evidence: Evidence, more: float, samples: float) -> str:
     """About how long it takes for so many samples to come, as they came so far; empty when nobody can say."""
-    if samples <= 0:
+    if samples <= 0 or evidence.seconds <= 0:
         return ""
-    seconds = more / samples * (look.window.end - look.window.start).total_seconds()
+    seconds = more / samples * evidence.seconds
     return f" (about {wording.duration(timedelta(seconds=seconds))})" if seconds < 30 * 86_400 else ""
+
+
+def _noise(before: Before) -> tuple[str, ...]:
+    """How noise of single pods is allowed for, where it is not as everybody expects."""
+    match before.usual.mode:
+        case Mode.DISPERSED:
+            by = INFLATION * before.usual.dispersion
+            return (f"its pods are noisy by themselves, so events count for {by:.1f} times fewer",)
+        case Mode.RANKED:
+            return ("its pods are noisy by themselves, so their ranks are compared",)
+        case Mode.STRICT | Mode.PLAIN | Mode.ASSUMED:
+            return ()

@@ -1,13 +1,17 @@
-"""How much counters grew inside a window, from their raw samples. Pure.
+"""How much counters grew in each tick, from their raw samples. Pure.
 
 The rules, for each series (statistics: no rate() and no increase(), which extrapolate):
 - An increment is the difference of two samples that follow one another, or the later one after a reset to less.
 - The first sample is the baseline when its target (the scraped process) is first seen in that very scrape: what it
-  counted before is not known to belong to this window, be it new or merely not scraped until now.
+  counted before is not known to belong to this time, be it new or merely not scraped until now.
 - A series that appears later than its target grew from 0: the target was scraped before, and had counted nothing there.
   That is how most client libraries show the first error of a process, which must not be lost.
-- A gap between scrapes loses nothing: the increment across it is counted. A series that vanished keeps what was seen.
+- A gap between scrapes loses nothing, up to the look-back: beyond it nobody can tell whether there was a sample before.
 - What no counter can show (NaN, ±Inf, negative numbers, numbers too large to grow by one) is no sample.
+- Pods are scraped at different moments. So that both arms are compared over the same instants, an increment is spread
+  evenly over the time between its two samples, and ticks take their parts of it. Splitting an increment keeps the tests
+  valid: E[e^a] ≤ E[e]^a for a part a of it (Jensen).
+- While a pod is new (its warm-up), nothing of it counts.
 """
 
 from __future__ import annotations
@@ -26,28 +30,10 @@ Floats = npt.NDArray[np.float64]
 Target = tuple[tuple[str, str], ...]
 
 LARGEST = 2.0**53
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """The increments of one series: how much it grew until each of these times (unix seconds)."""
-
-    labels: Mapping[str, str]
-    times: Floats
-    amounts: Floats
-
-    def between(self, start: float, end: float) -> float:
-        """The sum of the increments that ended in (start, end]."""
-        return float(self.amounts[(self.times > start) & (self.times <= end)].sum())
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """From the first to the last sample of one arm, and how long it usually is from one to the next."""
-
-    first: float
-    last: float
-    spacing: float
+STILL_ALIVE = 2.5
+"""Scrapes after which a target that was not seen any more holds nobody up."""
+NEW = 1.5
+"""Scrapes into the look-back after which a target that was not seen before is new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +44,14 @@ class Samples:
     times: Floats
     values: Floats
 
-    def until(self, end: float) -> Samples:
-        keep = self.times <= end
-        return Samples(self.labels, self.times[keep], self.values[keep])
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How samples are read: from where they were asked for, and what of them does not count (seconds)."""
+
+    since: float
+    look_back: float
+    warm_up: float
 
 
 def clean(series: Iterable[Series]) -> list[Samples]:
@@ -91,85 +82,96 @@ def target_of(labels: Mapping[str, str]) -> Target | None:
     return tuple(sorted((name, labels[name]) for name in named | ({"job", "namespace", "container"} & set(labels))))
 
 
-def first_scrapes(*parts: Iterable[Samples]) -> dict[Target, float]:
-    """Until when each target's first scrape lasts: a series that is first seen after that was not in it.
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """When the targets of one arm were scraped: first, last, how often, and until when each is new."""
 
-    Half a scrape interval is allowed for, as not everything that stores samples gives those of a scrape one time. To
-    take an old series for a new one is the dear mistake: all that it ever counted would count for this window.
-    """
-    samples = [one for part in parts for one in part]
+    first: Mapping[Target, float]
+    spacing: float
+    frontier: float
+    """Up to here everything is known: the earliest last scrape of those targets that still answer."""
+    newest: float
+    warm: Mapping[Target, float]
+
+
+def arm_of(parts: Iterable[Sequence[Samples]], reading: Reading) -> Arm | None:
+    """What the scrapes of an arm's series tell; None without samples."""
     first: dict[Target, float] = {}
-    for one in samples:
-        if (target := target_of(one.labels)) is not None:
+    last: dict[Target, float] = {}
+    parts = [part for part in parts if part]
+    if not parts:
+        return None
+    spacing = _spacing([one for part in parts for one in part])
+    for part in parts:
+        latest: dict[Target, float] = {}
+        for one in part:
+            target = target_of(one.labels) or ()
             first[target] = min(first.get(target, math.inf), float(one.times[0]))
-    allowed = spacing(samples) / 2
-    return {target: at + allowed for target, at in first.items()}
+            latest[target] = max(latest.get(target, -math.inf), float(one.times[-1]))
+        for target, at in latest.items():  # the parts of a ratio may be a scrape apart: the older one counts
+            last[target] = min(last.get(target, math.inf), at)
+    newest = max(float(one.times[-1]) for part in parts for one in part)
+    alive = [at for at in last.values() if at >= newest - STILL_ALIVE * spacing] or [newest]
+    new_after = reading.since + NEW * (spacing if spacing < math.inf else 0.0)
+    warm = {target: at + reading.warm_up for target, at in first.items() if at > new_after and target}
+    return Arm(first, spacing, min(alive), newest, warm)
 
 
-def spacing(samples: Iterable[Samples]) -> float:
+def _spacing(samples: Iterable[Samples]) -> float:
     """How long it usually is from one scrape to the next; infinite while nothing was scraped twice."""
-    gaps = [np.diff(one.times) for one in samples if one.times.size > 1]
+    gaps = [np.diff(one.times[-20:]) for one in samples if one.times.size > 1]
     return float(np.median(np.concatenate(gaps))) if gaps else math.inf
 
 
 NEVER: Floats = np.array([])
 
 
-def growth(samples: Samples, first_scrape: Mapping[Target, float], resets: Floats = NEVER) -> Growth:
-    """The increments of a series by the rules above; `resets` are times at which it is known to have started anew."""
-    later = samples.values[1:]
-    steps = later - samples.values[:-1]
-    is_reset = (steps < 0) | np.isin(samples.times[1:], resets) if resets.size else steps < 0
-    amounts = np.where(is_reset, later, steps)
-    target = target_of(samples.labels)
-    if target is not None and first_scrape.get(target, math.inf) < samples.times[0]:
-        return Growth(samples.labels, samples.times, np.concatenate((samples.values[:1], amounts)))
-    return Growth(samples.labels, samples.times[1:], amounts)
+def grown(one: Samples, edges: Floats, arm: Arm, reading: Reading, resets: Floats = NEVER) -> Floats:
+    """How much a series grew between neighbouring edges; at `resets` it is known to have started anew."""
+    times, values = one.times, one.values
+    target = target_of(one.labels)
+    start = _from_nothing(one, target, arm)
+    if start is not None:
+        times, values = np.append(start, times), np.append(0.0, values)
+    steps = np.diff(values)
+    is_reset = steps < 0
+    if resets.size:
+        is_reset |= np.isin(times[1:], resets)
+    steps = np.where(is_reset, values[1:], steps)
+    drop = np.diff(times) > reading.look_back
+    if (warm := arm.warm.get(target or ())) is not None:
+        drop |= times[:-1] < warm
+    if drop.any():
+        steps = np.where(drop, 0.0, steps)
+    sums = np.concatenate(([0.0], steps.cumsum()))
+    return np.diff(np.interp(edges, times, sums))
 
 
-def same_scrapes(part: Sequence[Samples], total: Sequence[Samples]) -> tuple[list[Samples], list[Samples]]:
-    """Both parts of a ratio up to the last scrape that both have, target by target.
+def _from_nothing(one: Samples, target: Target | None, arm: Arm) -> float | None:
+    """Since when a series that its target did not show before has been growing from 0.
 
-    The two are asked one after the other, and a scrape may be stored in between. Only that one scrape is left out: a
-    part that fell silent earlier (a restarted process that has not failed yet) ends nothing.
+    Half a scrape is allowed for, as not everything that stores samples gives those of a scrape one time. To take an old
+    series for a new one is the dear mistake: all that it ever counted would count.
     """
-    last_part, last_total = _last_scrapes(part), _last_scrapes(total)
-    until: dict[Target, float] = {}
-    for target in last_part.keys() & last_total.keys():
-        newest, scrapes = last_part[target][-1], last_total[target]
-        if newest > scrapes[-1]:
-            until[target] = scrapes[-1]
-        elif newest in scrapes:  # the last but one: what part lacks is the very last scrape
-            until[target] = newest
-    return _cut(part, until), _cut(total, until)
-
-
-def _last_scrapes(part: Iterable[Samples]) -> dict[Target, list[float]]:
-    """The last two moments at which each target was scraped."""
-    times: defaultdict[Target, set[float]] = defaultdict(set)
-    for one in part:
-        if (target := target_of(one.labels)) is not None:
-            times[target].update(one.times[-2:].tolist())
-    return {target: sorted(seen)[-2:] for target, seen in times.items()}
-
-
-def _cut(part: Iterable[Samples], until: Mapping[Target, float]) -> list[Samples]:
-    cut = (one.until(until.get(target_of(one.labels) or (), math.inf)) for one in part)
-    return [one for one in cut if one.times.size]
-
-
-def span(samples: Iterable[Samples]) -> Span | None:
-    """The time that an arm's samples reach over; None without samples."""
-    seen = list(samples)
-    if not seen:
+    first = arm.first.get(target, math.inf) if target else math.inf
+    at = float(one.times[0])
+    if arm.spacing == math.inf or at <= first + arm.spacing / 2:
         return None
-    return Span(min(float(one.times[0]) for one in seen), max(float(one.times[-1]) for one in seen), spacing(seen))
+    return max(at - arm.spacing, first)
 
 
-def shared(one: Span, other: Span) -> tuple[float, float]:
-    """The time over which both arms were seen: increments that ended in (start, end] are compared.
+def total_growth(samples: Sequence[Samples], edges: Floats, arm: Arm, reading: Reading) -> Floats:
+    """How much all series together grew between neighbouring edges."""
+    if not samples:
+        return np.zeros(len(edges) - 1)
+    return np.asarray(np.sum([grown(one, edges, arm, reading) for one in samples], axis=0), dtype=np.float64)
 
-    While one arm is not seen the other must not be judged against it: an incident of that time would blame one alone.
-    Targets are scraped at different moments, so an arm's last increment may end a scrape later than the other's.
-    """
-    return max(one.first, other.first), min(one.last, other.last) + max(one.spacing, other.spacing)
+
+def by_target(samples: Sequence[Samples], edges: Floats, arm: Arm, reading: Reading) -> dict[Target, Floats]:
+    """The same for each target by itself."""
+    found: dict[Target, Floats] = {}
+    for one in samples:
+        target = target_of(one.labels) or ()
+        more = grown(one, edges, arm, reading)
+        found[target] = found[target] + more if target in found else more
+    return found

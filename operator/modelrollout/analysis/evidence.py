@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from modelrollout.analysis.course import Course
+from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import Series
+from modelrollout.analysis.sequential.noise import Mode
+from modelrollout.analysis.tracks import Track
+from modelrollout.api.spec import Metric
 from modelrollout.api.status import Verdict
 
 Parts = Mapping[str, tuple[Series, ...]]
@@ -23,30 +29,63 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """One bound that the candidate is held against.
+class Usual:
+    """What stable's history says of a metric, found before the first tick and not changed after it.
 
-    `p_value(f)` is the most likely that a candidate within the bound shows evidence as bad as this with f times the
-    samples, the values staying what they are: p_value(1) is what the samples say now.
+    `share`: of bad events; `rate`: requests per second of stable; `dispersion`: over that of independent requests;
+    `variance`: long-run, of one difference of two arms' readings. None: not known.
     """
 
-    text: str
-    is_kept: bool  # by what is estimated now
-    p_value: Callable[[float], float]
-    detail: str = ""  # where it is broken, when the value alone does not show it
+    mode: Mode = Mode.ASSUMED
+    dispersion: float = 1.0
+    share: float | None = None
+    rate: float | None = None
+    variance: float | None = None
+    buckets: Mapping[float, float] | None = None  # by upper edge: requests within it, of the history
+    threshold: float | None = None  # ln, calibrated to the plan, where the user asked for it
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """All that is known before the new answers: the metric, the time line, and the state up to tick `first`."""
+
+    metric: Metric
+    course: Course
+    usual: Usual
+    first: int
+    ledger: Ledger
+    end: float  # of the look, unix seconds
+    look_back: float
+    warm_up: float
+    threshold: float | None  # ln, by calibration; None: 1/α
+    seed: str
+
+    @property
+    def since(self) -> float:
+        """From where the samples were asked for."""
+        return self.course.time(self.first) - self.look_back
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Both arms' values, how many samples they rest on, and the bounds they were held against."""
 
-    unit: Literal["requests", "readings"]
+    unit: Literal["requests", "readings", "users", "answers"]
     what: str  # before the value, such as "p99 "
     candidate: str
     stable: str | None
-    samples: float
+    samples: float  # of the candidate, at this step
     stable_samples: float | None
-    bounds: tuple[Bound, ...]  # that of stable first
+    tracks: tuple[Track, ...]
+    ticks: int  # new ones, a last one that is cut short counted in
+    keep: Callable[[int], Ledger]  # the state after so many of them, whole ones only
+    seconds: float = 0.0  # that `samples` took to come
+    interval: str | None = None  # how candidate and stable compare, between what and what
     notes: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()  # what may hide behind a verdict that is no Fail
-    gap: Missing | None = None  # why stable, though it should be compared, is not among the bounds
+    gap: Missing | None = None  # why stable, though it should be compared, is not
+
+    @property
+    def good(self) -> float:
+        """ln of the least of the mirrored wealths: all have to be ruled out."""
+        return min((track.good for track in self.tracks), default=math.inf)

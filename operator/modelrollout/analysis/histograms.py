@@ -1,94 +1,42 @@
-"""Classic histograms: buckets added up over pods, quantiles for people, and shares slower than an edge. Pure."""
+"""Classic histograms: buckets of an arm in each tick, and quantiles for people. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.counts import Growth, Samples, Span, Target, clean, first_scrapes, growth, span
+from modelrollout.analysis.counts import Arm, Reading, Samples, arm_of, clean, grown
 from modelrollout.analysis.evidence import Missing
 from modelrollout.analysis.queries import Series
-from modelrollout.analysis.significance import Count
 from modelrollout.api.status import Verdict
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Buckets:
-    """How many requests took at most as long as each edge (rising, finite), and how many there were."""
+class Side:
+    """One arm's histograms (one for each set of labels): its samples by bucket edge; and when they were scraped."""
 
-    edges: tuple[float, ...]
-    within: tuple[float, ...]
-    total: float
+    histograms: tuple[Mapping[float, Samples], ...]
+    arm: Arm
 
-    def slower(self, edge: float) -> Count:
-        """Those that took longer than one of the edges."""
-        return Count(self.total - self.within[self.edges.index(edge)], self.total)
-
-    def quantile(self, q: float) -> float:
-        """By straight lines between edges, as histogram_quantile does; infinite beyond the last edge."""
-        rank = q * self.total
-        if self.total <= 0:
-            return math.inf
-        at = next((index for index, within in enumerate(self.within) if within >= rank and within > 0), None)
-        if at is None:
-            return math.inf
-        upper = self.edges[at]
-        lower, before = (self.edges[at - 1], self.within[at - 1]) if at else (min(0.0, upper), 0.0)
-        return lower + (upper - lower) * (rank - before) / (self.within[at] - before)
-
-    def merged(self, edges: Sequence[float]) -> Buckets:
-        """The same requests on fewer edges."""
-        return Buckets(tuple(edges), tuple(self.within[self.edges.index(edge)] for edge in edges), self.total)
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """The finite edges that all have: merging to them loses resolution, but never moves a request."""
+        shared = set.intersection(*(set(one) for one in self.histograms))
+        return tuple(sorted(edge for edge in shared if edge < math.inf))
 
 
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """One pod's histogram (one set of labels): the growth of each bucket, by its edge."""
-
-    buckets: dict[float, Growth]
-
-    def between(self, start: float, end: float) -> Buckets:
-        edges = sorted(self.buckets)
-        grown = np.array([self.buckets[edge].between(start, end) for edge in edges])
-        # Buckets are cumulative; a scrape that tore one apart must not yield negative numbers of requests.
-        within = np.minimum(np.maximum.accumulate(grown), grown[-1])
-        return Buckets(tuple(edges[:-1]), tuple(within[:-1].tolist()), float(grown[-1]))
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """One arm's histograms, and the time over which they were seen."""
-
-    histograms: tuple[Histogram, ...]
-    span: Span
-
-    def buckets(self, start: float = -math.inf, end: float = math.inf) -> Buckets:
-        """All requests of the increments that ended in (start, end], on the edges that all busy pods share."""
-        found = [one.between(start, end) for one in self.histograms]
-        busy = [one for one in found if one.total > 0] or found
-        edges = common_edges(busy)
-        merged = [one.merged(edges) for one in busy]
-        within = tuple(math.fsum(one.within[at] for one in merged) for at in range(len(edges)))
-        return Buckets(tuple(edges), within, math.fsum(one.total for one in merged))
-
-
-def common_edges(buckets: Iterable[Buckets]) -> list[float]:
-    """The edges that all have: merging to them loses resolution, but never moves a request."""
-    return sorted(set.intersection(*(set(one.edges) for one in buckets)))
-
-
-def arm_of(series: Sequence[Series], who: str) -> Arm | Missing:
+def side_of(series: Sequence[Series], who: str, reading: Reading) -> Side | Missing:
     """One arm's histograms, or why they cannot be read."""
     samples = clean(_with_edge(one) for one in series)
-    reach = span(samples)
-    if reach is None:
+    arm = arm_of((samples,), reading)
+    if arm is None:
         return Missing(Verdict.NO_DATA, f"the histogram has no samples of {who}")
     if not all(one.labels["le"] for one in samples):
         why = f"series of {who} have no bucket edge (label le); select the …_bucket series of a classic histogram"
@@ -100,8 +48,24 @@ def arm_of(series: Sequence[Series], who: str) -> Arm | Missing:
     if any(math.inf not in group for group in groups.values()):
         # The slowest requests are in no other bucket: without it nobody knows how many there were.
         return Missing(Verdict.NO_DATA, f'series of {who} lack the bucket le="+Inf"; select all buckets', mistake=True)
-    first = first_scrapes(samples)
-    return Arm(tuple(_histogram(group, first) for group in groups.values()), reach)
+    return Side(tuple(groups.values()), arm)
+
+
+def beyond(side: Side, bounds: Sequence[float], edges: Floats, reading: Reading) -> tuple[Floats, Floats]:
+    """Requests beyond each of the bucket `bounds` in each tick between `edges` (ticks × bounds), and all (ticks)."""
+    total = np.zeros(len(edges) - 1)
+    slower = np.zeros((len(edges) - 1, len(bounds)))
+    for group in side.histograms:
+        # Buckets of one process start anew together, though some may have caught up with where they were.
+        falls = [one.times[1:][one.values[1:] < one.values[:-1]] for one in group.values()]
+        resets = np.concatenate(falls)
+        requests = grown(group[math.inf], edges, side.arm, reading, resets)
+        within = np.stack([grown(group[bound], edges, side.arm, reading, resets) for bound in bounds], axis=1)
+        # Buckets are cumulative; a scrape that tore one apart must not yield negative numbers of requests.
+        within = np.minimum(np.maximum.accumulate(within, axis=1), requests[:, None])
+        total += requests
+        slower += requests[:, None] - within
+    return slower, total
 
 
 def _with_edge(series: Series) -> Series:
@@ -114,7 +78,15 @@ def _with_edge(series: Series) -> Series:
     return Series({**series.labels, "le": repr(edge) if is_edge else ""}, series.samples)
 
 
-def _histogram(group: Mapping[float, Samples], first: Mapping[Target, float]) -> Histogram:
-    """Buckets of one process start anew together, though some may have caught up with where they were."""
-    resets = np.concatenate([one.times[1:][np.diff(one.values) < 0] for one in group.values()])
-    return Histogram({edge: growth(one, first, resets) for edge, one in group.items()})
+def quantile(bounds: Sequence[float], beyond_each: Floats, total: float, q: float) -> float:
+    """By straight lines between bounds, as histogram_quantile does; infinite beyond the last bound."""
+    if total <= 0 or not len(bounds):
+        return math.inf
+    rank = q * total
+    within = total - beyond_each
+    at = next((index for index, count in enumerate(within) if count >= rank and count > 0), None)
+    if at is None:
+        return math.inf
+    upper = bounds[at]
+    lower, before = (bounds[at - 1], float(within[at - 1])) if at else (min(0.0, upper), 0.0)
+    return float(lower + (upper - lower) * (rank - before) / (within[at] - before))

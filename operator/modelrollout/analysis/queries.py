@@ -1,15 +1,17 @@
 """What to ask of Prometheus for a look at the candidate, and the shapes of what it may answer. Pure.
 
 Counters (`bad`, `good`, `total`, `histogram`) are read as raw samples with start < t ≤ end, never through rate() or
-increase(): those extrapolate. Everything counted is an increment between two samples inside the window, so the first
-sample of a series is its baseline, windows that follow one another share nothing, and no traffic of an earlier weight
-is counted; the price is one scrape interval at the start of a window. `value` is evaluated at every interval.
+increase(): those extrapolate, and their windows overlap. A look asks for what came since the checkpoint, and for a
+look-back before it that tells where every counter stood. `value` is evaluated once per tick.
+
+Before the first look the history of stable's pods is asked for: counters in steps of a minute, and a value for one of
+stable's pods beside the others, as a candidate beside stable.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -17,12 +19,18 @@ from typing import Literal
 from modelrollout.api.spec import Analysis, Metric
 from modelrollout.templates import render_text
 
-LONGEST_WINDOW = timedelta(hours=1)
-"""A look never reads further back than this: it bounds what Prometheus has to send, and how old evidence may be."""
-SHORTEST_LOOK_BACK = timedelta(minutes=1)
+SHORTEST_WINDOW = timedelta(minutes=1)
+"""What `{{ window }}` is at least."""
+HISTORY = timedelta(hours=6)
+"""An hour of history takes one clean service in eight for a noisy one; statistics: 3.3."""
+HISTORY_STEP = timedelta(minutes=1)
+MOST_STEPS = 10_000  # Prometheus takes 11,000 points of a series
 
 CANDIDATE = "candidate"
 STABLE = "stable"
+PAST = "history"
+ONE_POD, OTHER_PODS = "history of one pod", "history of the other pods"
+"""What an arm is called in queries for the history of stable."""
 BAD, GOOD, TOTAL, HISTOGRAM, VALUE = "bad", "good", "total", "histogram", "value"
 
 
@@ -96,48 +104,77 @@ class ArmNames:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """The k-th look at a step that began at `start`: end = start + look × interval.
+class Reach:
+    """What of a metric is read for a look: samples since `since`, ticks from `first` (their end) to `end`, each `tick`
+    long."""
 
-    It follows from stored times alone, so an extra pass or a restarted operator asks the same question again.
-    """
-
-    start: datetime
+    since: datetime
+    first: datetime
     end: datetime
-    look: int
-
-    def recent(self, interval: timedelta) -> Window:
-        """What is read of it: whole intervals, LONGEST_WINDOW at most (one interval at least)."""
-        most = max(int(LONGEST_WINDOW / interval), 1)
-        return Window(max(self.start, self.end - most * interval), self.end, self.look)
+    tick: timedelta
 
 
-def queries(analysis: Analysis, candidate: ArmNames, stable: ArmNames | None, window: Window) -> tuple[Query, ...]:
+def queries(
+    analysis: Analysis, candidate: ArmNames, stable: ArmNames | None, reaches: Mapping[str, Reach]
+) -> tuple[Query, ...]:
     """At most one query for each metric, arm and part. Stable None: it serves nobody by design and is not compared.
 
-    Stable is asked only where a tolerance compares it. Raises UnknownName for a template that asks for unknown names.
+    `reaches`: by metric; one that is left out is not asked for. Stable is asked only where a tolerance compares it.
+    Raises UnknownName for a template that asks for unknown names.
     """
     arms = [names for names in (candidate, stable) if names is not None]
     return tuple(
         query
         for metric in analysis.metrics
+        if (reach := reaches.get(metric.name)) is not None
         for names in arms
         if names.arm == CANDIDATE or metric.tolerance is not None
-        for query in _queries_of(metric, names, window, analysis.interval.timedelta)
+        for query in _queries_of(metric, names, reach, analysis.interval.timedelta)
     )
 
 
-def _queries_of(metric: Metric, names: ArmNames, window: Window, interval: timedelta) -> list[Query]:
-    recent = window.recent(interval)
-    values = names.values(max(interval, SHORTEST_LOOK_BACK))
+def _queries_of(metric: Metric, names: ArmNames, reach: Reach, interval: timedelta) -> list[Query]:
+    values = names.values(max(interval, SHORTEST_WINDOW))
 
     def ask(part: str, text: str, path: str) -> Query:
-        promql = render_text(text.strip(), values, where=f"analysis.metrics[{metric.name}].{path}")
-        if part == VALUE:  # a reading belongs to the interval that it ends
-            return Query(metric.name, names.arm, part, promql, recent.start + interval, recent.end, interval)
-        return Query(metric.name, names.arm, part, promql, recent.start, recent.end, None)
+        promql = _rendered(metric, text, values, path)
+        if part == VALUE:  # a reading belongs to the tick that it ends
+            return Query(metric.name, names.arm, part, promql, min(reach.first, reach.end), reach.end, reach.tick)
+        return Query(metric.name, names.arm, part, promql, reach.since, reach.end, None)
 
     return [ask(part, text, path) for part, text, path in parts_of(metric)]
+
+
+def history_queries(
+    analysis: Analysis, stable: ArmNames, pods: Sequence[str], at: datetime, tick: timedelta
+) -> tuple[Query, ...]:
+    """What stable did in the HISTORY before `at`. `pods`: the names of its pods. Raises UnknownName."""
+    return tuple(
+        query
+        for metric in analysis.metrics
+        if metric.tolerance is not None
+        for query in _history_of(metric, stable, sorted(pods), at, tick, analysis.interval.timedelta)
+    )
+
+
+def _history_of(
+    metric: Metric, stable: ArmNames, pods: Sequence[str], at: datetime, tick: timedelta, interval: timedelta
+) -> Iterator[Query]:
+    values = stable.values(max(interval, SHORTEST_WINDOW))
+    for part, text, path in parts_of(metric):
+        if part != VALUE:
+            promql = _rendered(metric, text, values, path)
+            yield Query(metric.name, PAST, part, promql, at - HISTORY, at, HISTORY_STEP)
+            continue
+        step = max(tick, HISTORY / MOST_STEPS)
+        for arm, names in ((ONE_POD, pods[:1]), (OTHER_PODS, pods[1:])):
+            if names:
+                own = {**values, "pods": in_quotes("|".join(map(as_regex, names)))}
+                yield Query(metric.name, arm, part, _rendered(metric, text, own, path), at - HISTORY, at, step)
+
+
+def _rendered(metric: Metric, text: str, values: Mapping[str, str], path: str) -> str:
+    return render_text(text.strip(), values, where=f"analysis.metrics[{metric.name}].{path}")
 
 
 def parts_of(metric: Metric) -> list[tuple[str, str, str]]:

@@ -1,146 +1,228 @@
-"""Ratios of two counters: what share of requests went wrong (or right) in each arm, against every bound. Pure."""
+"""Ratios of two counters: what share of requests went wrong (or right) in each arm, against every bound. Pure.
+
+A share of what is good is tested as the share of what is not.
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from modelrollout.analysis import significance, wording
-from modelrollout.analysis.counts import Growth, Span, clean, first_scrapes, growth, same_scrapes, shared, span
-from modelrollout.analysis.evidence import Bound, Evidence, Missing, Parts
+import numpy as np
+import numpy.typing as npt
+
+from modelrollout.analysis import rankings, shares, wording
+from modelrollout.analysis.counts import Arm, Reading, Samples, arm_of, clean, total_growth
+from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
+from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import BAD, GOOD, TOTAL
-from modelrollout.analysis.significance import Count
-from modelrollout.api.spec import Metric, Tolerance
+from modelrollout.analysis.sequential.counts import Bound, Counts, decay, rate
+from modelrollout.analysis.sequential.noise import INFLATION, Mode
+from modelrollout.analysis.shares import Ticks, Totals
+from modelrollout.analysis.tracks import Track, Two, Words
+from modelrollout.api.spec import Metric
 from modelrollout.api.status import Verdict
 
-ROUNDING = 1e-12  # two equal shares may differ in their last digit
+Floats = npt.NDArray[np.float64]
+
+TWICE_AS_BAD = 1.0
+"""What has to be ruled out before a step ends, where the user names nothing: twice as bad as stable …"""
+NEGLIGIBLE = 0.002
+"""… plus 0.2 points: where stable shows no errors at all, nobody waits for twice nothing to be ruled out."""
+INTERVAL_ALPHA = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
-    """One arm's counters, and the time over which they were seen."""
+class Side:
+    """One arm's counters, and when they were scraped."""
 
     part: str
-    events: tuple[Growth, ...]
-    total: tuple[Growth, ...]
-    span: Span
-    is_counted: bool  # whether any series counts the events
-
-    def count(self, start: float = -math.inf, end: float = math.inf) -> Count | Missing:
-        """Events and total of the increments that ended in (start, end]."""
-        events = math.fsum(one.between(start, end) for one in self.events)
-        total = math.fsum(one.between(start, end) for one in self.total)
-        if events <= total + ROUNDING:
-            return Count(min(events, total), total)
-        why = f"{self.part} grew by {wording.number(events)} and total by {wording.number(total)} only; "
-        return Missing(Verdict.NO_DATA, f"{why}{self.part} has to be a part of total", mistake=True)
+    events: list[Samples]
+    total: list[Samples]
+    arm: Arm
 
 
-def ratio_evidence(metric: Metric, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+def ratio_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a ratio. Stable None: it is not compared; Missing: it should be, and cannot."""
     part = BAD if BAD in candidate else GOOD
-    arm = _arm(part, candidate, "the candidate")
-    if isinstance(arm, Missing):
-        return arm
-    alone = arm.count()
-    if isinstance(alone, Missing):
-        return alone
-    other = stable if stable is None or isinstance(stable, Missing) else _arm(part, stable, "stable")
-    pair = _together(arm, other) if isinstance(other, Arm) else other
-    limits = _limits(metric, alone)
-    if pair is None or isinstance(pair, Missing) or metric.tolerance is None:
-        gap = pair if isinstance(pair, Missing) else None
-        return Evidence("requests", "", _share(alone), None, alone.total, None, limits, _uncounted(arm, None), gap=gap)
-    mine, theirs = pair
-    return Evidence(
-        unit="requests",
-        what="",
-        candidate=_share(mine),
-        stable=_share(theirs),
-        samples=mine.total,
-        stable_samples=theirs.total,
-        bounds=(_tolerated(metric.tolerance, part, mine, theirs), *limits),
-        notes=_uncounted(arm, other if isinstance(other, Arm) else None),
-    )
+    reading = Reading(before.since, before.look_back, before.warm_up)
+    mine = _side(part, candidate, "the candidate", reading)
+    if isinstance(mine, Missing):
+        return mine
+    theirs = stable if stable is None or isinstance(stable, Missing) else _side(part, stable, "stable", reading)
+    other = theirs if isinstance(theirs, Side) else None
+    frontier = min(mine.arm.frontier, other.arm.frontier if other else mine.arm.frontier, before.end)
+    ticks = _ticks(before, mine, other, frontier, reading)
+    if isinstance(ticks, Missing):
+        return ticks
+    gap = theirs if isinstance(theirs, Missing) else None
+    return _concluded(before, ticks, part, mine, other, gap, frontier, reading)
 
 
-def _arm(part: str, parts: Parts, who: str) -> Arm | Missing:
-    events, total = same_scrapes(clean(parts[part]), clean(parts[TOTAL]))
-    if (reach := span(total)) is None:
+def _side(part: str, parts: Parts, who: str, reading: Reading) -> Side | Missing:
+    events, total = clean(parts[part]), clean(parts[TOTAL])
+    arm = arm_of((total, events), reading)
+    if arm is None or not total:
         but = f", though {part} has some" if events else ""
         return Missing(Verdict.NO_DATA, f"total has no samples of {who}{but}")
     if not events and part == GOOD:
         # A wrong selector looks just like this, and would read as "everything went wrong".
         return Missing(Verdict.NO_DATA, f"good has no samples of {who}, though total has some")
-    first = first_scrapes(events, total)
-    return Arm(
-        part=part,
-        events=tuple(growth(one, first) for one in events),
-        total=tuple(growth(one, first) for one in total),
-        span=reach,
-        is_counted=bool(events),
+    return Side(part, events, total, arm)
+
+
+def _ticks(before: Before, mine: Side, theirs: Side | None, frontier: float, reading: Reading) -> Ticks | Missing:
+    course = before.course
+    edges = course.edges(before.first, frontier)
+    columns: list[Floats] = []
+    for side in (mine, theirs):
+        if side is None:
+            columns += [np.zeros(len(edges) - 1)] * 2
+            continue
+        total = total_growth(side.total, edges, side.arm, reading)
+        events = total_growth(side.events, edges, side.arm, reading)
+        if float(events.sum()) > float(total.sum()) * (1 + 1e-9) + 1e-9:
+            why = (
+                f"{side.part} grew by {wording.number(events.sum())} and total by {wording.number(total.sum())} only; "
+            )
+            return Missing(Verdict.NO_DATA, f"{why}{side.part} has to be a part of total", mistake=True)
+        events = np.minimum(events, total)
+        columns += [events if side.part == BAD else total - events, total]
+    return Ticks(edges, Counts(*columns), course.beginnings(edges), course.onsets.restarts(edges, course.steps))
+
+
+def _concluded(
+    before: Before, ticks: Ticks, part: str, mine: Side, theirs: Side | None, gap: Missing | None, frontier: float,
+    reading: Reading,
+) -> Evidence:  # fmt: skip
+    metric, ledger, usual = before.metric, before.ledger, before.usual
+    totals = shares.totals_after(ticks, len(ticks), ledger)
+    known = shares.baseline(ledger, usual.share, usual.rate)
+    left = decay(before.course.tick)
+    events, requests, _ = known.before_each(ticks.counts.bad_stable, ticks.counts.stable, left)
+    dispersion = INFLATION * usual.dispersion if usual.mode in (Mode.RANKED, Mode.DISPERSED, Mode.STRICT) else 1.0
+    twos: list[Two] = []
+    tracks: list[Track] = []
+    keepers = []
+    if metric.tolerance is not None and theirs is not None:
+        tolerated, unacceptable = bounds_of(metric)
+        two = shares.compared("tolerance", ticks, rate(events, requests), tolerated, unacceptable, dispersion, ledger)
+        twos.append(two)
+        drifts = shares.compared_drifts(totals, tolerated, unacceptable, dispersion)
+        is_kept = totals.share <= tolerated.factor * totals.stable_share + tolerated.margin + shares.ROUNDING
+        words = Words(_words(part, tolerated, totals), _words(part, unacceptable, totals, beyond=True))
+        track = shares.track(
+            two, words, is_kept=is_kept and totals.stable > 0, drifts=drifts, threshold=before.threshold
+        )
+        if usual.mode in (Mode.RANKED, Mode.STRICT):
+            ranks = rankings.followed(before, ticks.edges, frontier, mine, theirs, reading)
+            track = rankings.judged(track, ranks, usual.mode)
+            keepers.append(ranks.keep)
+        elif usual.mode is Mode.DISPERSED:
+            track = replace(track, share=0.5)
+        tracks.append(track)
+    for name, limit, is_high in (("max", metric.max, True), ("min", metric.min, False)):
+        if limit is None:
+            continue
+        hits, of, most = _limit(part, is_high, limit.value, ticks.counts, totals)
+        two = shares.limited(name, ticks, hits, ticks.counts.candidate, most, dispersion, ledger)
+        twos.append(two)
+        is_kept = of <= most * totals.candidate + shares.ROUNDING * max(totals.candidate, 1)
+        drifts = shares.limited_drifts(of, totals.candidate, most, dispersion)
+        words = _limit_words(limit, is_high, most)
+        tracks.append(shares.track(two, words, is_kept=is_kept and totals.candidate > 0, drifts=drifts))
+
+    def keep(count: int) -> Ledger:
+        seen = replace(ticks, counts=_first(ticks.counts, count))
+        _, _, after = known.before_each(seen.counts.bad_stable, seen.counts.stable, left)
+        kept = shares.as_ledger(shares.totals_after(ticks, count, ledger)) | shares.ratios_after(ledger, seen.counts)
+        kept["baseline"] = np.array([after.events, after.requests])
+        for one in twos:
+            kept |= one.ledger(count)
+        for more in keepers:
+            kept |= more(count)
+        return kept
+
+    is_compared = theirs is not None and metric.tolerance is not None
+    return Evidence(
+        unit="requests",
+        what="",
+        candidate=_shown(part, totals.share, totals.candidate),
+        stable=_shown(part, totals.stable_share, totals.stable) if is_compared else None,
+        samples=totals.candidate,
+        stable_samples=totals.stable if is_compared else None,
+        tracks=tuple(tracks),
+        ticks=len(ticks),
+        keep=keep,
+        seconds=totals.seconds,
+        interval=_interval(part, ledger, ticks.counts) if is_compared else None,
+        notes=_uncounted(mine, theirs),
+        gap=gap if metric.tolerance is not None else None,
     )
 
 
-def _together(candidate: Arm, stable: Arm) -> tuple[Count, Count] | Missing:
-    """Both arms over the time in which both were seen."""
-    start, end = shared(candidate.span, stable.span)
-    mine, theirs = candidate.count(start, end), stable.count(start, end)
-    if isinstance(mine, Missing):
-        return mine
-    return theirs if isinstance(theirs, Missing) else (mine, theirs)
-
-
-def _tolerated(tolerance: Tolerance, part: str, candidate: Count, stable: Count) -> Bound:
-    """Candidate against stable. A share of what is good is tested as the share of what is not."""
-    relative, absolute = tolerance.relative.value, tolerance.absolute.value
+def bounds_of(metric: Metric) -> tuple[Bound, Bound]:
+    """What is tolerated, and what has to be ruled out, as bounds on the share of what is bad."""
+    part = BAD if metric.ratio is None or metric.ratio.bad is not None else GOOD
+    relative = metric.tolerance.relative.value if metric.tolerance else 0.0
+    absolute = metric.tolerance.absolute.value if metric.tolerance else 0.0
     if part == BAD:
-        bad, bad_stable, factor, margin = candidate, stable, 1 + relative, absolute
-        limit = f"≤ {wording.share(factor * stable.share + margin)}"
+        tolerated = Bound(1 + relative, absolute)
     else:
         relative = min(relative, 1.0)
-        bad, bad_stable, factor, margin = _rest(candidate), _rest(stable), 1 - relative, relative + absolute
-        limit = f"≥ {wording.share(1 - factor * bad_stable.share - margin)}"
-    is_kept = bad.share <= factor * bad_stable.share + margin + ROUNDING
+        tolerated = Bound(1 - relative, relative + absolute)
+    if metric.exclude is not None:
+        relative, absolute = metric.exclude.relative.value, metric.exclude.absolute.value
+        if part == GOOD:
+            relative = min(relative, 1.0)
+            return tolerated, Bound(1 - relative, relative + absolute)
+        return tolerated, Bound(1 + relative, absolute)
+    factor = max(1 + TWICE_AS_BAD, 2 * tolerated.factor - 1)
+    return tolerated, Bound(factor, max(2 * tolerated.margin, NEGLIGIBLE))
 
-    def p_value(growing: float) -> float:
-        if is_kept:
-            return 1.0
-        return significance.beyond(bad.times(growing), bad_stable.times(growing), factor, margin)
 
-    return Bound(limit, is_kept and candidate.total > 0 and stable.total > 0, p_value)
+def _limit(part: str, is_high: bool, limit: float, counts: Counts, totals: Totals) -> tuple[Floats, float, float]:
+    """What counts against a limit in each tick and in all, and the share of it that the limit allows."""
+    bad_counts = (part == BAD) == is_high
+    if bad_counts:
+        return counts.bad_candidate, totals.bad_candidate, limit if is_high else 1 - limit
+    rest = counts.candidate - counts.bad_candidate
+    return rest, totals.candidate - totals.bad_candidate, limit if is_high else 1 - limit
 
 
-def _uncounted(candidate: Arm, stable: Arm | None) -> tuple[str, ...]:
+def _limit_words(limit: str, is_high: bool, most: float) -> Words:
+    beyond = shares.unacceptable_limit(min(max(most, 1e-12), 1 - 1e-9))
+    unacceptable = f"≥ {wording.share(beyond)}" if is_high else f"≤ {wording.share(1 - beyond)}"
+    return Words(f"{'≤' if is_high else '≥'} {limit}", unacceptable)
+
+
+def _words(part: str, bound: Bound, totals: Totals, *, beyond: bool = False) -> str:
+    if totals.stable <= 0:
+        return "unknown"
+    at = min(bound.factor * totals.stable_share + bound.margin, 1.0)
+    if part == BAD:
+        return f"{'≥' if beyond else '≤'} {wording.share(at)}"
+    return f"{'≤' if beyond else '≥'} {wording.share(1 - at)}"
+
+
+def _shown(part: str, bad: float, total: float) -> str:
+    return wording.share(bad if part == BAD else 1 - bad) if total > 0 else "nothing"
+
+
+def _interval(part: str, ledger: Ledger, counts: Counts) -> str | None:
+    told = shares.times_stable(ledger, counts, INTERVAL_ALPHA)
+    if told is None:
+        return None
+    return f"its share of errors is {told}" if part == BAD else f"its share of wrong ones is {told}"
+
+
+def _uncounted(candidate: Side, stable: Side | None) -> tuple[str, ...]:
     """What a counter that nobody shows was taken for: right until the first event, or a selector that is wrong."""
     arms = {"the candidate": candidate, "stable": stable}
-    silent = [who for who, arm in arms.items() if arm is not None and not arm.is_counted]
+    silent = [who for who, side in arms.items() if side is not None and not side.events]
     return (f"no series counts {candidate.part} of {' or '.join(silent)}, taken as 0",) if silent else ()
 
 
-def _rest(count: Count) -> Count:
-    return Count(count.total - count.events, count.total)
-
-
-def _limits(metric: Metric, seen: Count) -> tuple[Bound, ...]:
-    bounds = []
-    if metric.max is not None:
-        is_kept = seen.total > 0 and seen.share <= metric.max.value + ROUNDING
-        bounds.append(Bound(f"≤ {metric.max}", is_kept, partial(_too_high, seen, metric.max.value)))
-    if metric.min is not None:
-        is_kept = seen.total > 0 and seen.share >= metric.min.value - ROUNDING
-        bounds.append(Bound(f"≥ {metric.min}", is_kept, partial(_too_low, seen, metric.min.value)))
-    return tuple(bounds)
-
-
-def _too_high(seen: Count, limit: float, growing: float) -> float:
-    return significance.at_least(seen.times(growing), limit) if seen.share > limit else 1.0
-
-
-def _too_low(seen: Count, limit: float, growing: float) -> float:
-    return significance.at_most(seen.times(growing), limit) if seen.total > 0 and seen.share < limit else 1.0
-
-
-def _share(count: Count) -> str:
-    return wording.share(count.share) if count.total > 0 else "nothing"
+def _first(counts: Counts, count: int) -> Counts:
+    parts: Sequence[Floats] = (counts.bad_candidate, counts.candidate, counts.bad_stable, counts.stable)
+    return Counts(*(part[:count] for part in parts))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import significance, wording
-from modelrollout.analysis.evidence import Bound, Evidence, Missing, Parts
+from modelrollout.analysis import wording
+from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
+from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import VALUE, Series
+from modelrollout.analysis.sequential.gauges import WARM_UP, Moments, log_wealth, reach
+from modelrollout.analysis.tracks import Track, Words
 from modelrollout.api.spec import Metric, Tolerance
 from modelrollout.api.status import Verdict
 
@@ -18,31 +22,51 @@ Floats = npt.NDArray[np.float64]
 Readings = dict[float, float]
 
 ROUNDING = 1e-9  # 0.3 is not beyond 0.1 + 0.2; without any spread even that would count
-FEWEST = 3  # readings from which a spread can be told, whatever the user asks for
+SMALLEST_EFFECT = 0.05
+"""Of the mean: how much is worth seeing where tolerance and exclude do not say (τ; statistics: 2.4)."""
+NO_SPREAD = 1e-12
 
 
-def value_evidence(metric: Metric, candidate: Parts, stable: Parts | Missing | None, needed: int) -> Evidence | Missing:
+def value_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a value. Stable None: it is not compared; Missing: it should be, and cannot."""
+    metric = before.metric
     mine = _readings(candidate[VALUE], "the candidate")
-    if isinstance(mine, Missing):
+    if isinstance(mine, Missing) and not before.ledger:
         return mine
+    mine = {} if isinstance(mine, Missing) else mine
     theirs = stable if stable is None or isinstance(stable, Missing) else _readings(stable[VALUE], "stable")
+    gap = theirs if isinstance(theirs, Missing) and metric.tolerance is not None else None
+    course = before.course
+    ends = course.edges(before.first, before.end)[1:]
+    ends = ends[: course.ticks(before.end) - before.first]  # a reading belongs to the whole tick that it ends
+    own = _on(ends, mine)
+    other = _on(ends, theirs) if isinstance(theirs, dict) else np.full(len(ends), math.nan)
+    tests = [_Test(before, name, excess, scale, words, ends) for name, excess, scale, words in
+             _excesses(metric, own, other, is_compared=isinstance(theirs, dict), ledger=before.ledger)]  # fmt: skip
     unit = wording.unit_of(metric)
-    limits = _limits(metric, _in_order(mine), max(needed, FEWEST))
-    if theirs is None or isinstance(theirs, Missing) or metric.tolerance is None:
-        gap = theirs if isinstance(theirs, Missing) else None
-        value = wording.text(_mean(_in_order(mine)), unit)
-        return Evidence("readings", "", value, None, len(mine), None, limits, gap=gap)
-    together = sorted(mine.keys() & theirs.keys())
-    pairs = np.array([(mine[at], theirs[at]) for at in together]).reshape(-1, 2)
+    shown = _shown(before, ends, own, other)
+    count, mean, usual = shown(len(ends))
+    is_compared = isinstance(theirs, dict) and metric.tolerance is not None
+
+    def keep(ticks: int) -> Ledger:
+        kept: dict[str, Floats] = {"shown": np.array(shown(ticks))}
+        for test in tests:
+            kept |= test.ledger(ticks)
+        return kept
+
     return Evidence(
         unit="readings",
         what="",
-        candidate=wording.text(_mean(pairs[:, 0]), unit) if together else "nothing",
-        stable=wording.text(_mean(pairs[:, 1]), unit) if together else "nothing",
-        samples=len(together),
-        stable_samples=len(together),
-        bounds=(_tolerated(metric, metric.tolerance, pairs, max(needed, FEWEST), unit), *limits),
+        candidate=wording.text(mean, unit) if count else "nothing",
+        stable=(wording.text(usual, unit) if count else "nothing") if is_compared else None,
+        samples=count,
+        stable_samples=count if is_compared else None,
+        tracks=tuple(test.track(metric) for test in tests),
+        ticks=len(ends),
+        keep=keep,
+        seconds=count * course.tick,
+        interval=_interval(tests, unit) if is_compared else None,
+        gap=gap,
     )
 
 
@@ -56,55 +80,210 @@ def _readings(series: Sequence[Series], who: str) -> Readings | Missing:
     return readings or Missing(Verdict.NO_DATA, f"the query yields no number for {who}")
 
 
-def _tolerated(metric: Metric, tolerance: Tolerance, pairs: Floats, needed: int, unit: wording.Unit) -> Bound:
-    # Brought to the size of 1 before anything is added or squared: absurd numbers must not overflow.
-    scale = max(_scale(pairs), abs(tolerance.absolute.value)) or 1.0
-    candidate, stable = pairs[:, 0] / scale, pairs[:, 1] / scale
-    allowed = tolerance.relative.value * np.abs(stable) + tolerance.absolute.value / scale
-    worse = candidate - stable if metric.better_when == "lower" else stable - candidate
-    sign = 1 if metric.better_when == "lower" else -1
-    limit = wording.text(_mean(stable + sign * allowed) * scale, unit) if len(pairs) else "stable"
-    return _bound(f"{'≤' if sign > 0 else '≥'} {limit}", worse - allowed, needed)
+def _on(ends: Floats, readings: Readings) -> Floats:
+    """The reading at each tick's end, to the millisecond; NaN where there is none."""
+    by_millisecond = {round(at * 1000): value for at, value in readings.items()}
+    return np.array([by_millisecond.get(round(end * 1000), math.nan) for end in ends.tolist()])
 
 
-def _limits(metric: Metric, readings: Floats, needed: int) -> tuple[Bound, ...]:
-    bounds = []
-    for limit, sign, relation in ((metric.max, 1, "≤"), (metric.min, -1, "≥")):
-        if limit is not None:
-            scale = max(_scale(readings), abs(limit.value)) or 1.0
-            bounds.append(_bound(f"{relation} {limit}", sign * (readings / scale - limit.value / scale), needed))
-    return tuple(bounds)
+@dataclass(frozen=True, slots=True)
+class _Excess:
+    """By how much each reading is beyond a bound, and beyond what is unacceptable, up is worse; NaN: no reading."""
+
+    tolerated: Floats
+    unacceptable: Floats
 
 
-def _bound(text: str, excess: Floats, needed: int) -> Bound:
-    """A bound, and by how much each reading is beyond it (negative: within), in units of the largest number."""
-    if not excess.size:
-        return Bound(text, is_kept=False, p_value=_unknown)
-    seen = significance.excess(np.where(np.abs(excess) < ROUNDING, 0.0, excess))
-    detail = "its readings do not vary" if seen.spread == 0 else ""
-    return Bound(text, seen.mean <= 0, _p_value(seen, excess.size, needed), detail)
+def _excesses(
+    metric: Metric, own: Floats, other: Floats, *, is_compared: bool, ledger: Ledger
+) -> list[tuple[str, _Excess, float, Words]]:
+    found = []
+    sign = 1.0 if metric.better_when == "lower" else -1.0
+    if metric.tolerance is not None and is_compared:
+        worse = sign * (own - other)
+        allowed = _allowed(metric.tolerance, other)
+        beyond = _allowed(excluded(metric), other)
+        scale = _scale(ledger, "tolerance", beyond - allowed, other)
+        at = other[~np.isnan(own - other)]
+        usual = float(at.mean()) if at.size else math.nan
+        unit = wording.unit_of(metric)
+        limits = [wording.text(usual + sign * float(_allowed(one, np.array([usual]))[0]), unit) if at.size else "stable"
+                  for one in (metric.tolerance, excluded(metric))]  # fmt: skip
+        words = Words(*(f"{relation} {limit}" for relation, limit in zip(_relations(sign), limits, strict=True)))
+        found.append(("tolerance", _Excess(worse - allowed, worse - beyond), scale, words))
+    for name, limit, direction in (("max", metric.max, 1.0), ("min", metric.min, -1.0)):
+        if limit is None:
+            continue
+        room = max(abs(limit.value) * SMALLEST_EFFECT, 1e-9)
+        excess = direction * (own - limit.value)
+        relations = _relations(direction)
+        words = Words(f"{relations[0]} {limit}", f"{relations[1]} {limit.value + direction * room:.4g}")
+        found.append((name, _Excess(excess, excess - room), room, words))
+    return found
 
 
-def _p_value(seen: significance.Excess, size: int, needed: int) -> Callable[[float], float]:
-    def p_value(growing: float) -> float:
-        # A few readings say nothing about how much a gauge moves by itself.
-        return significance.above_zero(seen.times(growing)) if size * growing >= needed else 1.0
-
-    return p_value
+def _relations(sign: float) -> tuple[str, str]:
+    return ("≤", "≥") if sign > 0 else ("≥", "≤")
 
 
-def _unknown(growing: float) -> float:
-    return 1.0
+def _allowed(tolerance: Tolerance, stable: Floats) -> Floats:
+    return np.asarray(tolerance.relative.value * np.abs(stable) + tolerance.absolute.value, dtype=np.float64)
 
 
-def _in_order(readings: Readings) -> Floats:
-    return np.array([readings[at] for at in sorted(readings)])
+def excluded(metric: Metric) -> Tolerance:
+    """What has to be ruled out before a step ends: as the user says, else twice what is tolerated."""
+    if metric.exclude is not None:
+        return metric.exclude
+    tolerance = metric.tolerance or Tolerance()
+    relative, absolute = 2 * tolerance.relative.value, 2 * tolerance.absolute.value
+    if relative == 0 and absolute == 0:
+        relative = 2 * SMALLEST_EFFECT
+    return Tolerance.model_validate({"relative": f"{relative:.9f}", "absolute": f"{absolute:.12f}"})
 
 
-def _scale(values: Floats) -> float:
-    return float(np.max(np.abs(values))) if values.size else 0.0
+def _scale(ledger: Ledger, name: str, room: Floats, other: Floats) -> float:
+    """τ, fixed with the first readings: what lies between the tolerated and the unacceptable."""
+    kept = ledger.get(f"{name}.scale")
+    if kept is not None and kept.size == 1:
+        return float(kept[0])
+    there = room[~np.isnan(room)]
+    return max(float(there[0]), 1e-12) if there.size else math.nan
 
 
-def _mean(values: Floats) -> float:
-    scale = _scale(values)
-    return math.fsum(values / scale) / values.size * scale if scale else 0.0
+class _Test:
+    """One bound's two normal mixtures: of the excess over what is tolerated, and of what is missing to the
+    unacceptable.
+
+    The second begins anew with every step. Beginning them anew on each step also finds what only breaks under load: the
+    first is a mean of one over the whole rollout and one over the present step.
+    """
+
+    def __init__(self, before: Before, name: str, excess: _Excess, scale: float, words: Words, ends: Floats) -> None:
+        self.name, self.words, self.scale, self._ends = name, words, scale, ends
+        self._excess, self._variance = excess, before.usual.variance
+        self._whole = _kept(before.ledger, f"{name}.whole")
+        self._step = _kept(before.ledger, f"{name}.step")
+        self._other = _kept(before.ledger, f"{name}.good")
+        edges = (
+            np.append(ends[:1] - before.course.tick, ends)
+            if ends.size
+            else np.array([before.course.time(before.first)])
+        )
+        self._begins = before.course.beginnings(edges)
+        self._harm_before = self._harm(0)
+
+    def _moments(self, kept: Moments, values: Floats, ticks: int, *, anew: bool) -> Moments:
+        begun = [at for at in self._begins if at <= ticks] if anew else []
+        first = begun[-1] if begun else 0
+        some = values[first:ticks]
+        return (Moments() if begun else kept).after(some[~np.isnan(some)])
+
+    def whole(self, ticks: int) -> Moments:
+        return self._moments(self._whole, self._excess.tolerated, ticks, anew=False)
+
+    def _harm(self, ticks: int) -> float:
+        whole = self.whole(ticks)
+        step = self._moments(self._step, self._excess.tolerated, ticks, anew=True)
+        logs = [self._log(moments, 1.0) for moments in (whole, step)]
+        return float(np.logaddexp(logs[0], logs[1]) - math.log(2))
+
+    def _good(self, ticks: int) -> float:
+        return self._log(self._moments(self._other, self._excess.unacceptable, ticks, anew=True), -1.0)
+
+    def _log(self, moments: Moments, sign: float) -> float:
+        variance = self.variance(moments)
+        if variance is None or moments.count < WARM_UP or math.isnan(self.scale):
+            return 0.0
+        if variance <= 0:
+            # Nothing moves: the readings are taken at their word, one after the other.
+            return moments.count * math.copysign(1.0, sign * moments.mean) if abs(moments.mean) > ROUNDING else 0.0
+        return float(
+            log_wealth(np.array(sign * moments.total / variance), np.array(moments.count / variance), self.scale)
+        )
+
+    def variance(self, moments: Moments) -> float | None:
+        own = moments.long_run_variance
+        if own is None or self._variance is None:
+            return own
+        return max(self._variance, NO_SPREAD)
+
+    def track(self, metric: Metric) -> Track:
+        ticks = len(self._ends)
+        whole = self.whole(ticks)
+        variance = self.variance(whole) or 0.0
+        harm = np.array([self._harm(tick) for tick in range(1, ticks + 1)])
+        good = self._good(ticks)
+        missing = self._moments(self._other, self._excess.unacceptable, ticks, anew=True)
+        return Track(
+            name=self.name,
+            words=self.words,
+            harm=harm,
+            before=self._harm_before,
+            good=good,
+            is_kept=whole.count > 0 and whole.mean <= ROUNDING * max(abs(whole.last), 1.0),
+            joint=False,
+            harm_drift=max(whole.mean, 0.0) ** 2 / (2 * variance) if variance > 0 and whole.count else 0.0,
+            good_drift=max(-missing.mean, 0.0) ** 2 / (2 * variance) if variance > 0 and missing.count else 0.0,
+        )
+
+    def ledger(self, ticks: int) -> dict[str, Floats]:
+        kept = {
+            f"{self.name}.whole": _packed(self.whole(ticks)),
+            f"{self.name}.step": _packed(self._moments(self._step, self._excess.tolerated, ticks, anew=True)),
+            f"{self.name}.good": _packed(self._moments(self._other, self._excess.unacceptable, ticks, anew=True)),
+        }
+        return kept if math.isnan(self.scale) else {**kept, f"{self.name}.scale": np.array([self.scale])}
+
+
+def _kept(ledger: Ledger, name: str) -> Moments:
+    kept = ledger.get(name)
+    return Moments(*kept.tolist()) if kept is not None and kept.size == 6 else Moments()
+
+
+def _packed(one: Moments) -> Floats:
+    return np.array([one.count, one.total, one.squares, one.neighbours, one.first, one.last])
+
+
+def _shown(before: Before, ends: Floats, own: Floats, other: Floats) -> Callable[[int], tuple[float, float, float]]:
+    """Readings at this step, the candidate's mean and stable's, after so many ticks."""
+    kept = before.ledger.get("shown")
+    known = kept.tolist() if kept is not None and kept.size == 3 else [0.0, 0.0, 0.0]
+    edges = (
+        np.append(ends[:1] - before.course.tick, ends) if ends.size else np.array([before.course.time(before.first)])
+    )
+    begins = before.course.beginnings(edges)
+
+    def shown(ticks: int) -> tuple[float, float, float]:
+        begun = [at for at in begins if at <= ticks]
+        count, mean, usual = (0.0, 0.0, 0.0) if begun else known
+        mine, theirs = own[begun[-1] if begun else 0 : ticks], other[begun[-1] if begun else 0 : ticks]
+        there = ~np.isnan(mine) if np.isnan(theirs).all() else ~np.isnan(mine - theirs)
+        more = float(there.sum())
+        if not more:
+            return count, mean, usual
+        theirs = np.where(np.isnan(theirs), 0.0, theirs)
+        return (
+            count + more,
+            (count * mean + _sum(mine[there])) / (count + more),
+            (count * usual + _sum(theirs[there])) / (count + more),
+        )
+
+    return shown
+
+
+def _sum(values: Floats) -> float:
+    return math.fsum(values.tolist())
+
+
+def _interval(tests: Sequence[_Test], unit: wording.Unit) -> str | None:
+    """Candidate minus bound, between what and what: the tolerance's own test tells it."""
+    test = next((one for one in tests if one.name == "tolerance"), None)
+    if test is None:
+        return None
+    whole = test.whole(len(test._ends))
+    variance = test.variance(whole)
+    if variance is None or variance <= 0 or whole.count < WARM_UP or math.isnan(test.scale):
+        return None
+    half = reach(whole.count, variance, test.scale, 0.01)
+    low, high = wording.signed(whole.mean - half, unit), wording.signed(whole.mean + half, unit)
+    return f"beyond what is tolerated by {low} to {high} (at 99 %, at any time; negative: within)"

@@ -1,70 +1,149 @@
-"""From answers to verdicts: one for each metric, in the order of the spec. Pure."""
+"""From answers to verdicts: one for each metric, in the order of the spec; and where the tests stand. Pure.
+
+One error rate covers all metrics, bounds, steps and looks. Every bound has an even share of it. Exact tests know the
+same past, so they are merged: the mean of their wealths is one again, and takes traffic back once it reaches 1/α. A
+test that rests on a limit theorem, or that sees less than the others, has its share to itself (Vovk & Wang, 1912.06116;
+Choe & Ramdas, 2402.09698).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from modelrollout.analysis.conclusions import Look, concluded, nothing
-from modelrollout.analysis.evidence import Evidence, Missing, Parts
+import numpy as np
+import numpy.typing as npt
+
+from modelrollout.analysis import ledger
+from modelrollout.analysis.bounds import count_bounds
+from modelrollout.analysis.conclusions import Demand, concluded, nothing
+from modelrollout.analysis.course import LATE, Course
+from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts, Usual
 from modelrollout.analysis.latency import histogram_evidence
-from modelrollout.analysis.queries import CANDIDATE, STABLE, VALUE, Answer, Query, Unanswered, Window
+from modelrollout.analysis.queries import CANDIDATE, STABLE, VALUE, Answer, Query, Unanswered
 from modelrollout.analysis.ratio import ratio_evidence
-from modelrollout.analysis.spending import level
+from modelrollout.analysis.tracks import Track
 from modelrollout.analysis.values import value_evidence
 from modelrollout.api.spec import Analysis, Metric
-from modelrollout.api.status import MetricVerdict, Verdict
+from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
+
+Floats = npt.NDArray[np.float64]
 
 
-def judge(
-    analysis: Analysis,
-    asked: Sequence[Query],
-    answers: Mapping[Query, Answer],
-    window: Window,
-    *,
-    stretches: int,
-    earlier: int = 0,
-) -> tuple[MetricVerdict, ...]:
-    """What each metric says, in the order of the spec. `asked` is what `queries` returned for this window.
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that a look starts from but the answers.
 
-    `stretches`: how many windows the whole rollout judges (all steps, and the bake). `earlier`: looks that this very
-    step had before its window began anew, as after a loss of readiness; else each beginning spends their share again.
+    `basis`: digest of what each metric is judged by. `kept`: where its tests stood. `thresholds`: ln, calibrated.
     """
-    compared = {query.metric for query in asked if query.arm == STABLE}
-    bounds = {metric.name: _count_bounds(metric, metric.name in compared) for metric in analysis.metrics}
-    interval = analysis.interval.timedelta
 
-    def share(metric: Metric) -> float:
-        return level(
-            analysis.false_rollback_rate.value,
-            stretches=stretches,
-            metrics=sum(count > 0 for count in bounds.values()),
-            bounds=bounds[metric.name],
-            look=earlier + max(window.look, 1),
+    analysis: Analysis
+    course: Course
+    usual: Mapping[str, Usual]
+    kept: Mapping[str, MetricEvidence]
+    basis: Mapping[str, str]
+    end: float  # of the look, unix seconds
+    look_back: float
+    thresholds: Mapping[str, float]
+    seed: str
+
+    def before(self, metric: Metric) -> Before:
+        kept = self.kept.get(metric.name)
+        is_known = kept is not None and kept.basis == self.basis.get(metric.name, "")
+        return Before(
+            metric=metric,
+            course=self.course,
+            usual=self.usual.get(metric.name, Usual()),
+            first=kept.ticks if kept is not None and is_known else 0,
+            ledger=ledger.read(kept.state) if kept is not None and is_known else {},
+            end=self.end,
+            look_back=self.look_back,
+            warm_up=self.analysis.warm_up.timedelta.total_seconds(),
+            threshold=self.thresholds.get(metric.name),
+            seed=f"{self.seed}/{metric.name}",
         )
 
-    return tuple(
-        _judged(
-            Look(metric, share(metric), window.recent(interval), interval),
-            [query for query in asked if query.metric == metric.name],
-            answers,
-        )
-        for metric in analysis.metrics
-    )
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What each metric says, in the order of the spec, and a checkpoint: where each metric's tests stand."""
+
+    verdicts: tuple[MetricVerdict, ...]
+    checkpoint: tuple[MetricEvidence, ...]
 
 
-def _count_bounds(metric: Metric, is_compared: bool) -> int:
-    """How many bounds this metric is held against at this look."""
-    return (is_compared and metric.tolerance is not None) + (metric.max is not None) + (metric.min is not None)
+def judge(case: Case, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Judgement:
+    """The verdicts at this look. `asked` is what `queries` returned for it; other queries are not looked at."""
+    alpha, beta = case.analysis.false_rollback_rate.value, case.analysis.false_promotion_rate.value
+    befores = [case.before(metric) for metric in case.analysis.metrics]
+    found = [_found(before, asked, answers) for before in befores]
+    shares = {before.metric.name: _share(before.metric, case.analysis) for before in befores}
+    failed = _failed([(b, e) for b, e in zip(befores, found, strict=True) if isinstance(e, Evidence)], shares, alpha)
+    verdicts = []
+    for before, evidence in zip(befores, found, strict=True):
+        name = before.metric.name
+        text = " / ".join(q.promql for q in asked if q.metric == name and q.arm == CANDIDATE) or None
+        if isinstance(evidence, Missing):
+            verdicts.append(nothing(before, evidence, text))
+            continue
+        harm = {track.name: _needed(track, shares[name], alpha) for track in evidence.tracks}
+        verdicts.append(concluded(before, evidence, Demand(alpha, beta, harm), failed.get(name), text))
+    late = case.course.ticks(case.end - LATE.total_seconds())
+    checkpoint = (_kept(case, before, one, late) for before, one in zip(befores, found, strict=True))
+    return Judgement(tuple(verdicts), tuple(one for one in checkpoint if one is not None))
 
 
-def _judged(look: Look, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> MetricVerdict:
-    candidate = _heard([query for query in asked if query.arm == CANDIDATE], answers)
-    stable = _heard([query for query in asked if query.arm == STABLE], answers)
+def _share(metric: Metric, analysis: Analysis) -> float:
+    """The part of the error rate that each bound of a metric has."""
+    return 1 / (len(analysis.metrics) * count_bounds(metric))
+
+
+def _needed(track: Track, share: float, alpha: float) -> float:
+    """ln of the wealth that a track needs to fail by itself."""
+    if track.threshold is not None:
+        return track.threshold
+    return math.log(1 / (alpha * share * track.share))
+
+
+def _failed(found: Sequence[tuple[Before, Evidence]], shares: Mapping[str, float], alpha: float) -> dict[str, Track]:
+    """The metrics that broke a bound, with the track that says so."""
+    failed: dict[str, Track] = {}
+    for before, evidence in found:
+        share = shares[before.metric.name]
+        broken = [track for track in evidence.tracks if track.highest >= _needed(track, share, alpha)]
+        if broken:
+            failed[before.metric.name] = max(broken, key=lambda track: track.highest)
+    if failed:
+        return failed
+    joint = [(before, track) for before, evidence in found for track in evidence.tracks if track.joint]
+    if not joint or _merged(joint, shares).max(initial=-math.inf) < math.log(1 / alpha):
+        return {}
+    before, track = max(joint, key=lambda one: one[1].highest + math.log(shares[one[0].metric.name] * one[1].share))
+    return {before.metric.name: track}
+
+
+def _merged(joint: Sequence[tuple[Before, Track]], shares: Mapping[str, float]) -> Floats:
+    """ln of the weighted mean of wealths after each tick that is new to any of them."""
+    first = min(before.first for before, _ in joint)
+    last = max(before.first + len(track.harm) for before, track in joint)
+    rows = np.empty((len(joint), last - first + 1))
+    for row, (before, track) in zip(rows, joint, strict=True):
+        begins = before.first - first
+        row[: begins + 1] = track.before
+        row[begins + 1 : begins + 1 + len(track.harm)] = track.harm
+        row[begins + 1 + len(track.harm) :] = track.harm[-1] if len(track.harm) else track.before
+        row += math.log(shares[before.metric.name] * track.share)
+    return np.asarray(np.logaddexp.reduce(rows, axis=0), dtype=np.float64)
+
+
+def _found(before: Before, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Evidence | Missing:
+    own = [query for query in asked if query.metric == before.metric.name]
+    candidate = _heard([query for query in own if query.arm == CANDIDATE], answers)
+    stable = _heard([query for query in own if query.arm == STABLE], answers)
     if candidate is None:
-        return nothing(look, Missing(Verdict.UNAVAILABLE, "it was not asked for"), None)
-    text = " / ".join(query.promql for query in asked if query.arm == CANDIDATE)
-    found = candidate if isinstance(candidate, Missing) else _evidence(look, candidate, stable)
-    return nothing(look, found, text) if isinstance(found, Missing) else concluded(look, found, text)
+        return Missing(Verdict.UNAVAILABLE, "it was not asked for")
+    return candidate if isinstance(candidate, Missing) else _evidence(before, candidate, stable)
 
 
 def _heard(asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Parts | Missing | None:
@@ -87,9 +166,30 @@ def _refusal(query: Query, answer: Unanswered) -> str:
     return why
 
 
-def _evidence(look: Look, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
-    if look.metric.ratio is not None:
-        return ratio_evidence(look.metric, candidate, stable)
-    if look.metric.histogram is not None:
-        return histogram_evidence(look.metric, candidate, stable)
-    return value_evidence(look.metric, candidate, stable, look.needed)
+def _evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+    metric = before.metric
+    judged: Callable[[Before, Parts, Parts | Missing | None], Evidence | Missing]
+    if metric.ratio is not None:
+        judged = ratio_evidence
+    elif metric.histogram is not None:
+        judged = histogram_evidence
+    else:
+        judged = value_evidence
+    return judged(before, candidate, stable)
+
+
+def _kept(case: Case, before: Before, evidence: Evidence | Missing, late: int) -> MetricEvidence | None:
+    """The checkpoint of a metric: up to ticks of which no sample can be on its way any more.
+
+    Where an arm could not be asked nothing moves on: its samples are read once it can. Data that were not there in time
+    are not waited for.
+    """
+    name = before.metric.name
+    kept = case.kept.get(name)
+    if isinstance(evidence, Missing) or (evidence.gap is not None and evidence.gap.verdict is Verdict.UNAVAILABLE):
+        return kept
+    ticks = min(late - before.first, evidence.ticks)
+    if ticks <= 0:
+        return kept
+    state = ledger.written(evidence.keep(ticks))
+    return MetricEvidence(metric=name, basis=case.basis.get(name, ""), ticks=before.first + ticks, state=state)

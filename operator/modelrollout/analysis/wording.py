@@ -82,3 +82,8 @@ def odds(p_value: float) -> str:
 def _trimmed(value: float, digits: int) -> str:
     written = f"{value:.{digits}f}"
     return written.rstrip("0").rstrip(".") if "." in written else written
+
+
+def signed(value: float, unit: Unit) -> str:
+    """A difference, with its sign."""
+    return f"{'+' if value >= 0 else '−'}{text(abs(value), unit)}"

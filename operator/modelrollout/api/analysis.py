@@ -76,6 +76,13 @@ class Metric(Model):
     ] = None
     better_when: Annotated[Literal["lower", "higher"] | None, Field(description="Which way is better.")] = None
     tolerance: Tolerance | None = None
+    exclude: Annotated[
+        Tolerance | None,
+        Field(
+            description="To move on, a regression this large must have been ruled out. Left out: twice as bad as "
+            "stable, and no less than twice the tolerance."
+        ),
+    ] = None
     min: Annotated[Limit | None, Field(description="Never lower than this, whatever stable does.")] = None
     max: Annotated[Limit | None, Field(description="Never higher than this, whatever stable does.")] = None
     min_samples: Annotated[
@@ -120,6 +127,29 @@ class Analysis(Model):
     interval: Annotated[
         Duration, Field(description="Time between two looks at the metrics; 1s at least."), AT_LEAST_A_SECOND
     ] = Duration("15s")
+    warm_up: Annotated[
+        Duration, Field(description="What a pod does in its first time does not count: caches fill, code is compiled.")
+    ] = Duration("30s")
+    noise: Annotated[
+        Literal["auto", "independent", "strict"],
+        Field(
+            description="How noise of single pods is allowed for. auto: as the history of stable's pods shows; "
+            "independent: requests are vouched to fail one by one; strict: two tests with different assumptions must "
+            "agree, which is slow."
+        ),
+    ] = "auto"
+    threshold: Annotated[
+        Literal["anytime", "planned"],
+        Field(
+            description="anytime: falseRollbackRate holds however long it takes. planned: it holds for the time that "
+            "the stages plan, and regressions are found sooner; after that as anytime."
+        ),
+    ] = "anytime"
+    false_promotion_rate: Annotated[
+        Share,
+        Field(description="Chance that a step ends although a regression as large as exclude is there."),
+        metric_rules.IS_ERROR_RATE,
+    ] = Share("5%")
     false_rollback_rate: Annotated[
         Share,
         Field(description="Chance that an equally good candidate is taken back, over the rollout and all metrics."),

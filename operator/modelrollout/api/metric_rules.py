@@ -29,6 +29,14 @@ def _each(*fields: str, of: str = "self") -> str:
     return " + ".join(f"(has({of}.{field}) ? [{of}.{field}] : [])" for field in fields)
 
 
+def _part(tolerance: str, part: str) -> str:
+    """CEL: a part of a tolerance, which may be left out."""
+    default = "0%" if part == "relative" else "0"
+    return f"(has(self.{tolerance}.{part}) ? self.{tolerance}.{part} : '{default}')"
+
+
+_PARTS = tuple(_part(one, part) for one in ("tolerance", "exclude") for part in ("relative", "absolute"))
+
 IS_SELECTOR = Rule.matching(
     r"(?s)^\s*([a-zA-Z_:][a-zA-Z0-9_:]*\s*(\{.*\})?|\{.*\})\s*$",
     'this is not a series selector such as http_requests_total{pod=~"{{ pods }}"}: the raw samples are read, '
@@ -78,6 +86,14 @@ def _is_share(limit: Limit) -> bool:
 
 def _has_room_between_limits(metric: Metric) -> bool:
     return metric.min is None or metric.max is None or metric.min.value < metric.max.value
+
+
+def _excludes_more(metric: Metric) -> bool:
+    if metric.exclude is None or metric.tolerance is None:
+        return True
+    least, most = metric.tolerance, metric.exclude
+    pairs = [(least.relative.value, most.relative.value), (least.absolute.value, most.absolute.value)]
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
 def _leaves_something(metric: Metric) -> bool:
@@ -137,6 +153,20 @@ ALL: tuple[Rule, ...] = (
         # One a duration, the other a number: only the operator compares those.
         f"!has(self.min) || !has(self.max) || {_number('self.min')} < {_number('self.max')}"
         f" || [self.min, self.max].exists(limit, !limit.matches(r'{NUMBER_PATTERN}'))",
+    ),
+    Rule(
+        lambda metric: metric.exclude is None or metric.tolerance is not None,
+        "exclude says what must be ruled out beyond tolerance: set tolerance, or remove exclude",
+        "!has(self.exclude) || has(self.tolerance)",
+    ),
+    Rule(
+        _excludes_more,
+        "exclude must lie beyond tolerance: make one of its parts larger, and none smaller",
+        # Where one of them is a duration, only the operator compares.
+        f"!has(self.exclude) || !has(self.tolerance) || [{', '.join(_PARTS)}]"
+        f".exists(part, !part.matches(r'{NUMBER_PATTERN}')) || {_number(_PARTS[2])} >= {_number(_PARTS[0])}"
+        f" && {_number(_PARTS[3])} >= {_number(_PARTS[1])}"
+        f" && ({_number(_PARTS[2])} > {_number(_PARTS[0])} || {_number(_PARTS[3])} > {_number(_PARTS[1])})",
     ),
     Rule(
         _leaves_something,

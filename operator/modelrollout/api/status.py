@@ -82,12 +82,58 @@ class MetricVerdict(Record):
     candidate: str | None = None
     stable: str | None = None
     bound: Annotated[str | None, Field(description="The limit that the candidate was held against.")] = None
+    difference: Annotated[
+        str | None, Field(description="Candidate compared with stable, between what and what; holds at any time.")
+    ] = None
+    evidence: Annotated[
+        str | None, Field(description="Evidence of a regression, as a share of what a rollback takes.")
+    ] = None
+    ruled_out: Annotated[
+        str | None, Field(description="Evidence against what must be ruled out, as a share of what moving on takes.")
+    ] = None
     samples: Annotated[int | None, Field(ge=0, description="Samples of the candidate.")] = None
     stable_samples: Annotated[int | None, Field(ge=0)] = None
     message: Annotated[str, Field(description="The verdict in a sentence.")]
     query: Annotated[str | None, Field(description="The candidate's query, as it was sent.")] = None
     window_start: Time | None = None
     window_end: Time | None = None
+
+
+class MetricEvidence(Record):
+    """Where the tests of one metric stand."""
+
+    metric: str
+    basis: Annotated[str, Field(description="Digest of what it is judged by; another one begins anew.")]
+    ticks: Annotated[int, Field(ge=0, description="How many ticks are in the state; later samples are read again.")]
+    state: Annotated[str, Field(description="The wealth of its tests, packed.")]
+
+
+class UsualMetric(Record):
+    """What stable's history says of one metric."""
+
+    metric: str
+    mode: Annotated[str, Field(description="How events are counted: Plain, Ranked, Dispersed, Strict or Assumed.")]
+    basis: Annotated[str, Field(description="Digest of what it is judged by.")]
+    state: Annotated[str, Field(description="Rates, noise and shape, packed.")] = ""
+    sees: Annotated[str | None, Field(description="What the plan can and cannot see in it.")] = None
+    is_blind: Annotated[bool, Field(description="Whether the plan is too short to see even a doubling.")] = False
+    note: str | None = None
+
+
+class EvidenceStatus(Record):
+    """What the comparison of candidate and stable rests on: a checkpoint from which samples are read on."""
+
+    at: Annotated[Time | None, Field(description="When the history of stable was read.")] = None
+    usual: Annotated[tuple[UsualMetric, ...], Field(description="What stable's history says.")] = ()
+    start: Annotated[Time | None, Field(description="When the first step began.")] = None
+    tick: Annotated[str | None, Field(description="Length of a tick.")] = None
+    later_steps: Annotated[int, Field(ge=0)] = 0
+    planned: Annotated[int, Field(ge=0, description="Seconds that the stages were planned to take.")] = 0
+    steps: Annotated[tuple[Time, ...], Field(description="When later steps began.")] = ()
+    metrics: Annotated[
+        tuple[MetricEvidence, ...],
+        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["metric"]}),
+    ] = ()
 
 
 class Retired(Record):
@@ -149,6 +195,9 @@ class ModelRolloutStatus(Record):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["metric"]},
         ),
     ] = ()
+    evidence: Annotated[
+        EvidenceStatus | None, Field(description="Where the tests stand, so that a restart loses nothing.")
+    ] = None
     retired: Annotated[
         tuple[Retired, ...],
         Field(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from modelrollout.api.status import CandidateArm, ModelRolloutStatus, Phase, StageStatus, Verdict
+from modelrollout.api.status import CandidateArm, MetricVerdict, ModelRolloutStatus, Phase, StageStatus, Verdict
 from modelrollout.findings import Finding
 from modelrollout.plan.rollout import Wish
 from modelrollout.plan.sight import Sight, is_on_trial
@@ -140,8 +140,13 @@ def evidence_is_missing(
         return None
     # What status shows is refreshed now and then, not at every look: so is this sentence.
     shown = {verdict.metric: verdict for verdict in status.verdicts}
-    told = [shown.get(verdict.metric, verdict).message for verdict in open_]
+    told = [_latest(shown.get(verdict.metric), verdict).message for verdict in open_]
     return Finding("AwaitingEvidence", " ".join([where, *told]))
+
+
+def _latest(shown: MetricVerdict | None, fresh: MetricVerdict) -> MetricVerdict:
+    """What is shown, unless that says something else."""
+    return shown if shown is not None and shown.verdict is fresh.verdict else fresh
 
 
 def step_deadline_is_over(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> bool:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from modelrollout.api.status import Arm, CandidateArm, ModelRolloutStatus, Phase, StageStatus, VersionInfo
 from modelrollout.findings import Finding
 from modelrollout.manifests import MODEL, Manifest, annotation, revision_of
-from modelrollout.plan import checks, statuses
+from modelrollout.plan import checks, evidence, statuses
 from modelrollout.plan.phases import SERVES_CANDIDATE, intended
 from modelrollout.plan.rollout import Wish
 from modelrollout.plan.sight import Sight, is_on_trial
@@ -89,12 +89,14 @@ def whole(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> ModelRolloutS
     if (candidate := status.candidate) is None:
         return status
     if status.stable is not None and status.stable.revision == candidate.revision:
-        return changed(status, candidate=None, stage=None)
+        return changed(status, candidate=None, stage=None, evidence=None)
     is_at_a_step = status.phase in SERVES_CANDIDATE and status.stage is not None and status.stable is not None
+    if is_at_a_step and status.stage is not None and (status.evidence is None or status.evidence.start is None):
+        return changed(status, evidence=evidence.begun(status.evidence, wish, status.stage.entered))
     if is_at_a_step or status.phase in (Phase.PENDING, Phase.ROLLING_BACK):
         return status
     was_rejected = statuses.rejection_of(status, candidate.revision) is not None
-    return changed(status, phase=Phase.ROLLING_BACK if was_rejected else Phase.PENDING, stage=None)
+    return changed(status, phase=Phase.ROLLING_BACK if was_rejected else Phase.PENDING, stage=None, evidence=None)
 
 
 def aimed(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> ModelRolloutStatus:
@@ -116,7 +118,7 @@ def at_a_step_that_exists(sight: Sight, status: ModelRolloutStatus, wish: Wish) 
     all_steps = steps(wish.spec)
     step = all_steps[position(all_steps, status.stage)]
     if (step.step, step.weight) != (status.stage.step, status.stage.weight):
-        return _at(sight, status, step)
+        return _at(sight, status, step, wish)
     # Another stage before it, or another name for it, changes nothing about the step itself.
     stage = StageStatus(**{**dict(status.stage), "index": step.index, "name": step.stage})
     return status if stage == status.stage else changed(status, stage=stage)
@@ -175,7 +177,7 @@ def _pending(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[Mode
     if wait := checks.first(checks.PENDING_WAITS, sight, status, wish):
         return status, wait
     step = steps(wish.spec)[0]
-    return _at(sight, changed(status, phase=Phase.PROGRESSING), step), _step_begins(step, wish)
+    return _at(sight, changed(status, phase=Phase.PROGRESSING), step, wish), _step_begins(step, wish)
 
 
 def _progressing(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRolloutStatus, Finding]:
@@ -184,10 +186,10 @@ def _progressing(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[
     all_steps = steps(wish.spec)
     following = (position(all_steps, status.stage) + 1) if status.stage else 0
     if following < len(all_steps):
-        return _at(sight, status, all_steps[following]), _step_begins(all_steps[following], wish)
+        return _at(sight, status, all_steps[following], wish), _step_begins(all_steps[following], wish)
     promotion = Step(len(wish.spec.stages), PROMOTION, 0, 100, wish.spec.promotion.bake.timedelta)
     why = Finding("Promoting", f"Version {wish.model.version} passed all stages and gets all traffic.")
-    return _at(sight, changed(status, phase=Phase.PROMOTING), promotion), why
+    return _at(sight, changed(status, phase=Phase.PROMOTING), promotion, wish), why
 
 
 def _promoting(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRolloutStatus, Finding]:
@@ -199,7 +201,7 @@ def _promoting(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[Mo
         f"Version {wish.model.version} has all traffic and is judged for {wish.spec.promotion.bake} more; "
         "the old version stays warm.",
     )
-    return _at(sight, changed(status, phase=Phase.BAKING), bake), why
+    return _at(sight, changed(status, phase=Phase.BAKING), bake, wish), why
 
 
 def _baking(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRolloutStatus, Finding]:
@@ -216,11 +218,11 @@ def _rolling_back(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple
     return changed(statuses.without_candidate(status, "RolledBack", why, sight.now), phase=Phase.ROLLED_BACK), why
 
 
-def _at(sight: Sight, status: ModelRolloutStatus, step: Step) -> ModelRolloutStatus:
+def _at(sight: Sight, status: ModelRolloutStatus, step: Step, wish: Wish) -> ModelRolloutStatus:
     stage = StageStatus(
         index=step.index, name=step.stage, step=step.step, weight=step.weight, entered=sight.now, since=sight.now
     )
-    return changed(status, stage=stage)
+    return changed(status, stage=stage, evidence=evidence.with_step(status.evidence, wish, sight.now))
 
 
 def _step_begins(step: Step, wish: Wish) -> Finding:

@@ -9,21 +9,24 @@ crash loop says so; the answers then only add to it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from modelrollout.analysis.queries import Query, Window, queries
-from modelrollout.analysis.verdicts import judge
-from modelrollout.api.status import MetricVerdict, ModelRolloutStatus, Phase, StageStatus
+from modelrollout.analysis.course import tick_of
+from modelrollout.analysis.preflight import looked_up
+from modelrollout.analysis.queries import Answer, Query, Unanswered
+from modelrollout.analysis.verdicts import Case, judge
+from modelrollout.api.status import EvidenceStatus, MetricVerdict, ModelRolloutStatus, Phase, StageStatus, Verdict
 from modelrollout.manifests import Delete, Owner, Write, ref_of
-from modelrollout.plan import desired
+from modelrollout.plan import desired, evidence
+from modelrollout.plan.checks import hold
 from modelrollout.plan.conditions import conditions
 from modelrollout.plan.decide import Decision, decide, with_clock
 from modelrollout.plan.events import events
 from modelrollout.plan.rollout import Rollout, Wish
-from modelrollout.plan.sight import Sight, arm_names, is_on_trial, window
+from modelrollout.plan.sight import Sight, is_on_trial, look
 from modelrollout.plan.statuses import changed
-from modelrollout.plan.steps import steps
 from modelrollout.plan.world import Observed, Plan
 
 REFRESH = timedelta(minutes=1)
@@ -34,17 +37,16 @@ SOON = timedelta(seconds=1)
 
 
 def needs(rollout: Rollout, observed: Observed, now: datetime) -> tuple[Query, ...]:
-    """What Prometheus has to be asked now: nothing unless a candidate is on trial and its weight is in force."""
+    """What Prometheus has to be asked now: what stable did before, once; and of a candidate on trial, at each look."""
     sight = _sight(rollout, observed, now)
-    look = _look(sight)
-    return _queries(sight, look) if look is not None else ()
+    return (*evidence.history(sight), *_look_queries(sight))
 
 
 def plan(rollout: Rollout, observed: Observed, now: datetime) -> Plan:
     """What to do. `now` is the moment of observation: give `needs` and `plan` of one pass the same."""
     sight = _judged(_sight(rollout, observed, now))
     decision = decide(sight)
-    status = _completed(sight, decision)
+    status = _completed(sight, decision, rollout.status)
     wish = rollout.wish if status.phase is not Phase.INVALID else None
     retreat = desired.retreat(sight, status)
     # After a retreat the next pass reads the route anew before it touches anything else that users depend on.
@@ -69,7 +71,7 @@ def _sight(rollout: Rollout, observed: Observed, now: datetime) -> Sight:
     return replace(sight, rollout=replace(rollout, status=with_clock(sight, rollout.status)))
 
 
-def _look(sight: Sight) -> Window | None:
+def _look(sight: Sight) -> datetime | None:
     status, wish = sight.rollout.status, sight.rollout.wish
     if wish is None or status.stage is None or status.candidate is None or not is_on_trial(status):
         return None
@@ -77,49 +79,64 @@ def _look(sight: Sight) -> Window | None:
     has_traffic = 0 < sight.live_weight(status.stable) <= status.stage.weight
     if status.candidate.revision != wish.revision or not has_traffic:
         return None
-    return window(status.stage, wish.spec.analysis.interval.timedelta, sight.now)
+    return look(status.stage, wish.spec.analysis.interval.timedelta, sight.now)
 
 
-def _queries(sight: Sight, look: Window) -> tuple[Query, ...]:
-    rollout, status = sight.rollout, sight.rollout.status
-    if rollout.wish is None or status.candidate is None or status.stage is None or status.stable is None:
-        return ()
-    # At 100 % stable serves nobody by design: there is nothing to compare with, only limits to keep.
-    stable = arm_names(rollout, status.stable, "stable") if sight.live_weight(status.stable) < 100 else None
-    return queries(rollout.wish.spec.analysis, arm_names(rollout, status.candidate, "candidate"), stable, look)
+def _case(sight: Sight, known: EvidenceStatus | None) -> Case | None:
+    end = _look(sight)
+    return evidence.case(sight, known, end) if end is not None and known is not None else None
+
+
+def _look_queries(sight: Sight) -> tuple[Query, ...]:
+    case = _case(sight, sight.rollout.status.evidence)
+    return evidence.look_queries(sight, case) if case is not None else ()
 
 
 def _judged(sight: Sight) -> Sight:
-    answers, look, wish = sight.observed.answers, _look(sight), sight.rollout.wish
-    if look is None or wish is None or not (asked := _queries(sight, look)):
+    """With what the answers say: of stable's past, which is noted for good; and of the candidate."""
+    answers = sight.observed.answers
+    sight = _informed(sight, answers)
+    case = _case(sight, sight.rollout.status.evidence)
+    if case is None or not (asked := evidence.look_queries(sight, case)):
         return sight
     if answers is None or not all(query in answers for query in asked):
         return replace(sight, is_asking=True)  # nobody has yet, or the step moved on while Prometheus was answering
-    verdicts = judge(
-        wish.spec.analysis,
-        asked,
-        answers,
-        look,
-        stretches=len(steps(wish.spec)) + 1,  # every step and the bake start their evidence anew
-        earlier=_looks_before(sight.rollout.status.stage, wish.spec.analysis.interval.timedelta),
-    )
-    return replace(sight, verdicts=verdicts)
+    judgement = judge(case, asked, answers)
+    return replace(sight, verdicts=judgement.verdicts, checkpoint=judgement.checkpoint)
 
 
-def _looks_before(stage: StageStatus | None, interval: timedelta) -> int:
-    """The most looks there can have been at this step before its weight was lost, or came to be, and is in force."""
-    return max(0, (stage.since - stage.entered) // interval) if stage else 0  # a clock may have been set back
+def _informed(sight: Sight, answers: Mapping[Query, Answer] | None) -> Sight:
+    """With what stable's past says, as soon as Prometheus has answered; at the first look with whatever is known."""
+    asked, wish, status = evidence.history(sight), sight.rollout.wish, sight.rollout.status
+    if not asked or answers is None or wish is None or not all(query in answers for query in asked):
+        return sight
+    unanswered = [answer for query in asked if isinstance(answer := answers[query], Unanswered)]
+    is_away = any(not answer.rejected for answer in unanswered)
+    if is_away and status.stage is None:
+        return sight  # there is time to ask again
+    analysis = wish.spec.analysis
+    noted = looked_up(
+        analysis, asked, answers, evidence.bases(sight, analysis), evidence.stretches(wish),
+        tick_of(analysis.interval.timedelta).total_seconds(),
+    )  # fmt: skip
+    known = status.evidence or EvidenceStatus()
+    informed = EvidenceStatus(**{**dict(known), "at": sight.now, "usual": noted})
+    return replace(sight, rollout=replace(sight.rollout, status=changed(status, evidence=informed)))
 
 
-def _completed(sight: Sight, decision: Decision) -> ModelRolloutStatus:
+def _completed(sight: Sight, decision: Decision, before: ModelRolloutStatus) -> ModelRolloutStatus:
     status = changed(decision.status, verdicts=_shown(sight, decision.status))
     told = sight.observed.trouble or decision.why  # what stops us is more urgent than what we wait for
-    return changed(
+    status = changed(
         status,
         observed_generation=sight.rollout.generation,
         message=told.message,
         conditions=conditions(sight, status, decision.why),
     )
+    if sight.checkpoint is None or sight.rollout.wish is None:
+        return status
+    interval = sight.rollout.wish.spec.analysis.interval.timedelta
+    return changed(status, evidence=evidence.checkpointed(before, status, sight.checkpoint, interval))
 
 
 def _shown(sight: Sight, status: ModelRolloutStatus) -> tuple[MetricVerdict, ...]:
@@ -127,9 +144,23 @@ def _shown(sight: Sight, status: ModelRolloutStatus) -> tuple[MetricVerdict, ...
     fresh, shown = sight.verdicts, status.verdicts
     if fresh is None or status.candidate is None:
         return shown
-    turned = [(v.metric, v.verdict) for v in fresh] != [(v.metric, v.verdict) for v in shown]
+    turned = _turned(fresh, shown, sight, status)
     moved = (status.phase, status.stage) != (sight.rollout.status.phase, sight.rollout.status.stage)
     return fresh if turned or moved or _age(fresh, shown) >= REFRESH else shown
+
+
+def _turned(
+    fresh: tuple[MetricVerdict, ...], shown: tuple[MetricVerdict, ...], sight: Sight, status: ModelRolloutStatus
+) -> bool:
+    """Whether a verdict says something else. While a step is held anyway, evidence that ripens is no news."""
+    wish = sight.rollout.wish
+    is_held = wish is not None and status.stage is not None and sight.now < status.stage.since + hold(status, wish)
+
+    def told(verdict: MetricVerdict) -> tuple[str, str]:
+        is_ripening = is_held and verdict.verdict in (Verdict.PASS, Verdict.INCONCLUSIVE)
+        return verdict.metric, "ripening" if is_ripening else verdict.verdict.value
+
+    return [told(verdict) for verdict in fresh] != [told(verdict) for verdict in shown]
 
 
 def _age(fresh: tuple[MetricVerdict, ...], shown: tuple[MetricVerdict, ...]) -> timedelta:

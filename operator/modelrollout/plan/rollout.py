@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from modelrollout.analysis.queries import ArmNames, Window, queries
+from modelrollout.analysis.queries import ArmNames, Reach, queries
 from modelrollout.api.errors import name_error, spec_error
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, VersionInfo
@@ -103,4 +103,6 @@ def _try_queries(spec: ModelRolloutSpec) -> None:
     """Raises UnknownName now rather than in the middle of a rollout."""
     start = datetime(2000, 1, 1, tzinfo=UTC)
     anybody = ArmNames(arm="candidate", namespace="-", rollout="-", revision="-", workload="-", service="-")
-    queries(spec.analysis, anybody, None, Window(start, start + spec.analysis.interval.timedelta, 1))
+    interval = spec.analysis.interval.timedelta
+    reach = Reach(start, start + interval, start + interval, interval)
+    queries(spec.analysis, anybody, None, {metric.name: reach for metric in spec.analysis.metrics})

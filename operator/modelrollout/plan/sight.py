@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from modelrollout.analysis.queries import ArmNames, Window
-from modelrollout.api.status import Arm, MetricVerdict, ModelRolloutStatus, Phase, StageStatus
+from modelrollout.analysis.queries import ArmNames
+from modelrollout.api.status import Arm, MetricEvidence, MetricVerdict, ModelRolloutStatus, Phase, StageStatus
 from modelrollout.findings import Finding
 from modelrollout.manifests import Manifest, annotation, revision_of
 from modelrollout.plan import rejections
@@ -30,6 +30,7 @@ class Sight:
     observed: Observed
     now: datetime
     verdicts: tuple[MetricVerdict, ...] | None = None  # of the latest look; None: nobody looked
+    checkpoint: tuple[MetricEvidence, ...] | None = None  # where the tests of that look stand
     is_asking: bool = False  # a look is due, and what it finds is not known yet
 
     def workload(self, arm: Arm | None) -> WorkloadState | None:
@@ -138,14 +139,14 @@ class Sight:
         return self.router.weight_off_stable(self.route(self.router), self.backend(stable))
 
 
-def window(stage: StageStatus, interval: timedelta, now: datetime) -> Window | None:
+def look(stage: StageStatus, interval: timedelta, now: datetime) -> datetime | None:
     """The latest look that is due at a step; None before the first.
 
-    Looks lie on a grid that starts when the weight came into force: further passes and restarts in between ask the
-    same question again and hear the same answer, so they cost no evidence.
+    Looks lie on a grid that starts when the weight came into force: further passes in between ask the same question
+    again, and hear the same answer.
     """
-    look = int((now - stage.since) / interval)
-    return Window(stage.since, stage.since + look * interval, look) if look >= 1 else None
+    number = int((now - stage.since) / interval)
+    return stage.since + number * interval if number >= 1 else None
 
 
 def arm_names(rollout: Rollout, arm: Arm, side: str) -> ArmNames:

@@ -35,6 +35,7 @@ def begun(status: ModelRolloutStatus, rollout: Rollout, wish: Wish, now: datetim
         candidate=candidate,
         stage=None,
         verdicts=(),
+        evidence=None,
         retired=tuple(old for old in status.retired if old.revision != wish.revision),
     )
 
@@ -52,6 +53,7 @@ def without_candidate(
         retired(status, status.candidate, now + DRAIN),
         candidate=None,
         stage=None,
+        evidence=None,
         history=remembered(status, status.candidate, outcome, why, now),
     )
 
@@ -71,6 +73,7 @@ def promoted(status: ModelRolloutStatus, keep_old: timedelta, why: Finding, now:
         stable=Arm(revision=new.revision, model=new.model, workload=new.workload),
         candidate=None,
         stage=None,
+        evidence=None,
         history=remembered(status, new, outcome, why, now),
     )
 

@@ -1,0 +1,285 @@
+"""What stable's history says before the first look: rates, noise of its pods, and what the plan will see. Pure.
+
+All that is found here is fixed for the whole rollout: how events are counted must not depend on what they turn out to
+be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from modelrollout.analysis import ledger, ratio, shares
+from modelrollout.analysis.bounds import count_bounds as bounds_in
+from modelrollout.analysis.conclusions import FEWEST_REQUESTS
+from modelrollout.analysis.counts import Reading, Target, arm_of, by_target, clean
+from modelrollout.analysis.evidence import Missing, Usual
+from modelrollout.analysis.histograms import beyond, side_of
+from modelrollout.analysis.latency import DEFAULT_QUANTILE
+from modelrollout.analysis.plans import Stretch, sees_a_doubling, sentence
+from modelrollout.analysis.queries import (
+    BAD,
+    GOOD,
+    HISTOGRAM,
+    HISTORY_STEP,
+    ONE_POD,
+    OTHER_PODS,
+    PAST,
+    TOTAL,
+    VALUE,
+    Answer,
+    Answered,
+    Query,
+    Series,
+)
+from modelrollout.analysis.sequential import counts as tests
+from modelrollout.analysis.sequential import horizon
+from modelrollout.analysis.sequential.counts import Counts
+from modelrollout.analysis.sequential.gauges import BLOCK, long_run_variance
+from modelrollout.analysis.sequential.noise import INFLATION, History, Mode, Noise, measured, merged_noise, mode
+from modelrollout.analysis.sequential.wealth import Onsets, Wealth, grown
+from modelrollout.api.spec import Analysis, Metric
+from modelrollout.api.status import UsualMetric
+
+Floats = npt.NDArray[np.float64]
+
+GAP = 300.0
+"""Seconds for which Prometheus repeats a series that has ended: no gap in a history is longer."""
+RECENT = 60
+"""Steps of the history that rates are taken from: the last hour."""
+TAILS = (0.5, 0.1, 0.01)
+"""Tails of a histogram whose events are looked at for noise."""
+REPLAYED = 3
+"""Of stable's pods so many are judged against the others, as if each were a candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the history of one metric shows."""
+
+    usual: Usual
+    note: str | None = None
+
+
+def looked_up(
+    analysis: Analysis, asked: Sequence[Query], answers: Mapping[Query, Answer], basis: Mapping[str, str],
+    stretches: Sequence[Stretch], tick: float,
+) -> tuple[UsualMetric, ...]:  # fmt: skip
+    """What is noted of each metric. `asked` is what `history_queries` returned; what was not answered is not known."""
+    noted = []
+    for metric in analysis.metrics:
+        own = {(query.arm, query.part): (query, answers.get(query)) for query in asked if query.metric == metric.name}
+        parts = {key: answer.series for key, (_, answer) in own.items() if isinstance(answer, Answered)}
+        start = min((query.start.timestamp() for query, _ in own.values()), default=0.0)
+        end = max((query.end.timestamp() for query, _ in own.values()), default=0.0)
+        found = _found(metric, analysis, parts, start, end, tick)
+        usual = replace(found.usual, threshold=_threshold(metric, analysis, found.usual, stretches, tick))
+        noted.append(
+            UsualMetric(
+                metric=metric.name,
+                mode=usual.mode.value,
+                basis=basis.get(metric.name, ""),
+                state=ledger.written(_packed(usual)),
+                sees=sentence(metric, analysis, usual, stretches),
+                is_blind=not sees_a_doubling(metric, analysis, usual, stretches),
+                note=found.note,
+            )
+        )
+    return tuple(noted)
+
+
+def _threshold(
+    metric: Metric, analysis: Analysis, usual: Usual, stretches: Sequence[Stretch], tick: float
+) -> float | None:
+    """The threshold calibrated to the plan, where that was asked for and its volume is known."""
+    is_known = usual.rate is not None and usual.share is not None and usual.mode in (Mode.PLAIN, Mode.ASSUMED)
+    if analysis.threshold != "planned" or metric.ratio is None or metric.tolerance is None or not is_known:
+        return None
+    tolerated, _ = ratio.bounds_of(metric)
+    if tolerated.margin > 0:
+        return None  # with a margin what equal candidates reach depends on stable's true rate
+    planned = sum(one.seconds for one in stretches)
+    edges = np.linspace(0.0, planned, min(horizon.TICKS, max(round(planned / tick), 1)) + 1)
+    begins = np.cumsum([one.seconds for one in stretches])
+    place = np.minimum(np.searchsorted(begins, edges[:-1] + 1e-9, side="right"), len(stretches) - 1)
+    weight = np.array([stretches[at].weight for at in place.tolist()])
+    events = (usual.rate or 0.0) * (usual.share or 0.0) * np.diff(edges)
+    restarts = Onsets(0.0, len(stretches) - 1, planned).restarts(edges, begins[:-1].tolist())
+    odds = tolerated.factor * weight / (tolerated.factor * weight + 1 - weight)
+    alpha = analysis.false_rollback_rate.value / (len(analysis.metrics) * bounds_in(metric))
+    return horizon.threshold(events * (weight < 1), odds, restarts, alpha)
+
+
+def usual_of(noted: UsualMetric) -> Usual:
+    """What was noted; whoever edited it is not believed blindly: what cannot be read is not known."""
+    kept = ledger.read(noted.state)
+    try:
+        how = Mode(noted.mode)
+    except ValueError:
+        how = Mode.ASSUMED
+    edges, within = kept.get("edges"), kept.get("within")
+    buckets = None
+    if edges is not None and within is not None and edges.size == within.size:
+        buckets = dict(zip(edges.tolist(), within.tolist(), strict=True))
+    return Usual(
+        mode=how,
+        dispersion=max(_one(kept, "dispersion") or 1.0, 1.0),
+        share=_one(kept, "share"),
+        rate=_one(kept, "rate"),
+        variance=_one(kept, "variance"),
+        buckets=buckets,
+        threshold=_one(kept, "threshold"),
+    )
+
+
+def _packed(usual: Usual) -> dict[str, Floats]:
+    single = {"dispersion": usual.dispersion, "share": usual.share, "rate": usual.rate, "variance": usual.variance,
+              "threshold": usual.threshold}  # fmt: skip
+    kept = {name: np.array([value]) for name, value in single.items() if value is not None}
+    if usual.buckets:
+        kept["edges"] = np.array(list(usual.buckets))
+        kept["within"] = np.array(list(usual.buckets.values()))
+    return kept
+
+
+def _one(kept: Mapping[str, Floats], name: str) -> float | None:
+    found = kept.get(name)
+    return float(found[0]) if found is not None and found.size == 1 and math.isfinite(found[0]) else None
+
+
+def _found(
+    metric: Metric, analysis: Analysis, parts: Mapping[tuple[str, str], tuple[Series, ...]], start: float, end: float,
+    tick: float,
+) -> _Found:  # fmt: skip
+    wish = analysis.noise
+    if metric.ratio is not None:
+        part = BAD if metric.ratio.bad is not None else GOOD
+        if (PAST, TOTAL) in parts:
+            pods = _of_ratio(part, parts.get((PAST, part), ()), parts[PAST, TOTAL], start, end)
+            return _counted(pods, wish, metric, analysis) if pods else _Found(Usual(mode=mode(None, wish)))
+    elif metric.histogram is not None and (PAST, HISTOGRAM) in parts:
+        return _of_histogram(metric, parts[PAST, HISTOGRAM], start, end, wish)
+    elif metric.value is not None and (ONE_POD, VALUE) in parts and (OTHER_PODS, VALUE) in parts:
+        return _Found(Usual(variance=_of_value(parts[ONE_POD, VALUE], parts[OTHER_PODS, VALUE], tick)))
+    return _Found(Usual(mode=mode(None, wish)))
+
+
+def _reading(start: float) -> Reading:
+    return Reading(since=start, look_back=GAP, warm_up=0.0)
+
+
+def _edges(start: float, end: float) -> Floats:
+    step = HISTORY_STEP.total_seconds()
+    return np.asarray(start + np.arange(int((end - start) / step + 1e-9) + 1) * step, dtype=np.float64)
+
+
+def _of_ratio(part: str, events: Sequence[Series], total: Sequence[Series], start: float, end: float) -> History | None:
+    hits, requests = clean(events), clean(total)
+    reading, edges = _reading(start), _edges(start, end)
+    arm = arm_of((requests, hits), reading)
+    if arm is None or not requests:
+        return None
+    everything = by_target(requests, edges, arm, reading)
+    some = by_target(hits, edges, arm, reading)
+    rows: list[tuple[Floats, Floats]] = []
+    for target, grown_by in everything.items():
+        counted = np.minimum(some.get(target, np.zeros_like(grown_by)), grown_by)
+        rows.append((counted if part == BAD else grown_by - counted, grown_by))
+    return _seen(np.array([bad for bad, _ in rows]), np.array([all_ for _, all_ in rows]))
+
+
+def _seen(bad: Floats, total: Floats) -> History | None:
+    """From the first block in which anything happened: what Prometheus does not remember is no quiet time."""
+    busy = np.flatnonzero(total.sum(axis=0) > 0)
+    if not busy.size:
+        return None
+    return History(bad[:, busy[0] :], total[:, busy[0] :], HISTORY_STEP.total_seconds())
+
+
+def _counted(history: History, wish: str, metric: Metric, analysis: Analysis) -> _Found:
+    noise = measured(history)
+    how = mode(noise, wish)
+    bad, total = history.bad[:, -RECENT:].sum(), history.total[:, -RECENT:].sum()
+    seconds = min(history.total.shape[1], RECENT) * history.block
+    usual = Usual(
+        mode=how,
+        dispersion=noise.dispersion if noise is not None else 1.0,
+        share=float(bad / total) if total > 0 else None,
+        rate=float(total / seconds),
+    )
+    return _Found(usual, _replayed(history, metric, usual, analysis.false_rollback_rate.value))
+
+
+def _replayed(history: History, metric: Metric, usual: Usual, alpha: float) -> str | None:
+    """Whether equal versions would have been told apart: some of stable's pods, each judged against the others."""
+    if history.bad.shape[0] < 2 or usual.mode in (Mode.RANKED, Mode.STRICT):
+        return None
+    tolerated, _ = ratio.bounds_of(metric)
+    by = INFLATION * usual.dispersion if usual.mode is Mode.DISPERSED else 1.0
+    busiest = np.argsort(-history.total.sum(axis=1))[:REPLAYED]
+    for pod in busiest:
+        bad, total = history.bad[pod], history.total[pod]
+        counts = Counts(bad, total, history.bad.sum(axis=0) - bad, history.total.sum(axis=0) - total)
+        events, requests, _ = tests.Baseline().before_each(counts.bad_stable, counts.stable, tests.decay(history.block))
+        factors = tests.worse(counts, tests.rate(events, requests), tolerated) / by
+        path = grown(Wealth(shares.HARM_WEIGHTS, 0.0), factors, np.zeros(len(factors)), shares.HARM_WEIGHTS)
+        if float(path.log.max(initial=0.0)) >= math.log(1 / alpha):
+            return "in its history one of stable's pods was worse than the others beyond chance: widen the tolerance"
+    return None
+
+
+def _of_histogram(metric: Metric, series: Sequence[Series], start: float, end: float, wish: str) -> _Found:
+    reading, edges = _reading(start), _edges(start, end)
+    side = side_of(series, "stable", reading)
+    if isinstance(side, Missing) or not side.edges:
+        return _Found(Usual(mode=mode(None, wish)))
+    slower, total = beyond(side, side.edges, edges, reading)
+    everybody = total.sum()
+    if everybody <= 0:
+        return _Found(Usual(mode=mode(None, wish)))
+    tails = slower.sum(axis=0) / everybody
+    wanted = (*TAILS, 1 - float(metric.quantile or DEFAULT_QUANTILE))
+    places = sorted({int(np.argmin(np.abs(np.log(tails + 1e-9) - math.log(tail)))) for tail in wanted})
+    pods: dict[Target, list[int]] = {}
+    for index, group in enumerate(side.histograms):
+        target = tuple(
+            sorted((name, value) for name, value in next(iter(group.values())).labels.items() if name != "le")
+        )
+        pods.setdefault(target, []).append(index)
+    noises: list[Noise | None] = []
+    rows = [beyond(type(side)((group,), side.arm), [side.edges[place] for place in places], edges, reading)
+            for group in side.histograms]  # fmt: skip
+    for number in range(len(places)):
+        bad = np.array([slow[:, number] for slow, _ in rows])
+        history = _seen(bad, np.array([all_ for _, all_ in rows]))
+        noises.append(measured(history) if history else None)
+    noise = merged_noise(noises)
+    within = {edge: float(everybody - slow) for edge, slow in zip(side.edges, slower.sum(axis=0), strict=True)}
+    recent = total[-RECENT:].sum() / (min(len(total), RECENT) * HISTORY_STEP.total_seconds())
+    usual = Usual(
+        mode=mode(noise, wish),
+        dispersion=noise.dispersion if noise is not None else 1.0,
+        share=1 - float(metric.quantile or DEFAULT_QUANTILE),
+        rate=float(recent),
+        buckets={**within, math.inf: float(everybody)} if everybody >= FEWEST_REQUESTS else None,
+    )
+    return _Found(usual)
+
+
+def _of_value(one: Sequence[Series], others: Sequence[Series], tick: float) -> float | None:
+    """The long-run variance of a reading's difference between one pod and the others, for a tick's reading."""
+    if len(one) != 1 or len(others) != 1:
+        return None
+    mine, theirs = dict(one[0].samples), dict(others[0].samples)
+    times = np.array(sorted(at for at in mine.keys() & theirs.keys() if math.isfinite(mine[at] - theirs[at])))
+    if times.size < 2:
+        return None
+    step = float(np.median(np.diff(times)))
+    differences = np.array([mine[at] - theirs[at] for at in times.tolist()])
+    found = long_run_variance(differences, max(round(BLOCK / step), 1))
+    # What lasts longer than a step counts for more in a longer tick's favour only if it is forgotten: it may not be.
+    return None if found is None else found * max(step / tick, 1.0)

@@ -1,0 +1,84 @@
+"""The candidate's pods among stable's, block after block: what ratios add where pods are noisy by themselves. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from modelrollout.analysis.counts import Reading, by_target
+from modelrollout.analysis.evidence import Before
+from modelrollout.analysis.ledger import Ledger
+from modelrollout.analysis.queries import BAD
+from modelrollout.analysis.sequential import ranks
+from modelrollout.analysis.sequential.noise import HALVED, Mode
+from modelrollout.analysis.sequential.wealth import Wealth, grown, weights
+from modelrollout.analysis.tracks import Track
+
+if TYPE_CHECKING:
+    from modelrollout.analysis.ratio import Side
+
+Floats = npt.NDArray[np.float64]
+
+EVEN = weights(np.ones(ranks.POWERS.size))
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The path of the ranks' wealth over the new ticks, where it stood before, and how to keep it."""
+
+    log: Floats
+    before: float
+    keep: Callable[[int], Ledger]
+
+
+def followed(before: Before, edges: Floats, frontier: float, mine: Side, theirs: Side, reading: Reading) -> Ranked:
+    """Blocks that ended within the new ticks, each counted whole, also where it began before them."""
+    course = before.course
+    length = max(math.ceil(ranks.BLOCK / course.tick - 1e-9), 1)  # ticks of a block
+    done, ended = before.first // length, course.ticks(frontier) // length
+    kept = before.ledger.get("ranks")
+    start = Wealth(EVEN if kept is None or kept.size != EVEN.size else kept, 0.0)
+    bounds = np.asarray(course.start + np.arange(done, ended + 1) * length * course.tick, dtype=np.float64)
+    rows = [np.zeros(ranks.POWERS.size)] * 0
+    if ended > done:
+        rates, usual = (_rates(side, bounds, reading) for side in (mine, theirs))
+        for block in range(ended - done):
+            seed = f"{before.seed}/{done + block}"
+            rows.append(ranks.factors(_there(rates[:, block]), _there(usual[:, block]), seed))
+    path = grown(start, np.array(rows).reshape(-1, EVEN.size), np.zeros(len(rows)), EVEN)
+    levels = np.append(start.log, path.log)
+
+    def blocks(ticks: int) -> int:
+        return max((before.first + ticks) // length - done, 0)
+
+    counts = [min(blocks(tick), len(rows)) for tick in range(1, len(edges))]
+    return Ranked(levels[counts], start.log, lambda ticks: {"ranks": path.after(min(blocks(ticks), len(rows))).bets})
+
+
+def judged(track: Track, ranked: Ranked, mode: Mode) -> Track:
+    """The track with ranks in place of counted events, or with both where both have to agree."""
+    if mode is Mode.RANKED:
+        return replace(track, harm=ranked.log, before=ranked.before, joint=False, share=HALVED, threshold=None)
+    both = np.minimum(track.harm, ranked.log[: len(track.harm)])
+    return replace(track, harm=both, before=min(track.before, ranked.before), joint=False, threshold=None)
+
+
+def _rates(side: Side, bounds: Floats, reading: Reading) -> Floats:
+    """Bad shares, pods × blocks; NaN where a pod had no requests."""
+    total = by_target(side.total, bounds, side.arm, reading)
+    events = by_target(side.events, bounds, side.arm, reading)
+    rows = []
+    for target, requests in total.items():
+        hits = events.get(target, np.zeros_like(requests))
+        share = np.divide(hits, requests, out=np.full_like(requests, np.nan), where=requests > 0)
+        rows.append(share if side.part == BAD else 1 - share)
+    return np.array(rows).reshape(len(rows), -1)
+
+
+def _there(rates: Floats) -> Floats:
+    return rates[~np.isnan(rates)]

@@ -1,0 +1,180 @@
+"""Shares of requests against their bounds: what ratios and the tails of histograms have in common. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from modelrollout.analysis.ledger import Ledger
+from modelrollout.analysis.sequential import counts as tests
+from modelrollout.analysis.sequential.counts import Baseline, Bound, Counts
+from modelrollout.analysis.sequential.intervals import RATIOS, interval, likelihoods
+from modelrollout.analysis.sequential.wealth import EFFECT_WEIGHTS, weights
+from modelrollout.analysis.tracks import Track, Two, Words, followed
+
+Floats = npt.NDArray[np.float64]
+
+BEYOND_LIMIT = 1.5
+"""A limit is kept for good enough once 1.5 times it has been ruled out: nobody waits for what lies on it."""
+ROUNDING = 1e-12  # two equal shares may differ in their last digit
+HARM_WEIGHTS = weights(EFFECT_WEIGHTS)
+GOOD_WEIGHTS = weights(tests.GOOD_WEIGHTS)
+EVEN = weights(np.ones(4))
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What was counted at the present step: events and requests of candidate and stable, and over how many seconds."""
+
+    bad_candidate: float = 0.0
+    candidate: float = 0.0
+    bad_stable: float = 0.0
+    stable: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def share(self) -> float:
+        return self.bad_candidate / self.candidate if self.candidate > 0 else 0.0
+
+    @property
+    def stable_share(self) -> float:
+        return self.bad_stable / self.stable if self.stable > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """New ticks: their bounds, what was counted in them, and the places at which a later step begins."""
+
+    edges: Floats
+    counts: Counts
+    beginnings: Sequence[int]
+    restarts: Floats
+
+    def __len__(self) -> int:
+        return len(self.counts.candidate)
+
+
+def totals_after(ticks: Ticks, count: int, ledger: Ledger) -> Totals:
+    """The totals of the step that the tick after so many belongs to."""
+    begun = [at for at in ticks.beginnings if at <= count]
+    kept = ledger.get("totals")
+    known = np.zeros(5) if begun or kept is None or kept.size != 5 else kept
+    first = begun[-1] if begun else 0
+    seen = ticks.counts
+    grown = [part[first:count].sum() for part in (seen.bad_candidate, seen.candidate, seen.bad_stable, seen.stable)]
+    return Totals(*(known + np.array([*grown, ticks.edges[count] - ticks.edges[first]])).tolist())
+
+
+def as_ledger(totals: Totals) -> dict[str, Floats]:
+    return {
+        "totals": np.array([totals.bad_candidate, totals.candidate, totals.bad_stable, totals.stable, totals.seconds])
+    }
+
+
+def baseline(ledger: Ledger, share: float | None, rate: float | None) -> Baseline:
+    """What is known of stable: from the ledger, else from its history, as much of it as an hour leaves."""
+    kept = ledger.get("baseline")
+    if kept is not None and kept.size == 2:
+        return Baseline(*kept.tolist())
+    if share is None or rate is None:
+        return Baseline()
+    lasting = tests.HALF_LIFE / math.log(2)
+    return Baseline(share * rate * lasting, rate * lasting)
+
+
+def compared(
+    name: str, ticks: Ticks, base: Floats, tolerated: Bound, unacceptable: Bound, dispersion: float, ledger: Ledger
+) -> Two:
+    """Candidate against stable. `base`: stable's rate before each tick. Noise makes events count for fewer."""
+    harm = tests.worse(ticks.counts, base, tolerated) / dispersion
+    good = tests.better(ticks.counts, base, unacceptable) / dispersion
+    return followed(
+        name, harm, HARM_WEIGHTS, good, GOOD_WEIGHTS,
+        restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,
+    )  # fmt: skip
+
+
+def limited(name: str, ticks: Ticks, events: Floats, requests: Floats, limit: float, dispersion: float,
+            ledger: Ledger) -> Two:  # fmt: skip
+    """The candidate alone against a limit on the share of `events`."""
+    limit = min(max(limit, tests.TINY), 1 - 1e-9)
+    harm = tests.beyond_limit(events, requests, limit) / dispersion
+    good = tests.below_limit(events, requests, unacceptable_limit(limit)) / dispersion
+    return followed(
+        name, harm, HARM_WEIGHTS, good, EVEN,
+        restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,
+    )  # fmt: skip
+
+
+def unacceptable_limit(limit: float) -> float:
+    return min(BEYOND_LIMIT * limit, (limit + 1) / 2)
+
+
+def compared_drifts(totals: Totals, tolerated: Bound, unacceptable: Bound, dispersion: float) -> tuple[float, float]:
+    """By how much ln harm and ln good are expected to grow with each further request of the candidate.
+
+    As things are: each arm's share as estimated, and the arms' traffic in proportion as it has been.
+    """
+    if totals.candidate <= 0 or totals.stable <= 0:
+        return 0.0, 0.0
+    share = (totals.bad_candidate + 0.5) / (totals.candidate + 1)
+    usual = (totals.bad_stable + 0.5) / (totals.stable + 1)
+    one = Counts(*(np.array([part]) for part in (share, 1.0, usual * totals.stable / totals.candidate,
+                                                 totals.stable / totals.candidate)))  # fmt: skip
+    base = np.array([usual])
+    harm, good = tests.worse(one, base, tolerated).max(), tests.better(one, base, unacceptable).max()
+    return max(float(harm) / dispersion, 0.0), max(float(good) / dispersion, 0.0)
+
+
+def limited_drifts(events: float, requests: float, limit: float, dispersion: float) -> tuple[float, float]:
+    """The same for a limit."""
+    if requests <= 0:
+        return 0.0, 0.0
+    limit = min(max(limit, tests.TINY), 1 - 1e-9)
+    share, one = np.array([(events + 0.5) / (requests + 1)]), np.array([1.0])
+    harm = tests.beyond_limit(share, one, limit).max()
+    good = tests.below_limit(share, one, unacceptable_limit(limit)).max()
+    return max(float(harm) / dispersion, 0.0), max(float(good) / dispersion, 0.0)
+
+
+def track(two: Two, words: Words, *, is_kept: bool, drifts: tuple[float, float], share: float = 1.0,
+          threshold: float | None = None) -> Track:  # fmt: skip
+    return Track(
+        name=two.name,
+        words=words,
+        harm=two.harm.log,
+        before=two.harm.before.log,
+        good=two.good,
+        is_kept=is_kept,
+        share=share,
+        threshold=threshold,
+        harm_drift=drifts[0],
+        good_drift=drifts[1],
+    )
+
+
+def times_stable(ledger: Ledger, counts: Counts, alpha: float) -> str | None:
+    """The candidate's share as so many times stable's, in words; None while nothing can be said."""
+    known = _kept_ratios(ledger) + likelihoods(counts)
+    between = interval(known, alpha)
+    if between.low == 0 and between.high == math.inf:
+        return None
+    sure = f"at {100 * (1 - alpha):g} %, at any time"
+    if between.high == math.inf:
+        return f"at least {between.low:.2g} times stable's ({sure})"
+    if between.low == 0:
+        return f"at most {between.high:.2g} times stable's ({sure})"
+    return f"{between.low:.2g} to {between.high:.2g} times stable's ({sure})"
+
+
+def ratios_after(ledger: Ledger, counts: Counts) -> dict[str, Floats]:
+    return {"ratios": _kept_ratios(ledger) + likelihoods(counts)}
+
+
+def _kept_ratios(ledger: Ledger) -> Floats:
+    kept = ledger.get("ratios")
+    return kept if kept is not None and kept.size == RATIOS.size else np.zeros(RATIOS.size)

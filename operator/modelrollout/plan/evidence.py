@@ -1,0 +1,161 @@
+"""What the status keeps of the comparison, and what a look starts from because of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from modelrollout.analysis.course import LONGEST, Course, look_back, tick_of
+from modelrollout.analysis.plans import Stretch
+from modelrollout.analysis.preflight import usual_of
+from modelrollout.analysis.queries import Query, Reach, history_queries, queries
+from modelrollout.analysis.verdicts import Case
+from modelrollout.api.scalars import Duration
+from modelrollout.api.spec import Analysis, Metric
+from modelrollout.api.status import EvidenceStatus, MetricEvidence, ModelRolloutStatus
+from modelrollout.manifests import digest
+from modelrollout.plan.rollout import Wish
+from modelrollout.plan.sight import Sight, arm_names
+from modelrollout.plan.steps import steps
+
+CHECKPOINT = timedelta(minutes=3)
+"""A status that nothing else changes is written this often for the checkpoint: it bounds what is read again."""
+
+
+def begun(evidence: EvidenceStatus | None, wish: Wish, start: datetime) -> EvidenceStatus:
+    """Evidence whose first step begins now; what the history said is kept."""
+    known = evidence or EvidenceStatus()
+    tick = tick_of(wish.spec.analysis.interval.timedelta)
+    return EvidenceStatus(
+        at=known.at,
+        usual=known.usual,
+        start=start,
+        tick=f"{round(tick / timedelta(milliseconds=1))}ms",
+        later_steps=len(steps(wish.spec)),  # the bake is one, too
+        planned=round(sum(one.seconds for one in stretches(wish))),
+    )
+
+
+def with_step(evidence: EvidenceStatus | None, wish: Wish, moment: datetime) -> EvidenceStatus:
+    """With a step that begins now: the first, or a later one."""
+    if evidence is None or evidence.start is None:
+        return begun(evidence, wish, moment)
+    return EvidenceStatus(**{**dict(evidence), "steps": (*evidence.steps, moment)})
+
+
+def stretches(wish: Wish) -> list[Stretch]:
+    """The weights that are planned, each for its time; the bake last."""
+    planned = [Stretch(step.weight / 100, step.hold.total_seconds()) for step in steps(wish.spec)]
+    return [*planned, Stretch(1.0, wish.spec.promotion.bake.timedelta.total_seconds())]
+
+
+def course(evidence: EvidenceStatus, analysis: Analysis) -> Course | None:
+    """The time line that the evidence lies on; None before the first step."""
+    if evidence.start is None:
+        return None
+    try:
+        tick = Duration(evidence.tick or "").timedelta
+    except ValueError:
+        tick = timedelta()
+    if tick <= timedelta():  # a status is anybody's to edit
+        tick = tick_of(analysis.interval.timedelta)
+    return Course(
+        start=evidence.start.timestamp(),
+        tick=tick.total_seconds(),
+        steps=tuple(step.timestamp() for step in evidence.steps),
+        later_steps=evidence.later_steps,
+        planned=float(evidence.planned),
+    )
+
+
+def case(sight: Sight, evidence: EvidenceStatus, end: datetime) -> Case | None:
+    """All that a look at `end` starts from; None before the first step."""
+    wish, status = sight.rollout.wish, sight.rollout.status
+    line = course(evidence, wish.spec.analysis) if wish else None
+    if wish is None or line is None or status.candidate is None:
+        return None
+    analysis = wish.spec.analysis
+    basis = bases(sight, analysis)
+    usual = {one.metric: usual_of(one) for one in evidence.usual if one.basis == basis.get(one.metric)}
+    is_planned_time = end.timestamp() <= line.start + line.planned
+    thresholds = {name: one.threshold for name, one in usual.items() if one.threshold is not None and is_planned_time}
+    return Case(
+        analysis=analysis,
+        course=line,
+        usual=usual,
+        kept=_recent({one.metric: one for one in evidence.metrics}, line, end),
+        basis=basis,
+        end=end.timestamp(),
+        look_back=look_back(analysis.interval.timedelta, analysis.warm_up.timedelta).total_seconds(),
+        thresholds=thresholds,
+        seed=f"{sight.rollout.owner.uid}/{status.candidate.revision}",
+    )
+
+
+def _recent(kept: Mapping[str, MetricEvidence], line: Course, end: datetime) -> dict[str, MetricEvidence]:
+    """After a long outage only its last part is read again; what the tests had before it stays."""
+    oldest = line.ticks((end - LONGEST).timestamp())
+    return {
+        name: one if one.ticks >= oldest else MetricEvidence(**{**dict(one), "ticks": oldest})
+        for name, one in kept.items()
+    }
+
+
+def bases(sight: Sight, analysis: Analysis) -> dict[str, str]:
+    """A digest of what each metric is judged by: its own rules, and whom it compares."""
+    status = sight.rollout.status
+    arms = [arm.revision if arm else "" for arm in (status.stable, status.candidate)]
+    return {metric.name: digest([metric.to_wire(), *arms]) for metric in analysis.metrics}
+
+
+def look_queries(sight: Sight, one: Case) -> tuple[Query, ...]:
+    """What has to be asked for a look. Raises UnknownName."""
+    rollout, status = sight.rollout, sight.rollout.status
+    if status.candidate is None or status.stable is None:
+        return ()
+    # At 100 % stable serves nobody by design: there is nothing to compare with, only limits to keep.
+    stable = arm_names(rollout, status.stable, "stable") if sight.live_weight(status.stable) < 100 else None
+    reaches = {metric.name: _reach(one, metric, sight) for metric in one.analysis.metrics}
+    return queries(one.analysis, arm_names(rollout, status.candidate, "candidate"), stable, reaches)
+
+
+def _reach(one: Case, metric: Metric, sight: Sight) -> Reach:
+    before, line = one.before(metric), one.course
+    zone = sight.now.tzinfo
+    return Reach(
+        since=datetime.fromtimestamp(before.since, zone),
+        first=datetime.fromtimestamp(line.time(before.first + 1), zone),
+        end=datetime.fromtimestamp(one.end, zone),
+        tick=timedelta(seconds=line.tick),
+    )
+
+
+def history(sight: Sight) -> tuple[Query, ...]:
+    """What has to be asked of stable's past: nothing once it is known, or while there is nobody to compare."""
+    wish, status = sight.rollout.wish, sight.rollout.status
+    is_known = status.evidence is not None and status.evidence.at is not None
+    if wish is None or status.candidate is None or status.stable is None or is_known:
+        return ()
+    if status.candidate.revision != wish.revision or sight.workload(status.candidate) is None:
+        return ()
+    analysis = wish.spec.analysis
+    names = [pod["metadata"]["name"] for pod in sight.pods(status.stable)]
+    tick = tick_of(analysis.interval.timedelta)
+    return history_queries(
+        analysis, arm_names(sight.rollout, status.stable, "stable"), names, status.candidate.since, tick
+    )
+
+
+def checkpointed(
+    before: ModelRolloutStatus, after: ModelRolloutStatus, fresh: tuple[MetricEvidence, ...] | None, interval: timedelta
+) -> EvidenceStatus | None:
+    """The evidence of a new status: brought up to date where the status is written anyway, or it is time."""
+    evidence = after.evidence
+    if evidence is None or not fresh or evidence.start is None:
+        return evidence
+    newer = EvidenceStatus(**{**dict(evidence), "metrics": fresh})
+    if after != before:
+        return newer
+    known = {one.metric: one.ticks for one in evidence.metrics}
+    ahead = max(one.ticks - known.get(one.metric, 0) for one in fresh)
+    return newer if ahead * tick_of(interval) >= CHECKPOINT else evidence
