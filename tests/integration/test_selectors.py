@@ -83,7 +83,7 @@ class World:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     page = Page(exposition().encode(), "text/plain; version=0.0.4; charset=utf-8")
-    async with scraped(page, tmp_path_factory.mktemp("prometheus")) as url, Prometheus(url) as client:
+    async with scraped([page], tmp_path_factory.mktemp("prometheus")) as url, Prometheus(url) as client:
         world = World(client)
 
         async def is_scraped() -> bool:
