@@ -40,6 +40,7 @@ class FakePrometheus:
         self.asked: list[dict[str, str]] = []  # the parameters of each query that arrived, plus its method and path
         self._version, self._tls = version, tls
         self._series: list[Series] = []
+        self._histograms: list[tuple[dict[str, str], list[tuple[float, dict[str, Any]]]]] = []
         self._scripts: dict[str, dict[str, Any]] = {}
         self._runner: web.AppRunner | None = None
         self._port = 0
@@ -51,6 +52,12 @@ class FakePrometheus:
     def add(self, name: str, labels: Mapping[str, str], samples: Iterable[tuple[float, float]]) -> None:
         """More samples, (unix seconds, value), of the series of that name and those labels."""
         self._series.append(Series({"__name__": name, **labels}, tuple(samples)))
+
+    def add_histogram(
+        self, name: str, labels: Mapping[str, str], samples: Iterable[tuple[float, dict[str, Any]]]
+    ) -> None:
+        """A native histogram: (unix seconds, {"count", "sum", "buckets"}) as the API shows it. For ranges only."""
+        self._histograms.append(({"__name__": name, **labels}, list(samples)))
 
     def script(self, promql: str, kind: str, result: Any) -> None:
         """What to answer to exactly that expression, at any time."""
@@ -91,7 +98,8 @@ class FakePrometheus:
         matches = _matches(selector)
         found = [series for series in self._merged() if matches(series.labels)]
         if selector["range"]:
-            return self._raw(found, float(asked["time"]), _seconds(selector["range"]))
+            histograms = [one for one in self._histograms if matches(one[0])]
+            return self._raw(found, histograms, float(asked["time"]), _seconds(selector["range"]))
         if "step" in asked:
             return _stepped(found, float(asked["start"]), float(asked["end"]), float(asked["step"]))
         at = float(asked["time"])
@@ -105,14 +113,24 @@ class FakePrometheus:
             together.setdefault(tuple(sorted(series.labels.items())), []).extend(series.samples)
         return (Series(dict(labels), tuple(sorted(samples))) for labels, samples in together.items())
 
-    def _raw(self, found: Iterable[Series], end: float, length: float) -> dict[str, Any]:
+    def _raw(
+        self,
+        found: Iterable[Series],
+        histograms: Iterable[tuple[dict[str, str], list[tuple[float, dict[str, Any]]]]],
+        end: float,
+        length: float,
+    ) -> dict[str, Any]:
         start = round(end - length, 3)
 
         def is_inside(at: float) -> bool:
             return (start <= at if self._version == 2 else start < at) and at <= end
 
         inside = ((s, [[at, _text(value)] for at, value in s.samples if is_inside(at)]) for s in found)
-        return {"resultType": "matrix", "result": [{"metric": dict(s.labels), "values": v} for s, v in inside if v]}
+        matrix: list[dict[str, Any]] = [{"metric": dict(s.labels), "values": v} for s, v in inside if v]
+        for labels, samples in histograms:
+            if shown := [[at, histogram] for at, histogram in samples if is_inside(at)]:
+                matrix.append({"metric": labels, "histograms": shown})
+        return {"resultType": "matrix", "result": matrix}
 
 
 def _stepped(found: Iterable[Series], start: float, end: float, step: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import ssl
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from aiohttp import web
 from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
 from modelrollout.prometheus import Prometheus
 from modelrollout.prometheus.lane import LONG
+from modelrollout.prometheus.silence import FIRST
 from modelrollout.sandbox.apiserver.certificates import write_serving_files
 from tests.fakes.prometheus import (
     FakePrometheus,
@@ -33,6 +35,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 T = NOON.timestamp()
 PATIENCE = timedelta(seconds=20)  # never to be used up
 IMPATIENCE = timedelta(milliseconds=500)
+MOMENT = r"(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d UTC"
 
 
 def seconds(number: float) -> timedelta:
@@ -392,6 +395,63 @@ asyncio.run(main())
         async with asyncio.timeout(60):
             _, errors = await process.communicate()
         assert (process.returncode, errors) == (0, b"")
+
+
+class TestSilence:
+    async def test_after_a_silence_asks_are_turned_away_at_once_and_told_until_when(
+        self, server: FakePrometheus
+    ) -> None:
+        server.trouble = hang
+        async with Prometheus(server.url, timeout=IMPATIENCE) as client:
+            await client.ask([now("m0")])
+            (answer,) = (await client.ask([now("m1")])).values()
+        assert isinstance(answer, Unanswered)
+        assert re.fullmatch(
+            f"Prometheus at {server.url} has not answered since {MOMENT}; it is asked again at {MOMENT}.", answer.why
+        )
+        assert not answer.rejected
+        assert len(server.asked) == 1
+
+    async def test_one_sign_of_life_at_a_time_goes_through_and_one_reply_ends_it(self, server: FakePrometheus) -> None:
+        server.trouble = hang
+        async with Prometheus(server.url, timeout=IMPATIENCE) as client:
+            await client.ask([now("m0")])
+            await asyncio.sleep(FIRST)
+            probing = await client.ask([now(f"m{i}") for i in range(5)])
+            assert [asked["query"] for asked in server.asked] == ["m0", "1"]
+            whys = [answer.why for answer in probing.values() if isinstance(answer, Unanswered)]
+            assert whys[0] == f"Prometheus at {server.url} did not answer within 0.5 s."
+            assert all(why.endswith("it is being asked again now.") for why in whys[1:])
+            server.trouble = None
+            server.add("up", {}, [(T, 1.0)])
+            await asyncio.sleep(2 * FIRST)
+            (answer,) = (await client.ask([now("up")])).values()
+            assert isinstance(answer, Answered)
+            answers = await client.ask([now("up"), *(now(f'up{{a="{i}"}}') for i in range(5))])
+            assert {type(answer) for answer in answers.values()} == {Answered}
+
+    async def test_a_refused_connection_ends_it_and_begins_none(self, server: FakePrometheus) -> None:
+        server.trouble = hang
+        refused = Unanswered(f"Prometheus at {server.url} did not answer: Connection refused.", rejected=False)
+        async with Prometheus(server.url, timeout=IMPATIENCE) as client:
+            await client.ask([now("m0")])
+            await server.stop()
+            await asyncio.sleep(FIRST)
+            for i in range(3):
+                assert (await client.ask([now(f"m{i}")])) == {now(f"m{i}"): refused}
+
+    async def test_a_probe_that_nobody_waits_for_any_more_still_tells(self, server: FakePrometheus) -> None:
+        server.trouble = hang
+        async with Prometheus(server.url, timeout=IMPATIENCE) as client:
+            await client.ask([now("m0")])
+            await asyncio.sleep(FIRST)
+            probe = asyncio.create_task(client.ask([now("m1")]))
+            await _until(lambda: len(server.asked) == 2)
+            probe.cancel()
+            await asyncio.sleep(IMPATIENCE.total_seconds() + 0.2)
+            (answer,) = (await client.ask([now("m2")])).values()
+        assert isinstance(answer, Unanswered)
+        assert "it is asked again at" in answer.why
 
 
 async def _until(is_so: Any) -> None:

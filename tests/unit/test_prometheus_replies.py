@@ -96,12 +96,73 @@ def test_an_answer_that_was_cut_off_says_how_much_was_read() -> None:
     )
 
 
-def test_native_histograms_are_refused_with_a_way_out() -> None:
-    item = {"metric": {}, "histograms": [[1, {"count": "5", "sum": "1", "buckets": []}]]}
-    answered = read("matrix", [item])
+@pytest.mark.parametrize("item", [{"histograms": [[1, {"count": "5", "sum": "1"}]]}, {"histogram": [1, {}]}])
+def test_an_expression_that_yields_native_histograms_is_refused_with_a_way_out(item: dict[str, Any]) -> None:
+    answered = read("matrix", [{"metric": {}, **item}])
     assert isinstance(answered, Unanswered)
     assert answered.rejected
-    assert "_bucket" in answered.why
+    assert "histogram_quantile(" in answered.why
+
+
+WINDOW = (0, 10_000)
+
+
+def test_raw_native_histograms_are_read_as_cumulative_buckets() -> None:
+    buckets = [[3, "-0.001", "0.001", "1"], [0, "0.5", "1", "2"], [0, "1", "2", "3"]]
+    samples = [
+        [1, {"count": "6", "sum": "9", "buckets": buckets}],
+        [2, {"count": "7", "sum": "15", "buckets": [*buckets, [0, "4", "8", "1"]]}],
+    ]
+    answered = read("matrix", [{"metric": {"__name__": "x", "pod": "a"}, "histograms": samples}], WINDOW)
+    assert isinstance(answered, Answered)
+    found = {series.labels["le"]: series.samples for series in answered.series}
+    assert {series.labels["__name__"] for series in answered.series} == {"x"}
+    assert found["0.001"] == found["0.5"] == ((1.0, 1.0), (2.0, 1.0))
+    assert found["1.0"] == ((1.0, 3.0), (2.0, 3.0))
+    assert found["2.0"] == found["4.0"] == ((1.0, 6.0), (2.0, 6.0))
+    assert found["8.0"] == found["64.0"] == found["+Inf"] == ((1.0, 6.0), (2.0, 7.0))
+
+
+def test_native_histograms_outside_the_window_are_left_out() -> None:
+    samples = [[0, {"count": "6", "sum": "9"}], [10, {"count": "7", "sum": "9"}], [10.001, {"count": "8", "sum": "9"}]]
+    assert read("matrix", [{"metric": {}, "histograms": samples}], WINDOW) == Answered(
+        (Series({"le": "+Inf"}, ((10.0, 7.0),)),)
+    )
+
+
+def test_a_series_that_became_a_native_histogram_keeps_its_numbers() -> None:
+    item = {"metric": {"pod": "a"}, "values": [[1, "5"]], "histograms": [[2, {"count": "6", "sum": "9"}]]}
+    assert read("matrix", [item], WINDOW) == Answered(
+        (Series({"le": "+Inf", "pod": "a"}, ((2.0, 6.0),)), Series({"pod": "a"}, ((1.0, 5.0),)))
+    )
+
+
+def test_each_bucket_of_a_native_histogram_counts_as_a_sample() -> None:
+    histogram = {"count": "99", "sum": "9", "buckets": [[0, str(2.0**i), str(2.0 ** (i + 1)), "1"] for i in range(99)]}
+    answered = read("matrix", [{"metric": {}, "histograms": [[1, histogram]] * (MAX_SAMPLES // 100 + 1)}], WINDOW)
+    assert answered == Unanswered(
+        f"The query matches {MAX_SAMPLES + 100} samples in 1 series (at most {MAX_SAMPLES} are read); "
+        "narrow the selector.",
+        rejected=True,
+    )
+
+
+def test_many_native_histograms_are_shown_on_fewer_edges_than_would_be_too_many_samples() -> None:
+    histogram = {"count": "2", "sum": "9", "buckets": [[0, "1", "1.0905077326652577", "1"], [0, "512", "558.34", "1"]]}
+    answered = read("matrix", [{"metric": {}, "histograms": [[1, histogram]] * 50_000}], WINDOW)
+    assert isinstance(answered, Answered)
+    assert sum(len(series.samples) for series in answered.series) <= MAX_SAMPLES + 50_000  # and the totals
+
+
+@pytest.mark.parametrize(
+    "histogram",
+    [None, 7, {}, {"count": "much"}, {"count": "1", "buckets": [["0", "1"]]}, {"count": "1", "buckets": 7},
+     {"count": "1", "buckets": [[0, "1", "NaN", "1"]]}, {"count": "1", "buckets": [[0, "1", [], "1"]]}],
+)  # fmt: skip
+def test_native_histograms_of_an_unknown_shape_are_the_worlds_trouble(histogram: Any) -> None:
+    answered = read("matrix", [{"metric": {}, "histograms": [[1, histogram]]}], WINDOW)
+    assert isinstance(answered, Unanswered)
+    assert "of a shape that it never has" in answered.why
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,9 @@ At most `in_flight` requests are under way at a time; the others queue, none for
 turns out to be silent (a request got no reply, and no other got one since it was sent) the whole queue is turned away
 with that reason: any number of queries to a dead server cost one timeout together, and not one each.
 
+After that they are turned away at once, for a time that grows from one second to ten (silence.py). When it is over one
+ask sends a sign of life ahead, which is no user's query: one that is too heavy must not hide a server that is back.
+
 Which samples a raw query has: those with start < t ≤ end, in milliseconds. Prometheus 3 reads a range selector like
 that; 2.x counts in a sample at exactly `start`, which is dropped here. So windows that follow one another share no
 sample, and miss none as long as `end` is far enough in the past for the scrapes under way to have been stored.
@@ -16,15 +19,18 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
 from modelrollout.analysis.queries import Answer, Answered, Query, Unanswered
 from modelrollout.prometheus.lane import Lane, Outcome, Target, milliseconds
+from modelrollout.prometheus.silence import Silence
 
 GRACE = 0.25  # seconds in which a request that timed out may still say so itself
 CLOSED = Unanswered("The connection to Prometheus was closed.", rejected=False)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SIGN_OF_LIFE = Query("", "", "", "1", _EPOCH, _EPOCH, timedelta(seconds=1))
 
 
 class Prometheus:
@@ -43,6 +49,8 @@ class Prometheus:
         self._idle: list[Lane] = []
         self._queue: deque[asyncio.Future[Lane | Unanswered]] = deque()
         self._heard = float("-inf")  # when the last reply of any kind came, on the loop's clock
+        # A request has ended after this: it queues for up to timeout + 2 * GRACE, and is under way for timeout + GRACE.
+        self._silence = Silence(2 * timeout.total_seconds() + 3 * GRACE)
 
     async def __aenter__(self) -> Self:
         return self
@@ -77,8 +85,23 @@ class Prometheus:
             return mistake
         if query.step is None and milliseconds(query.end) <= milliseconds(query.start):
             return Answered(())  # Prometheus refuses an empty range, in which there is nothing anyway
-        lane = await self._next_lane()
-        return lane if isinstance(lane, Unanswered) else await self._answer_on(lane, query)
+        if not self._in_flight:
+            return CLOSED
+        is_probe, now = self._silence.is_on, asyncio.get_running_loop().time()
+        if not self._silence.admits(now):
+            return Unanswered(self._silence.why(self._target.name, now, datetime.now(UTC)), rejected=False)
+        lane: Lane | Unanswered = CLOSED
+        try:
+            lane = await self._next_lane()
+        finally:
+            if is_probe and isinstance(lane, Unanswered):
+                self._silence.gave_up(asyncio.get_running_loop().time())
+        if isinstance(lane, Unanswered):
+            return lane
+        if not is_probe:
+            return await self._answer_on(lane, query)
+        sign = await self._answer_on(lane, SIGN_OF_LIFE)
+        return sign if self._silence.is_on else await self._answer(query)
 
     async def _answer_on(self, lane: Lane, query: Query) -> Answer:
         loop = asyncio.get_running_loop()
@@ -105,19 +128,23 @@ class Prometheus:
             async with asyncio.timeout(self._target.timeout + GRACE):
                 return await reply
         except TimeoutError:  # stuck where a socket's own timeout does not reach, such as resolving the name
-            outcome = Outcome(self._target.was_silent(), heard=False)
+            outcome = Outcome(self._target.was_silent(), heard=False, in_vain=True)
             self._learn(outcome, sent)
             return outcome.answer
 
     def _learn(self, outcome: Outcome, sent: float) -> None:
+        now = asyncio.get_running_loop().time()
         if outcome.heard:
-            self._heard = asyncio.get_running_loop().time()
+            self._heard = now
+            self._silence.ends()
         elif self._heard < sent and isinstance(outcome.answer, Unanswered):
+            if outcome.in_vain:
+                self._silence.lasts(sent, now)
+            else:
+                self._silence.ends()
             self._turn_away(outcome.answer)  # otherwise it is that query's own trouble, not the server's
 
     async def _next_lane(self) -> Lane | Unanswered:
-        if not self._in_flight:
-            return CLOSED
         if self._idle:
             return self._idle.pop()
         if len(self._lanes) < self._in_flight:

@@ -70,10 +70,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`heard`: anything came back, be it an error."""
+    """`heard`: anything came back, be it an error. `in_vain`: nothing did for the whole timeout."""
 
     answer: Answer
     heard: bool
+    in_vain: bool = False
 
 
 Tell = Callable[[Outcome | Exception], None]
@@ -182,7 +183,7 @@ def _ask(client: Any, session: _Session, target: Target, query: Query) -> Outcom
     except _DeclinedError as declined:
         return Outcome(declined.answer, heard=True)
     except (OSError, HTTPError) as trouble:  # requests' own are OSErrors; some of urllib3's slip through it
-        return Outcome(_no_answer(trouble, target), heard=False)
+        return _not_heard(trouble, target)
 
 
 def _data(client: Any, query: Query, timeout: float) -> tuple[Data, Window | None]:
@@ -209,11 +210,11 @@ def _seconds(unix_milliseconds: int) -> str:
     return f"{unix_milliseconds / 1_000:.3f}"
 
 
-def _no_answer(trouble: OSError | HTTPError, target: Target) -> Unanswered:
+def _not_heard(trouble: OSError | HTTPError, target: Target) -> Outcome:
     cause: BaseException = trouble
     while inner := cause.__cause__ or cause.__context__:
         cause = inner  # the library's own words bury it under the names of three classes
     if isinstance(trouble, requests.Timeout) or isinstance(cause, TimeoutError):
-        return target.was_silent()
+        return Outcome(target.was_silent(), heard=False, in_vain=True)
     why = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
-    return Unanswered(f"{target.name} did not answer: {why}.", rejected=False)
+    return Outcome(Unanswered(f"{target.name} did not answer: {why}.", rejected=False), heard=False)

@@ -1,5 +1,7 @@
 """What a reply of Prometheus' query API means. Pure.
 
+Native histograms among raw samples become series of cumulative buckets, with the label `le`, under the name they have.
+
 Source: https://prometheus.io/docs/prometheus/latest/querying/api/ and what stands between a client and a Prometheus in
 practice: proxies, login pages, and Thanos or Mimir speaking the same API.
 """
@@ -7,11 +9,12 @@ practice: proxies, login pages, and Thanos or Mimir speaking the same API.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from modelrollout.analysis.queries import Answer, Answered, Series, Unanswered
+from modelrollout.prometheus.native import MAX_EDGES, as_classic, native
 
 MAX_SERIES = 5_000
 MAX_SAMPLES = 500_000
@@ -53,7 +56,7 @@ def understood(reply: Reply, *, who: str) -> Data | Unanswered:
 def answer(data: Data, window: Window | None, *, who: str) -> Answer:
     """The series of an answer; with a window, only its samples (2.x counts a sample at its start in, 3 does not)."""
     try:
-        return _excess(data) or Answered(_all_series(data, window))
+        return _excess(data) or _not_numbers(data, window) or Answered(_all_series(data, window))
     except (KeyError, TypeError, ValueError, AttributeError):
         return Unanswered(f"{who} answered with results of a shape that it never has; {_SUSPECT}", rejected=False)
 
@@ -66,21 +69,38 @@ def _excess(data: Data) -> Unanswered | None:
         return Unanswered(f"The query answers with a {data.type}; it has to yield numbers.", rejected=True)
     if len(data.result) > MAX_SERIES:
         return _too_much(f"{len(data.result)} series", MAX_SERIES)
-    samples = sum(len(item.get("values", ())) for item in data.result)
+    samples = sum(map(_numbers, data.result))
     if samples > MAX_SAMPLES:
         return _too_much(f"{samples} samples in {len(data.result)} series", MAX_SAMPLES)
-    if any("histogram" in item or "histograms" in item for item in data.result):
-        return Unanswered(
-            "The query answers with native histograms, which are not read yet; select the classic `…_bucket` series, "
-            "or take histogram_quantile(…) as a `value`.",
-            rejected=True,
-        )
     return None
+
+
+def _not_numbers(data: Data, window: Window | None) -> Unanswered | None:
+    """What an expression must not yield; only a selector may be answered with histograms."""
+    if data.type == "scalar" or window is not None:
+        return None
+    if any("histogram" in item or "histograms" in item for item in data.result):
+        why = (
+            "The query answers with native histograms; it has to yield numbers, such as histogram_quantile(0.99, …) "
+            "or histogram_fraction(0, 0.3, …) of them."
+        )
+        return Unanswered(why, rejected=True)
+    return None
+
+
+def _numbers(item: Mapping[str, Any]) -> int:
+    """How many samples it counts for: of a native histogram each bucket is one, and so is the total."""
+    histograms = item.get("histograms", ())
+    return len(item.get("values", ())) + sum(1 + len(shown.get("buckets") or ()) for _, shown in histograms)
 
 
 def _all_series(data: Data, window: Window | None) -> tuple[Series, ...]:
     items = [{"metric": {}, "value": data.result}] if data.type == "scalar" else data.result
-    found = (_series(item, window) for item in items)
+    natives = [native(item["metric"], _inside(item["histograms"], window)) for item in items if "histograms" in item]
+    samples = sum(len(one.samples) for one in natives)
+    # Empty buckets are not sent, but are made up here: no more numbers come of it than are read of other answers.
+    found = as_classic(natives, min(MAX_EDGES, MAX_SAMPLES // max(samples, 1)))
+    found += (_series(item, window) for item in items if "histograms" not in item or "values" in item)
     return tuple(sorted((series for series in found if series.samples), key=lambda s: sorted(s.labels.items())))
 
 
@@ -96,11 +116,17 @@ def _too_much(amount: str, limit: int | None) -> Unanswered:
 
 def _series(item: Mapping[str, Any], window: Window | None) -> Series:
     pairs = item["values"] if "values" in item else [item["value"]]
-    samples = ((float(at), float(value)) for at, value in pairs)  # float() reads NaN, +Inf and -Inf
+    # float() reads NaN, +Inf and -Inf
+    return Series(item["metric"], tuple((at, float(value)) for at, value in _inside(pairs, window)))
+
+
+def _inside(pairs: Sequence[Any], window: Window | None) -> list[tuple[float, Any]]:
+    """Those samples that lie in the window."""
+    samples = [(float(at), value) for at, value in pairs]
     if window is None:
-        return Series(item["metric"], tuple(samples))
+        return samples
     start, end = window
-    return Series(item["metric"], tuple(s for s in samples if start < round(s[0] * 1000) <= end))
+    return [sample for sample in samples if start < round(sample[0] * 1000) <= end]
 
 
 def _failure(status: int, kind: str, why: str, who: str) -> Unanswered:

@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -42,8 +42,8 @@ def binary() -> Path:
 class Server:
     """One process after the other; `prometheus.yml` in its folder has to be there before `start`."""
 
-    def __init__(self, program: Path, folder: Path, port: int) -> None:
-        self._program, self._folder, self._port = program, folder, port
+    def __init__(self, program: Path, folder: Path, port: int, *, flags: Sequence[str] = ()) -> None:
+        self._program, self._folder, self._port, self._flags = program, folder, port, flags
         self._process: Process | None = None
         self._ending: asyncio.Task[int] | None = None
 
@@ -62,6 +62,7 @@ class Server:
             f"--web.listen-address=127.0.0.1:{self._port}",
             "--web.enable-lifecycle",
             "--log.level=warn",
+            *self._flags,
         ]
         self._process = await Process.start(command, folder=self._folder, environment=os.environ, log=self._log)
         self._ending = asyncio.create_task(self._process.wait())
