@@ -94,6 +94,8 @@ def expanded(spec: ModelRolloutSpec, templates: Templates = NO_TEMPLATES) -> Mod
     Metrics of presets come first, then those of templates, then the rollout's own, which replace any of their name.
     """
     analysis = spec.analysis
+    if not analysis.presets and not analysis.templates:
+        return spec
     try:
         metrics = _joined(analysis, [*_presets(analysis), *_templates(analysis, templates)])
     except Unexpandable as trouble:
@@ -141,7 +143,7 @@ def _spec(called: str, manifest: Manifest) -> MetricTemplateSpec:
         return MetricTemplateSpec.model_validate(manifest.get("spec") or {})
     except ValidationError as error:
         told = spec_error(error, of=MetricTemplateSpec)
-        raise Unexpandable("InvalidMetricTemplate", f"{called}: {told}.") from None
+        raise Unexpandable("InvalidMetricTemplate", f"{called}: {told}") from None
 
 
 def _joined(analysis: Analysis, sources: Sequence[Source]) -> tuple[Metric, ...]:
@@ -176,7 +178,7 @@ def _metric(source: Source, number: int, written: Mapping[str, Any], values: Map
     except ValidationError as error:
         # Which argument made it so is not known; its reader sees the value.
         told = spec_error(error, of=Metric, at=at if not error.errors()[0]["loc"] else f"{at} ({_name(written)})")
-        raise Unexpandable(source.reason, f"{source.called}: {told}.") from None
+        raise Unexpandable(source.reason, f"{source.called}: {told}") from None
 
 
 def _name(written: Mapping[str, Any]) -> str:

@@ -231,7 +231,7 @@ MLSERVER = preset(
     ),
     arguments=(
         *COMMON,
-        argument("prefix", "rest_server", "The setting metrics_rest_server_prefix."),
+        argument("prefix", "rest_server", "What its settings say at metrics_rest_server_prefix."),
         *ERRORS,
         *_LATENCY,
         QUANTILE,
