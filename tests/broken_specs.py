@@ -383,6 +383,12 @@ ONLY_THE_OPERATOR = (
         "maxErrors is not an argument here; known: arm, matchers, latencyTolerance, maxLatency, quantile",
     ),
     Broken(
+        "a unit twice",
+        {"analysis.presets": [{"name": "envoy", "arguments": {"maxLatencyMilliseconds": "300ms"}}]},
+        "spec.analysis.presets[0]",
+        'maxLatencyMilliseconds is in that unit already: write a plain number, such as "300"',
+    ),
+    Broken(
         "a metric that a preset does not bring",
         {"analysis.presets": [{"name": "http", "include": ["throughput"]}]},
         "spec.analysis.presets[0]",

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from modelrollout.api.base import API_VERSION, KIND
-from modelrollout.api.crd import definitions
+from modelrollout.api.crd import definitions as our_definitions
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES, MODEL_ROLLOUTS
+from modelrollout.resources import MODEL_ROLLOUTS
 from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR, Broken
 from tests.contract.api_server_client import DEFINITIONS, TABLE, Answer, Api
 from tests.contract.conftest import Kubectl
@@ -66,16 +66,11 @@ class Rollouts:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def rollouts(api: Api, namespace: str) -> Rollouts:
-    if (await api.get(MODEL_ROLLOUTS.path())).status == 404:  # the server outlives each test
-        for definition in definitions():
-            await api.made(DEFINITIONS, definition)
-        for resource in (MODEL_ROLLOUTS, METRIC_TEMPLATES, CLUSTER_METRIC_TEMPLATES):
-            await api.until(resource.path(), lambda answer: answer.status == 200)
+async def rollouts(api: Api, namespace: str, definitions: None) -> Rollouts:
     return Rollouts(api, namespace)
 
 
-@pytest.mark.parametrize("definition", definitions(), ids=lambda definition: definition["spec"]["names"]["kind"])
+@pytest.mark.parametrize("definition", our_definitions(), ids=lambda definition: definition["spec"]["names"]["kind"])
 async def test_the_definition_is_accepted_as_it_is(rollouts: Rollouts, definition: Any) -> None:
     name = definition["metadata"]["name"]
     stored = (await rollouts.api.get(f"{DEFINITIONS}/{name}")).body

@@ -151,6 +151,7 @@ def test_lists_of_named_things_merge_by_name() -> None:
     assert maps == {
         ".spec.stages": ["name"],
         ".spec.arguments": ["name"],
+        ".spec.metrics": ["name"],
         ".spec.analysis.presets": ["name"],
         ".spec.analysis.metrics": ["name"],
         ".status.verdicts": ["metric"],

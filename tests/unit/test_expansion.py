@@ -185,6 +185,7 @@ def test_a_mistake_names_template_metric_and_field(written: Any, told: str) -> N
             {"metrics": [metric()], "args": []},
             "MetricTemplate 'ours': spec.args is not a known field: did you mean arguments?",
         ),
+        ({"metrics": [metric(), metric()]}, "MetricTemplate 'ours': spec.metrics: each name may stand here once"),
         (
             {"metrics": [metric()], "arguments": [{"name": "a"}, {"name": "a"}]},
             "MetricTemplate 'ours': spec.arguments: each name may stand here once",

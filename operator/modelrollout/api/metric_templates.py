@@ -41,6 +41,11 @@ class Argument(Model):
     ] = None
 
 
+def _has_each_name_once(metrics: Sequence[Mapping[str, Any]]) -> bool:
+    names = [str(metric.get("name")) for metric in metrics]
+    return len(set(names)) == len(names)
+
+
 class MetricTemplateSpec(Model):
     """Metrics that many rollouts share. Their strings may use {{ args.NAME }} beside {{ pods }} and its like."""
 
@@ -62,7 +67,9 @@ class MetricTemplateSpec(Model):
             min_length=1,
             max_length=32,
             description="As in spec.analysis.metrics of a ModelRollout. A field that comes out empty is left out.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
+        Rule(_has_each_name_once, "each name may stand here once: rename the second one", cel=None),
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -46,7 +48,9 @@ class PresetRef(Model):
     def _knows_its_preset(self) -> Self:
         spec = PRESETS[self.name].spec
         metrics = [metric["name"] for metric in spec.metrics]
-        sentence = wrong_arguments(spec.arguments, self.arguments or {}) or unknown_metrics(metrics, self.include)
+        arguments = self.arguments or {}
+        sentence = wrong_arguments(spec.arguments, arguments) or _wrong_unit(arguments)
+        sentence = sentence or unknown_metrics(metrics, self.include)
         if sentence is not None:
             raise PydanticCustomError("rule", "{sentence}", {"sentence": sentence})
         return self
@@ -64,6 +68,12 @@ class TemplateRef(Model):
     include: Annotated[
         Include | None, Field(description="Names of the metrics to take; all of the template's when left out.")
     ] = None
+
+
+def _wrong_unit(arguments: Mapping[str, str]) -> str | None:
+    """300ms would be read as 0.3 of whatever the metric is in, and every candidate would break that limit."""
+    worded = [name for name, value in arguments.items() if name.endswith("seconds") and re.search("[a-z]", value)]
+    return f'{worded[0]} is in that unit already: write a plain number, such as "300"' if worded else None
 
 
 def unknown_metrics(known: list[str], include: tuple[str, ...] | None) -> str | None:
