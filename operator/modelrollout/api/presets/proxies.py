@@ -44,7 +44,7 @@ ENVOY = preset(
     ),
     notes="""Needs a control plane that gives each Service a cluster of its own with the Service's name in it. One that
     puts all backends of a route into one cluster cannot tell candidate from stable: measure at the pods then. The
-    histogram is in milliseconds. Answers that never came have no status and are not counted here.""",
+    histogram is in milliseconds.""",
 )
 
 # github.com/istio/istio.io content/en/docs/reference/config/metrics/index.md: istio_requests_total,
