@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help install tools lint test test-fast crds demo sandbox kind clean
+.PHONY: help install tools lint test test-fast crds presets demo sandbox kind clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -21,13 +21,13 @@ install: $(READY) ## make .venv with everything in it
 tools: $(READY) # what pip cannot bring: Prometheus
 	@sh tools/get-prometheus.sh
 
-lint: $(READY) ## style, types, layers, CRD drift
+lint: $(READY) ## style, types, layers, drift of what is generated
 	$(BIN)/ruff format --check operator tests examples
 	$(BIN)/ruff check operator tests examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m modelrollout.api.crd | diff -u crds/modelrollout.dev_modelrollouts.yaml - \
-	  || { echo 'crds/ is not what the models say: run `make crds`'; exit 1; }
+	$(BIN)/python -m modelrollout.api.crd --check crds
+	$(BIN)/python -m modelrollout.api.presets --check docs/presets.md
 
 test: tools lint ## everything, as CI does
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not demo"
@@ -37,7 +37,10 @@ test-fast: $(READY) ## without the sandbox: seconds
 	$(BIN)/pytest tests/unit tests/scenarios tests/properties tests/shell
 
 crds: $(READY) ## write crds/ from the models
-	$(BIN)/python -m modelrollout.api.crd > crds/modelrollout.dev_modelrollouts.yaml
+	$(BIN)/python -m modelrollout.api.crd crds
+
+presets: $(READY) ## write docs/presets.md from the catalogue
+	$(BIN)/python -m modelrollout.api.presets docs/presets.md
 
 demo: tools ## watch good and bad releases on real parts
 	$(BIN)/python -m modelrollout.sandbox.demo

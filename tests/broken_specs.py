@@ -150,7 +150,73 @@ BROKEN = (
         "nothing to judge by",
         {"analysis": {}},
         "spec.analysis",
-        "analysis needs metrics; to release on readiness alone say so with readinessOnly: true and no metrics",
+        "analysis needs metrics, presets or templates; to release on readiness alone say so with readinessOnly: true",
+    ),
+    Broken(
+        "empty presets",
+        {"analysis": {"presets": [], "templates": []}},
+        "spec.analysis",
+        "analysis needs metrics, presets or templates",
+    ),
+    Broken(
+        "presets and readiness only",
+        {"analysis": {"presets": [{"name": "http"}], "readinessOnly": True}},
+        "spec.analysis",
+        "readinessOnly: true and none of them",
+    ),
+    Broken(
+        "templates and readiness only",
+        {"analysis": {"templates": [{"name": "ours"}], "readinessOnly": True}},
+        "spec.analysis",
+        "readinessOnly: true and none of them",
+    ),
+    Broken(
+        "an unheard-of preset",
+        {"analysis.presets": [{"name": "vlm"}]},
+        "spec.analysis.presets[0].name",
+        "this is not a preset; known: bentoml, envoy, fastapi, http",
+        'supported values: "bentoml", "envoy"',
+    ),
+    Broken(
+        "a preset twice",
+        {"analysis.presets": [{"name": "http"}, {"name": "http"}]},
+        "spec.analysis.presets",
+        "each name may stand here once",
+        "Duplicate value",
+    ),
+    Broken(
+        "an argument that is a number",
+        {"analysis.presets": [{"name": "envoy", "arguments": {"maxLatencyMilliseconds": 300}}]},
+        "spec.analysis.presets[0].arguments.maxLatencyMilliseconds",
+        'this must be text, so put it in quotes: "300"',
+        "type string",
+    ),
+    Broken(
+        "no metric to take",
+        {"analysis.presets": [{"name": "http", "include": []}]},
+        "spec.analysis.presets[0].include",
+        "needs at least 1 element",
+        "at least 1 items",
+    ),
+    Broken(
+        "a template of another kind",
+        {"analysis.templates": [{"name": "ours", "kind": "AnalysisTemplate"}]},
+        "spec.analysis.templates[0].kind",
+        "this must be 'MetricTemplate' or 'ClusterMetricTemplate'",
+        'supported values: "MetricTemplate", "ClusterMetricTemplate"',
+    ),
+    Broken(
+        "a template that cannot be called so",
+        {"analysis.templates": [{"name": "Our Latency"}]},
+        "spec.analysis.templates[0].name",
+        "this is not the name of an object",
+    ),
+    Broken(
+        "a template without a name",
+        {"analysis.templates": [{"kind": "MetricTemplate"}]},
+        "spec.analysis.templates[0].name",
+        "is missing: add it",
+        "Required value",
     ),
     Broken("no analysis", {"analysis": GONE}, "spec.analysis", "is missing: add it", "Required value"),
     Broken("metrics and readiness only", {"analysis.readinessOnly": True}, "spec.analysis", "analysis needs metrics"),
@@ -309,6 +375,25 @@ BROKEN = (
 )
 
 ONLY_THE_OPERATOR = (
+    # What each preset takes and brings.
+    Broken(
+        "an argument that a preset does not have",
+        {"analysis.presets": [{"name": "kserve", "arguments": {"maxErrors": "1%"}}]},
+        "spec.analysis.presets[0]",
+        "maxErrors is not an argument here; known: arm, matchers, latencyTolerance, maxLatency, quantile",
+    ),
+    Broken(
+        "a unit twice",
+        {"analysis.presets": [{"name": "envoy", "arguments": {"maxLatencyMilliseconds": "300ms"}}]},
+        "spec.analysis.presets[0]",
+        'maxLatencyMilliseconds is in that unit already: write a plain number, such as "300"',
+    ),
+    Broken(
+        "a metric that a preset does not bring",
+        {"analysis.presets": [{"name": "http", "include": ["throughput"]}]},
+        "spec.analysis.presets[0]",
+        "include: throughput is not a metric here; known: errors, latency",
+    ),
     # What CEL cannot compare: its durations know no days, and numbers are no durations.
     Broken("hold of days", {"stages": [canary(5, hold="1d")]}, "spec", "a canary's hold is longer than"),
     Broken("a band of two units", _metrics(value_metric(min="2s", max="1")), _ONE, "min must be below max"),

@@ -53,3 +53,24 @@ def rollout(version: str = "1", **changes: Any) -> Manifest:
         "metadata": {"namespace": "ml", "name": "fraud", "uid": "uid-fraud", "finalizers": [FINALIZER]},
         "spec": spec(version, **changes),
     }
+
+
+def metric_template(kind: str = "MetricTemplate", name: str = "errors", **changes: Any) -> Manifest:
+    """A template of the errors above, whose tolerance is an argument."""
+    spec: Manifest = {
+        "arguments": [{"name": "tolerance", "default": "25%"}, {"name": "minSamples", "default": "50"}],
+        "metrics": [
+            {
+                **ERRORS,
+                "tolerance": {"relative": "{{ args.tolerance }}", "absolute": "0.1%"},
+                "minSamples": "{{ args.minSamples }}",
+            }
+        ],
+    }
+    namespace = {"namespace": "ml"} if kind == "MetricTemplate" else {}
+    return {
+        "apiVersion": "modelrollout.dev/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": name, **namespace},
+        "spec": {**spec, **changes},
+    }

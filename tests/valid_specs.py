@@ -90,6 +90,31 @@ def _metrics(draw: st.DrawFn, name: str) -> Spec:
             return {**common, "ratio": ratio, **draw(bounds)}
 
 
+_presets = st.lists(
+    st.sampled_from(
+        [
+            {"name": "http"},
+            {"name": "vllm", "include": ["errors"], "arguments": {"maxErrors": "2%"}},
+            {"name": "triton", "arguments": {"window": "2m"}},
+        ]
+    ),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda preset: preset["name"],
+)
+_arguments = st.dictionaries(_names, _texts, max_size=3)
+_templates = st.lists(
+    _with(
+        {"name": _names},
+        kind=st.sampled_from(["MetricTemplate", "ClusterMetricTemplate"]),
+        arguments=_arguments,
+        include=st.lists(_names, min_size=1, max_size=3),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
 @st.composite
 def _analyses(draw: st.DrawFn) -> Spec:
     rest = draw(
@@ -104,7 +129,10 @@ def _analyses(draw: st.DrawFn) -> Spec:
     if draw(st.booleans()):
         return {**rest, "readinessOnly": True, **draw(_maybe(metrics=st.just([])))}
     names = draw(st.lists(_names, min_size=1, max_size=4, unique=True))
-    return {**rest, "metrics": [draw(_metrics(name)) for name in names], **draw(_maybe(readinessOnly=st.just(False)))}
+    elsewhere = draw(_maybe(presets=_presets, templates=_templates))
+    own = draw(st.booleans()) or not elsewhere
+    metrics = {"metrics": [draw(_metrics(name)) for name in names]} if own else {}
+    return {**rest, **metrics, **elsewhere, **draw(_maybe(readinessOnly=st.just(False)))}
 
 
 _hostnames = st.lists(st.lists(_labels, min_size=1, max_size=3), max_size=3).map(

@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import kopf
 
 from modelrollout.api.base import GROUP, PLURAL, VERSION
+from modelrollout.api.metric_templates import KIND
+from modelrollout.expansion import referred
 from modelrollout.kube import Cluster
 from modelrollout.manifests import ROLLOUT_LABEL
 from modelrollout.plan.rollout import ROUTERS
 from modelrollout.probes import Probes
 from modelrollout.prometheus.asker import Asker
 from modelrollout.reconcile import FINALIZER, Reconciler
-from modelrollout.resources import DEPLOYMENTS, PODS
+from modelrollout.resources import CLUSTER_METRIC_TEMPLATES, DEPLOYMENTS, METRIC_TEMPLATES, PODS
 from modelrollout.settings import Settings
 from modelrollout.telemetry import Telemetry
 from modelrollout.wakeups import Key, Wakeups
 
 logger = logging.getLogger(__name__)
 
+_BY_TEMPLATE = "rollouts_by_template"
 FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
 """Seconds until a failed pass is tried again; doubled with every failure in a row."""
 
@@ -57,6 +61,8 @@ def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
         watch = kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=resource.plural)
         watch(surroundings_changed)
 
+    _watch_templates(registry, shell)
+
     @kopf.daemon(GROUP, VERSION, PLURAL, registry=registry, cancellation_backoff=2, cancellation_timeout=5)
     async def keep_reconciling(namespace: str | None, name: str | None, stopped: kopf.DaemonStopped, **_: Any) -> None:
         await shell.keep((namespace or "", name or ""), stopped)
@@ -65,6 +71,27 @@ def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
     @kopf.on.delete(GROUP, VERSION, PLURAL, registry=registry)
     async def finalise(namespace: str | None, name: str | None, **_: Any) -> None:
         await shell.finalise((namespace or "", name or ""))
+
+
+def _watch_templates(registry: kopf.OperatorRegistry, shell: Shell) -> None:
+    """A change of a template wakes the rollouts that refer to it."""
+
+    @kopf.index(GROUP, VERSION, PLURAL, id=_BY_TEMPLATE, registry=registry)
+    async def rollouts_by_template(namespace: str | None, name: str | None, spec: kopf.Spec, **_: Any) -> Any:
+        return dict.fromkeys(template_places(namespace or "", spec), (namespace or "", name or ""))
+
+    async def template_changed(kind: str, namespace: str | None, name: str | None, **kwargs: Any) -> None:
+        for key in kwargs[_BY_TEMPLATE].get((kind, namespace or "", name or ""), ()):
+            shell.wakeups.poke(key)
+
+    for resource in (METRIC_TEMPLATES, CLUSTER_METRIC_TEMPLATES):
+        watch = kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=resource.plural)
+        watch(functools.partial(template_changed, resource.kind))
+
+
+def template_places(namespace: str, spec: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Kind, namespace (of the cluster's: none) and name of the templates that a rollout there refers to."""
+    return [(key.kind, namespace if key.kind == KIND else "", key.name) for key in referred(dict(spec))]
 
 
 def configure(settings: kopf.OperatorSettings) -> None:

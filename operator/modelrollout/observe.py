@@ -1,15 +1,28 @@
-"""Reads what a pass needs of the cluster: the rollout's own objects, by its label and by its name. Writes nothing."""
+"""Reads what a pass needs of the cluster: the rollout's own objects, by its label and by its name, and the templates
+that it refers to. Writes nothing."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+from modelrollout.api.metric_templates import CLUSTER_KIND, KIND
+from modelrollout.expansion import TemplateKey, Templates
 from modelrollout.findings import Finding
 from modelrollout.kube import Cluster, KubeError, Manifest, Refused
 from modelrollout.manifests import ROLLOUT_LABEL, Owner
 from modelrollout.plan.rollout import ROUTERS
 from modelrollout.plan.world import Observed
-from modelrollout.resources import DEPLOYMENTS, PODS, SERVICES, Resource
+from modelrollout.resources import (
+    CLUSTER_METRIC_TEMPLATES,
+    DEPLOYMENTS,
+    METRIC_TEMPLATES,
+    PODS,
+    SERVICES,
+    Resource,
+)
+
+_RESOURCES = {KIND: METRIC_TEMPLATES, CLUSTER_KIND: CLUSTER_METRIC_TEMPLATES}
 
 
 async def observe(cluster: Cluster, owner: Owner, trouble: Finding | None) -> Observed:
@@ -34,6 +47,25 @@ async def observe(cluster: Cluster, owner: Owner, trouble: Finding | None) -> Ob
         routes={resource: route for resource, route in found.items() if route is not None},
         trouble=trouble,
     )
+
+
+async def read_templates(cluster: Cluster, namespace: str, keys: Sequence[TemplateKey]) -> Templates:
+    """The templates that a rollout refers to. Raises KubeError when the API server cannot be reached.
+
+    A refusal, of missing rights or a missing definition, is an answer: it must not stand in the way of a pass that
+    takes traffic back for want of readiness.
+    """
+    found: dict[TemplateKey, Manifest | Finding] = {}
+    for key in keys:
+        resource = _RESOURCES[key.kind]
+        try:
+            template = await cluster.read(resource, namespace if resource.namespaced else None, key.name)
+        except Refused as refusal:
+            found[key] = Finding("TemplateUnreadable", f"{key.kind} '{key.name}' cannot be read: {refusal}.")
+        else:
+            if template is not None:
+                found[key] = template
+    return found
 
 
 async def _list(cluster: Cluster, resource: Resource, owner: Owner, labels: dict[str, str]) -> tuple[Manifest, ...]:

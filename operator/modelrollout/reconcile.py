@@ -16,10 +16,11 @@ from modelrollout.analysis.queries import Answer, Query
 from modelrollout.announce import announce
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.apply import Applier
+from modelrollout.expansion import referred
 from modelrollout.findings import Finding
 from modelrollout.kube import Cluster, Conflict, Manifest, Refused
 from modelrollout.manifests import Owner, Write
-from modelrollout.observe import observe
+from modelrollout.observe import observe, read_templates
 from modelrollout.plan.planner import SOON, finalise, needs, plan
 from modelrollout.plan.rollout import Rollout, parse
 from modelrollout.plan.world import Plan
@@ -81,7 +82,7 @@ class Reconciler:
         manifest = await self._cluster.read(MODEL_ROLLOUTS, *key)
         if manifest is None or not is_guarded(manifest):
             return None
-        rollout = parse(manifest)
+        rollout = parse(manifest, await read_templates(self._cluster, key[0], referred(manifest.get("spec"))))
         try:
             return await self._pass(key, manifest, rollout, poked)
         except Conflict as conflict:

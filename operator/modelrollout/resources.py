@@ -56,6 +56,10 @@ GATEWAY_CLASSES = Resource("gateway.networking.k8s.io", "v1", "gatewayclasses", 
 GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
 HTTP_ROUTES = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 MODEL_ROLLOUTS = Resource("modelrollout.dev", "v1alpha1", "modelrollouts", "ModelRollout")
+METRIC_TEMPLATES = Resource("modelrollout.dev", "v1alpha1", "metrictemplates", "MetricTemplate")
+CLUSTER_METRIC_TEMPLATES = Resource(
+    "modelrollout.dev", "v1alpha1", "clustermetrictemplates", "ClusterMetricTemplate", namespaced=False
+)
 
 # A table instead of discovery: one request less at every start, and a typing error cannot reach the cluster.
 KNOWN: Mapping[tuple[str, str], Resource] = {
@@ -83,5 +87,7 @@ KNOWN: Mapping[tuple[str, str], Resource] = {
         GATEWAYS,
         HTTP_ROUTES,
         MODEL_ROLLOUTS,
+        METRIC_TEMPLATES,
+        CLUSTER_METRIC_TEMPLATES,
     )
 }

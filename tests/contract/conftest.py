@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from modelrollout.api.crd import definitions as our_definitions
 from modelrollout.sandbox.kubernetes import KubernetesEndpoint, api_server, envtest_assets
 from tests.contract.api_server_client import DEFINITIONS, WIDGET, Api
 
@@ -65,6 +66,16 @@ async def namespace(api: Api) -> str:
     name = f"test-{next(_numbers)}"
     await api.made("/api/v1/namespaces", {"metadata": {"name": name}})
     return name
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def definitions(api: Api) -> None:
+    """Has the server serve our own kinds."""
+    for definition in our_definitions():
+        path = f"/apis/{definition['spec']['group']}/v1alpha1/{definition['spec']['names']['plural']}"
+        if (await api.get(path)).status == 404:  # the server outlives each test
+            await api.made(DEFINITIONS, definition)
+            await api.until(path, lambda answer: answer.status == 200)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from modelrollout.api.base import API_VERSION, KIND
-from modelrollout.api.crd import custom_resource_definition
+from modelrollout.api.crd import definitions as our_definitions
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.resources import MODEL_ROLLOUTS
@@ -66,21 +66,19 @@ class Rollouts:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def rollouts(api: Api, namespace: str) -> Rollouts:
-    if (await api.get(MODEL_ROLLOUTS.path())).status == 404:  # the server outlives each test
-        await api.made(DEFINITIONS, custom_resource_definition())
-        await api.until(MODEL_ROLLOUTS.path(), lambda answer: answer.status == 200)
+async def rollouts(api: Api, namespace: str, definitions: None) -> Rollouts:
     return Rollouts(api, namespace)
 
 
-async def test_the_definition_is_accepted_as_it_is(rollouts: Rollouts) -> None:
-    name = custom_resource_definition()["metadata"]["name"]
+@pytest.mark.parametrize("definition", our_definitions(), ids=lambda definition: definition["spec"]["names"]["kind"])
+async def test_the_definition_is_accepted_as_it_is(rollouts: Rollouts, definition: Any) -> None:
+    name = definition["metadata"]["name"]
     stored = (await rollouts.api.get(f"{DEFINITIONS}/{name}")).body
     served = stored["spec"]["versions"][0]
     conditions = {each["type"]: each["status"] for each in stored["status"]["conditions"]}
     assert conditions["Established"] == conditions["NamesAccepted"] == "True"
     assert conditions.get("NonStructuralSchema", "False") == "False"
-    assert served == custom_resource_definition()["spec"]["versions"][0]
+    assert served == definition["spec"]["versions"][0]
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.mistake)
@@ -186,6 +184,14 @@ BORDERS: tuple[dict[str, Any], ...] = (
     {"analysis.stepDeadline": "5m"},
     {"analysis.stepDeadline": "299s"},
     {"analysis.readinessOnly": False},
+    {"analysis": {"presets": [{"name": "http"}]}},
+    {"analysis": {"templates": [{"name": "ours"}], "metrics": []}},
+    {"analysis": {"presets": [], "readinessOnly": True}},
+    {"analysis": {"presets": [{"name": "vllm", "arguments": {"maxFirstToken": "x" * 1024}}]}},
+    {"analysis": {"presets": [{"name": "vllm", "arguments": {"maxFirstToken": "x" * 1025}}]}},
+    {"analysis": {"templates": [{"name": f"t{number}"} for number in range(16)]}},
+    {"analysis": {"templates": [{"name": f"t{number}"} for number in range(17)]}},
+    {"analysis": {"templates": [{"name": "a.b-c"}, {"name": "a.b-c", "kind": "ClusterMetricTemplate"}]}},
     {"analysis": {"readinessOnly": True}},
     {"analysis": {"readinessOnly": True, "metrics": []}},
     {"traffic.port": 65535},

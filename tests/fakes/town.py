@@ -18,11 +18,22 @@ from prometheus_client import generate_latest
 
 from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
 from modelrollout.api.status import ModelRolloutStatus, Phase
+from modelrollout.expansion import TemplateKey
 from modelrollout.kube import KubeError, Manifest
 from modelrollout.manifests import REVISION_LABEL
 from modelrollout.plan.rollout import Wish, read_wish
 from modelrollout.reconcile import Reconciler
-from modelrollout.resources import DEPLOYMENTS, EVENTS, HTTP_ROUTES, KNOWN, MODEL_ROLLOUTS, PODS, SERVICES
+from modelrollout.resources import (
+    CLUSTER_METRIC_TEMPLATES,
+    DEPLOYMENTS,
+    EVENTS,
+    HTTP_ROUTES,
+    KNOWN,
+    METRIC_TEMPLATES,
+    MODEL_ROLLOUTS,
+    PODS,
+    SERVICES,
+)
 from modelrollout.telemetry import Telemetry
 from tests import builders
 from tests.fakes.cluster import FakeCluster, Killed, copied
@@ -151,7 +162,7 @@ class Town:
         if present is not None:
             wanted = {**present, "spec": wanted["spec"]}
         self.cluster.put(wanted)
-        wish = read_wish(wanted["spec"])
+        wish = read_wish(wanted["spec"], self.templates)
         return wish.revision if isinstance(wish, Wish) else ""
 
     def delete(self, *finalizers: str) -> None:
@@ -278,6 +289,12 @@ class Town:
         found = self.cluster.get(MODEL_ROLLOUTS, "fraud")
         assert found is not None
         return found
+
+    @property
+    def templates(self) -> dict[TemplateKey, Manifest]:
+        """The metric templates that there are."""
+        found = [*self.cluster.all(METRIC_TEMPLATES), *self.cluster.all(CLUSTER_METRIC_TEMPLATES)]
+        return {TemplateKey(template["kind"], template["metadata"]["name"]): template for template in found}
 
     @property
     def status(self) -> ModelRolloutStatus:

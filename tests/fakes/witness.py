@@ -251,7 +251,7 @@ class Witness:
         return True
 
     def _wish(self) -> Wish | None:
-        wish = read_wish(self.town.manifest["spec"])
+        wish = read_wish(self.town.manifest["spec"], self.town.templates)
         return wish if isinstance(wish, Wish) else None
 
     def _rejected_note(self, plural: str) -> str | None:

@@ -8,14 +8,23 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from modelrollout.api.analysis import Metric
 from modelrollout.api.base import Model
-from modelrollout.api.crd import as_yaml, custom_resource_definition, structural
+from modelrollout.api.crd import (
+    as_yaml,
+    custom_resource_definition,
+    definitions,
+    file_name,
+    main,
+    structural,
+    template_definitions,
+)
 from modelrollout.api.rules import RULES
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.resources import MODEL_ROLLOUTS
+from modelrollout.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES, MODEL_ROLLOUTS
 
-CHECKED_IN = Path(__file__).parents[2] / "crds/modelrollout.dev_modelrollouts.yaml"
+CHECKED_IN = Path(__file__).parents[2] / "crds"
 DEFINITION = custom_resource_definition()["spec"]
 VERSION = DEFINITION["versions"][0]
 SCHEMA = VERSION["schema"]["openAPIV3Schema"]
@@ -31,16 +40,37 @@ def parts(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
     yield path, schema
     for name, field in schema.get("properties", {}).items():
         yield from parts(field, f"{path}.{name}")
-    if "items" in schema:
-        yield from parts(schema["items"], f"{path}[]")
+    for key, mark in (("items", "[]"), ("additionalProperties", "{}")):
+        if key in schema:
+            yield from parts(schema[key], f"{path}{mark}")
 
 
 PARTS = dict(parts(SCHEMA))
-RULED = [(path, rule) for path, part in PARTS.items() for rule in part.get(RULES, ())]
+TEMPLATE = template_definitions()[0]["spec"]["versions"][0]
+TEMPLATE_PARTS = dict(parts(TEMPLATE["schema"]["openAPIV3Schema"]))
+EVERY_PART = [*PARTS.items(), *TEMPLATE_PARTS.items()]
+LOOSE = "x-kubernetes-int-or-string"
+RULED = [(path, rule) for path, part in EVERY_PART for rule in part.get(RULES, ())]
 
 
-def test_the_checked_in_definition_is_the_one_made_from_the_models() -> None:
-    assert CHECKED_IN.read_text() == as_yaml(), f"{CHECKED_IN.name} is out of date: run `make crds` and commit it"
+def test_the_checked_in_definitions_are_those_made_from_the_models() -> None:
+    wanted = {file_name(definition): as_yaml(definition) for definition in definitions()}
+    assert {path.name: path.read_text() for path in CHECKED_IN.iterdir()} == wanted, "run `make crds` and commit crds/"
+
+
+def test_the_check_names_what_is_stale_and_the_writing_mends_it(tmp_path: Path, capsys: Any) -> None:
+    assert main(["--check", str(tmp_path)]) == 1
+    assert "metrictemplates.yaml is not what the models say: run `make crds`" in capsys.readouterr().err
+    assert main([str(tmp_path)]) == 0
+    assert main(["--check", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize("resource", [MODEL_ROLLOUTS, METRIC_TEMPLATES, CLUSTER_METRIC_TEMPLATES])
+def test_each_kind_that_the_operator_reads_is_defined(resource: Any) -> None:
+    spec = next(d["spec"] for d in definitions() if d["spec"]["names"]["kind"] == resource.kind)
+    assert (spec["group"], spec["versions"][0]["name"]) == (resource.group, resource.version)
+    assert spec["names"]["plural"] == resource.plural
+    assert spec["scope"] == ("Namespaced" if resource.namespaced else "Cluster")
 
 
 def test_the_definition_names_what_the_operator_asks_for() -> None:
@@ -64,26 +94,29 @@ def test_every_column_shows_a_field_that_exists() -> None:
 
 
 def test_the_schema_is_structural() -> None:
-    for path, part in PARTS.items():
-        assert "type" in part, path
-        assert not {"$ref", "anyOf", "oneOf", "allOf", "title", "const", "additionalProperties"} & set(part), path
+    for path, part in EVERY_PART:
+        assert "type" in part or LOOSE in part, path
+        assert not {"$ref", "anyOf", "oneOf", "allOf", "title", "const"} & set(part), path
+        assert not {"properties", "additionalProperties"} <= set(part), path
 
 
 def test_what_rules_may_look_at_has_an_end() -> None:
     """Kubernetes reckons what a rule may cost from these; without them it refuses the whole definition."""
     bounds = {"array": "maxItems", "string": "maxLength"}
-    for path, part in PARTS.items():
-        if path.startswith(".spec") and part["type"] in bounds and "enum" not in part:
+    for path, part in EVERY_PART:
+        if path.startswith(".spec") and part.get("type") in bounds and "enum" not in part:
             assert bounds[part["type"]] in part, path
+        if "additionalProperties" in part:
+            assert "maxProperties" in part, path
 
 
 def test_every_field_of_the_spec_is_described() -> None:
-    undescribed = [path for path, part in PARTS.items() if path.startswith(".spec") and not path.endswith("[]")]
-    assert [path for path in undescribed if not PARTS[path].get("description")] == []
+    fields = [(path, part) for path, part in EVERY_PART if path.startswith(".spec") and path[-1] not in "]}"]
+    assert [path for path, part in fields if not part.get("description")] == []
 
 
 def test_descriptions_are_lines_without_markup() -> None:
-    for path, part in PARTS.items():
+    for path, part in EVERY_PART:
         assert not re.search(r"\n|``|  ", part.get("description", "")), path
 
 
@@ -104,12 +137,22 @@ def test_every_rule_of_the_models_is_in_the_schema() -> None:
     assert spoken <= said
 
 
+def test_what_a_template_leaves_open_is_checked_by_no_rule_and_no_list_of_values() -> None:
+    metrics = {path: part for path, part in TEMPLATE_PARTS.items() if path.startswith(".spec.metrics[].")}
+    assert metrics.keys() >= {f".spec.metrics[].{name}" for name in ("value", "betterWhen", "tolerance.relative")}
+    assert not [path for path, part in metrics.items() if {"enum", "default", "minimum"} & set(part)]
+    rules = [rule["rule"] for part in metrics.values() for rule in part.get(RULES, ())]
+    assert all("self" not in re.sub(r"has\(self\.\w+\)", "", rule) for rule in rules)
+    assert set(metrics) == {f".spec.metrics[]{path}" for path, _ in parts(structural(Metric)) if path}
+
+
 def test_lists_of_named_things_merge_by_name() -> None:
-    maps = {
-        path: part["x-kubernetes-list-map-keys"] for path, part in PARTS.items() if "x-kubernetes-list-type" in part
-    }
+    maps = {path: part["x-kubernetes-list-map-keys"] for path, part in EVERY_PART if "x-kubernetes-list-type" in part}
     assert maps == {
         ".spec.stages": ["name"],
+        ".spec.arguments": ["name"],
+        ".spec.metrics": ["name"],
+        ".spec.analysis.presets": ["name"],
         ".spec.analysis.metrics": ["name"],
         ".status.verdicts": ["metric"],
         ".status.retired": ["revision"],
@@ -119,7 +162,7 @@ def test_lists_of_named_things_merge_by_name() -> None:
 
 def test_nothing_is_filled_in_inside_lists() -> None:
     """GitOps tools compare the lists of custom resources whole: what is filled in there is drift for ever."""
-    assert [path for path, part in PARTS.items() if "[]" in path and "default" in part] == []
+    assert [path for path, part in EVERY_PART if "[]" in path and "default" in part] == []
 
 
 def test_the_template_is_kept_whole() -> None:

@@ -52,3 +52,13 @@ def test_a_mistake_in_a_tree_is_found_by_its_path() -> None:
     tree = {"spec": {"containers": [{"image": "a"}, {"image": "fraud:{{ version }}"}]}}
     with pytest.raises(UnknownName, match=r"^template\.spec\.containers\[1\]\.image: \{\{ version \}\}"):
         render_tree(tree, VALUES, where="template")
+
+
+def test_only_names_of_a_kind_are_filled_in_and_the_rest_is_left_for_later() -> None:
+    text = 'x{pod=~"{{ pods }}",a="{{ args.a }}",b="{{ "{{" }}"}'
+    assert render_text(text, {"args.a": "1"}, where="here", only="args.") == 'x{pod=~"{{ pods }}",a="1",b="{{ "{{" }}"}'
+
+
+def test_an_unknown_name_of_that_kind_is_refused_all_the_same() -> None:
+    with pytest.raises(UnknownName, match=r"\{\{ args\.b \}\} is not a known name; known here: args\.a"):
+        render_text("{{ pods }}{{ args.b }}", {"args.a": "1"}, where="here", only="args.")

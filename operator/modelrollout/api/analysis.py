@@ -9,6 +9,7 @@ from pydantic import Field, StrictBool
 
 from modelrollout.api import metric_rules
 from modelrollout.api.base import Model
+from modelrollout.api.references import PresetRef, TemplateRef
 from modelrollout.api.rules import Rule, unique_by
 from modelrollout.api.scalars import CLOCK_PATTERN, Duration, Limit, Share
 from modelrollout.api.stages import Name
@@ -107,14 +108,22 @@ class PrometheusServer(Model):
     ]
 
 
+_HAS_METRICS = "({})".format(
+    " || ".join(f"has(self.{where}) && size(self.{where}) > 0" for where in ("metrics", "presets", "templates"))
+)
+
+
 class Analysis(Model):
     """How the candidate is judged."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            lambda analysis: bool(analysis.metrics) != analysis.readiness_only,
-            "analysis needs metrics; to release on readiness alone say so with readinessOnly: true and no metrics",
-            "(has(self.metrics) && size(self.metrics) > 0) != (has(self.readinessOnly) && self.readinessOnly)",
+            lambda analysis: (
+                bool(analysis.metrics or analysis.presets or analysis.templates) != analysis.readiness_only
+            ),
+            "analysis needs metrics, presets or templates; to release on readiness alone say so with "
+            "readinessOnly: true and none of them",
+            f"{_HAS_METRICS} != (has(self.readinessOnly) && self.readinessOnly)",
         ),
         Rule(
             lambda analysis: analysis.step_deadline.timedelta >= analysis.interval.timedelta,
@@ -170,10 +179,24 @@ class Analysis(Model):
         tuple[Metric, ...],
         Field(
             max_length=32,
-            description="What is measured of both arms; the names are unique.",
+            description="What is measured of both arms; the names are unique. One that is named like a metric of a "
+            "preset or template takes its place.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
         unique_by("name"),
+    ] = ()
+    presets: Annotated[
+        tuple[PresetRef, ...],
+        Field(
+            max_length=16,
+            description="Ready-made metrics of well-known model servers and proxies.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+        unique_by("name"),
+    ] = ()
+    templates: Annotated[
+        tuple[TemplateRef, ...],
+        Field(max_length=16, description="Metrics from MetricTemplates of this namespace and ClusterMetricTemplates."),
     ] = ()
     readiness_only: Annotated[
         StrictBool, Field(description="Release on readiness alone, without metrics. Silence is never consent.")

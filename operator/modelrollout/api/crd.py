@@ -1,4 +1,6 @@
-"""The CustomResourceDefinition, made from the models. ``python -m modelrollout.api.crd`` prints it. Pure but for that.
+"""The CustomResourceDefinitions, made from the models. Pure but for its command.
+
+``python -m modelrollout.api.crd crds`` writes them there; with ``--check`` it says whether they are up to date.
 
 pydantic's own generator does the work; what differs in Kubernetes' structural schemas is put right here. (Checked:
 kube-custom-resource 0.7 leaves out defaults, makes optional fields nullable, loses a field's description where its type
@@ -8,8 +10,10 @@ has one, and knows neither list types nor CEL rules.)
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -17,22 +21,17 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from modelrollout.api import metric_templates
+from modelrollout.api.analysis import Metric
 from modelrollout.api.base import GROUP, KIND, PLURAL, VERSION
-from modelrollout.api.rules import with_rules
+from modelrollout.api.metric_templates import MetricTemplateSpec
+from modelrollout.api.rules import RULES, with_rules
 from modelrollout.api.spec import ROLLOUT_NAME, ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
 
 Schema = dict[str, Any]
 
 HEADER = "# Made from operator/modelrollout/api by `make crds`; edit there.\n"
-_NAMES = {
-    "kind": KIND,
-    "listKind": f"{KIND}List",
-    "plural": PLURAL,
-    "singular": KIND.lower(),
-    "shortNames": ["mro"],
-    "categories": ["all"],
-}
 _COLUMNS = (
     ("Phase", "string", ".status.phase", 0),
     ("Stage", "string", ".status.stage.name", 0),
@@ -42,41 +41,73 @@ _COLUMNS = (
     ("Message", "string", ".status.message", 1),
     ("Age", "date", ".metadata.creationTimestamp", 0),
 )
+_TEMPLATE_COLUMNS = (
+    ("Description", "string", ".spec.description", 0),
+    ("Age", "date", ".metadata.creationTimestamp", 0),
+)
 _FIRST = ("type", "description", "default")
-_NEVER_IN_STRUCTURAL = frozenset({"title", "additionalProperties"})
+_NEVER_IN_STRUCTURAL = frozenset({"title"})
 # Only the operator writes the status. To check it could do one thing: stop an operator that is newer than its CRD.
 # And a default there would be a difference between what was written and what is read back.
 _NOT_FOR_STATUS = frozenset({"default", "enum", "minimum", "maximum", "minItems", "maxItems", "minLength", "maxLength"})
 
 
 def custom_resource_definition() -> Schema:
-    """The whole object, as ``kubectl apply`` takes it."""
+    """The ModelRollout's, whole, as ``kubectl apply`` takes it."""
+    names = {"kind": KIND, "plural": PLURAL, "shortNames": ["mro"], "categories": ["all"]}
+    return _definition(names, "Namespaced", {"subresources": {"status": {}}}, _COLUMNS, _root())
+
+
+def template_definitions() -> tuple[Schema, Schema]:
+    """Those of the MetricTemplate and the ClusterMetricTemplate."""
+    one = {"kind": metric_templates.KIND, "plural": "metrictemplates", "shortNames": ["mtpl"]}
+    all_ = {"kind": metric_templates.CLUSTER_KIND, "plural": "clustermetrictemplates", "shortNames": ["cmtpl"]}
+    return (
+        _definition(one, "Namespaced", {}, _TEMPLATE_COLUMNS, _template_root("in the rollouts of its namespace")),
+        _definition(all_, "Cluster", {}, _TEMPLATE_COLUMNS, _template_root("in the rollouts of every namespace")),
+    )
+
+
+def definitions() -> tuple[Schema, ...]:
+    """All that the operator needs, the ModelRollout's first."""
+    return (custom_resource_definition(), *template_definitions())
+
+
+def file_name(definition: Schema) -> str:
+    """What the file in `crds/` is called."""
+    return f"{GROUP}_{definition['spec']['names']['plural']}.yaml"
+
+
+def as_yaml(definition: Schema) -> str:
+    """What that file holds."""
+    plain = json.loads(json.dumps(definition))  # nothing shared, or YAML would write anchors
+    return HEADER + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _definition(
+    names: Schema, scope: str, more: Schema, columns: Sequence[tuple[str, str, str, int]], root: Schema
+) -> Schema:
+    kind = names["kind"]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{PLURAL}.{GROUP}"},
+        "metadata": {"name": f"{names['plural']}.{GROUP}"},
         "spec": {
             "group": GROUP,
-            "names": _NAMES,
-            "scope": "Namespaced",
+            "names": {"kind": kind, "listKind": f"{kind}List", "plural": None, "singular": kind.lower(), **names},
+            "scope": scope,
             "versions": [
                 {
                     "name": VERSION,
                     "served": True,
                     "storage": True,
-                    "subresources": {"status": {}},
-                    "additionalPrinterColumns": [_column(*column) for column in _COLUMNS],
-                    "schema": {"openAPIV3Schema": _root()},
+                    **more,
+                    "additionalPrinterColumns": [_column(*column) for column in columns],
+                    "schema": {"openAPIV3Schema": root},
                 }
             ],
         },
     }
-
-
-def as_yaml() -> str:
-    """What `crds/` holds."""
-    plain = json.loads(json.dumps(custom_resource_definition()))  # nothing shared, or YAML would write anchors
-    return HEADER + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
 
 
 def structural(model: type[BaseModel], *, without: frozenset[str] = frozenset()) -> Schema:
@@ -104,6 +135,50 @@ def _root() -> Schema:
     return {**root, "x-kubernetes-validations": [{**rule, "rule": rule["rule"].replace("self", "self.metadata.name")}]}
 
 
+def _template_root(where: str) -> Schema:
+    spec = structural(MetricTemplateSpec)
+    metrics = spec["properties"]["metrics"]
+    metrics["items"] = loosened(structural(Metric))
+    return {
+        "type": "object",
+        "description": f"Metrics with arguments, to be used {where}.",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": spec,
+        },
+    }
+
+
+def loosened(schema: Schema) -> Schema:
+    """The schema of what still has placeholders in it: the same fields, in which any text may stand.
+
+    Of the rules those are kept that ask only which fields are there. The rest is checked once it is filled in.
+    """
+    match schema.get("type"):
+        case "object":
+            rules = [rule for rule in schema.get(RULES, ()) if _asks_for_fields_only(rule["rule"])]
+            kept = {key: value for key, value in schema.items() if key not in (RULES, "properties")}
+            fields = {name: loosened(field) for name, field in schema.get("properties", {}).items()}
+            return kept | ({"properties": fields} if fields else {}) | ({RULES: rules} if rules else {})
+        case "array":
+            return {**_described(schema), "type": "array", "maxItems": 32, "items": loosened(schema["items"])}
+        case "string":
+            return {**_described(schema), "type": "string", "maxLength": metric_templates.LONGEST}
+        case _:
+            return {**_described(schema), "x-kubernetes-int-or-string": True}
+
+
+def _asks_for_fields_only(rule: str) -> bool:
+    return "self" not in re.sub(r"has\(self\.\w+\)", "", rule)
+
+
+def _described(schema: Schema) -> Schema:
+    return {"description": schema["description"]} if "description" in schema else {}
+
+
 def _column(name: str, kind: str, path: str, priority: int) -> Schema:
     column = {"name": name, "type": kind, "jsonPath": path}
     return {**column, "priority": priority} if priority else column
@@ -122,6 +197,10 @@ def _cleaned(schema: Any, definitions: Mapping[str, Schema], unwanted: frozenset
     elif "properties" in kept:
         fields = kept["properties"].items()
         kept["properties"] = {name: _cleaned(field, definitions, unwanted) for name, field in fields}
+    if isinstance(kept.get("additionalProperties"), dict):
+        kept["additionalProperties"] = _cleaned(kept["additionalProperties"], definitions, unwanted | {"default"})
+    else:
+        kept.pop("additionalProperties", None)
     if "items" in kept:
         # A default inside a list makes GitOps tools report drift for ever: for a custom resource they compare lists
         # whole, so what the API server filled in is a difference from what Git says. The operator fills it in.
@@ -173,5 +252,18 @@ def _without_null(value: Any) -> Any:
             return value
 
 
+def main(arguments: Sequence[str]) -> int:
+    """Writes the definitions into a folder, or with --check says which of them are not what the models say."""
+    folder, check = Path(arguments[-1]), "--check" in arguments
+    wanted = {folder / file_name(definition): as_yaml(definition) for definition in definitions()}
+    stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]
+    for path in stale:
+        if check:
+            sys.stderr.write(f"{path} is not what the models say: run `make crds`\n")
+        else:
+            path.write_text(wanted[path])
+    return 1 if check and stale else 0
+
+
 if __name__ == "__main__":
-    sys.stdout.write(as_yaml())
+    sys.exit(main(sys.argv[1:]))

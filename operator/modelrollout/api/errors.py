@@ -19,10 +19,13 @@ _LONGEST_VALUE = 60  # characters
 Path = Sequence[int | str]
 
 
-def spec_error(error: ValidationError) -> str:
-    """The first errors of a spec as one line: `spec.stages[0].canary.weights is [5, 3]: weights must rise …`."""
+def spec_error(error: ValidationError, *, of: type[BaseModel] = ModelRolloutSpec, at: str = "spec") -> str:
+    """The first errors of a spec as one line: `spec.stages[0].canary.weights is [5, 3]: weights must rise …`.
+
+    `of` is the model that refused, and `at` what its whole is called.
+    """
     found = _first_causes(error.errors(include_url=False))
-    told = "; ".join(_sentence(one) for one in found[:MOST])
+    told = "; ".join(_sentence(one, of, at) for one in found[:MOST])
     return f"{told}; and {len(found) - MOST} more" if len(found) > MOST else told
 
 
@@ -42,19 +45,20 @@ def _first_causes(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
     return [error for error in errors if not is_consequence(error)]
 
 
-def _sentence(error: ErrorDetails) -> str:
+def _sentence(error: ErrorDetails, of: type[BaseModel], at: str) -> str:
     path = error["loc"]
+    where = _wire(path, at)
     match error["type"]:
         case "missing":
-            return f"{_wire(path)} is missing: add it"
+            return f"{where} is missing: add it"
         case "extra_forbidden":
-            return f"{_wire(path)} is not a known field: {_mend_unknown(path)}"
+            return f"{where} is not a known field: {_mend_unknown(path, of)}"
     mend = _MENDS.get(error["type"], _own_words)(error)
-    return f"{_wire(path)}{_said(error['input'])}: {mend}"
+    return f"{where}{_said(error['input'])}: {mend}"
 
 
-def _wire(path: Path) -> str:
-    return "spec" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+def _wire(path: Path, at: str) -> str:
+    return at + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
 
 
 def _said(value: Any) -> str:
@@ -77,16 +81,16 @@ def _own_words(error: ErrorDetails) -> str:
     return str(context.get("sentence") or context.get("error") or error["msg"])
 
 
-def _mend_unknown(path: Path) -> str:
-    known = _fields_beside(path)
+def _mend_unknown(path: Path, of: type[BaseModel]) -> str:
+    known = _fields_beside(path, of)
     if near := get_close_matches(str(path[-1]), known, n=1):
         return f"did you mean {near[0]}?"
     return f"remove it; known here: {', '.join(known)}" if known else "remove it"
 
 
-def _fields_beside(path: Path) -> list[str]:
+def _fields_beside(path: Path, of: type[BaseModel]) -> list[str]:
     """The names, as people write them, of the fields that may stand where the path ends."""
-    model: type[BaseModel] | None = ModelRolloutSpec
+    model: type[BaseModel] | None = of
     for part in path[:-1]:
         if model is not None and isinstance(part, str):
             found = [field.annotation for field in model.model_fields.values() if field.alias == part]

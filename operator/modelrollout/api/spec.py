@@ -20,6 +20,7 @@ from modelrollout.api.analysis import (
     Tolerance,
 )
 from modelrollout.api.base import Model
+from modelrollout.api.references import PresetRef, TemplateRef
 from modelrollout.api.rules import Rule, unique_by
 from modelrollout.api.scalars import CLOCK_PATTERN, Duration
 from modelrollout.api.stages import DEFAULT_HOLD, Canary, Name, Percent, Stage, Step, default_stages
@@ -36,12 +37,14 @@ __all__ = [
     "Name",
     "ParentRef",
     "Percent",
+    "PresetRef",
     "PrometheusServer",
     "Promotion",
     "ReleasedModel",
     "ServiceTraffic",
     "Stage",
     "Step",
+    "TemplateRef",
     "Tolerance",
     "Traffic",
     "Workload",
@@ -100,7 +103,7 @@ def _never_fall(stages: tuple[Stage, ...]) -> bool:
 def _hold_within_deadline(spec: ModelRolloutSpec) -> bool:
     holds = [step.hold or stage.canary.hold for stage in spec.stages for step in stage.canary.all_steps]
     deadline = spec.analysis.step_deadline.timedelta
-    return not spec.analysis.metrics or all(hold.timedelta <= deadline for hold in holds)
+    return spec.analysis.readiness_only or all(hold.timedelta <= deadline for hold in holds)
 
 
 _IS_CLOCK = f".matches(r'{CLOCK_PATTERN}')"
@@ -126,7 +129,7 @@ class ModelRolloutSpec(Model):
             "a canary's hold is longer than analysis.stepDeadline, the longest time to wait at one step: "
             "make hold shorter or stepDeadline longer",
             # CEL's durations know no days: where one is written in days, only the operator compares.
-            f"!has(self.analysis.metrics) || size(self.analysis.metrics) == 0"
+            f"has(self.analysis.readinessOnly) && self.analysis.readinessOnly"
             f" || !self.analysis.stepDeadline{_IS_CLOCK} || self.stages.all(s, {_HOLDS}"
             f".all(hold, !hold{_IS_CLOCK} || duration(hold) <= duration(self.analysis.stepDeadline)))",
         ),

@@ -11,6 +11,7 @@ from typing import Literal
 
 from modelrollout.analysis.conclusions import is_mistake
 from modelrollout.api.status import Condition, ModelRolloutStatus, Phase, Verdict
+from modelrollout.expansion import NOT_FOUND
 from modelrollout.findings import Finding
 from modelrollout.plan.phases import SERVES_CANDIDATE
 from modelrollout.plan.sight import Sight
@@ -36,7 +37,7 @@ def _found(sight: Sight, status: ModelRolloutStatus, why: Finding) -> Iterator[t
     yield "Ready", "True" if is_done else "False", trouble or ((way or serving[1]) if phase is Phase.HEALTHY else why)
     yield "Progressing", "True" if phase in _ON_THE_WAY else "False", why
     yield "Healthy", *serving
-    if phase in (Phase.ROLLED_BACK, Phase.INVALID):
+    if phase in (Phase.ROLLED_BACK, Phase.INVALID) and why.reason != NOT_FOUND:
         yield "Stalled", "True", why
     if trouble is not None:
         yield "Applied", "False", trouble

@@ -13,6 +13,7 @@ from modelrollout.analysis.queries import ArmNames, Reach, queries
 from modelrollout.api.errors import name_error, spec_error
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, VersionInfo
+from modelrollout.expansion import NO_TEMPLATES, Templates, expanded
 from modelrollout.findings import Finding
 from modelrollout.manifests import Manifest, Owner, digest
 from modelrollout.templates import UnknownName, render_tree
@@ -28,7 +29,7 @@ ROUTERS: tuple[Router, ...] = (GatewayRouter(), ServiceRouter())
 class Wish:
     """A spec that makes sense: what shall be served, and how it gets there."""
 
-    spec: ModelRolloutSpec
+    spec: ModelRolloutSpec  # expanded: all metrics are in analysis.metrics, none are in presets or templates
     revision: str
     model: VersionInfo
     template: Manifest  # rendered
@@ -50,11 +51,13 @@ class Rollout:
         return f"{self.owner.name}-{revision}"
 
 
-def parse(manifest: Manifest) -> Rollout:
-    """Raises pydantic.ValidationError when the status is not one that this operator or an older one wrote."""
+def parse(manifest: Manifest, templates: Templates = NO_TEMPLATES) -> Rollout:
+    """`templates`: what was found of those that `expansion.referred` names.
+
+    Raises pydantic.ValidationError when the status is not one that this operator or an older one wrote."""
     metadata = manifest["metadata"]
     wrong_name = name_error(metadata["name"])  # an older CRD may have let it pass
-    wish = Finding("InvalidName", f"{wrong_name}.") if wrong_name else read_wish(manifest.get("spec") or {})
+    wish = Finding("InvalidName", f"{wrong_name}.") if wrong_name else read_wish(manifest.get("spec") or {}, templates)
     return Rollout(
         owner=Owner(metadata["namespace"], metadata["name"], metadata["uid"]),
         generation=int(metadata.get("generation", 1)),
@@ -64,10 +67,12 @@ def parse(manifest: Manifest) -> Rollout:
     )
 
 
-def read_wish(raw: Mapping[str, Any]) -> Wish | Finding:
+def read_wish(raw: Mapping[str, Any], templates: Templates = NO_TEMPLATES) -> Wish | Finding:
     """The wish in a spec, or the sentence that says what is wrong with it."""
     try:
-        spec = ModelRolloutSpec.model_validate(raw)
+        spec = expanded(ModelRolloutSpec.model_validate(raw), templates)
+        if isinstance(spec, Finding):
+            return spec
         template = render_tree(spec.workload.template, model_names(spec), where="spec.workload.template")
         _try_queries(spec)
     except ValidationError as error:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from modelrollout.api.crd import custom_resource_definition
+from modelrollout.api.crd import definitions
 from modelrollout.kube import CUSTOM_RESOURCES, NODES, AlreadyExists, Cluster, Manifest, Unreachable
 from modelrollout.sandbox import gateway as gateways
 from modelrollout.sandbox.deployments import deployments
@@ -76,7 +76,7 @@ async def sandbox(
 
 
 def _definitions() -> Iterable[Manifest]:
-    yield custom_resource_definition()
+    yield from definitions()
     for path in sorted(gateways.CRDS.glob("*.yaml")):
         yield from yaml.safe_load_all(path.read_text())
 

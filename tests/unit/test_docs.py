@@ -1,0 +1,41 @@
+"""The documentation's YAML, as the operator reads it; tests/contract has it applied to API servers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelrollout.api.metric_templates import CLUSTER_KIND, KIND, MetricTemplateSpec
+from modelrollout.api.spec import ModelRolloutSpec
+from modelrollout.expansion import TemplateKey, expanded
+from tests.docs import blocks
+from tests.specs import small
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "docs/presets.md", ROOT / "docs/metric-templates.md"]
+TEMPLATES = {
+    TemplateKey(block["kind"], block["metadata"]["name"]): block
+    for page in PAGES
+    for block in blocks(page)
+    if block.get("kind") in (KIND, CLUSTER_KIND)
+}
+FRAGMENTS = [(page.name, block) for page in PAGES for block in blocks(page) if "analysis" in block]
+
+
+@pytest.mark.parametrize("key", TEMPLATES, ids=lambda key: f"{key.kind}-{key.name}")
+def test_a_template_in_the_docs_is_valid(key: TemplateKey) -> None:
+    MetricTemplateSpec.model_validate(TEMPLATES[key]["spec"])
+
+
+@pytest.mark.parametrize(("page", "block"), FRAGMENTS, ids=[f"{page}-{n}" for n, (page, _) in enumerate(FRAGMENTS)])
+def test_an_analysis_in_the_docs_leads_to_metrics(page: str, block: dict[str, Any]) -> None:
+    found = expanded(ModelRolloutSpec.model_validate(small(analysis=block["analysis"])), TEMPLATES)
+    assert isinstance(found, ModelRolloutSpec), found
+    assert found.analysis.metrics
+
+
+def test_every_block_is_one_that_these_tests_read() -> None:
+    for page in PAGES:
+        assert all("kind" in block or "analysis" in block for block in blocks(page)), page.name
