@@ -103,19 +103,22 @@ class Metrics:
     def _answer(self, query: Query) -> Answer:
         if self.is_down:
             return Unanswered("connection refused", rejected=False)
-        return Answered(() if self.is_silent else (self._series(query),))
+        return Answered(() if self.is_silent else self._series(query))
 
-    def _series(self, query: Query) -> Series:
+    def _series(self, query: Query) -> tuple[Series, ...]:
         status = self.town.status
         arm = status.candidate if query.arm == "candidate" else status.stable
         assert arm is not None
-        share = self.bad.get(arm.model.version, 0.0) if query.part == "bad" else 1.0
+        bad = self.bad.get(arm.model.version, 0.0)
         end = min(query.end, self.town.now - self.lag)
         first = math.floor((query.start - NOON) / self.scrape) + 1
         moments = [NOON + self.scrape * number for number in range(first, math.floor((end - NOON) / self.scrape) + 1)]
-        return Series(
-            {"pod": f"{arm.workload}-x7k2p"},
-            tuple((t.timestamp(), 1e6 + round(self.rps * share * (t - NOON).total_seconds())) for t in moments),
+        return tuple(
+            Series(
+                {"__name__": "http_requests_total", "pod": f"{arm.workload}-x7k2p", "code": code},
+                tuple((t.timestamp(), 1e6 + round(self.rps * share * (t - NOON).total_seconds())) for t in moments),
+            )
+            for code, share in (("500", bad), ("200", 1 - bad))
         )
 
 

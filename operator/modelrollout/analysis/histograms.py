@@ -12,7 +12,10 @@ import numpy.typing as npt
 
 from modelrollout.analysis.counts import Arm, Reading, Samples, arm_of, clean, grown
 from modelrollout.analysis.evidence import Missing
+from modelrollout.analysis.matchers import NAME
 from modelrollout.analysis.queries import Series
+from modelrollout.analysis.selectors import BUCKET
+from modelrollout.analysis.twins import without_twins
 from modelrollout.api.status import Verdict
 
 Floats = npt.NDArray[np.float64]
@@ -26,6 +29,11 @@ class Side:
     arm: Arm
 
     @property
+    def is_native(self) -> bool:
+        """Whether all are native histograms: those have no edges of their own, only where something was counted."""
+        return all(one[math.inf].labels.get(NAME, BUCKET).endswith(BUCKET) is False for one in self.histograms)
+
+    @property
     def edges(self) -> tuple[float, ...]:
         """The finite edges that all have: merging to them loses resolution, but never moves a request."""
         shared = set.intersection(*(set(one) for one in self.histograms))
@@ -34,7 +42,7 @@ class Side:
 
 def side_of(series: Sequence[Series], who: str, reading: Reading) -> Side | Missing:
     """One arm's histograms, or why they cannot be read."""
-    samples = clean(_with_edge(one) for one in series)
+    samples = clean(_with_edge(one) for one in without_twins(series))
     arm = arm_of((samples,), reading)
     if arm is None:
         return Missing(Verdict.NO_DATA, f"the histogram has no samples of {who}")
@@ -60,12 +68,24 @@ def beyond(side: Side, bounds: Sequence[float], edges: Floats, reading: Reading)
         falls = [one.times[1:][one.values[1:] < one.values[:-1]] for one in group.values()]
         resets = np.concatenate(falls)
         requests = grown(group[math.inf], edges, side.arm, reading, resets)
-        within = np.stack([grown(group[bound], edges, side.arm, reading, resets) for bound in bounds], axis=1)
+        below = [_bucket(group, bound, side) for bound in bounds]
+        within = np.stack(
+            [np.zeros_like(requests) if one is None else grown(one, edges, side.arm, reading, resets) for one in below],
+            axis=1,
+        ).reshape(len(requests), len(bounds))
         # Buckets are cumulative; a scrape that tore one apart must not yield negative numbers of requests.
         within = np.minimum(np.maximum.accumulate(within, axis=1), requests[:, None])
         total += requests
         slower += requests[:, None] - within
     return slower, total
+
+
+def _bucket(group: Mapping[float, Samples], bound: float, side: Side) -> Samples | None:
+    """The bucket up to a bound. In native histograms nothing was counted between the nearest lower edge and it."""
+    if bound in group or not side.is_native:
+        return group[bound]
+    lower = [edge for edge in group if edge < bound]
+    return group[max(lower)] if lower else None
 
 
 def _with_edge(series: Series) -> Series:

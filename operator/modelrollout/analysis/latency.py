@@ -99,7 +99,7 @@ def _chosen(before: Before, mine: Side, theirs: Side | None) -> Chosen | Missing
     shared = sorted(set(mine.edges) & set(theirs.edges)) if theirs else list(mine.edges)
     kept = before.ledger.get("edges")
     if kept is not None and kept.size and kept.size % 2 == 0:
-        if set(kept.tolist()) <= set(mine.edges):
+        if mine.is_native or set(kept.tolist()) <= set(mine.edges):
             half = kept.size // 2
             return tuple(kept[:half].tolist()), tuple(kept[half:].tolist())
         why = "the buckets changed in the middle of the rollout: edges that were compared are gone"

@@ -72,10 +72,15 @@ def looked_up(
     """What is noted of each metric. `asked` is what `history_queries` returned; what was not answered is not known."""
     noted = []
     for metric in analysis.metrics:
-        own = {(query.arm, query.part): (query, answers.get(query)) for query in asked if query.metric == metric.name}
-        parts = {key: answer.series for key, (_, answer) in own.items() if isinstance(answer, Answered)}
-        start = min((query.start.timestamp() for query, _ in own.values()), default=0.0)
-        end = max((query.end.timestamp() for query, _ in own.values()), default=0.0)
+        own = [(query, answers.get(query)) for query in asked if query.metric == metric.name]
+        parts = {
+            (query.arm, part): series
+            for query, answer in own
+            if isinstance(answer, Answered)
+            for part, series in query.split(answer.series).items()
+        }
+        start = min((query.start.timestamp() for query, _ in own), default=0.0)
+        end = max((query.end.timestamp() for query, _ in own), default=0.0)
         found = _found(metric, analysis, parts, start, end, tick)
         usual = replace(found.usual, threshold=_threshold(metric, analysis, found.usual, stretches, tick))
         noted.append(

@@ -10,12 +10,15 @@ stable's pods beside the others, as a candidate beside stable.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from modelrollout.analysis.matchers import Selector
+from modelrollout.analysis.selectors import SelectorError, histogram_selector, parse, union
 from modelrollout.api.spec import Analysis, Metric
 from modelrollout.templates import render_text
 
@@ -32,6 +35,8 @@ PAST = "history"
 ONE_POD, OTHER_PODS = "history of one pod", "history of the other pods"
 """What an arm is called in queries for the history of stable."""
 BAD, GOOD, TOTAL, HISTOGRAM, VALUE = "bad", "good", "total", "histogram", "value"
+COUNTERS = "counters"
+"""A part that stands for several, asked for at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,15 @@ class Query:
     start: datetime
     end: datetime
     step: timedelta | None
+    parts: tuple[tuple[str, str], ...] = ()
+    """Where one selector asks for several: each part, and the selector that tells its series from the others'."""
+
+    def split(self, series: Sequence[Series]) -> dict[str, tuple[Series, ...]]:
+        """An answer's series by part."""
+        if not self.parts:
+            return {self.part: tuple(series)}
+        found = {part: parsed(text) for part, text in self.parts}
+        return {part: tuple(one for one in series if own.matches(one.labels)) for part, own in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +150,44 @@ def queries(
 def _queries_of(metric: Metric, names: ArmNames, reach: Reach, interval: timedelta) -> list[Query]:
     values = names.values(max(interval, SHORTEST_WINDOW))
 
-    def ask(part: str, text: str, path: str) -> Query:
-        promql = _rendered(metric, text, values, path)
-        if part == VALUE:  # a reading belongs to the tick that it ends
-            return Query(metric.name, names.arm, part, promql, min(reach.first, reach.end), reach.end, reach.tick)
-        return Query(metric.name, names.arm, part, promql, reach.since, reach.end, None)
+    if metric.value is not None:  # a reading belongs to the tick that it ends
+        promql = _rendered(metric, metric.value, values, VALUE)
+        return [Query(metric.name, names.arm, VALUE, promql, min(reach.first, reach.end), reach.end, reach.tick)]
+    return _counters(metric, names.arm, values, reach.since, reach.end, None)
 
-    return [ask(part, text, path) for part, text, path in parts_of(metric)]
+
+def _counters(
+    metric: Metric, arm: str, values: Mapping[str, str], start: datetime, end: datetime, step: timedelta | None
+) -> list[Query]:
+    """One query for all counters of a metric, where one selector can ask for all; else one for each.
+
+    So both parts of a ratio come from the same scrapes, and Prometheus is asked half as often.
+    """
+    texts = [(part, _rendered(metric, text, values, path)) for part, text, path in parts_of(metric)]
+    if metric.histogram is not None:
+        return [Query(metric.name, arm, part, histogram_selector(text), start, end, step) for part, text in texts]
+    if (together := _together(tuple(text for _, text in texts))) is not None:
+        return [Query(metric.name, arm, COUNTERS, together, start, end, step, tuple(texts))]
+    return [Query(metric.name, arm, part, text, start, end, step) for part, text in texts]
+
+
+@functools.lru_cache(maxsize=4096)
+def parsed(text: str) -> Selector:
+    """The selector in a text. Raises SelectorError."""
+    return parse(text)
+
+
+@functools.lru_cache(maxsize=4096)
+def _together(texts: tuple[str, ...]) -> str | None:
+    """One selector for the series of all; None when there is none that could be told apart again."""
+    try:
+        first, *others = map(parsed, texts)
+    except SelectorError:
+        return None
+    whole: Selector | None = first
+    for other in others:
+        whole = union(whole, other) if whole is not None else None
+    return str(whole) if whole is not None else None
 
 
 def history_queries(
@@ -161,16 +206,14 @@ def _history_of(
     metric: Metric, stable: ArmNames, pods: Sequence[str], at: datetime, tick: timedelta, interval: timedelta
 ) -> Iterator[Query]:
     values = stable.values(max(interval, SHORTEST_WINDOW))
-    for part, text, path in parts_of(metric):
-        if part != VALUE:
-            promql = _rendered(metric, text, values, path)
-            yield Query(metric.name, PAST, part, promql, at - HISTORY, at, HISTORY_STEP)
-            continue
-        step = max(tick, HISTORY / MOST_STEPS)
-        for arm, names in ((ONE_POD, pods[:1]), (OTHER_PODS, pods[1:])):
-            if names:
-                own = {**values, "pods": in_quotes("|".join(map(as_regex, names)))}
-                yield Query(metric.name, arm, part, _rendered(metric, text, own, path), at - HISTORY, at, step)
+    if metric.value is None:
+        yield from _counters(metric, PAST, values, at - HISTORY, at, HISTORY_STEP)
+        return
+    step = max(tick, HISTORY / MOST_STEPS)
+    for arm, names in ((ONE_POD, pods[:1]), (OTHER_PODS, pods[1:])):
+        if names:
+            own = {**values, "pods": in_quotes("|".join(map(as_regex, names)))}
+            yield Query(metric.name, arm, VALUE, _rendered(metric, metric.value, own, VALUE), at - HISTORY, at, step)
 
 
 def _rendered(metric: Metric, text: str, values: Mapping[str, str], path: str) -> str:

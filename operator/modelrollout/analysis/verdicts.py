@@ -21,7 +21,7 @@ from modelrollout.analysis.conclusions import Demand, concluded, nothing
 from modelrollout.analysis.course import LATE, Course
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts, Usual
 from modelrollout.analysis.latency import histogram_evidence
-from modelrollout.analysis.queries import CANDIDATE, STABLE, VALUE, Answer, Query, Unanswered
+from modelrollout.analysis.queries import CANDIDATE, STABLE, VALUE, Answer, Query, Series, Unanswered
 from modelrollout.analysis.ratio import ratio_evidence
 from modelrollout.analysis.tracks import Track
 from modelrollout.analysis.values import value_evidence
@@ -148,14 +148,14 @@ def _found(before: Before, asked: Sequence[Query], answers: Mapping[Query, Answe
 
 def _heard(asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Parts | Missing | None:
     """All parts of one arm, or why one of them is not there; None when nothing of this arm was asked."""
-    parts = {}
+    parts: dict[str, tuple[Series, ...]] = {}
     for query in asked:
         answer = answers.get(query)
         if answer is None:
             return Missing(Verdict.UNAVAILABLE, f"{query.part} was not answered")
         if isinstance(answer, Unanswered):
             return Missing(Verdict.UNAVAILABLE, _refusal(query, answer), mistake=answer.rejected)
-        parts[query.part] = answer.series
+        parts |= query.split(answer.series)
     return parts or None
 
 
