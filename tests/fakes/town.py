@@ -16,7 +16,7 @@ from typing import Any
 
 from prometheus_client import generate_latest
 
-from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
+from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered, parsed
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.expansion import TemplateKey
 from modelrollout.kube import KubeError, Manifest
@@ -115,11 +115,19 @@ class Metrics:
         moments = [NOON + self.scrape * number for number in range(first, math.floor((end - NOON) / self.scrape) + 1)]
         return tuple(
             Series(
-                {"__name__": "http_requests_total", "pod": f"{arm.workload}-x7k2p", "code": code},
+                {"__name__": name, "pod": f"{arm.workload}-x7k2p", "code": code},
                 tuple((t.timestamp(), 1e6 + round(self.rps * share * (t - NOON).total_seconds())) for t in moments),
             )
-            for code, share in (("500", bad), ("200", 1 - bad))
+            for name, code, share in _counters(query, bad)
         )
+
+
+def _counters(query: Query, bad: float) -> list[tuple[str, str, float]]:
+    """Name, code and share of the counters that a ratio's query selects."""
+    names = {part: parsed(text).named[0].value for part, text in query.parts}
+    if names["bad"] == names["total"]:
+        return [(names["total"], "500", bad), (names["total"], "200", 1 - bad)]
+    return [(names["bad"], "", bad), (names["total"], "", 1.0)]
 
 
 class Town:
