@@ -17,7 +17,6 @@ from modelrollout.analysis.evidence import Usual
 from modelrollout.analysis.queries import BAD
 from modelrollout.analysis.ratio import bounds_of
 from modelrollout.analysis.sequential.counts import Bound
-from modelrollout.analysis.sequential.noise import INFLATION, Mode
 from modelrollout.api.spec import Analysis, Metric
 
 OVERHEAD = 1.4
@@ -39,8 +38,7 @@ def smallest_factor(usual: Usual, bound: Bound, alpha: float, stretches: Sequenc
     """The smallest factor over stable's share that these stretches can tell; infinite when not even MOST can be."""
     if usual.rate is None or usual.share is None:
         return math.inf
-    noise = INFLATION * usual.dispersion if usual.mode is Mode.DISPERSED else 1.0
-    needed = OVERHEAD * math.log(1 / alpha) * noise
+    needed = OVERHEAD * math.log(1 / alpha) * usual.inflation
 
     def gained(factor: float) -> float:
         return sum(_nats(usual, bound, factor, one) for one in stretches)

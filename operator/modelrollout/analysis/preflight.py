@@ -40,7 +40,7 @@ from modelrollout.analysis.sequential import counts as tests
 from modelrollout.analysis.sequential import horizon
 from modelrollout.analysis.sequential.counts import Counts
 from modelrollout.analysis.sequential.gauges import BLOCK, long_run_variance
-from modelrollout.analysis.sequential.noise import INFLATION, History, Mode, Noise, measured, merged_noise, mode
+from modelrollout.analysis.sequential.noise import History, Mode, Noise, measured, merged_noise, mode
 from modelrollout.analysis.sequential.wealth import Onsets, Wealth, grown
 from modelrollout.api.spec import Analysis, Metric
 from modelrollout.api.status import UsualMetric
@@ -224,7 +224,7 @@ def _replayed(history: History, metric: Metric, usual: Usual, alpha: float) -> s
     if history.bad.shape[0] < 2 or usual.mode in (Mode.RANKED, Mode.STRICT):
         return None
     tolerated, _ = ratio.bounds_of(metric)
-    by = INFLATION * usual.dispersion if usual.mode is Mode.DISPERSED else 1.0
+    by = usual.inflation
     busiest = np.argsort(-history.total.sum(axis=1))[:REPLAYED]
     for pod in busiest:
         bad, total = history.bad[pod], history.total[pod]

@@ -53,8 +53,15 @@ class Counts:
         """The ticks in which both arms had requests."""
         return (self.candidate > 0) & (self.stable > 0)
 
+    @property
+    def parts(self) -> tuple[Floats, Floats, Floats, Floats]:
+        return self.bad_candidate, self.candidate, self.bad_stable, self.stable
+
+    def first(self, ticks: int) -> Counts:
+        return Counts(*(part[:ticks] for part in self.parts))
+
     def only(self, ticks: npt.NDArray[np.bool_]) -> Counts:
-        return Counts(self.bad_candidate[ticks], self.candidate[ticks], self.bad_stable[ticks], self.stable[ticks])
+        return Counts(*(part[ticks] for part in self.parts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from modelrollout.analysis.sequential.wealth import EFFECT_WEIGHTS, EFFECTS
 
 Floats = npt.NDArray[np.float64]
 
-RUNS = 20_000
-TICKS = 180
+RUNS = 10_000
+TICKS = 360
 """The plan is simulated in so many ticks at most: fewer looks than there are would give too low a threshold."""
 SEED = 20_240_117
 
