@@ -9,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.analysis.costs import costs
 from benchmarks.analysis.measure import Bench
+from benchmarks.analysis.ours import Ours
 from benchmarks.analysis.report import progress
 from benchmarks.analysis.tables import TABLES
 from benchmarks.analysis.trials import Engine, Size
@@ -40,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"There is no table {', '.join(unknown)}: choose from {', '.join([*TABLES, COSTS])}.\n")
         return 2
     engine = _engine(options.engine)
-    command = f"python -m benchmarks.analysis --seed {seed}{' --full' if options.full else ''}"
+    command = " ".join(["python -m benchmarks.analysis", *_said(options), f"--seed {seed}"])
     sys.stdout.write(f"Seed {seed}; the same tables again: {command}\n\n")
     WRITTEN.parent.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
@@ -48,9 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         out.write(f"# How often a verdict is wrong, and how long it takes\n\nMade by `{command}`.\n\n")
         for name in named:
             if name == COSTS:
-                from benchmarks.analysis.costs import costs
-
-                tables = costs(quick=not options.full, progress=shown)
+                tables = costs(Ours(), shown, quick=not options.full)
             else:
                 tables = TABLES[name](Bench(engine, size_of(name, options.full, options.runs, seed), shown))
             for table in tables:
@@ -69,6 +69,14 @@ def size_of(table: str, full: bool, runs: int | None, seed: int) -> Size:
     if runs is None:
         return Size(size.fine, size.bad, size.chunk, seed, size.noisy)
     return Size(runs, runs, size.chunk, seed, runs)
+
+
+def _said(options: argparse.Namespace) -> list[str]:
+    """The options that have to be given again for the same tables."""
+    said = ["--full"] if options.full else []
+    said += [f"--only {options.only}"] if options.only else []
+    said += [f"--runs {options.runs}"] if options.runs is not None else []
+    return said + ([f"--engine {options.engine}"] if options.engine != OUR_ENGINE else [])
 
 
 def _engine(where: str) -> Engine:

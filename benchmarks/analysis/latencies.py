@@ -87,7 +87,7 @@ SLOWER = (
 def shares(survival: Survival, edges: Floats) -> Floats:
     """The share of requests in each bucket."""
     beyond = np.concatenate([[1.0], survival(edges[:-1]), [0.0]])
-    return np.maximum(beyond[:-1] - beyond[1:], 0.0)
+    return np.asarray(np.maximum(beyond[:-1] - beyond[1:], 0.0))
 
 
 def histograms(

@@ -43,12 +43,14 @@ def gauges(
 
 
 def _users(rng: Generator, runs: int, share: float, hours: int) -> tuple[Ints, Ints, Floats]:
-    """Users per hour of candidate and stable (runs, hours), and the conversion of stable (hours,)."""
-    wave = np.sin(2 * np.pi * np.arange(hours) / 24)
+    """Users per hour of candidate and stable, and the conversion of stable, (runs, hours) each.
+
+    A release begins at any hour of the day: one that always began in the morning would see more than the average user.
+    """
+    wave = np.sin(2 * np.pi * (np.arange(hours) / 24 + rng.random((runs, 1))))
     users = USERS_PER_HOUR * (1 + SEASON_USERS * wave)
-    shape = (runs, hours)
     conversion = CONVERSION * (1 + SEASON_CONVERSION * wave)
-    return rng.poisson(share * users, shape), rng.poisson((1 - share) * users, shape), conversion
+    return rng.poisson(share * users), rng.poisson((1 - share) * users), conversion
 
 
 def conversions(rng: Generator, runs: int, loss: float, share: float = 0.5, hours: int = TWO_WEEKS) -> Counts:

@@ -202,10 +202,7 @@ def half_normal(s: Floats, v: Floats, tau: float) -> Floats:
     spread = 1 + tau**2 * v
     with np.errstate(divide="ignore"):
         return np.asarray(
-            np.log(2)
-            - 0.5 * np.log(spread)
-            + s**2 * tau**2 / (2 * spread)
-            + np.log(ndtr(s * tau / np.sqrt(spread)))
+            np.log(2) - 0.5 * np.log(spread) + s**2 * tau**2 / (2 * spread) + np.log(ndtr(s * tau / np.sqrt(spread)))
         )
 
 
@@ -258,7 +255,7 @@ def disparity(trial: Disparity, gamma: Floats) -> Floats:
         nonlocal seen_good, seen
         plug = np.clip(seen_good / seen, 1e-4, 1 - 1e-4)
         p1 = np.repeat(plug[:, None, :], len(LOWERED), axis=1)
-        p1[:, :, 0] = odds(p1[:, :, 0], np.exp(-LOWERED))
+        p1[:, :, 0] = odds(p1[:, :, 2], np.exp(-LOWERED))  # lower than the group has it with stable
         n, x = trial.n[:, t, None, :].astype(float), trial.good[:, t, None, :]
         p0 = nearest(np.maximum(n, 1e-9), p1, a, trial.tolerance)
         seen_good, seen = seen_good + trial.good[:, t], seen + trial.n[:, t]
@@ -291,7 +288,9 @@ def evidence(trial: Trial, plan: Plan) -> Floats:
         case Counts(users=True):
             return conversions(trial, gamma)
         case Counts(pods=pods) if pods is not None:
-            return by_pods(trial, plan, lambda phi: counts(trial, gamma, plan, phi))
+            # Where noise is private, late onsets are not looked for: each restart bets on the next burst.
+            start = np.eye(1, plan.ticks)[0]
+            return by_pods(trial, plan, counts(trial, gamma, plan), lambda phi: counts(trial, start, plan, phi))
         case Counts():
             return counts(trial, gamma, plan)
         case Histograms():
@@ -311,7 +310,8 @@ def evidence(trial: Trial, plan: Plan) -> Floats:
 class Reference:
     """The formulas on batches; a declared horizon calibrates the threshold of a single count metric by simulation."""
 
-    def __init__(self) -> None:
+    def __init__(self, calibration_runs: int = CALIBRATION_RUNS) -> None:
+        self._calibration_runs = calibration_runs
         self._thresholds: dict[tuple[int, ...], float] = {}
 
     def judge(self, trials: Sequence[Trial], plan: Plan) -> Outcome:
@@ -340,8 +340,8 @@ class Reference:
         key = (*np.rint(10 * np.log([n_c.mean(), n_s.mean(), base, n_c[-30:].mean()])).astype(int),)
         if key not in self._thresholds:
             rng = np.random.default_rng(1)
-            shape = (CALIBRATION_RUNS, plan.ticks)
-            empty = np.zeros(CALIBRATION_RUNS, dtype=np.int64)
+            shape = (self._calibration_runs, plan.ticks)
+            empty = np.zeros(self._calibration_runs, dtype=np.int64)
             null = Counts(
                 rng.poisson(n_c * base, shape),
                 rng.poisson(n_s * base, shape),

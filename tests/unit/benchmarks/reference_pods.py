@@ -62,13 +62,13 @@ def rank_evidence(pods: Pods, ticks: int, rng: np.random.Generator) -> Floats:
     return log_e
 
 
-def by_pods(trial: Counts, plan: Plan, of_arms: Callable[[Floats], Floats]) -> Floats:
+def by_pods(trial: Counts, plan: Plan, plain: Floats, with_phi: Callable[[Floats], Floats]) -> Floats:
     """The automatic mode; the noisy modes' thresholds of 2/α are half the evidence."""
     assert trial.pods is not None
     rng = np.random.default_rng(7)
     phi, steady = dispersion(trial.pods), persistence(trial.pods, rng) <= UNCORRELATED
     clean = phi <= CLEAN
     ranked = ~clean & steady & (trial.pods.bad_stable.shape[2] >= FEWEST_PODS)
-    log_e = of_arms(np.where(clean, 1.0, SPARE * phi))
+    log_e = with_phi(SPARE * phi)
     log_e = np.where(ranked[:, None], rank_evidence(trial.pods, plan.ticks, rng), log_e)
-    return np.where(clean[:, None], log_e, log_e - np.log(2))
+    return np.where(clean[:, None], plain, log_e - np.log(2))
