@@ -214,7 +214,8 @@ def revenue(bench: Bench) -> Table:
             bench.size.bad if loss else runs,
             USERS,
         )
-        variance = streams.revenue_variance_ratio() * 4 / streams.USERS_PER_HOUR
+        # Per hour, of the difference of two means of half the users each; smaller amounts also vary less.
+        variance = streams.revenue_variance_ratio() * (1 + (1 - loss) ** 2) * 2 / streams.USERS_PER_HOUR
         rows.append(_hours(f"50 %, amount −{100 * loss:g} %", loss, loss**2 / (2 * variance), seen.get(OURS)))
     return Table(
         f"T6 (3.6) revenue per user, hours: median (% in 14 d) / mean time to limit; {runs} and {bench.size.bad} runs",
