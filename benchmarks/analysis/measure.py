@@ -133,17 +133,17 @@ def run(
 
 def ours(engine: Engine, plan: Plan) -> Rule[Trial]:
     """Our engine on one metric."""
-    return lambda trial: engine.judge([trial], plan).rolled_back
+    return lambda trial: engine.rolled_back([trial], plan)
 
 
 def ours_together(engine: Engine, plan: Plan) -> Rule[Sequence[Trial]]:
     """Our engine on several metrics that share the budget."""
-    return lambda trials: engine.judge(trials, plan).rolled_back
+    return lambda trials: engine.rolled_back(trials, plan)
 
 
 def ours_advancing(engine: Engine, plan: Plan) -> Rule[Trial]:
     """When our engine would let the release move on."""
-    return lambda trial: engine.judge([trial], plan).may_advance
+    return lambda trial: engine.may_advance([trial], plan)
 
 
 def bar(runs: int, rate: float, confidence: float = 0.999) -> int:

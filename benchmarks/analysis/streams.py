@@ -23,6 +23,7 @@ CONVERSION = 0.05
 SEASON_USERS = 0.5
 SEASON_CONVERSION = 0.2
 """Amplitudes of the 24-hour wave; both arms share it."""
+HISTORY_HOURS = 168
 TWO_WEEKS = 336
 """Hours."""
 
@@ -56,7 +57,7 @@ def _users(rng: Generator, runs: int, share: float, hours: int) -> tuple[Ints, I
 def conversions(rng: Generator, runs: int, loss: float, share: float = 0.5, hours: int = TWO_WEEKS) -> Counts:
     """Users who convert, by the hour; the candidate converts a share `loss` fewer. Fewer is worse."""
     n_candidate, n_stable, conversion = _users(rng, runs, share, hours)
-    history_n = rng.poisson(USERS_PER_HOUR * 24 * 7, runs)
+    history_n = rng.poisson(USERS_PER_HOUR * HISTORY_HOURS, runs)
     return Counts(
         bad_candidate=rng.binomial(n_candidate, conversion * (1 - loss)),
         bad_stable=rng.binomial(n_stable, conversion),
@@ -66,6 +67,7 @@ def conversions(rng: Generator, runs: int, loss: float, share: float = 0.5, hour
         history_n=history_n,
         fewer_is_worse=True,
         users=True,
+        history_ticks=HISTORY_HOURS,
     )
 
 

@@ -46,7 +46,8 @@ class Pods:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Bad events among requests, per arm: four arrays (runs, ticks). History: (runs,) sums of stable before the start.
+    """Bad events among requests, per arm: four arrays (runs, ticks). History: (runs,) sums of stable before the start,
+    over `history_ticks`, which the pods' history has as its second axis.
 
     `fewer_is_worse`: the events are good ones (conversions), and a regression is fewer of them. `users`: each event
     is one of a person's few (a business metric), so effects worth finding are small.
@@ -62,6 +63,7 @@ class Counts:
     exclude: Margin = Margin(relative=1.0)
     fewer_is_worse: bool = False
     users: bool = False
+    history_ticks: int = 360
     pods: Pods | None = None
 
 
@@ -149,19 +151,18 @@ class Plan:
     declared_horizon: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Per run the tick (from 0) after which traffic is taken back, and after which it may move on; NEVER if not."""
-
-    rolled_back: Ints
-    may_advance: Ints
-
-
 class Engine(Protocol):
-    """Judges releases of one or more metrics with one false-rollback budget, looking after every tick."""
+    """Judges releases of one or more metrics with one false-rollback budget, looking after every tick.
 
-    def judge(self, trials: Sequence[Trial], plan: Plan) -> Outcome:
-        """All trials have the same runs and ticks. NotImplementedError: there is no test for this kind of trial."""
+    All trials have the same runs and ticks. Both methods raise NotImplementedError for what they have no test for.
+    """
+
+    def rolled_back(self, trials: Sequence[Trial], plan: Plan) -> Ints:
+        """Per run the tick (from 0) after which traffic is taken back, NEVER if it is not."""
+        ...
+
+    def may_advance(self, trials: Sequence[Trial], plan: Plan) -> Ints:
+        """Per run the tick after which what every metric excludes is ruled out, NEVER if it is not."""
         ...
 
 

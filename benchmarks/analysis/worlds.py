@@ -97,6 +97,7 @@ def clean(
         history_bad=rng.binomial(history_n, service.baseline),
         history_n=history_n,
         tolerance=tolerance or Margin(),
+        history_ticks=HISTORY_TICKS,
     )
 
 
@@ -223,6 +224,7 @@ def with_pods(pods: Pods) -> Counts:
         n_stable=pods.n_stable.sum(axis=2),
         history_bad=pods.history_bad.sum(axis=(1, 2)),
         history_n=pods.history_n.sum(axis=(1, 2)),
+        history_ticks=HISTORY_TICKS,
         pods=pods,
     )
 

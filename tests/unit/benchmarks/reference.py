@@ -12,15 +12,14 @@ from scipy.special import logsumexp, ndtr
 from scipy.stats import chi2
 
 from benchmarks.analysis.trials import (
-    NEVER,
     Counts,
     Disparity,
     Engine,
     Floats,
     Gauges,
     Histograms,
+    Ints,
     OneSample,
-    Outcome,
     Paired,
     Plan,
     Sums,
@@ -307,6 +306,10 @@ def evidence(trial: Trial, plan: Plan) -> Floats:
             return disparity(trial, gamma)
 
 
+def certain(plan: Plan) -> float:
+    return float(-np.log(plan.false_rollback_rate))
+
+
 class Reference:
     """The formulas on batches; a declared horizon calibrates the threshold of a single count metric by simulation."""
 
@@ -314,21 +317,18 @@ class Reference:
         self._calibration_runs = calibration_runs
         self._thresholds: dict[tuple[int, ...], float] = {}
 
-    def judge(self, trials: Sequence[Trial], plan: Plan) -> Outcome:
+    def rolled_back(self, trials: Sequence[Trial], plan: Plan) -> Ints:
         each = np.stack([evidence(trial, plan) for trial in trials])
         together = logsumexp(each, axis=0) - np.log(len(trials))
-        threshold = -np.log(plan.false_rollback_rate)
-        if plan.declared_horizon:
-            threshold = self._calibrated(trials, plan)
-        runs = each.shape[1]
-        advance = np.full(runs, NEVER)
-        if all(isinstance(trial, Counts) and not trial.users for trial in trials):
-            ready = np.ones(each.shape[1:], dtype=bool)
-            for trial in trials:
-                assert isinstance(trial, Counts)
-                ready &= np.maximum.accumulate(good(trial, plan), axis=1) >= -np.log(plan.false_promotion_rate)
-            advance = first(ready)
-        return Outcome(first(together >= threshold), advance)
+        return first(together >= (self._calibrated(trials, plan) if plan.declared_horizon else certain(plan)))
+
+    def may_advance(self, trials: Sequence[Trial], plan: Plan) -> Ints:
+        ready = []
+        for trial in trials:
+            if not isinstance(trial, Counts):
+                raise NotImplementedError
+            ready.append(np.maximum.accumulate(good(trial, plan), axis=1) >= -np.log(plan.false_promotion_rate))
+        return first(np.all(ready, axis=0))
 
     def _calibrated(self, trials: Sequence[Trial], plan: Plan) -> float:
         [trial] = trials
