@@ -42,7 +42,7 @@ crds: $(READY) ## write crds/ from the models
 presets: $(READY) ## write docs/presets.md from the catalogue
 	$(BIN)/python -m modelrollout.api.presets docs/presets.md
 
-bench-analysis: $(READY) ## false rollbacks and time to detect, beside other tools and the limit; ARGS=--full for hours
+bench-analysis: $(READY) ## false rollbacks and time to detect, beside other tools and the limit; ARGS=--full for all runs
 	$(BIN)/python -m benchmarks.analysis $(ARGS)
 
 demo: tools ## watch good and bad releases on real parts

@@ -87,7 +87,7 @@ def _engine(where: str) -> Engine:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.analysis", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="as many runs as in the study: hours")
+    parser.add_argument("--full", action="store_true", help="as many runs as in the study")
     parser.add_argument("--only", metavar="T1,T2", help=f"some of {', '.join([*TABLES, COSTS])}")
     parser.add_argument("--runs", type=int, help="runs of each cell, instead of quick's or full's")
     parser.add_argument("--seed", type=int, help="to see the same again; fresh when left out")
