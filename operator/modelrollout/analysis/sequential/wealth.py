@@ -18,8 +18,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 AT_START = 0.50
-"""What is put on a regression that is there from the first tick. The study takes 0.40 (statistics: 2.1); with half of it
-the tests of latency stay within a quarter of the time they take without any protection against late onset."""
+"""What is put on a regression that is there from the first tick. The study takes 0.40 (statistics: 2.1); with half of
+it the tests of latency stay within a quarter of the time they take without any protection against late onset."""
 AT_STEPS = 0.25
 """What is kept for later steps, in even shares: a model that breaks under load breaks when the weight rises."""
 AFTER_PLAN = 0.05
