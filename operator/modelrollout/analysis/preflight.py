@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis import ledger, ratio, shares
-from modelrollout.analysis.bounds import count_bounds as bounds_in
+from modelrollout.analysis.bounds import share
 from modelrollout.analysis.conclusions import FEWEST_REQUESTS
 from modelrollout.analysis.counts import Reading, Target, arm_of, by_target, clean
 from modelrollout.analysis.evidence import Missing, Usual
@@ -115,7 +115,7 @@ def _threshold(
     events = (usual.rate or 0.0) * (usual.share or 0.0) * np.diff(edges)
     restarts = Onsets(0.0, len(stretches) - 1, planned).restarts(edges, begins[:-1].tolist())
     odds = tolerated.factor * weight / (tolerated.factor * weight + 1 - weight)
-    alpha = analysis.false_rollback_rate.value / (len(analysis.metrics) * bounds_in(metric))
+    alpha = analysis.false_rollback_rate.value * share(metric, "tolerance", analysis)
     return horizon.threshold(events * (weight < 1), odds, restarts, alpha)
 
 
