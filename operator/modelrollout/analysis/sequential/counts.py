@@ -29,12 +29,18 @@ GOOD_EFFECTS: Floats = np.array([0.5, 0.8, 1.0, 1.2])
 """Candidate's rate as multiples of stable's that are betted on to rule an unacceptable one out; statistics: 2.6."""
 GOOD_WEIGHTS: Floats = np.array([0.15, 0.25, 0.40, 0.20])
 
+SHARES_OF_LIMIT: Floats = np.array([0.05, 0.25, 0.5, 0.75])
+"""Rates betted on to show that a limit is kept."""
+
 PRIOR = (0.5, 50.0)
 """Events and requests that stable is taken to have had before anything is known of it: about 1 %."""
 HALF_LIFE = 600.0
 """Seconds in which what is known of stable's rate loses half its weight; statistics: 2.1."""
 
 TINY = 1e-12
+WIDEST = 1 - 1e-6
+"""A margin beyond this allows everything."""
+MORE = EFFECTS - 1
 LEAST = 0.05
 """A bet leaves stable at least this share of its rate on the null: alternatives without it would be ruin."""
 
@@ -72,9 +78,9 @@ class Bound:
     margin: float = 0.0
 
     def at(self, stable: Floats | float) -> Floats:
-        return np.asarray(
-            np.minimum(np.maximum(self.factor * np.asarray(stable) + self.margin, TINY), 1 - TINY), dtype=np.float64
-        )
+        """The bound for these rates of stable, never 0 nor 1."""
+        limit = np.maximum(self.factor * np.asarray(stable) + self.margin, TINY)
+        return np.asarray(np.minimum(limit, 1 - TINY), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +119,12 @@ def worse(counts: Counts, base: Floats, bound: Bound) -> Floats:
 
     `base` (ticks): what stable's rate is taken for, known before each tick.
     """
+    if bound.margin > WIDEST:  # every candidate is within it
+        return np.zeros((base.size, EFFECTS.size))
     limit = bound.at(base)[:, None]
-    odds = EFFECTS * (limit / (1 - limit))
-    return _factors(counts, base[:, None], odds / (1 + odds), bound)
+    rates = EFFECTS * limit
+    rates /= 1 + MORE * limit  # EFFECTS times the odds
+    return _factors(counts, base, rates, bound, np.maximum)
 
 
 def better(counts: Counts, base: Floats, bound: Bound, effects: Floats = GOOD_EFFECTS) -> Floats:
@@ -123,62 +132,88 @@ def better(counts: Counts, base: Floats, bound: Bound, effects: Floats = GOOD_EF
 
     A bet that is not well below the bound says little: it is put just below it.
     """
-    limit = bound.at(base)[:, None]
-    rates = np.minimum(effects * base[:, None], 0.95 * limit)
-    return _factors(counts, base[:, None], rates, bound)
+    if bound.factor <= 0 and bound.margin <= 0:  # every candidate is beyond it
+        return np.zeros((base.size, effects.size))
+    if bound.margin > WIDEST:
+        bound = Bound(bound.factor, WIDEST)
+    rates = np.minimum(effects * base[:, None], 0.95 * bound.at(base)[:, None])
+    return _factors(counts, base, rates, bound, np.minimum)
 
 
-def _factors(counts: Counts, base: Floats, candidate: Floats, bound: Bound) -> Floats:
-    both = counts.both
-    if not both.all():
+def _factors(counts: Counts, base: Floats, candidate: Floats, bound: Bound, side: np.ufunc) -> Floats:
+    """`candidate`: the rates betted on, ticks × bets. `side` keeps them where they belong, whatever is rounded.
+
+    Arrays of one shape go through numpy several times as fast as those that have to be stretched: hence the copies.
+    """
+    mine, theirs = counts.candidate, counts.stable
+    if np.count_nonzero(mine * theirs) < base.size:
         log_e = np.zeros(candidate.shape)
+        both = counts.both
         if both.any():
-            log_e[both] = _factors(counts.only(both), base[both], candidate[both], bound)
+            log_e[both] = _factors(counts.only(both), base[both], candidate[both], bound, side)
         return log_e
-    mine, theirs = counts.candidate[:, None], counts.stable[:, None]
-    near = _near_projection(mine, theirs, base, candidate, bound)
-    limit = bound.factor * near + bound.margin
-    away = candidate - limit
-    rest, rest_stable = 1 - limit, 1 - near
-    gain, loss = away / limit, away / rest
-    # From the condition on the nearest point: stable's alternative as shares of its rate on the null and of the rest.
-    share = (bound.factor * mine / theirs) * (gain + loss)  # gain + loss is away/(limit·(1 − limit))
-    pull, push = share * rest_stable, share * near
-    if (extreme := max(pull.max(), -push.min())) > 1 - LEAST:
+    bad_mine, bad_theirs = counts.bad_candidate, counts.bad_stable
+    told = np.array((mine, theirs, base, bad_mine, mine - bad_mine, bad_theirs, theirs - bad_theirs))
+    wide = np.empty((7, *candidate.shape))
+    wide[...] = told[:, :, None]
+    mine, theirs = wide[0], wide[1]
+    near = _near_projection(mine, theirs, wide[2], candidate, bound)
+    limit = bound.factor * near
+    if bound.margin or not bound.factor:
+        limit += max(bound.margin, TINY)
+    away = side(candidate - limit, 0.0)
+    # What the four kinds of requests gain, less 1: bad and good ones of the candidate, bad and good ones of stable.
+    gains = np.empty((4, *candidate.shape))
+    gain, loss, pull, push = gains
+    np.divide(away, limit, out=gain)
+    np.divide(away, limit - 1, out=loss)
+    # From the condition on the nearest point; gain − loss is away/(limit·(1 − limit)).
+    share = gain - loss
+    share *= mine
+    share /= theirs
+    share *= bound.factor
+    np.multiply(share, near, out=push)
+    np.subtract(push, share, out=pull)
+    if gains[2:].min() < LEAST - 1:
         # Both alternatives drawn towards the null by one factor keep the condition: it is linear in them.
-        drawn = (1 - LEAST) / np.maximum(np.maximum(pull, -push), 1 - LEAST) if extreme < np.inf else 0.0
-        gain, loss, pull, push = drawn * gain, drawn * loss, drawn * pull, drawn * push
-    bad_mine, bad_theirs = counts.bad_candidate[:, None], counts.bad_stable[:, None]
-    log_e = bad_mine * np.log1p(gain)
-    log_e += (mine - bad_mine) * np.log1p(-loss)
-    log_e += bad_theirs * np.log1p(-pull)
-    log_e += (theirs - bad_theirs) * np.log1p(push)
-    return log_e
+        gains *= (LEAST - 1) / np.minimum(np.minimum(pull, push), LEAST - 1)
+    np.log1p(gains, out=gains)
+    gains *= wide[3:]
+    return np.asarray(np.add.reduce(gains), dtype=np.float64)
 
 
 def _near_projection(mine: Floats, theirs: Floats, base: Floats, candidate: Floats, bound: Bound) -> Floats:
     """Stable's rate at the point of the null nearest to (candidate, base), for Poisson counts."""
     factor, margin = bound.factor, bound.margin
     if factor <= 0:
-        return np.zeros_like(candidate) + base
-    together = factor * mine + theirs
+        return base
+    together = mine * factor
+    together += theirs
+    near = theirs * base
     if margin == 0:
-        near = (mine * candidate + theirs * base) / together
+        near += mine * candidate
+        near /= together
     else:
-        half = (mine * (candidate - margin) + theirs * (base - margin / factor)) / (2 * together)
-        near = half + np.sqrt(half * half + (margin / factor) * theirs * base / together)
-    return np.minimum(np.maximum(near, TINY), min(1.0, (1 - margin) / factor) * (1 - 1e-9))
+        near /= together
+        half = (mine * (candidate - margin) / together + near - (margin / factor) * theirs / together) / 2
+        near = half + np.sqrt(half * half + (margin / factor) * near)
+        np.maximum(near, TINY, out=near)
+    return np.minimum(near, min(1.0, (1 - margin) / factor) * (1 - 1e-9), out=near)
 
 
 def beyond_limit(events: Floats, requests: Floats, limit: float) -> Floats:
     """ln e (ticks × EFFECTS) against `the share of events is at most the limit`: one stream alone."""
+    limit = min(max(limit, TINY), 1 - TINY)
     odds = EFFECTS * limit / (1 - limit)
     return _one_sided(events, requests, odds / (1 + odds), limit)
 
 
 def below_limit(events: Floats, requests: Floats, limit: float) -> Floats:
     """ln e (ticks × GOOD_EFFECTS) against `the share of events is at least the limit`."""
-    return _one_sided(events, requests, np.array([0.05, 0.25, 0.5, 0.75]) * limit, limit)
+    if limit <= 0:  # every share is
+        return np.zeros((events.size, GOOD_EFFECTS.size))
+    limit = min(limit, 1 - TINY)
+    return _one_sided(events, requests, SHARES_OF_LIMIT * limit, limit)
 
 
 def _one_sided(events: Floats, requests: Floats, alternatives: Floats, limit: float) -> Floats:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtri, log_ndtr
+from scipy.special import chdtri, erfcx, log_ndtr
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,7 +34,10 @@ def log_wealth(sums: Floats, variances: Floats, scale: Floats | float) -> Floats
     """ln E for S (`sums`) and V (`variances`), with τ = `scale`, element by element."""
     spread = 1 + np.square(scale) * variances
     signal = sums * scale / np.sqrt(spread)
-    return np.asarray(math.log(2) - np.log(spread) / 2 + np.square(signal) / 2 + log_ndtr(signal), dtype=np.float64)
+    # ln 2 + s²/2 + ln Φ(s) in two ways, of which each is exact where the other loses its digits.
+    for_better = np.log(erfcx(-np.minimum(signal, 0.0) / math.sqrt(2)))
+    for_worse = math.log(2) + np.square(signal) / 2 + log_ndtr(np.maximum(signal, 0.0))
+    return np.asarray(np.where(signal < 0, for_better, for_worse) - np.log(spread) / 2, dtype=np.float64)
 
 
 def reach(count: float, variance: float, scale: float, alpha: float) -> float:

@@ -20,6 +20,8 @@ RUNS = 10_000
 TICKS = 360
 """The plan is simulated in so many ticks at most: fewer looks than there are would give too low a threshold."""
 SEED = 20_240_117
+BEYOND = 1e-6
+"""Nats by which a path has to exceed what too many paths reach."""
 
 
 def threshold(events: Floats, weights: Floats, restarts: Floats, alpha: float, *, runs: int = RUNS) -> float:
@@ -42,4 +44,6 @@ def threshold(events: Floats, weights: Floats, restarts: Floats, alpha: float, *
         top = bets.max(axis=1)
         wealth = np.exp(top) * np.exp(bets - top[:, None]).sum(axis=1) + max(cash, 0.0)
         np.maximum(highest, wealth, out=highest)
-    return float(min(np.log(np.quantile(highest, 1 - alpha)), math.log(1 / alpha)))
+    # The highest that more than `alpha` of them reach, and a little: where events are few, many paths end there exactly.
+    exceeded = np.partition(highest, runs - 1 - int(alpha * runs))[runs - 1 - int(alpha * runs)]
+    return min(math.log(exceeded) + BEYOND, math.log(1 / alpha)) if exceeded > 1 else math.log(1 / alpha)

@@ -30,6 +30,10 @@ EFFECTS: Floats = np.array([1.25, 1.5, 1.85, 2.4, 3.5, 6.0, 14.0, 45.0])
 EFFECT_WEIGHTS: Floats = np.array([0.14, 0.20, 0.20, 0.16, 0.12, 0.08, 0.06, 0.04])
 
 NOTHING = -math.inf
+NEXT_TO_NOTHING = 1e-300
+"""Has a logarithm, and no effect."""
+FEW = 128
+"""Numbers that numpy's pairwise addition of logarithms is done with sooner than a shift, exponentials and a sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Wealth:
     @property
     def log(self) -> float:
         """ln E."""
-        return float(_log_of_sum(np.append(self.bets, _log(max(self.cash, 0.0)))[None, :])[0])
+        return float(np.logaddexp.reduce(self.bets, initial=math.log(max(self.cash, NEXT_TO_NOTHING))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +77,20 @@ def grown(wealth: Wealth, log_factors: Floats, restarts: Floats, log_weights: Fl
     `log_factors`: ticks × bets. `restarts`: ticks, γ of each. `log_weights`: bets, their ln v_k. Folding a path in
     pieces ends at the same wealth, up to rounding.
     """
-    if not len(log_factors):
-        return Path(wealth, log_factors, np.empty(0), np.empty(0))
+    ticks, bets = log_factors.shape
     spent = np.minimum(restarts.cumsum(), max(wealth.cash, 0.0))
-    put_on = spent.copy()
-    put_on[1:] -= spent[:-1]
-    sums = log_factors.cumsum(axis=0)
-    with np.errstate(divide="ignore"):
-        stakes = np.log(put_on)[:, None] + (log_weights - (sums - log_factors))
-        cash = np.maximum(wealth.cash - spent, 0.0)
-        stakes[0] = np.logaddexp(stakes[0], wealth.bets)
-        bets = np.logaddexp.accumulate(stakes, axis=0) + sums
-        return Path(wealth, bets, cash, np.logaddexp(_log_of_sum(bets), np.log(cash)))
+    cash = wealth.cash - spent
+    logs = np.empty((ticks, bets + 1))
+    np.log(cash + NEXT_TO_NOTHING, out=logs[:, bets])
+    spent[1:] -= spent[:-1].copy()
+    stakes = logs[:, :bets]
+    np.add.outer(np.log(spent + NEXT_TO_NOTHING), log_weights, out=stakes)
+    before = wealth.bets
+    for after, factors in zip(stakes, log_factors, strict=True):
+        np.logaddexp(after, before, out=after)
+        after += factors
+        before = after
+    return Path(wealth, stakes, cash, _log_of_sum(logs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +137,8 @@ def log_mean(logs: Sequence[Floats], shares: Sequence[float]) -> Floats:
 
 
 def _log_of_sum(logs: Floats) -> Floats:
-    """ln Σ exp over the last axis; scipy's takes many times as long for so few numbers."""
-    top = np.maximum(logs.max(axis=1), -1e300)  # nothing put on yet: −inf, from which nothing can be taken
-    with np.errstate(divide="ignore"):
-        return np.asarray(top + np.log(np.exp(logs - top[:, None]).sum(axis=1)), dtype=np.float64)
-
-
-def _log(values: Floats | float) -> Floats:
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(values), dtype=np.float64)
+    """ln Σ exp over the last axis."""
+    if logs.size < FEW:
+        return np.asarray(np.logaddexp.reduce(logs, axis=1), dtype=np.float64)
+    top = logs.max(axis=1)
+    return np.asarray(top + np.log(np.exp(logs - top[:, None]).sum(axis=1)), dtype=np.float64)
