@@ -44,8 +44,10 @@ def reach(count: float, variance: float, scale: float, alpha: float) -> float:
     """Half the width of an interval for the mean that holds at every time with 1 − alpha (two-sided mixture)."""
     if count <= 0 or variance <= 0:
         return math.inf
-    spread = 1 + scale**2 * count / variance
-    return math.sqrt(variance / count * spread / (spread - 1) * (math.log(spread) - 2 * math.log(alpha)))
+    more = scale**2 * count / variance
+    if more <= 0:
+        return math.inf
+    return math.sqrt(variance / count * (1 + more) / more * (math.log1p(more) - 2 * math.log(alpha)))
 
 
 def long_run_variance(readings: Floats, per_block: int) -> float | None:

@@ -36,7 +36,8 @@ def worse(right: Floats, total: Floats, usual: Floats, rule: Floats, allowed: fl
     there[:, :, 0] = _expit(_logit(usual[:, :1]) - DROPS)
     total_here = np.maximum(total, TINY)[:, None, :]
     pressure = _pressure(there, total_here, rule, allowed)
-    null = np.clip(_at(there, total_here, rule, pressure), TINY, 1 - TINY)
+    # What is moved towards 0 or 1 may get there; what starts near them stays as it is.
+    null = np.clip(_at(there, total_here, rule, pressure), TINY / 1000, 1 - TINY / 1000)
     # The alternatives follow from the null, as in counts: a hair off `there` where that is almost 0 or 1.
     push = pressure[..., None] * rule / total_here
     right_gains, wrong_gains = push * (1 - null), -push * null

@@ -78,19 +78,19 @@ def grown(wealth: Wealth, log_factors: Floats, restarts: Floats, log_weights: Fl
     pieces ends at the same wealth, up to rounding.
     """
     ticks, bets = log_factors.shape
-    spent = np.minimum(restarts.cumsum(), max(wealth.cash, 0.0))
-    cash = wealth.cash - spent
-    logs = np.empty((ticks, bets + 1))
-    np.log(cash + NEXT_TO_NOTHING, out=logs[:, bets])
-    spent[1:] -= spent[:-1].copy()
-    stakes = logs[:, :bets]
-    np.add.outer(np.log(spent + NEXT_TO_NOTHING), log_weights, out=stakes)
-    before = wealth.bets
-    for after, factors in zip(stakes, log_factors, strict=True):
-        np.logaddexp(after, before, out=after)
+    logs = np.empty((ticks, bets + 1))  # of each bet, and of the cash
+    path, before, cash = logs[:, :bets], wealth.bets, max(wealth.cash, 0.0)
+    left = []
+    for after, factors, wished in zip(path, log_factors, restarts.tolist(), strict=True):
+        put_on = min(wished, cash)
+        cash -= put_on
+        left.append(cash)
+        np.logaddexp(before, log_weights + math.log(put_on + NEXT_TO_NOTHING), out=after)
         after += factors
         before = after
-    return Path(wealth, stakes, cash, _log_of_sum(logs))
+    kept = np.array(left)
+    np.log(kept + NEXT_TO_NOTHING, out=logs[:, bets])
+    return Path(wealth, path, kept, _log_of_sum(logs))
 
 
 @dataclass(frozen=True, slots=True)
