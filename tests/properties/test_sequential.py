@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -28,14 +29,20 @@ from modelrollout.analysis.sequential.wealth import (
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TICKS = st.integers(1, 12)
-BOUNDS = st.builds(Bound, st.one_of(st.just(0.0), st.just(1.0), st.floats(1e-3, 1e3)), st.sampled_from([0.0, 0.0, 1e-4, 0.01, 0.2, 0.99, 1.0]))
+BOUNDS = st.builds(
+    Bound,
+    st.one_of(st.just(0.0), st.just(1.0), st.floats(1e-3, 1e3)),
+    st.sampled_from([0.0, 0.0, 1e-4, 0.01, 0.2, 0.99, 1.0]),
+)
 RATES = st.floats(1e-9, 1 - 1e-9)
 LOG_WEIGHTS = weights(EFFECT_WEIGHTS)
 
 
 def amounts(*shape: int, most: float = 1e9) -> st.SearchStrategy[Floats]:
     """Whole numbers and fractions, as dispersed counts are, with many zeros."""
-    return npst.arrays(np.float64, shape, elements=st.one_of(st.just(0.0), st.integers(0, 100).map(float), st.floats(1e-3, most)))
+    return npst.arrays(
+        np.float64, shape, elements=st.one_of(st.just(0.0), st.integers(0, 100).map(float), st.floats(1e-3, most))
+    )
 
 
 def shares(*shape: int) -> st.SearchStrategy[Floats]:
@@ -53,7 +60,7 @@ def two_arms(draw: st.DrawFn) -> tuple[Counts, Floats]:
 
 def splits(total: int, cuts: list[int]) -> list[slice]:
     bounds = sorted({0, total, *(cut % (total + 1) for cut in cuts)})
-    return [slice(*pair) for pair in zip(bounds, bounds[1:], strict=False)]
+    return [slice(*pair) for pair in pairwise(bounds)]
 
 
 @unhurried
@@ -202,7 +209,10 @@ def test_pairs_gain_nothing_where_the_candidate_is_wrong_no_more_often(
     stable_wrong = data.draw(amounts(ticks))
     allowed = np.minimum(stable_wrong * tolerated, 1e12) * data.draw(shares(ticks))
     assert (pairs.worse(allowed, stable_wrong, tolerated) <= 1e-9 + 1e-13 * (allowed + stable_wrong)[:, None]).all()
-    for log_e in (pairs.worse(data.draw(amounts(ticks)), stable_wrong, tolerated), pairs.better(stable_wrong, allowed, tolerated)):
+    for log_e in (
+        pairs.worse(data.draw(amounts(ticks)), stable_wrong, tolerated),
+        pairs.better(stable_wrong, allowed, tolerated),
+    ):
         assert np.isfinite(log_e).all()
 
 
@@ -218,7 +228,9 @@ def test_groups_gain_nothing_where_the_gap_is_what_is_allowed(data: st.DataObjec
     assert (log_e[is_within] <= 1e-9 + 1e-12 * total[is_within].sum(axis=1)[:, None]).all()
     anything = groups.worse(data.draw(shares(ticks, 4)) * total, total, usual, groups.GAP, allowed)
     assert np.isfinite(anything).all()
-    assert np.isfinite(groups.worse(theirs[:, :2] * total[:, :2], total[:, :2], usual[:, :2], groups.FOUR_FIFTHS, 0.0)).all()
+    assert np.isfinite(
+        groups.worse(theirs[:, :2] * total[:, :2], total[:, :2], usual[:, :2], groups.FOUR_FIFTHS, 0.0)
+    ).all()
 
 
 @unhurried
@@ -236,7 +248,9 @@ def test_ranks_give_numbers_that_do_not_depend_on_the_order_of_stable_pods(candi
     st.floats(1e-6, 1e6),
     st.lists(st.integers(0, 100), max_size=5),
 )
-def test_gauges_give_numbers_and_sums_that_do_not_depend_on_batches(readings: Floats, scale: float, cuts: list[int]) -> None:
+def test_gauges_give_numbers_and_sums_that_do_not_depend_on_batches(
+    readings: Floats, scale: float, cuts: list[int]
+) -> None:
     moments = gauges.Moments()
     for piece in splits(len(readings), cuts):
         moments = moments.after(readings[piece])

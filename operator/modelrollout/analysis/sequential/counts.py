@@ -16,7 +16,11 @@ and off the best bet by next to nothing.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +44,9 @@ HALF_LIFE = 600.0
 TINY = 1e-12
 WIDEST = 1 - 1e-6
 """A margin beyond this allows everything."""
-MORE = EFFECTS - 1
+JUST_WITHIN = 0.95
+"""Odds of the candidate, as a share of those at the bound, that are betted on at most to show that it is within it."""
+FEW_TICKS = 64
 LEAST = 0.05
 """A bet leaves stable at least this share of its rate on the null: alternatives without it would be ruin."""
 
@@ -95,13 +101,12 @@ class Baseline:
 
         `decay`: what is left of them after a tick.
         """
-        known = np.empty((2, len(events) + 1))
-        at = (self.events, self.requests)
-        known[:, 0] = at
-        for tick, grown in enumerate(zip(events.tolist(), requests.tolist(), strict=True), start=1):
-            at = (decay * at[0] + grown[0], decay * at[1] + grown[1])
-            known[:, tick] = at
-        return known[0, :-1], known[1, :-1], Baseline(*at)
+        known = [
+            list(accumulate(grown.tolist(), lambda known, new: decay * known + new, initial=before))
+            for grown, before in ((events, self.events), (requests, self.requests))
+        ]
+        so_far = np.array(known)
+        return so_far[0, :-1], so_far[1, :-1], Baseline(known[0][-1], known[1][-1])
 
 
 def decay(tick: float) -> float:
@@ -119,12 +124,7 @@ def worse(counts: Counts, base: Floats, bound: Bound) -> Floats:
 
     `base` (ticks): what stable's rate is taken for, known before each tick.
     """
-    if bound.margin > WIDEST:  # every candidate is within it
-        return np.zeros((base.size, EFFECTS.size))
-    limit = bound.at(base)[:, None]
-    rates = EFFECTS * limit
-    rates /= 1 + MORE * limit  # EFFECTS times the odds
-    return _factors(counts, base, rates, bound, np.maximum)
+    return _log_e(counts, base, _bets(bound, None, (), _rows(base)))
 
 
 def better(counts: Counts, base: Floats, bound: Bound, effects: Floats = GOOD_EFFECTS) -> Floats:
@@ -132,38 +132,88 @@ def better(counts: Counts, base: Floats, bound: Bound, effects: Floats = GOOD_EF
 
     A bet that is not well below the bound says little: it is put just below it.
     """
-    if bound.factor <= 0 and bound.margin <= 0:  # every candidate is beyond it
-        return np.zeros((base.size, effects.size))
-    if bound.margin > WIDEST:
-        bound = Bound(bound.factor, WIDEST)
-    rates = np.minimum(effects * base[:, None], 0.95 * bound.at(base)[:, None])
-    return _factors(counts, base, rates, bound, np.minimum)
+    return _log_e(counts, base, _bets(None, bound, tuple(effects.tolist()), _rows(base)))
 
 
-def _factors(counts: Counts, base: Floats, candidate: Floats, bound: Bound, side: np.ufunc) -> Floats:
-    """`candidate`: the rates betted on, ticks × bets. `side` keeps them where they belong, whatever is rounded.
+def both(counts: Counts, base: Floats, tolerated: Bound, excluded: Bound) -> tuple[Floats, Floats]:
+    """`worse` against the one and `better` against the other bound, in little more than the time of one of them."""
+    log_e = _log_e(counts, base, _bets(tolerated, excluded, _GOOD_EFFECTS, _rows(base)))
+    return log_e[:, : EFFECTS.size], log_e[:, EFFECTS.size :]
 
-    Arrays of one shape go through numpy several times as fast as those that have to be stretched: hence the copies.
+
+class _Bets(NamedTuple):
+    """One column per bet: a candidate with `odds` times the odds of the bound, and at most `times` stable's rate.
+
+    Arrays: one row for all ticks, or as many as there are ticks: arrays of one shape go through numpy several times as
+    fast as those that have to be stretched.
     """
+
+    factor: Floats
+    margin: Floats
+    shift: Floats  # margin/factor
+    most: Floats  # stable's rate on the null is below it
+    odds: Floats
+    more: Floats  # odds − 1
+    times: Floats
+    side: (
+        Floats  # 1: the candidate is beyond the bound, −1: within it, 0: the null is everything, and nothing is betted
+    )
+
+
+_GOOD_EFFECTS = tuple(GOOD_EFFECTS.tolist())
+
+
+def _rows(base: Floats) -> int:
+    return base.size if base.size <= FEW_TICKS else 1
+
+
+@lru_cache(maxsize=1024)
+def _bets(tolerated: Bound | None, excluded: Bound | None, effects: tuple[float, ...], rows: int) -> _Bets:
+    columns: list[tuple[float, ...]] = []
+    if tolerated:
+        side = 0.0 if tolerated.margin > WIDEST else 1.0
+        columns += [(*_null(tolerated), odds, odds - 1, math.inf, side) for odds in EFFECTS.tolist()]
+    if excluded:
+        side = 0.0 if excluded.factor <= 0 and excluded.margin <= 0 else -1.0
+        columns += [(*_null(excluded), JUST_WITHIN, JUST_WITHIN - 1, times, side) for times in effects]
+    return _Bets(*np.array(columns).T[:, None, :].repeat(rows, axis=1))
+
+
+def _null(bound: Bound) -> tuple[float, float, float, float]:
+    """Factor, margin, margin/factor and the end of stable's rates; a limit that is 0 or 1 is a hair away from it."""
+    factor = max(bound.factor, 0.0)
+    margin = min(max(bound.margin, 0.0 if factor else TINY), WIDEST)
+    return (
+        factor,
+        margin,
+        margin / factor if factor else 0.0,
+        min(1.0, (1 - margin) / factor if factor else 1.0) * WIDEST,
+    )
+
+
+def _log_e(counts: Counts, base: Floats, bets: _Bets) -> Floats:
     mine, theirs = counts.candidate, counts.stable
+    shape = (base.size, bets.side.shape[1])
     if np.count_nonzero(mine * theirs) < base.size:
-        log_e = np.zeros(candidate.shape)
-        both = counts.both
-        if both.any():
-            log_e[both] = _factors(counts.only(both), base[both], candidate[both], bound, side)
+        log_e = np.zeros(shape)
+        ticks = counts.both
+        if ticks.any():
+            log_e[ticks] = _log_e(counts.only(ticks), base[ticks], _Bets(*(column[:1] for column in bets)))
         return log_e
     bad_mine, bad_theirs = counts.bad_candidate, counts.bad_stable
     told = np.array((mine, theirs, base, bad_mine, mine - bad_mine, bad_theirs, theirs - bad_theirs))
-    wide = np.empty((7, *candidate.shape))
+    wide = np.empty((7, *shape))
     wide[...] = told[:, :, None]
-    mine, theirs = wide[0], wide[1]
-    near = _near_projection(mine, theirs, wide[2], candidate, bound)
-    limit = bound.factor * near
-    if bound.margin or not bound.factor:
-        limit += max(bound.margin, TINY)
-    away = side(candidate - limit, 0.0)
+    mine, theirs, base = wide[0], wide[1], wide[2]
+    candidate = _rates(base, bets)
+    near = _near_projection(mine, theirs, base, candidate, bets)
+    limit = bets.factor * near
+    limit += bets.margin
+    # The side is kept whatever is rounded: a bet turned round would be one against the candidate.
+    away = np.maximum((candidate - limit) * bets.side, 0.0)
+    away *= bets.side
     # What the four kinds of requests gain, less 1: bad and good ones of the candidate, bad and good ones of stable.
-    gains = np.empty((4, *candidate.shape))
+    gains = np.empty((4, *shape))
     gain, loss, pull, push = gains
     np.divide(away, limit, out=gain)
     np.divide(away, limit - 1, out=loss)
@@ -171,7 +221,7 @@ def _factors(counts: Counts, base: Floats, candidate: Floats, bound: Bound, side
     share = gain - loss
     share *= mine
     share /= theirs
-    share *= bound.factor
+    share *= bets.factor
     np.multiply(share, near, out=push)
     np.subtract(push, share, out=pull)
     if gains[2:].min() < LEAST - 1:
@@ -182,23 +232,38 @@ def _factors(counts: Counts, base: Floats, candidate: Floats, bound: Bound, side
     return np.asarray(np.add.reduce(gains), dtype=np.float64)
 
 
-def _near_projection(mine: Floats, theirs: Floats, base: Floats, candidate: Floats, bound: Bound) -> Floats:
+def _rates(base: Floats, bets: _Bets) -> Floats:
+    """The candidate's rates that are betted on, all arrays ticks × bets."""
+    bound = base * bets.factor
+    bound += bets.margin
+    np.minimum(bound, 1 - TINY, out=bound)
+    np.maximum(bound, TINY, out=bound)
+    rates = bound * bets.odds
+    bound *= bets.more
+    bound += 1
+    rates /= bound
+    return np.minimum(rates, base * bets.times, out=rates)
+
+
+def _near_projection(mine: Floats, theirs: Floats, base: Floats, candidate: Floats, bets: _Bets) -> Floats:
     """Stable's rate at the point of the null nearest to (candidate, base), for Poisson counts."""
-    factor, margin = bound.factor, bound.margin
-    if factor <= 0:
-        return base
-    together = mine * factor
-    together += theirs
+    twice = mine * bets.factor
+    twice += theirs
+    twice *= 2
+    half = candidate - bets.margin
+    half *= mine
     near = theirs * base
-    if margin == 0:
-        near += mine * candidate
-        near /= together
-    else:
-        near /= together
-        half = (mine * (candidate - margin) / together + near - (margin / factor) * theirs / together) / 2
-        near = half + np.sqrt(half * half + (margin / factor) * near)
-        np.maximum(near, TINY, out=near)
-    return np.minimum(near, min(1.0, (1 - margin) / factor) * (1 - 1e-9), out=near)
+    half += near
+    half -= theirs * bets.shift
+    half /= twice
+    near *= bets.shift
+    near /= twice
+    near *= 2
+    near += half * half
+    np.sqrt(near, out=near)
+    near += half
+    np.maximum(near, TINY, out=near)
+    return np.minimum(near, bets.most, out=near)
 
 
 def beyond_limit(events: Floats, requests: Floats, limit: float) -> Floats:

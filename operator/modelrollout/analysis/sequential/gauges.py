@@ -54,7 +54,7 @@ def long_run_variance(readings: Floats, per_block: int) -> float | None:
     """v of one reading from its history, batch means with a χ² upper bound; None when the history is too short.
 
     Blocks that remember the one before miss a part of v, which is twice as large with blocks half as long: so what is
-    gained from those to these is added once more (Politis & Romano 1995, flat-top kernels, do the same in the spectrum).
+    gained from those to these is added once more (the flat-top kernel of Politis & Romano 1995, in terms of blocks).
     """
     per_block = max(per_block, 1)
     blocks = len(readings) // per_block

@@ -80,7 +80,9 @@ def _at(there: Floats, total: Floats, rule: Floats, pressure: Floats) -> Floats:
     half = total + push
     whole = half + np.copysign(np.sqrt(np.maximum(half * half - 4 * push * total * there, 0.0)), half)
     # Of the two ways to write the root, the one that subtracts nothing; `half` is negative only where `push` is.
-    root = np.where(half < 0, whole / np.where(push < 0, 2 * push, 1.0), 2 * total * there / np.where(whole, whole, 1.0))
+    root = np.where(
+        half < 0, whole / np.where(push < 0, 2 * push, 1.0), 2 * total * there / np.where(whole, whole, 1.0)
+    )
     return np.clip(root, 0.0, 1.0)
 
 

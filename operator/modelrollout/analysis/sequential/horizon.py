@@ -40,6 +40,7 @@ def threshold(events: Floats, weights: Floats, restarts: Floats, alpha: float, *
         mine = drawn.binomial(total, weight)
         bets *= np.exp(np.outer(mine, np.log(EFFECTS)) - np.outer(total, np.log1p(weight * (EFFECTS - 1))))
         np.maximum(highest, bets.sum(axis=1) + max(cash, 0.0), out=highest)
-    # The highest that more than `alpha` of them reach, and a little: where events are few, many paths end there exactly.
-    exceeded = np.partition(highest, runs - 1 - int(alpha * runs))[runs - 1 - int(alpha * runs)]
+    # The highest that too many of them reach, and a little: where events are few, many paths end there exactly.
+    enough = runs - 1 - int(alpha * runs)
+    exceeded = float(np.partition(highest, enough)[enough])
     return min(math.log(exceeded) + BEYOND, math.log(1 / alpha)) if exceeded > 1 else math.log(1 / alpha)

@@ -3,9 +3,9 @@
 Each ratio ρ on a grid is a hypothesis `λ_c = ρ·λ_s`. Given the events of a tick, the candidate's part of them is
 binomial with π = ρ·n_c/(ρ·n_c + n_s), however the rate moves. The mean of all ratios' likelihoods over that of one is
 an e-process against that one, so the ratios not refuted at α are an interval that holds at every moment at once
-(Robbins' method of mixtures; Lindon & Malek, 2011.03567). The ln-likelihood is concave in ln ρ, so a ratio beyond one
-that is refuted is refuted too: an interval whose ends are refuted, or are the grid's, has lost nothing between them. Requests that fail one by one, and not in Poisson's way,
-only make it wider. The state is the ln-likelihood of each ratio, and nothing else.
+(Robbins' method of mixtures; Lindon & Malek, 2011.03567). The ln-likelihood is concave in ln ρ, so what lies beyond a
+refuted ratio is refuted too: an interval between refuted ratios misses nothing. Requests that fail one by one, and not
+in Poisson's way, only make it wider. The state is the ln-likelihood of each ratio, and nothing else.
 """
 
 from __future__ import annotations

@@ -9,8 +9,10 @@ lost anything to the quiet time before it (Shin, Ramdas, Rinaldo: e-detectors, N
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -77,20 +79,21 @@ def grown(wealth: Wealth, log_factors: Floats, restarts: Floats, log_weights: Fl
     `log_factors`: ticks × bets. `restarts`: ticks, γ of each. `log_weights`: bets, their ln v_k. Folding a path in
     pieces ends at the same wealth, up to rounding.
     """
-    ticks, bets = log_factors.shape
-    logs = np.empty((ticks, bets + 1))  # of each bet, and of the cash
-    path, before, cash = logs[:, :bets], wealth.bets, max(wealth.cash, 0.0)
-    left = []
-    for after, factors, wished in zip(path, log_factors, restarts.tolist(), strict=True):
-        put_on = min(wished, cash)
-        cash -= put_on
+    if not len(log_factors):
+        return Path(wealth, log_factors, np.empty(0), np.empty(0))
+    cash, left, put_on = max(wealth.cash, 0.0), [], []
+    for wished in restarts.tolist():
+        put_on.append(math.log(min(wished, cash) + NEXT_TO_NOTHING))
+        cash -= min(wished, cash)
         left.append(cash)
-        np.logaddexp(before, log_weights + math.log(put_on + NEXT_TO_NOTHING), out=after)
+    bets = np.add.outer(put_on, log_weights)
+    before = wealth.bets
+    for after, factors in zip(bets, log_factors, strict=True):
+        np.logaddexp(before, after, out=after)
         after += factors
         before = after
-    kept = np.array(left)
-    np.log(kept + NEXT_TO_NOTHING, out=logs[:, bets])
-    return Path(wealth, path, kept, _log_of_sum(logs))
+    log_cash = [math.log(kept + NEXT_TO_NOTHING) for kept in left]
+    return Path(wealth, bets, np.array(left), np.logaddexp(_log_of_sum(bets), log_cash))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +111,21 @@ class Onsets:
 
     def restarts(self, edges: Floats, steps: Sequence[float]) -> Floats:
         """γ of each tick; `edges` (ticks + 1) are their bounds, `steps` the times at which later steps began."""
-        begins = (edges[:-1] <= self.start) & (edges[1:] > self.start)
-        if not self.is_late_expected:
-            return begins.astype(np.float64)
-        drawn_out = 1 - AT_START - (AT_STEPS if self.later_steps else 0.0)
-        age = np.maximum(edges - self.start, 0.0)
-        mass = np.diff(self._spread(age, drawn_out))
-        mass[begins] += AT_START
-        for step in steps[: self.later_steps]:
-            mass[(edges[:-1] <= step) & (edges[1:] > step)] += AT_STEPS / self.later_steps
-        return mass
+        counted = sorted(steps[: self.later_steps])
+        put_on = [self._put_on(edge, counted) for edge in edges.tolist()]
+        return np.array([after - before for before, after in pairwise(put_on)])
 
-    def _spread(self, age: Floats, total: float) -> Floats:
-        """How much of `total` is put on by so many seconds: evenly over the plan, then ever more thinly."""
-        planned = max(self.planned, 1.0)
-        evenly = (total - AFTER_PLAN) * np.minimum(age / planned, 1.0)
-        return np.asarray(evenly + AFTER_PLAN * (1 - planned / np.maximum(age, planned)), dtype=np.float64)
+    def _put_on(self, now: float, steps: Sequence[float]) -> float:
+        """How much has been put on before `now`: so it adds up to the same, however time is cut."""
+        if now <= self.start:
+            return 0.0
+        if not self.is_late_expected:
+            return 1.0
+        drawn_out = 1 - AT_START - (AT_STEPS if self.later_steps else 0.0) - AFTER_PLAN
+        age, planned = now - self.start, max(self.planned, 1.0)
+        over_time = drawn_out * age / planned if age < planned else drawn_out + AFTER_PLAN * (1 - planned / age)
+        begun = bisect_left(steps, now)
+        return AT_START + over_time + (AT_STEPS * begun / self.later_steps if begun else 0.0)
 
 
 def weights(shares: Floats) -> Floats:

@@ -22,8 +22,8 @@ RATES = np.array([0.0, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.9, 1.0])
 TAKEN_FOR = (1e-9, 1e-4, 0.01, 0.3, 0.9, 1 - 1e-9)
 """What stable's rate is taken for, rightly or wrongly."""
 BOUNDS = [
-    Bound(1.0), Bound(1.25), Bound(2.0), Bound(0.5), Bound(20.0), Bound(1.0, 0.002), Bound(1.25, 0.001), Bound(1.0, 0.3),
-    Bound(3.0, 0.1), Bound(1.0, 0.999), Bound(1.0, 1.0), Bound(0.0, 0.02), Bound(0.0, 0.0), Bound(0.0, 1.0),
+    Bound(1.0), Bound(1.25), Bound(2.0), Bound(0.5), Bound(20.0), Bound(1.0, 0.002), Bound(1.25, 0.001),
+    Bound(1.0, 0.3), Bound(3.0, 0.1), Bound(1.0, 0.999), Bound(1.0, 1.0), Bound(0.0, 0.02), Bound(0.0, 0.0), Bound(0.0, 1.0),
 ]  # fmt: skip
 ALLOCATIONS = [(1, 49), (3, 60), (30, 30), (49, 1)]
 INSIDE = np.array([0.0, 0.3, 0.999, 1.0])
@@ -87,16 +87,16 @@ def test_counts_in_millions(bound: Bound, side: str) -> None:
     test: Callable[[Counts, Floats, Bound], Floats] = counts.worse if side == "worse" else counts.better
     stable = RATES[bound.factor * RATES + bound.margin <= 1]
     candidate = bound.factor * stable + bound.margin
-    for (mine, theirs), base in itertools.product([(1e6, 1e9), (1e9, 1e6), (1e9, 1e9), (1.0, 1e9), (1e9, 1.0)], TAKEN_FOR):
+    for (mine, theirs), base in itertools.product(
+        [(1e6, 1e9), (1e9, 1e6), (1e9, 1e9), (1.0, 1e9), (1e9, 1.0)], TAKEN_FOR
+    ):
         extremes = Counts(*(np.array(part) for part in ((0, mine, 0), (mine,) * 3, (0, 0, theirs), (theirs,) * 3)))
         log_e = test(extremes, np.full(3, base), bound)
         assert np.isfinite(log_e).all()
         # Good requests of both arms cannot be told apart here, and need not: only their product is used.
         bad_mine, bad_theirs = np.expm1((log_e[1] - log_e[0]) / mine), np.expm1((log_e[2] - log_e[0]) / theirs)
         means = (
-            log_e[0]
-            + mine * np.log1p(candidate[:, None] * bad_mine)
-            + theirs * np.log1p(stable[:, None] * bad_theirs)
+            log_e[0] + mine * np.log1p(candidate[:, None] * bad_mine) + theirs * np.log1p(stable[:, None] * bad_theirs)
         )
         scale = np.abs(log_e).max()  # what doubles can say of numbers of this size
         assert means.max() <= ROUNDING + 1e-14 * scale
@@ -135,7 +135,9 @@ def test_whole_distributions_of_candidates_that_are_nowhere_slower(mine: int, th
             moved = (1 - faster) * stable + faster * np.append(stable[1:], 0.0)
             moved[0] += faster * stable[0]
             moved /= moved.sum()
-            truths.append(multinomial.logpmf(left[first], mine, moved) + multinomial.logpmf(right[second], theirs, stable))
+            truths.append(
+                multinomial.logpmf(left[first], mine, moved) + multinomial.logpmf(right[second], theirs, stable)
+            )
     for known in (np.zeros(buckets), 1e6 * np.eye(buckets)[-1], 50 * drawn.dirichlet(np.ones(buckets))):
         log_e = distributions.slower(seen, np.tile(known, (first.size, 1)))
         bets = distributions.bets(buckets - 1)
@@ -181,7 +183,12 @@ def check_streams(truths: Floats, total: tuple[int, ...], rule: Floats, allowed:
     totals = np.tile(np.array(total, dtype=float), (len(right), 1))
     chance = binom.logpmf(right, totals, truths[:, None, :]).sum(axis=2)
     streams = len(total)
-    for usual in ((0.9,) * streams, (0.5, 0.7) * (streams // 2), (0.0, 1.0) * (streams // 2), (1.0, 1e-6) * (streams // 2)):
+    for usual in (
+        (0.9,) * streams,
+        (0.5, 0.7) * (streams // 2),
+        (0.0, 1.0) * (streams // 2),
+        (1.0, 1e-6) * (streams // 2),
+    ):
         log_e = groups.worse(right, totals, np.tile(usual, (len(right), 1)), rule, allowed)
         assert expected(chance, log_e, weights(np.ones(groups.DROPS.size))) <= 1 + ROUNDING
 

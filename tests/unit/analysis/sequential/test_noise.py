@@ -104,7 +104,9 @@ FEW_PODS = Noise(3.0, 0.0, FEWEST_PODS - 1, 7200)
         (None, "strict", Mode.STRICT), (CALM_PODS, "strict", Mode.STRICT),
     ],
 )  # fmt: skip
-def test_how_events_are_counted_follows_from_the_noise_and_the_wish(noise: Noise | None, wish: str, expected: Mode) -> None:
+def test_how_events_are_counted_follows_from_the_noise_and_the_wish(
+    noise: Noise | None, wish: str, expected: Mode
+) -> None:
     assert mode(noise, wish) is expected
 
 

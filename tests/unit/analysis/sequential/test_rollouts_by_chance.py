@@ -53,8 +53,8 @@ def test_equal_candidates_are_taken_back_as_seldom_as_declared(rate: float, rps:
 @pytest.mark.parametrize(
     ("bound", "stable"),
     [
-        (Bound(1.25), 0.01), (Bound(1.5), 0.05), (Bound(1.25), 1e-4), (Bound(1.0, 0.002), 0.01), (Bound(1.0, 0.002), 1e-4),
-        (Bound(1.0, 0.002), 0.0), (Bound(1.1, 0.005), 0.3), (Bound(1.0, 0.01), 0.07), (Bound(0.0, 0.02), 0.01),
+        (Bound(1.25), 0.01), (Bound(1.5), 0.05), (Bound(1.25), 1e-4), (Bound(1.0, 0.002), 0.01),
+        (Bound(1.0, 0.002), 1e-4), (Bound(1.0, 0.002), 0.0), (Bound(1.1, 0.005), 0.3), (Bound(1.0, 0.01), 0.07), (Bound(0.0, 0.02), 0.01),
     ],
 )  # fmt: skip
 def test_candidates_just_within_their_tolerance_are_taken_back_as_seldom_as_declared(
@@ -68,7 +68,9 @@ def test_candidates_just_within_their_tolerance_are_taken_back_as_seldom_as_decl
 def test_incidents_and_waves_of_traffic_that_both_arms_share_take_nothing_back() -> None:
     with fresh_worlds() as drawn:
         hour = np.arange(HOUR) / HOUR
-        rates = 0.01 * (1 + 2 * hour) * np.where(hour % 0.25 > 0.22, 10, 1)  # three times as bad in the end, with bursts
+        rates = (
+            0.01 * (1 + 2 * hour) * np.where(hour % 0.25 > 0.22, 10, 1)
+        )  # three times as bad in the end, with bursts
         world = World(rates, rates, rps=50 * (1 + 0.4 * np.sin(20 * hour)), **STEPPED)  # type: ignore[arg-type]
         assert alarms(world, 400, drawn) <= most(400, ALPHA)
 
@@ -81,8 +83,8 @@ def test_no_errors_in_either_arm_are_no_evidence_at_all() -> None:
 
 @pytest.mark.parametrize(
     ("times", "rate", "rps"),
-    [(1.5, 0.01, 500.0), (1.5, 0.001, 5000.0), (2.0, 0.01, 50.0), (2.0, 0.001, 500.0), (2.0, 0.01, 500.0), (5.0, 0.001, 50.0),
-     (5.0, 0.01, 50.0), (5.0, 0.001, 500.0)],
+    [(1.5, 0.01, 500.0), (1.5, 0.001, 5000.0), (2.0, 0.01, 50.0), (2.0, 0.001, 500.0), (2.0, 0.01, 500.0),
+     (5.0, 0.001, 50.0), (5.0, 0.01, 50.0), (5.0, 0.001, 500.0)],
 )  # fmt: skip
 def test_regressions_are_found_soon_for_what_the_data_allow(times: float, rate: float, rps: float) -> None:
     with fresh_worlds() as drawn:
@@ -92,7 +94,7 @@ def test_regressions_are_found_soon_for_what_the_data_allow(times: float, rate: 
 
 
 def check_mean(found: list[float], bar: float) -> None:
-    """The mean is at most the bar, as far as chance allows; what is not found within the hour counts as found soon after."""
+    """The mean is at most the bar, as far as chance allows; what takes longer than an hour counts as found soon after."""
     seconds = np.minimum(found, 1.25 * TICK * HOUR)
     assert seconds.mean() <= bar + 3.8 * seconds.std() / math.sqrt(len(found))
 
@@ -134,7 +136,7 @@ def test_equally_fast_candidates_are_taken_back_as_seldom_as_declared(rps: float
         (lognormal_tails(EDGES, 1.05), 1025, 110), (lognormal_tails(EDGES, 1.10), 270, 40),
         (lognormal_tails(EDGES, 1.25), 60, 10), (hanging_tails(EDGES), 130, 20),
     ],
-    ids=["tail 20 % slower", "tail 50 % slower", "tail twice as slow", "5 % slower", "10 % slower", "25 % slower", "hangs"],
+    ids=["tail +20 %", "tail +50 %", "tail +100 %", "all +5 %", "all +10 %", "all +25 %", "1 % hang"],
 )  # fmt: skip
 def test_slower_candidates_are_found_soon(tails: Floats, seconds: float, with_500_rps: float) -> None:
     """Times of the study's own test (statistics: 3.5), which keeps nothing for what begins later; we do."""
@@ -157,7 +159,9 @@ def test_a_declared_horizon_keeps_its_rate_and_finds_regressions_sooner(rate: fl
         for times in (2.0, 5.0):
             world = World(rate, times * rate, rps=rps)
             if 50 <= world.limit() <= 600:
-                check_mean([first(world.path(drawn, AT_ONCE).log, threshold) for _ in range(120)], 1.2 * world.limit() + TICK)
+                check_mean(
+                    [first(world.path(drawn, AT_ONCE).log, threshold) for _ in range(120)], 1.2 * world.limit() + TICK
+                )
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.8, 0.95])
@@ -183,10 +187,14 @@ def ar1(drawn: np.random.Generator, length: int, correlation: float) -> Floats:
 def test_the_variance_of_a_gauge_is_taken_for_too_large_rather_than_too_small(correlation: float) -> None:
     true = (1 + correlation) / (1 - correlation)
     with fresh_worlds() as drawn:
-        found = np.array([gauges.long_run_variance(ar1(drawn, 24 * HOUR, correlation), 60) for _ in range(100)], dtype=float)
+        found = np.array(
+            [gauges.long_run_variance(ar1(drawn, 24 * HOUR, correlation), 60) for _ in range(100)], dtype=float
+        )
         assert (found < 0.85 * true).sum() <= most(100, 0.10)
         assert np.median(found) <= 1.6 * true
-        short = np.array([gauges.Moments().after(ar1(drawn, HOUR, correlation)).long_run_variance for _ in range(100)], dtype=float)
+        short = np.array(
+            [gauges.Moments().after(ar1(drawn, HOUR, correlation)).long_run_variance for _ in range(100)], dtype=float
+        )
         assert (short < true).sum() <= most(100, 0.10)
 
 

@@ -42,6 +42,9 @@ def most(runs: int, share: float) -> int:
     return int(binom.isf(HARDLY_EVER, runs, share))
 
 
+EQUAL = Bound(1.0)
+
+
 @dataclass(frozen=True)
 class World:
     """An hour of requests, with errors in both arms; arrays: ticks."""
@@ -50,7 +53,7 @@ class World:
     candidate: Floats | float = 0.01
     weight: Floats | float = 0.05
     rps: Floats | float = 50.0
-    bound: Bound = Bound(1.0)
+    bound: Bound = EQUAL
     steps: tuple[float, ...] = ()
     later_steps: int = 0
 
@@ -114,9 +117,15 @@ def hanging_tails(edges: Floats) -> Floats:
 
 
 def slower(
-    drawn: np.random.Generator, candidate: Floats, stable: Floats, rps: float, restarts: Sequence[float] | Floats, ticks: int = HOUR
+    drawn: np.random.Generator,
+    candidate: Floats,
+    stable: Floats,
+    rps: float,
+    restarts: Sequence[float] | Floats,
+    ticks: int = HOUR,
 ) -> Path:
     """The wealth against `the candidate is nowhere slower`, from shares beyond each edge, at 5 % of the requests."""
+
     def arm(rate: float, tails: Floats) -> tuple[Floats, Floats]:
         total = drawn.poisson(TICK * rate, ticks)
         buckets = drawn.multinomial(total, -np.diff(tails, prepend=1.0, append=0.0))
