@@ -23,7 +23,8 @@ TAKEN_FOR = (1e-9, 1e-4, 0.01, 0.3, 0.9, 1 - 1e-9)
 """What stable's rate is taken for, rightly or wrongly."""
 BOUNDS = [
     Bound(1.0), Bound(1.25), Bound(2.0), Bound(0.5), Bound(20.0), Bound(1.0, 0.002), Bound(1.25, 0.001),
-    Bound(1.0, 0.3), Bound(3.0, 0.1), Bound(1.0, 0.999), Bound(1.0, 1.0), Bound(0.0, 0.02), Bound(0.0, 0.0), Bound(0.0, 1.0),
+    Bound(1.0, 0.3), Bound(3.0, 0.1), Bound(1.0, 0.999), Bound(1.0, 1.0), Bound(0.0, 0.02), Bound(0.0, 0.0),
+    Bound(0.0, 1.0),
 ]  # fmt: skip
 ALLOCATIONS = [(1, 49), (3, 60), (30, 30), (49, 1)]
 INSIDE = np.array([0.0, 0.3, 0.999, 1.0])

@@ -54,7 +54,8 @@ def test_equal_candidates_are_taken_back_as_seldom_as_declared(rate: float, rps:
     ("bound", "stable"),
     [
         (Bound(1.25), 0.01), (Bound(1.5), 0.05), (Bound(1.25), 1e-4), (Bound(1.0, 0.002), 0.01),
-        (Bound(1.0, 0.002), 1e-4), (Bound(1.0, 0.002), 0.0), (Bound(1.1, 0.005), 0.3), (Bound(1.0, 0.01), 0.07), (Bound(0.0, 0.02), 0.01),
+        (Bound(1.0, 0.002), 1e-4), (Bound(1.0, 0.002), 0.0), (Bound(1.1, 0.005), 0.3),
+        (Bound(1.0, 0.01), 0.07), (Bound(0.0, 0.02), 0.01),
     ],
 )  # fmt: skip
 def test_candidates_just_within_their_tolerance_are_taken_back_as_seldom_as_declared(
@@ -94,7 +95,7 @@ def test_regressions_are_found_soon_for_what_the_data_allow(times: float, rate: 
 
 
 def check_mean(found: list[float], bar: float) -> None:
-    """The mean is at most the bar, as far as chance allows; what takes longer than an hour counts as found soon after."""
+    """The mean is at most the bar, as far as chance allows; what takes over an hour counts as found soon after."""
     seconds = np.minimum(found, 1.25 * TICK * HOUR)
     assert seconds.mean() <= bar + 3.8 * seconds.std() / math.sqrt(len(found))
 
