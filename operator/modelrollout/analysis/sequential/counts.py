@@ -47,6 +47,7 @@ WIDEST = 1 - 1e-6
 JUST_WITHIN = 0.95
 """Odds of the candidate, as a share of those at the bound, that are betted on at most to show that it is within it."""
 FEW_TICKS = 64
+"""So many ticks at most have their bets laid out once and kept."""
 LEAST = 0.05
 """A bet leaves stable at least this share of its rate on the null: alternatives without it would be ruin."""
 
@@ -151,6 +152,7 @@ class _Bets(NamedTuple):
     factor: Floats
     margin: Floats
     shift: Floats  # margin/factor
+    four_shifts: Floats
     most: Floats  # stable's rate on the null is below it
     odds: Floats
     more: Floats  # odds − 1
@@ -179,16 +181,12 @@ def _bets(tolerated: Bound | None, excluded: Bound | None, effects: tuple[float,
     return _Bets(*np.array(columns).T[:, None, :].repeat(rows, axis=1))
 
 
-def _null(bound: Bound) -> tuple[float, float, float, float]:
-    """Factor, margin, margin/factor and the end of stable's rates; a limit that is 0 or 1 is a hair away from it."""
+def _null(bound: Bound) -> tuple[float, float, float, float, float]:
+    """The columns of `_Bets` that the bound decides; a limit that is 0 or 1 is a hair away from it."""
     factor = max(bound.factor, 0.0)
     margin = min(max(bound.margin, 0.0 if factor else TINY), WIDEST)
-    return (
-        factor,
-        margin,
-        margin / factor if factor else 0.0,
-        min(1.0, (1 - margin) / factor if factor else 1.0) * WIDEST,
-    )
+    shift, most = (margin / factor, min(1.0, (1 - margin) / factor)) if factor else (0.0, 1.0)
+    return factor, margin, shift, 4 * shift, most * WIDEST
 
 
 def _log_e(counts: Counts, base: Floats, bets: _Bets) -> Floats:
@@ -247,21 +245,20 @@ def _rates(base: Floats, bets: _Bets) -> Floats:
 
 def _near_projection(mine: Floats, theirs: Floats, base: Floats, candidate: Floats, bets: _Bets) -> Floats:
     """Stable's rate at the point of the null nearest to (candidate, base), for Poisson counts."""
-    twice = mine * bets.factor
-    twice += theirs
-    twice *= 2
-    half = candidate - bets.margin
-    half *= mine
+    together = mine * bets.factor
+    together += theirs
+    linear = candidate - bets.margin
+    linear *= mine
     near = theirs * base
-    half += near
-    half -= theirs * bets.shift
-    half /= twice
-    near *= bets.shift
-    near /= twice
-    near *= 2
-    near += half * half
+    linear += near
+    linear -= theirs * bets.shift
+    linear /= together
+    near *= bets.four_shifts
+    near /= together
+    near += linear * linear
     np.sqrt(near, out=near)
-    near += half
+    near += linear
+    near *= 0.5
     np.maximum(near, TINY, out=near)
     return np.minimum(near, bets.most, out=near)
 

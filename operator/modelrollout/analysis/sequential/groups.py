@@ -1,10 +1,10 @@
 """Several streams under one linear rule: does the candidate treat one group worse than stable does? Pure.
 
 Streams j with n_j requests, x_j of which went right, null a·θ ≤ b. For an alternative θ¹ the nearest point θ⁰ of the
-null satisfies n_j(θ⁰_j − θ¹_j) + μ·a_j·θ⁰_j(1 − θ⁰_j) = 0 for some μ ≥ 0: a quadratic per stream, and μ by halving
-until a·θ⁰ = b. Then e = Π Bin(x_j; θ¹_j)/Bin(x_j; θ⁰_j) is an e-value for the whole null (statistics: 2.5, same proof
-as for two streams). The difference of differences `what the candidate adds to the gap between a group and the
-reference` is a = (−1, 1, 1, −1) on (candidate group, candidate reference, stable group, stable reference); the
+null satisfies n_j(θ⁰_j − θ¹_j) + μ·a_j·θ⁰_j(1 − θ⁰_j) = 0 for some μ ≥ 0: a quadratic per stream, and μ by
+false position until a·θ⁰ = b. Then e = Π Bin(x_j; θ¹_j)/Bin(x_j; θ⁰_j) is an e-value for the whole null (statistics:
+2.5, same proof as for two streams). The difference of differences `what the candidate adds to the gap between a group
+and the reference` is a = (−1, 1, 1, −1) on (candidate group, candidate reference, stable group, stable reference); the
 four-fifths rule is a = (−1, 0.8), b = 0 on (group, reference) of the candidate.
 """
 
@@ -19,7 +19,8 @@ GAP: Floats = np.array([-1.0, 1.0, 1.0, -1.0])
 FOUR_FIFTHS: Floats = np.array([-1.0, 0.8])
 DROPS: Floats = np.array([0.25, 0.4, 0.6, 1.0, 2.0])
 """By so much the group's log-odds of a right answer fall in the alternatives; statistics: 2.5."""
-HALVINGS = 60
+DOUBLINGS = 60
+STEPS = 16
 TINY = 1e-9
 MOST_LOST = 1e-9 - 1
 """What a request may change a wealth by at worst, less 1."""
@@ -58,16 +59,23 @@ def _pressure(there: Floats, total: Floats, rule: Floats, allowed: float) -> Flo
     """The μ that takes `there` to the edge of the null; rather a little too small; 0 for what is in the null."""
     low = np.zeros(there.shape[:-1])
     high = np.ones(there.shape[:-1])
-    for _ in range(HALVINGS):  # until the largest μ is enough everywhere
+    for _ in range(DOUBLINGS):  # until the largest μ is enough everywhere
         beyond = _reached(there, total, rule, high) > allowed
         if not beyond.any():
             break
         high = np.where(beyond, high * 4, high)
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        beyond = _reached(there, total, rule, middle) > allowed
-        low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
-    return low
+    too_much = _reached(there, total, rule, low) - allowed
+    too_little = np.maximum(allowed - _reached(there, total, rule, high), 0.0)
+    is_inside = too_much <= 0
+    too_much = np.where(is_inside, 1.0, too_much)
+    for _ in range(STEPS):
+        # Where the line between the ends passes 0; the end that stays counts half, lest it stay for ever (Illinois).
+        middle = low + (high - low) * (too_much / (too_much + too_little))
+        found = _reached(there, total, rule, middle) - allowed
+        is_low = found > 0
+        low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)
+        too_much, too_little = np.where(is_low, found, too_much / 2), np.where(is_low, too_little / 2, -found)
+    return np.where(is_inside, 0.0, low)
 
 
 def _reached(there: Floats, total: Floats, rule: Floats, pressure: Floats) -> Floats:
