@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import random
 import signal
 import sys
 import time
@@ -409,3 +410,25 @@ async def test_foreign_edit_of_the_weights_is_put_right(release: Release) -> Non
         return await release.weights() == right
 
     await _comes_true(is_right, seconds=10)
+
+
+@pytest.mark.timeout(900)
+async def test_ten_releases_of_an_identical_model_under_bursty_traffic_are_all_promoted(release: Release) -> None:
+    dice = random.Random()  # noqa: S311 - other bursts on every run
+    await release.patch({"stages": [{"name": "canary", "canary": {"weights": [25, 100], "hold": "3s"}}]})
+    async with release.users() as users:
+
+        async def burst() -> None:
+            while True:
+                users.rate = dice.choice([15, 40, 60, 90, 180])
+                await asyncio.sleep(dice.uniform(0.3, 3))
+
+        bursting = asyncio.create_task(burst())
+        try:
+            for number in range(10):
+                await release.patch({"model": {"uri": f"models:/digits/again-{number}"}})
+                await release.until(lambda s: s.candidate is not None, seconds=30)
+                status = await release.until(lambda s: s.candidate is None, seconds=120)
+                assert status.history[0].outcome == "Promoted", status.history[0].message
+        finally:
+            bursting.cancel()
