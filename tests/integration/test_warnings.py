@@ -86,9 +86,7 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             labels: dict[str, Any] = dict(series.labels)
             prometheus.add(labels.pop("__name__"), labels, series.samples)
         kubectl = Kubectl(str(shutil.which("kubectl")), endpoint.kubeconfig, "ml", tmp_path / "kubectl-cache")
-        await kubectl(
-            "apply", "-f", "-", manifest=[{**each, "metadata": {**each["metadata"]}} for each in definitions()]
-        )
+        await kubectl("apply", "-f", "-", manifest=list(definitions()))
         await kubectl("wait", "--for=condition=Established", "crd", "--all")
         await kubectl("create", "namespace", "ml")
         async with operator(endpoint.kubeconfig, prometheus.url, tmp_path / "operator.log") as handle:
