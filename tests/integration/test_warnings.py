@@ -46,8 +46,8 @@ class Scene:
     operator: Operator
     cluster: Cluster
 
-    async def apply(self, manifest: Manifest, *flags: str) -> str:
-        metadata = {"name": "fraud", "namespace": "ml"}
+    async def apply(self, manifest: Manifest, *flags: str, name: str = "fraud") -> str:
+        metadata = {"name": name, "namespace": "ml"}
         return await self.kubectl(
             "apply", "-f", "-", *flags, manifest=without_status(manifest) | {"metadata": metadata}
         )
@@ -125,6 +125,10 @@ async def test_apply_prints_what_the_plan_will_not_see(scene: Scene) -> None:
     assert "fraud configured" in said
     assert "Warning" not in await scene.apply(applied()), "nothing changed"
     assert "Warning" not in await scene.kubectl("annotate", "mro", "fraud", "team=fraud")
+
+    said = await scene.apply(applied(analysis={"templates": [{"name": "missing"}]}), name="another")
+    assert "another created" in said
+    assert "Warning: TemplateNotFound: spec.analysis.templates[0]: MetricTemplate 'missing' does not exist" in said
 
     await scene.operator.stop()
     said = await scene.apply(applied("3"))
