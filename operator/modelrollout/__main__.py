@@ -1,4 +1,4 @@
-"""The command line: `modelrollout run` starts the operator."""
+"""The command line: `modelrollout run` starts the operator, `modelrollout status` shows where a rollout stands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 import sys
 
 from modelrollout import settings as operator_settings
+from modelrollout.cli import status
 from modelrollout.settings import Settings
 
 
@@ -18,7 +19,10 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the operator", description="Run the operator until it is told to stop.")
     operator_settings.add_flags(run)
+    status.add_flags(commands.add_parser("status", help="show where a rollout stands", description="Show a rollout."))
     flags = parser.parse_args(arguments)
+    if flags.command == "status":
+        return status.run(flags)
     try:
         return _run(operator_settings.from_flags(flags))
     except ValueError as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 import kopf
 
+from modelrollout.admission import Advisor
 from modelrollout.api.base import GROUP, PLURAL, VERSION
 from modelrollout.api.metric_templates import KIND
 from modelrollout.expansion import referred
@@ -25,6 +26,7 @@ from modelrollout.resources import CLUSTER_METRIC_TEMPLATES, DEPLOYMENTS, METRIC
 from modelrollout.settings import Settings
 from modelrollout.telemetry import Telemetry
 from modelrollout.wakeups import Key, Wakeups
+from modelrollout.webhook import Certificate, Webhook
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +112,7 @@ class Shell:
     """What the handlers share: made at start-up, when the event loop runs."""
 
     def __init__(self, settings: Settings) -> None:
+        """Raises CertificateError when the webhook is wanted and its files cannot be used."""
         self._settings = settings
         self.wakeups = Wakeups()
         self._cluster = Cluster.connect(settings.kubeconfig, settings.context)
@@ -117,13 +120,22 @@ class Shell:
         self._telemetry = Telemetry(self._cluster)
         self._probes = Probes(self._telemetry, settings.host, settings.port)
         self._reconciler = Reconciler(self._cluster, self._asker, self._telemetry, resync=settings.resync_every)
+        self._webhook: Webhook | None = None
+        if settings.webhook_certificates is not None:
+            certificate = Certificate(settings.webhook_certificates)
+            advisor = Advisor(self._cluster, self._asker)
+            self._webhook = Webhook(advisor, certificate, settings.host, settings.webhook_port)
 
     async def start(self) -> None:
         await self._cluster.__aenter__()
         port = await self._probes.start()
         logger.info("Serving /healthz and /metrics on port %d.", port)
+        if self._webhook is not None:
+            logger.info("Serving the admission webhook on port %d.", await self._webhook.start())
 
     async def stop(self) -> None:
+        if self._webhook is not None:
+            await self._webhook.stop()
         await self._probes.stop()
         await self._asker.close()
         await self._cluster.__aexit__()

@@ -27,6 +27,8 @@ class Settings(BaseModel):
     context: str | None = None
     host: str = "0.0.0.0"  # noqa: S104 - the kubelet probes a pod from outside
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    webhook_certificates: Path | None = None  # none: no webhook
+    webhook_port: Annotated[int, Field(ge=0, le=65535)] = 9443
     log_format: Literal["json", "text"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     resync: Duration = Duration("5m")
@@ -41,8 +43,10 @@ _HELP = {
     "prometheus_url": "Prometheus to ask where spec.analysis.prometheus says no other",
     "kubeconfig": "kubeconfig to use; in a pod its service account, else $KUBECONFIG or ~/.kube/config",
     "context": "context of the kubeconfig",
-    "host": "address that /healthz and /metrics are served on",
+    "host": "address that /healthz, /metrics and the webhook are served on",
     "port": "port that /healthz and /metrics are served on",
+    "webhook_certificates": "folder with tls.crt and tls.key, for the admission webhook that warns; it is off without",
+    "webhook_port": "port that the admission webhook is served on",
     "log_format": "json (for machines) or text",
     "log_level": "debug, info, warning or error",
     "resync": "look at every rollout at least this often, even if nothing seems to have happened",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -29,10 +30,17 @@ def test_namespaces_are_separated_by_commas() -> None:
     assert told("--namespaces", "ml, fraud").namespaces == ("ml", "fraud")
 
 
+def test_there_is_no_webhook_without_certificates() -> None:
+    assert told("--webhook-port", "9000").webhook_certificates is None
+    settings = told("--webhook-certificates", "/certificates")
+    assert (settings.webhook_certificates, settings.webhook_port) == (Path("/certificates"), 9443)
+
+
 @pytest.mark.parametrize(
     ("arguments", "flag"),
     [
         (("--port", "many"), "--port"),
+        (("--webhook-port", "70000"), "--webhook-port"),
         (("--prometheus-url", "prometheus:9090"), "--prometheus-url"),
         (("--resync", "often"), "--resync"),
         (("--log-level", "loud"), "--log-level"),

@@ -68,6 +68,10 @@ class Cluster:
         """The way in, read anew. Raises NoCluster."""
         return await self._connection.credentials()
 
+    async def default_namespace(self) -> str:
+        """Where kubectl would look without `--namespace`. Raises NoCluster."""
+        return await asyncio.to_thread(self._connection.default_namespace)
+
     @property
     def requests(self) -> Counter[tuple[str, str]]:
         """Requests sent, by verb (as in RBAC rules) and plural, `plural/subresource` for those."""

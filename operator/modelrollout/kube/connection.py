@@ -106,6 +106,15 @@ class Connection:
             password=loaded.password or None,
         )
 
+    def default_namespace(self) -> str:
+        """The pod's own, or that of the kubeconfig's context. Raises NoCluster."""
+        if self._kubeconfig is None and self._context is None and _is_in_a_pod():
+            return SERVICE_ACCOUNT.with_name("namespace").read_text().strip()
+        contexts, current = _contexts(self._kubeconfig)
+        wanted = self._context or current["name"]
+        found: Manifest = next((each["context"] for each in contexts if each["name"] == wanted), {})
+        return str(found.get("namespace") or "default")
+
     async def call(self, request: Request) -> Manifest:
         """The whole answer, within the timeout."""
         with _trouble(request):
@@ -174,6 +183,14 @@ def _trouble(request: Request) -> Iterator[None]:
 def _refusal(status: int, data: str, request: Request) -> errors.KubeError:
     kind = f"{request.resource.plural} of {request.resource.api_version}"
     return errors.from_answer(status, data, request.path, kind)
+
+
+def _contexts(kubeconfig: Path | None) -> Any:
+    try:
+        where = _kubeconfig_path(kubeconfig)
+        return config.kube_config.list_kube_config_contexts(where)  # type: ignore[no-untyped-call]
+    except (config.ConfigException, yaml.YAMLError, OSError, TypeError, ValueError) as error:
+        raise errors.NoCluster(f"The kubeconfig cannot be used: {error}") from error
 
 
 async def _load(kubeconfig: Path | None, context: str | None) -> Any:

@@ -1,0 +1,126 @@
+"""What people are told when they apply a ModelRollout: an AdmissionReview in, warnings out. Denies nothing.
+
+Kubernetes prints the warnings of admission webhooks and nothing else. Nobody's `kubectl apply` waits long for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, TypeGuard
+
+from pydantic import ValidationError
+
+from modelrollout.analysis.queries import Answer, Query
+from modelrollout.expansion import referred
+from modelrollout.kube import Cluster, KubeError, Manifest
+from modelrollout.observe import read_templates
+from modelrollout.plan import foresight
+from modelrollout.plan.rollout import parse
+
+logger = logging.getLogger(__name__)
+
+API_VERSION, KIND = "admission.k8s.io/v1", "AdmissionReview"
+PATIENCE = timedelta(seconds=2)
+"""Longer nobody waits; then there is no warning."""
+AT_ONCE = 4
+"""Reviews that ask Prometheus at the same time: the looks of rollouts in progress come first."""
+
+
+class Asker(Protocol):
+    """Where the answers come from."""
+
+    async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
+        """One answer for each query. Never raises for the world's trouble."""
+
+
+class NotAReviewError(ValueError):
+    """What came is no AdmissionReview of a ModelRollout; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What of an AdmissionReview's request is looked at."""
+
+    uid: str
+    namespace: str
+    new: Manifest
+    old: Manifest | None
+
+
+def request_of(review: Any) -> Request:
+    """Raises NotAReviewError."""
+    request = review.get("request") if isinstance(review, Mapping) else None
+    if not isinstance(request, Mapping) or review.get("apiVersion") != API_VERSION or review.get("kind") != KIND:
+        raise NotAReviewError(f"This is not an {KIND} of {API_VERSION} with a request.")
+    uid, namespace, new, old = (request.get(name) for name in ("uid", "namespace", "object", "oldObject"))
+    if not isinstance(uid, str) or not isinstance(namespace, str) or not _is_object(new):
+        raise NotAReviewError("The request needs uid, namespace and an object: send it CREATE and UPDATE only.")
+    return Request(uid, namespace, new, old if _is_object(old) else None)
+
+
+def _is_object(manifest: Any) -> TypeGuard[Manifest]:
+    return isinstance(manifest, dict) and isinstance(manifest.get("metadata"), dict)
+
+
+def allowed(uid: str, warnings: tuple[str, ...]) -> dict[str, Any]:
+    """The answer to a review."""
+    response = {"uid": uid, "allowed": True} | ({"warnings": list(warnings)} if warnings else {})
+    return {"apiVersion": API_VERSION, "kind": KIND, "response": response}
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Advisor:
+    """Says of a spec that is being applied what its releases will not be able to see."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        asker: Asker,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        patience: timedelta = PATIENCE,
+    ) -> None:
+        self._cluster, self._asker, self._clock, self._patience = cluster, asker, clock, patience
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def review(self, review: Any) -> dict[str, Any]:
+        """The answer to an AdmissionReview: always allowed. Raises NotAReviewError."""
+        request = request_of(review)
+        return allowed(request.uid, await self.warnings(request))
+
+    async def warnings(self, request: Request) -> tuple[str, ...]:
+        """None where nothing changed, nothing is known, or finding out takes too long."""
+        if "deletionTimestamp" in request.new["metadata"] or not foresight.is_another(request.new, request.old):
+            return ()
+        try:
+            async with asyncio.timeout(self._patience.total_seconds()), self._turns:
+                return await self._found(request)
+        except TimeoutError:
+            why = f"it took longer than {self._patience.total_seconds():g} s"
+        except KubeError as trouble:
+            why = str(trouble)
+        except ValidationError:
+            why = "its status is not one that an operator wrote"
+        name = request.new["metadata"].get("name", "")
+        logger.info("%s/%s was applied, and what it can see is not known: %s.", request.namespace, name, why)
+        return ()
+
+    async def _found(self, request: Request) -> tuple[str, ...]:
+        new = {**request.new, "metadata": {"name": "new", "uid": "", **request.new["metadata"]}}
+        new["metadata"]["namespace"] = request.namespace
+        rollout = parse(new, await read_templates(self._cluster, request.namespace, referred(new.get("spec"))))
+        if rollout.fault is not None:
+            return foresight.limited([f"{rollout.fault.reason}: {rollout.fault.message}"])
+        asked = foresight.asked(rollout, new, request.old, self._clock().replace(microsecond=0))
+        if rollout.wish is None or not asked:
+            return ()
+        server = rollout.wish.spec.analysis.prometheus
+        answers = await self._asker.ask(server.url if server else None, asked)
+        return await asyncio.to_thread(foresight.warnings, rollout, asked, answers)  # six hours of many pods

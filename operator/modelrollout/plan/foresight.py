@@ -1,0 +1,74 @@
+"""What a spec that is being applied will not be able to see at the traffic that there is, before it is stored. Pure.
+
+The same history and the same arithmetic as at the start of a release (`plan/evidence.py`), only earlier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from modelrollout.analysis.course import tick_of
+from modelrollout.analysis.preflight import looked_up
+from modelrollout.analysis.queries import Answer, Query, history_queries
+from modelrollout.api.status import UsualMetric
+from modelrollout.manifests import Manifest
+from modelrollout.plan.evidence import stretches
+from modelrollout.plan.rollout import Rollout
+from modelrollout.plan.sight import arm_names
+
+MOST, LONGEST = 5, 256
+"""Warnings, and characters of one: Kubernetes may cut longer ones and leave out some of many (admission.k8s.io/v1)."""
+DECIDING = ("stages", "analysis", "promotion")
+"""What of a spec decides what a release can see, other than the version itself."""
+
+
+def is_another(new: Manifest, old: Manifest | None) -> bool:
+    """Whether the spec changed: labels, annotations and finalizers are written all the time."""
+    return old is None or new.get("spec") != old.get("spec")
+
+
+def asked(rollout: Rollout, new: Manifest, old: Manifest | None, now: datetime) -> tuple[Query, ...]:
+    """What to ask of stable's past. `rollout` is `new` as it was parsed, about to take the place of `old`.
+
+    Nothing where nobody serves yet, and where the change neither starts a release nor touches how one is judged.
+    """
+    wish, stable = rollout.wish, rollout.status.stable
+    if wish is None or stable is None:
+        return ()
+    before, after = (old or {}).get("spec") or {}, new.get("spec") or {}
+    if wish.revision == stable.revision and all(before.get(part) == after.get(part) for part in DECIDING):
+        return ()
+    analysis = wish.spec.analysis
+    tick = tick_of(analysis.interval.timedelta)
+    counted = {metric.name for metric in analysis.metrics if metric.ratio is not None}  # only of these anything is told
+    queries = history_queries(analysis, arm_names(rollout, stable, "stable"), (), now, tick)
+    return tuple(query for query in queries if query.metric in counted)
+
+
+def warnings(rollout: Rollout, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> tuple[str, ...]:
+    """A sentence for each metric in which the plan could not even see a doubling, and each note on one.
+
+    What Prometheus did not answer is not known, and nothing is said of it.
+    """
+    wish = rollout.wish
+    if wish is None or not asked:
+        return ()
+    analysis = wish.spec.analysis
+    tick = tick_of(analysis.interval.timedelta).total_seconds()
+    return told(looked_up(analysis, asked, answers, {}, stretches(wish), tick))
+
+
+def told(usual: Sequence[UsualMetric]) -> tuple[str, ...]:
+    """The warnings in what the history said."""
+    blind = [one.sees for one in usual if one.is_blind and one.sees is not None]
+    notes = [f"{one.metric}: {one.note}" for one in usual if one.note is not None]
+    return limited([*blind, *notes])
+
+
+def limited(sentences: Sequence[str]) -> tuple[str, ...]:
+    """As many and as long as Kubernetes shows."""
+    short = [one if len(one) <= LONGEST else f"{one[: LONGEST - 1]}…" for one in sentences]
+    if len(short) <= MOST:
+        return tuple(short)
+    return (*short[: MOST - 1], f"{len(short) - MOST + 1} more like these; status.evidence.usual will have all of them")
