@@ -1,4 +1,4 @@
-"""The command line: `modelrollout run` starts the operator."""
+"""The command line: `modelrollout run` starts the operator, `modelrollout backtest` tries a policy on the past."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 import sys
 
 from modelrollout import settings as operator_settings
+from modelrollout.cli.backtest import flags as backtest_flags
 from modelrollout.settings import Settings
 
 
@@ -18,7 +19,15 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the operator", description="Run the operator until it is told to stop.")
     operator_settings.add_flags(run)
-    flags = parser.parse_args(arguments)
+    backtest = commands.add_parser("backtest", help="replay a policy over what Prometheus remembers")
+    backtest_flags.add_flags(backtest)
+    flags = parser.parse_args(backtest_flags.joined(sys.argv[1:] if arguments is None else arguments))
+    if flags.command == "backtest":
+        from modelrollout.cli.backtest.command import (
+            run as run_backtest,
+        )  # numpy and scipy, which the operator is spared
+
+        return run_backtest(flags)
     try:
         return _run(operator_settings.from_flags(flags))
     except ValueError as error:
