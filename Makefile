@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help install tools lint test test-fast crds presets demo sandbox kind clean
+.PHONY: help install tools lint test test-fast crds presets bench-analysis demo sandbox kind clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -22,8 +22,8 @@ tools: $(READY) # what pip cannot bring: Prometheus
 	@sh tools/get-prometheus.sh
 
 lint: $(READY) ## style, types, layers, drift of what is generated
-	$(BIN)/ruff format --check operator tests examples
-	$(BIN)/ruff check operator tests examples
+	$(BIN)/ruff format --check operator tests examples benchmarks
+	$(BIN)/ruff check operator tests examples benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m modelrollout.api.crd --check crds
@@ -41,6 +41,9 @@ crds: $(READY) ## write crds/ from the models
 
 presets: $(READY) ## write docs/presets.md from the catalogue
 	$(BIN)/python -m modelrollout.api.presets docs/presets.md
+
+bench-analysis: $(READY) ## false rollbacks and time to detect, beside other tools and the limit; ARGS=--full for all runs
+	$(BIN)/python -m benchmarks.analysis $(ARGS)
 
 demo: tools ## watch good and bad releases on real parts
 	$(BIN)/python -m modelrollout.sandbox.demo

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence import Before, Evidence, Missing
-from modelrollout.analysis.sequential.noise import INFLATION, Mode
+from modelrollout.analysis.sequential.noise import Mode
 from modelrollout.analysis.tracks import Track
 from modelrollout.api.spec import Metric
 from modelrollout.api.status import MetricVerdict, Verdict
@@ -198,7 +198,7 @@ def _noise(before: Before) -> tuple[str, ...]:
     """How noise of single pods is allowed for, where it is not as everybody expects."""
     match before.usual.mode:
         case Mode.DISPERSED:
-            by = INFLATION * before.usual.dispersion
+            by = before.usual.inflation
             return (f"its pods are noisy by themselves, so events count for {by:.1f} times fewer",)
         case Mode.RANKED:
             return ("its pods are noisy by themselves, so their ranks are compared",)

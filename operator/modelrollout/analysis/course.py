@@ -38,9 +38,8 @@ class Course:
     later_steps: int
     planned: float
 
-    @property
-    def onsets(self) -> Onsets:
-        return Onsets(self.start, self.later_steps, self.planned)
+    def onsets(self, *, is_late_expected: bool) -> Onsets:
+        return Onsets(self.start, self.later_steps, self.planned, is_late_expected)
 
     @property
     def step_start(self) -> float:

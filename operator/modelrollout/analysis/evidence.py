@@ -7,16 +7,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from modelrollout.analysis.course import Course
 from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import Series
-from modelrollout.analysis.sequential.noise import Mode
+from modelrollout.analysis.sequential.noise import HALVED, INFLATION, Mode
 from modelrollout.analysis.tracks import Track
 from modelrollout.api.spec import Metric
 from modelrollout.api.status import Verdict
 
+Floats = npt.NDArray[np.float64]
 Parts = Mapping[str, tuple[Series, ...]]
 """What Prometheus knows of one arm, for each part of a metric."""
+
+
+_NOISY = frozenset({Mode.RANKED, Mode.DISPERSED, Mode.STRICT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,16 @@ class Usual:
     buckets: Mapping[float, float] | None = None  # by upper edge: requests within it, of the history
     threshold: float | None = None  # ln, calibrated to the plan, where the user asked for it
 
+    @property
+    def inflation(self) -> float:
+        """By how much fewer events count than were counted."""
+        return INFLATION * self.dispersion if self.mode in _NOISY else 1.0
+
+    @property
+    def share_kept(self) -> float:
+        """What a test of counted events keeps of its share of the error rate."""
+        return HALVED if self.mode in _NOISY else 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Before:
@@ -59,6 +76,12 @@ class Before:
     warm_up: float
     threshold: float | None  # ln, by calibration; None: 1/α
     seed: str
+
+    def restarts(self, edges: Floats) -> Floats:
+        """What is put on with each tick between `edges`."""
+        return self.course.onsets(is_late_expected=self.usual.inflation <= 1 and self.usual.threshold is None).restarts(
+            edges, self.course.steps
+        )
 
     @property
     def since(self) -> float:

@@ -10,24 +10,22 @@ quantile is for the limit, for people, and for what has to be ruled out before a
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 
+from modelrollout.analysis import edges as bucket_edges
 from modelrollout.analysis import shares, wording
 from modelrollout.analysis.counts import Reading
+from modelrollout.analysis.edges import Edges, slack
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
 from modelrollout.analysis.histograms import Side, beyond, quantile, side_of
 from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import HISTOGRAM
 from modelrollout.analysis.sequential import distributions
-from modelrollout.analysis.sequential.counts import Bound, Counts, better, decay, rate
+from modelrollout.analysis.sequential.counts import HALF_LIFE, Bound, Counts, better, decay, rate
 from modelrollout.analysis.sequential.distributions import Slower
-from modelrollout.analysis.sequential.noise import INFLATION, Mode
 from modelrollout.analysis.sequential.wealth import weights
 from modelrollout.analysis.shares import Ticks
 from modelrollout.analysis.tracks import Track, Two, Words, followed
@@ -37,14 +35,9 @@ from modelrollout.api.status import Verdict
 Floats = npt.NDArray[np.float64]
 
 DEFAULT_QUANTILE = "0.99"
-ROUNDING = 1e-9  # edges are decimal: 0.1 × 1.1 is not quite 0.11
-MOST_EDGES = 24
-"""Edges that are compared at most: more of them hardly see more, and every one costs time and room in the status."""
-TAILS: tuple[float, ...] = (0.95, 0.75, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.004, 0.001, 1e-4, 1e-6)
-"""Of more edges those are kept beyond which stable had about these shares of its requests; statistics: 2.3."""
 TWICE_AS_SLOW = 1.0
 COARSE = Bound(3.0)
-"""What is ruled out where no bucket edge lies at twice the quantile: a tail three times as heavy."""
+"""What is ruled out where no bucket edge lies at what is unacceptable: a tail three times as heavy."""
 GOOD_SHARES: Floats = np.array([0.02, 0.1, 0.3, 0.6])
 """Candidate's tail beyond the farther edge as parts of stable's beyond the nearer one."""
 GOOD_WEIGHTS = weights(np.ones(GOOD_SHARES.size))
@@ -52,12 +45,19 @@ GOOD_WEIGHTS = weights(np.ones(GOOD_SHARES.size))
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was counted in the new ticks: beyond the edges that are compared, and beyond all edges of the candidate."""
+    """What was counted: beyond all edges (ticks × edges) and in all (`ticks.counts`), of both arms."""
 
-    pairs: tuple[tuple[float, float], ...]  # edges of stable and of the candidate
-    slower: Slower
-    own_edges: tuple[float, ...]
-    own: Floats  # ticks × own_edges
+    ticks: Ticks
+    edges: Edges
+    mine: Floats
+    theirs: Floats
+
+    @property
+    def slower(self) -> Slower:
+        """The tails that are compared."""
+        far, near = list(self.edges.far), list(self.edges.near)
+        counts = self.ticks.counts
+        return Slower(self.mine[:, far], counts.candidate, self.theirs[:, near], counts.stable)
 
 
 def histogram_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
@@ -66,157 +66,253 @@ def histogram_evidence(before: Before, candidate: Parts, stable: Parts | Missing
     mine = side_of(candidate[HISTOGRAM], "the candidate", reading)
     if isinstance(mine, Missing):
         return mine
-    theirs: Side | Missing | None = stable if stable is None or isinstance(stable, Missing) else side_of(
-        stable[HISTOGRAM], "stable", reading
-    )  # fmt: skip
-    if isinstance(theirs, Side) and not set(mine.edges) & set(theirs.edges):
-        theirs = Missing(Verdict.NO_DATA, "the buckets of candidate and stable have no edge in common", mistake=True)
-    other = theirs if isinstance(theirs, Side) and before.metric.tolerance is not None else None
+    theirs = _stable_side(stable, mine, reading) if before.metric.tolerance is not None else None
+    gap = theirs if isinstance(theirs, Missing) else None
+    other = theirs if isinstance(theirs, Side) else None
+    edges = _edges(before, mine, other)
+    if isinstance(edges, Missing):
+        return edges
     frontier = min(mine.arm.frontier, other.arm.frontier if other else mine.arm.frontier, before.end)
-    edges = before.course.edges(before.first, frontier)
-    chosen = _chosen(before, mine, other)
-    if isinstance(chosen, Missing):
-        return chosen
-    pairs = tuple(zip(*chosen, strict=True))
-    own_edges = tuple(sorted({far for _, far in pairs} | set(_near_limit(before.metric, mine.edges))))
-    own, total = beyond(mine, own_edges, edges, reading)
-    slow = own[:, [own_edges.index(far) for _, far in pairs]]
-    if other is not None:
-        usual, everybody = beyond(other, [near for near, _ in pairs], edges, reading)
-    else:
-        usual, everybody = np.zeros_like(slow), np.zeros_like(total)
-    seen = Seen(pairs, Slower(slow, total, usual, everybody), own_edges, own)
-    gap = theirs if isinstance(theirs, Missing) and before.metric.tolerance is not None else None
-    return _concluded(before, edges, chosen, seen, is_compared=other is not None, gap=gap)
+    seen = _seen(before, edges, mine, other, frontier, reading)
+    return _Judge(before, seen, is_compared=other is not None).evidence(gap)
 
 
-Chosen = tuple[tuple[float, ...], tuple[float, ...]]
-"""Edges of stable, and the candidate's that each is compared with."""
+def _stable_side(stable: Parts | Missing | None, mine: Side, reading: Reading) -> Side | Missing | None:
+    if stable is None or isinstance(stable, Missing):
+        return stable
+    theirs = side_of(stable[HISTOGRAM], "stable", reading)
+    if isinstance(theirs, Side) and not set(mine.edges) & set(theirs.edges):
+        return Missing(Verdict.NO_DATA, "the buckets of candidate and stable have no edge in common", mistake=True)
+    return theirs
 
 
-def _chosen(before: Before, mine: Side, theirs: Side | None) -> Chosen | Missing:
+def _edges(before: Before, mine: Side, theirs: Side | None) -> Edges | Missing:
     """The edges that are compared: fixed at the first look of a rollout, for the bets are on them."""
-    shared = sorted(set(mine.edges) & set(theirs.edges)) if theirs else list(mine.edges)
-    kept = before.ledger.get("edges")
-    if kept is not None and kept.size and kept.size % 2 == 0:
-        if mine.is_native or set(kept.tolist()) <= set(mine.edges):
-            half = kept.size // 2
-            return tuple(kept[:half].tolist()), tuple(kept[half:].tolist())
+    kept, nears = before.ledger.get("edges"), before.ledger.get("nears")
+    tolerance = before.metric.tolerance
+    if kept is not None and nears is not None and kept.size:
+        edges = tuple(kept.tolist())
+        if mine.is_native or set(edges) <= set(mine.edges):
+            return bucket_edges.paired(edges, nears.astype(int).tolist(), tolerance)
         why = "the buckets changed in the middle of the rollout: edges that were compared are gone"
         return Missing(Verdict.NO_DATA, why, mistake=True)
-    pairs = edge_pairs(shared, before.metric.tolerance or Tolerance())
-    thinned = _thinned([near for near, _ in pairs], before.usual.buckets)
-    fars = dict(pairs)
-    return thinned, tuple(fars[near] for near in thinned)
+    shared = sorted(set(mine.edges) & set(theirs.edges)) if theirs else list(mine.edges)
+    limit = before.metric.max.value if before.metric.max is not None else None
+    return bucket_edges.chosen(shared, mine.edges, tolerance, limit, before.usual.buckets)
 
 
-def _thinned(edges: Sequence[float], usual: Mapping[float, float] | None) -> tuple[float, ...]:
-    """At most MOST_EDGES of them: by stable's tails where its history is known, else evenly."""
-    if len(edges) <= MOST_EDGES:
-        return tuple(edges)
-    within = usual or {}
-    total = within.get(math.inf, 0.0)
-    if total <= 0 or any(edge not in within for edge in edges):
-        places = np.unique(np.linspace(0, len(edges) - 1, MOST_EDGES).round().astype(int))
-        return tuple(edges[place] for place in places)
-    tails = np.array([1 - within[edge] / total for edge in edges])
-    distance = np.abs(np.log(np.maximum(tails, 1e-9))[None, :] - np.log(np.array(TAILS))[:, None])
-    return tuple(edges[place] for place in sorted(set(distance.argmin(axis=1).tolist())))
-
-
-def _concluded(
-    before: Before, edges: Floats, chosen: Chosen, seen: Seen, *, is_compared: bool, gap: Missing | None
-) -> Evidence:
-    metric, ledger, usual = before.metric, before.ledger, before.usual
-    q = float(metric.quantile or DEFAULT_QUANTILE)
-    unit = wording.unit_of(metric)
+def _seen(before: Before, edges: Edges, mine: Side, theirs: Side | None, frontier: float, reading: Reading) -> Seen:
     course = before.course
-    slower = seen.slower
-    left = decay(course.tick)
-    dispersion = INFLATION * usual.dispersion if usual.mode in (Mode.RANKED, Mode.DISPERSED, Mode.STRICT) else 1.0
-    # Requests by bucket, of both arms, at this step: for people.
-    none = np.zeros(len(edges) - 1)
-    ticks = Ticks(edges, Counts(none, slower.candidate, none, slower.stable), course.beginnings(edges),
-                  course.onsets.restarts(edges, course.steps))  # fmt: skip
-    totals = shares.totals_after(ticks, len(ticks), ledger)
-    own_tail = _kept_sum("own", seen.own, ticks, len(ticks), ledger)
-    stable_tail = _kept_sum("usual", slower.beyond_stable, ticks, len(ticks), ledger)
-    near_edges = [near for near, _ in seen.pairs]
-    mine_q = quantile(seen.own_edges, own_tail, totals.candidate, q)
-    stable_q = quantile(near_edges, stable_tail, totals.stable, q) if is_compared else math.inf
-    twos: list[Two] = []
-    tracks: list[Track] = []
-    unseen: list[str] = []
-    known = None
-    comparison: Counts | None = None
-    if is_compared and metric.tolerance is not None and seen.pairs:
-        known = distributions.known_before(_known(before, seen), slower.beyond_stable, slower.stable, left)
-        harm = distributions.slower(slower, known[:-1].copy()) / dispersion
-        comparison, events, requests, bound = _to_rule_out(metric, seen, known, q)
-        good = better(comparison, rate(events, requests), bound, GOOD_SHARES / _ratio(bound)) / dispersion
-        two = followed("tolerance", harm, weights(np.ones(harm.shape[1])), good, GOOD_WEIGHTS,
-                       restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger)  # fmt: skip
-        twos.append(two)
-        limit = slack(stable_q, metric.tolerance)
-        far = slack(stable_q, excluded(metric))
-        words = Words(
-            f"≤ {wording.text(limit, unit)}" if limit < math.inf else "unknown",
-            f"≥ {wording.text(far, unit)}" if far < math.inf else "much more",
+    bounds = course.edges(before.first, frontier)
+    slow, total = beyond(mine, edges.all, bounds, reading)
+    if theirs is not None:
+        usual, everybody = beyond(theirs, edges.all, bounds, reading)
+    else:
+        usual, everybody = np.zeros_like(slow), np.zeros_like(total)
+    none = np.zeros(len(bounds) - 1)
+    counts = Counts(none, total, none, everybody)
+    ticks = Ticks(bounds, counts, course.beginnings(bounds), before.restarts(bounds))
+    return Seen(ticks, edges, slow, usual)
+
+
+class _Judge:
+    """The evidence of what was seen, put together once."""
+
+    def __init__(self, before: Before, seen: Seen, *, is_compared: bool) -> None:
+        self._before, self._seen, self._is_compared = before, seen, is_compared
+        metric, ledger = before.metric, before.ledger
+        self._q = float(metric.quantile or DEFAULT_QUANTILE)
+        self._unit = wording.unit_of(metric)
+        self._dispersion = before.usual.inflation
+        count = len(seen.ticks)
+        self._totals = shares.totals_after(seen.ticks, count, ledger)
+        self._mine = _tail("mine", seen.mine, seen.ticks, count, ledger)
+        self._theirs = _tail("theirs", seen.theirs, seen.ticks, count, ledger)
+        self._mine_at = quantile(seen.edges.all, self._mine, self._totals.candidate, self._q)
+        self._stable_at = quantile(seen.edges.all, self._theirs, self._totals.stable, self._q)
+        self._known: Floats | None = None
+        self._rule_out: _RuleOut | None = None
+        self._twos: list[Two] = []
+
+    def evidence(self, gap: Missing | None) -> Evidence:
+        seen, metric, totals = self._seen, self._before.metric, self._totals
+        tracks: list[Track] = []
+        unseen: list[str] = []
+        if self._is_compared and metric.tolerance is not None:
+            unseen += bucket_edges.blind(
+                seen.edges, metric.tolerance, self._stable_at, totals.stable, self._q, self._unit
+            )
+            if seen.edges.far:
+                tracks.append(self._tolerance(metric.tolerance))
+        if metric.max is not None:
+            limit = self._limit(metric.max.value, metric.max)
+            tracks += [limit] if isinstance(limit, Track) else []
+            unseen += [limit] if isinstance(limit, str) else []
+        return Evidence(
+            unit="requests",
+            what=f"p{100 * self._q:g} ",
+            candidate=_shown(self._mine_at, seen.edges.all, totals.candidate, self._unit),
+            stable=_shown(self._stable_at, seen.edges.all, totals.stable, self._unit) if self._is_compared else None,
+            samples=totals.candidate,
+            stable_samples=totals.stable if self._is_compared else None,
+            tracks=tuple(tracks),
+            ticks=len(seen.ticks),
+            keep=self._keep,
+            seconds=totals.seconds,
+            interval=self._interval(),
+            notes=tuple(self._where()) if self._is_compared else (),
+            unseen=tuple(unseen),
+            gap=gap,
         )
-        drifts = _drifts(slower, known, comparison, events, requests, bound, dispersion)
-        is_kept = mine_q <= limit * (1 + ROUNDING) < math.inf
-        share = 0.5 if usual.mode in (Mode.RANKED, Mode.DISPERSED, Mode.STRICT) else 1.0
-        tracks.append(shares.track(two, words, is_kept=is_kept, drifts=drifts, share=share))
-        unseen += _blind(metric.tolerance, near_edges, stable_q, totals.stable, q, unit)
-    if metric.max is not None:
-        above = next((edge for edge in seen.own_edges if edge >= metric.max.value * (1 - ROUNDING)), None)
-        if above is None:
-            unseen.append(f"no bucket edge reaches max {metric.max}, so breaking it cannot be seen")
-        else:
-            events_beyond = seen.own[:, seen.own_edges.index(above)]
-            slow = float(own_tail[seen.own_edges.index(above)])
-            two = shares.limited("max", ticks, events_beyond, slower.candidate, 1 - q, dispersion, ledger)
-            twos.append(two)
-            is_kept = totals.candidate > 0 and mine_q <= metric.max.value
-            drifts = shares.limited_drifts(slow, totals.candidate, 1 - q, dispersion)
-            beyond_it = wording.share(shares.unacceptable_limit(1 - q))
-            words = Words(f"≤ {metric.max}", f"≥ {beyond_it} of its requests slower than {wording.text(above, unit)}")
-            tracks.append(shares.track(two, words, is_kept=is_kept, drifts=drifts))
 
-    def keep(count: int) -> Ledger:
-        kept: dict[str, Floats] = {"edges": np.array([*chosen[0], *chosen[1]])}
-        kept |= shares.as_ledger(shares.totals_after(ticks, count, ledger))
-        kept["own"] = _kept_sum("own", seen.own, ticks, count, ledger)
-        kept["usual"] = _kept_sum("usual", slower.beyond_stable, ticks, count, ledger)
+    def _tolerance(self, tolerance: Tolerance) -> Track:
+        seen, before = self._seen, self._before
+        ticks, slower = seen.ticks, seen.slower
+        self._known = distributions.known_before(
+            _history(before, seen.edges), seen.theirs, ticks.counts.stable, decay(before.course.tick)
+        )
+        known = _merged(self._known, seen.edges.near)
+        harm = distributions.slower(slower, known[:-1]) / self._dispersion
+        rule_out = self._rule_out = _to_rule_out(before.metric, seen, self._known, self._q)
+        good = rule_out.better() / self._dispersion
+        two = followed(
+            "tolerance", harm, distributions.log_weights(len(seen.edges.far)), good, GOOD_WEIGHTS,
+            restarts=self._restarts, beginnings=ticks.beginnings, ledger=before.ledger,
+        )  # fmt: skip
+        self._twos.append(two)
+        limit, far = slack(self._stable_at, tolerance), slack(self._stable_at, excluded(before.metric))
+        words = Words(
+            f"≤ {wording.text(limit, self._unit)}" if limit < math.inf else "unknown",
+            f"≥ {wording.text(far, self._unit)}" if far < math.inf else "much more",
+        )
+        drifts = (_drift(slower, known) / self._dispersion, rule_out.drift() / self._dispersion)
+        is_kept = self._mine_at <= limit * (1 + bucket_edges.ROUNDING) < math.inf
+        return shares.track(two, words, is_kept=is_kept, drifts=drifts, share=before.usual.share_kept)
+
+    @property
+    def _restarts(self) -> Floats:
+        return self._seen.ticks.restarts
+
+    def _limit(self, limit: float, written: str) -> Track | str:
+        """`max` as a share: slower than an edge that is not below max may be 1 − q at most."""
+        seen, totals = self._seen, self._totals
+        found = bucket_edges.beyond_limit(seen.edges.all, limit)
+        if not found:
+            return f"no bucket edge reaches max {written}, so breaking it cannot be seen"
+        place = seen.edges.all.index(found[0])
+        allowed = 1 - self._q
+        two = shares.limited(
+            "max", seen.ticks, seen.mine[:, place], seen.ticks.counts.candidate, allowed, self._dispersion,
+            self._before.ledger,
+        )  # fmt: skip
+        self._twos.append(two)
+        beyond_it = wording.share(shares.unacceptable_limit(allowed))
+        words = Words(f"≤ {written}", f"≥ {beyond_it} of its requests slower than {wording.text(found[0], self._unit)}")
+        drifts = shares.limited_drifts(float(self._mine[place]), totals.candidate, allowed, self._dispersion)
+        is_kept = totals.candidate > 0 and self._mine_at <= limit
+        return shares.track(two, words, is_kept=is_kept, drifts=drifts)
+
+    def _keep(self, count: int) -> Ledger:
+        seen, ledger = self._seen, self._before.ledger
+        kept: dict[str, Floats] = {
+            "edges": np.array(seen.edges.all),
+            "nears": np.array(seen.edges.near, dtype=np.float64),
+            "mine": _tail("mine", seen.mine, seen.ticks, count, ledger),
+            "theirs": _tail("theirs", seen.theirs, seen.ticks, count, ledger),
+        }
+        kept |= shares.as_ledger(shares.totals_after(seen.ticks, count, ledger))
+        known = ledger.get("known") if self._known is None else self._known[count]
         if known is not None:
-            kept["known"] = known[count]
-        if comparison is not None:
-            first = Counts(*(part[:count] for part in (comparison.bad_candidate, comparison.candidate,
-                                                       comparison.bad_stable, comparison.stable)))  # fmt: skip
-            kept |= shares.ratios_after(ledger, first)
-        for one in twos:
+            kept["known"] = known
+        if self._rule_out is not None:
+            kept |= shares.ratios_after(ledger, self._rule_out.counts.first(count))
+        elif (ratios := ledger.get("ratios")) is not None:
+            kept["ratios"] = ratios
+        for one in self._twos:
             kept |= one.ledger(count)
-        return kept
+        # At 100 % nothing is compared any more: what was keeps its place.
+        return {**{name: value for name, value in ledger.items() if name.startswith("tolerance.")}, **kept}
 
-    return Evidence(
-        unit="requests",
-        what=f"p{100 * q:g} ",
-        candidate=_shown(mine_q, seen.own_edges, totals.candidate, unit),
-        stable=_shown(stable_q, near_edges, totals.stable, unit) if is_compared else None,
-        samples=totals.candidate,
-        stable_samples=totals.stable if is_compared else None,
-        tracks=tuple(tracks),
-        ticks=len(ticks),
-        keep=keep,
-        seconds=totals.seconds,
-        interval=_interval(ledger, comparison),
-        notes=tuple(_where(seen, own_tail, stable_tail, totals, unit)) if is_compared else (),
-        unseen=tuple(unseen),
-        gap=gap,
-    )
+    def _interval(self) -> str | None:
+        if self._rule_out is None:
+            return None
+        told = shares.times_stable(self._before.ledger, self._rule_out.counts, shares.INTERVAL_ALPHA)
+        return f"its share of slow requests is {told}" if told else None
+
+    def _where(self) -> list[str]:
+        """The edges beyond which the candidate's share exceeds stable's most, where that is by much."""
+        edges, totals = self._seen.edges, self._totals
+        if not edges.far or min(totals.candidate, totals.stable) <= 0:
+            return []
+        mine = self._mine[list(edges.far)] / totals.candidate
+        theirs = self._theirs[list(edges.near)] / totals.stable
+        noise = np.sqrt((mine + theirs) / totals.candidate + 1e-12)
+        worst = int(np.argmax((mine - theirs) / noise))
+        if mine[worst] - theirs[worst] < 3 * noise[worst]:
+            return []
+        far, near = edges.all[edges.far[worst]], edges.all[edges.near[worst]]
+        return [
+            f"{wording.share(mine[worst])} took longer than {wording.text(far, self._unit)}, "
+            f"of stable {wording.share(theirs[worst])} longer than {wording.text(near, self._unit)}"
+        ]
 
 
-def _kept_sum(name: str, grown: Floats, ticks: Ticks, count: int, ledger: Ledger) -> Floats:
+@dataclass(frozen=True, slots=True)
+class _RuleOut:
+    """The tails whose comparison rules out what is unacceptable, chosen before each tick.
+
+    The candidate's tail beyond the farther edge against stable's beyond the nearer one: were every request slower by as
+    much as is unacceptable, they would be alike. `events`, `requests`: of stable, known before each tick.
+    """
+
+    counts: Counts
+    events: Floats
+    requests: Floats
+    bound: Bound
+
+    def better(self) -> Floats:
+        return better(self.counts, rate(self.events, self.requests), self.bound, self._effects)
+
+    def drift(self) -> float:
+        """By how much ln of it is expected to grow with each further request of the candidate."""
+        mine = float(self.counts.candidate.sum())
+        if mine <= 0 or float(self.counts.stable.sum()) <= 0:
+            return 0.0
+        each = Counts(*(np.array([part.sum() / mine]) for part in self.counts.parts))
+        base = rate(self.events[-1:], self.requests[-1:])
+        return max(float(better(each, base, self.bound, self._effects).max()), 0.0)
+
+    @property
+    def _effects(self) -> Floats:
+        """GOOD_SHARES are of what is unacceptable; of stable's own tail they are more."""
+        return GOOD_SHARES * max(0.6 * self.bound.factor, 1.0)
+
+
+def _to_rule_out(metric: Metric, seen: Seen, known: Floats, q: float) -> _RuleOut:
+    """At the edge beyond which stable is known to have about 1 − q of its requests."""
+    reach = seen.edges.reach(excluded(metric))
+    places = list(reach) or list(range(len(seen.edges.all)))
+    far = np.array([reach.get(place, place) for place in places])
+    tails, totals = known[:-1, ::-1].cumsum(axis=1)[:, -2::-1], known[:-1].sum(axis=1)
+    beyond_each = (tails[:, places] + 1e-3) / (totals + 1)[:, None]
+    choice = np.abs(np.log(np.maximum(beyond_each, 1e-12)) - math.log(1 - q)).argmin(axis=1)
+    rows, near = np.arange(len(choice)), np.array(places)[choice]
+    counts = seen.ticks.counts
+    compared = Counts(seen.mine[rows, far[choice]], counts.candidate, seen.theirs[rows, near], counts.stable)
+    return _RuleOut(compared, tails[rows, near], totals, Bound(1.0) if reach else COARSE)
+
+
+def excluded(metric: Metric) -> Tolerance:
+    """By how much slower than stable is unacceptable: as the user says, else twice, and twice what is tolerated."""
+    if metric.exclude is not None:
+        return metric.exclude
+    tolerance = metric.tolerance or Tolerance()
+    relative = max(TWICE_AS_SLOW, 2 * tolerance.relative.value)
+    absolute = 2 * tolerance.absolute.value
+    return Tolerance.model_validate({"relative": f"{relative:.6f}", "absolute": f"{absolute:.9f}"})
+
+
+def _tail(name: str, grown: Floats, ticks: Ticks, count: int, ledger: Ledger) -> Floats:
     """Counts beyond edges since the present step began."""
     begun = [at for at in ticks.beginnings if at <= count]
     kept = ledger.get(name)
@@ -224,152 +320,39 @@ def _kept_sum(name: str, grown: Floats, ticks: Ticks, count: int, ledger: Ledger
     return np.asarray(known + grown[begun[-1] if begun else 0 : count].sum(axis=0), dtype=np.float64)
 
 
-def _known(before: Before, seen: Seen) -> Floats:
+def _history(before: Before, edges: Edges) -> Floats:
     """Stable's requests by bucket before the first new tick: kept, else of its history, else nothing."""
-    kept = before.ledger.get("known")
-    if kept is not None and kept.size == len(seen.pairs) + 1:
+    kept, buckets = before.ledger.get("known"), before.usual.buckets
+    if kept is not None and kept.size == len(edges.all) + 1:
         return kept
-    usual = before.usual
-    if usual.buckets is None or usual.rate is None or (total := usual.buckets.get(math.inf, 0.0)) <= 0:
-        return np.zeros(len(seen.pairs) + 1)
-    within = [0.0, *(usual.buckets.get(near, 0.0) for near, _ in seen.pairs), total]
-    lasting = 600.0 / math.log(2) * usual.rate / total
-    return np.diff(np.maximum.accumulate(np.array(within))) * min(lasting, 1.0)
+    if buckets is None or before.usual.rate is None or (total := buckets.get(math.inf, 0.0)) <= 0:
+        return np.zeros(len(edges.all) + 1)
+    within = np.array([0.0, *(buckets.get(edge, 0.0) for edge in edges.all), total])
+    lasting = HALF_LIFE / math.log(2) * before.usual.rate / total
+    return np.diff(np.maximum.accumulate(within)) * min(lasting, 1.0)
 
 
-def _to_rule_out(metric: Metric, seen: Seen, known: Floats, q: float) -> tuple[Counts, Floats, Floats, Bound]:
-    """The tails whose comparison rules out what is unacceptable: near the quantile, chosen before each tick.
-
-    The candidate's tail beyond the farther edge against stable's beyond the nearer one: were every request slower by
-    as much as is unacceptable, they would be alike.
-    """
-    unacceptable = excluded(metric)
-    reach = {near: slack(near, unacceptable) for near, _ in seen.pairs}
-    fars = {near: next((edge for edge in seen.own_edges if edge >= least * (1 - ROUNDING)), None)
-            for near, least in reach.items()}  # fmt: skip
-    fars = {near: far for near, far in fars.items() if far is not None}
-    nears = [near for near, _ in seen.pairs]
-    usable = [index for index, near in enumerate(nears) if near in fars]
-    is_coarse = not usable
-    usable = usable or list(range(len(nears)))
-    tails = known[:, ::-1].cumsum(axis=1)[:, -2::-1]
-    totals = known.sum(axis=1)
-    shares_beyond = (tails + 1e-3) / (totals + 1)[:, None]
-    distance = np.abs(np.log(np.maximum(shares_beyond[:-1, usable], 1e-12)) - math.log(1 - q))
-    places = np.array(usable)[distance.argmin(axis=1)]
-    rows = np.arange(len(places))
-    slower = seen.slower
-    far_places = [seen.own_edges.index(fars[near]) if near in fars else seen.own_edges.index(far)
-                  for near, far in seen.pairs]  # fmt: skip
-    mine = seen.own[rows, np.array(far_places)[places]] if len(rows) else np.empty(0)
-    theirs = slower.beyond_stable[rows, places]
-    counts = Counts(mine, slower.candidate, theirs, slower.stable)
-    return counts, tails[:-1][rows, places], totals[:-1], COARSE if is_coarse else Bound(1.0)
+def _merged(known: Floats, nears: tuple[int, ...]) -> Floats:
+    """Rows of requests by bucket, on fewer edges."""
+    sums = np.concatenate((np.zeros((len(known), 1)), known.cumsum(axis=1)), axis=1)
+    return np.diff(sums[:, [0, *(place + 1 for place in nears), known.shape[1]]], axis=1)
 
 
-def _ratio(bound: Bound) -> float:
-    """GOOD_SHARES are of the bound; for a coarse one they are of stable's own tail."""
-    return 1.0 if bound.factor <= 1 else 0.75
-
-
-def excluded(metric: Metric) -> Tolerance:
-    """By how much slower than stable is unacceptable: as the user says, else twice, and twice what is tolerated."""
-    if metric.exclude is not None:
-        return metric.exclude
-    tolerance = metric.tolerance
-    relative = max(TWICE_AS_SLOW, 2 * tolerance.relative.value if tolerance else 0.0)
-    absolute = 2 * tolerance.absolute.value if tolerance else 0.0
-    return Tolerance.model_validate({"relative": f"{relative:.6f}", "absolute": f"{absolute:.9f}"})
-
-
-def edge_pairs(edges: Sequence[float], tolerance: Tolerance) -> list[tuple[float, float]]:
-    """For each edge of the candidate the largest one of stable that, with the tolerance, is not beyond it."""
-    reach = list(accumulate((slack(edge, tolerance) for edge in edges), max))
-    below = [bisect_right(reach, far + ROUNDING * abs(far)) for far in edges]
-    pairs = [(edges[count - 1], far) for count, far in zip(below, edges, strict=True) if count]
-    # Beyond one edge of stable the nearest of the candidate's says most.
-    return list({near: (near, far) for near, far in reversed(pairs)}.values())[::-1]
-
-
-def slack(value: float, tolerance: Tolerance) -> float:
-    """The value, and what the tolerance allows above it."""
-    return value + tolerance.relative.value * abs(value) + tolerance.absolute.value
-
-
-def _near_limit(metric: Metric, edges: Sequence[float]) -> list[float]:
-    """The edge that tells whether `max` is kept."""
-    if metric.max is None:
-        return []
-    return [edge for edge in edges if edge >= metric.max.value * (1 - ROUNDING)][:1]
-
-
-def _drifts(
-    slower: Slower, known: Floats, comparison: Counts, events: Floats, requests: Floats, bound: Bound, dispersion: float
-) -> tuple[float, float]:
-    """By how much ln harm and ln good are expected to grow with each further request of the candidate."""
+def _drift(slower: Slower, known: Floats) -> float:
+    """By how much ln of the best bet is expected to grow with each further request of the candidate."""
     mine, theirs = float(slower.candidate.sum()), float(slower.stable.sum())
     if mine <= 0 or theirs <= 0:
-        return 0.0, 0.0
+        return 0.0
     one = Slower(
         slower.beyond_candidate.sum(axis=0, keepdims=True) / mine,
         np.ones(1),
         slower.beyond_stable.sum(axis=0, keepdims=True) / mine,
         np.array([theirs / mine]),
     )
-    harm = float(distributions.slower(one, known[-1:].copy()).max())
-    parts = (comparison.bad_candidate, comparison.candidate, comparison.bad_stable, comparison.stable)
-    each = Counts(*(np.array([part.sum() / mine]) for part in parts))
-    good = float(better(each, rate(events[-1:], requests[-1:]), bound, GOOD_SHARES / _ratio(bound)).max())
-    return max(harm / dispersion, 0.0), max(good / dispersion, 0.0)
+    return max(float(distributions.slower(one, known[-1:]).max()), 0.0)
 
 
-def _where(seen: Seen, own: Floats, usual: Floats, totals: shares.Totals, unit: wording.Unit) -> list[str]:
-    """The edges beyond which the candidate's share exceeds stable's most, where that is by much."""
-    if not seen.pairs or min(totals.candidate, totals.stable) <= 0:
-        return []
-    mine = np.array([own[seen.own_edges.index(far)] for _, far in seen.pairs]) / totals.candidate
-    theirs = usual / totals.stable
-    noise = np.sqrt((mine + theirs) / totals.candidate + 1e-12)
-    worst = int(np.argmax((mine - theirs) / noise))
-    if mine[worst] - theirs[worst] < 3 * noise[worst]:
-        return []
-    near, far = seen.pairs[worst]
-    return [
-        f"{wording.share(mine[worst])} took longer than {wording.text(far, unit)}, "
-        f"of stable {wording.share(theirs[worst])} longer than {wording.text(near, unit)}"
-    ]
-
-
-def _blind(
-    tolerance: Tolerance, edges: Sequence[float], usual: float, total: float, q: float, unit: wording.Unit
-) -> list[str]:
-    """What the buckets cannot show around the quantile, if that is more than the tolerance asks for."""
-    if total <= 0 or not edges:
-        return []
-    last, name = edges[-1], f"p{100 * q:g}"
-    if usual == math.inf:
-        return [f"stable's {name} is beyond the last bucket edge, {wording.text(last, unit)}, so it shows nothing"]
-    upper = next((edge for edge in edges if edge >= usual), math.inf)
-    sure = next((far for near, far in edge_pairs(edges, tolerance) if near >= upper), math.inf)
-    limit = slack(usual, tolerance)
-    if sure <= limit + max(limit - usual, abs(usual) / 4):
-        return []
-    seen = (
-        f"only beyond {wording.text(sure, unit)}"
-        if sure < math.inf
-        else f"not at all (edges end at {wording.text(last, unit)})"
-    )
-    return [f"the buckets are too coarse for this tolerance: a slower {name} is sure to be seen {seen}"]
-
-
-def _interval(ledger: Ledger, comparison: Counts | None) -> str | None:
-    if comparison is None:
-        return None
-    told = shares.times_stable(ledger, comparison, 0.01)
-    return f"its share of slow requests is {told}" if told else None
-
-
-def _shown(value: float, edges: Sequence[float], total: float, unit: wording.Unit) -> str:
+def _shown(value: float, edges: tuple[float, ...], total: float, unit: wording.Unit) -> str:
     if total <= 0:
         return "nothing"
     if value < math.inf:

@@ -5,7 +5,6 @@ A share of what is good is tested as the share of what is not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,9 +16,9 @@ from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
 from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import BAD, GOOD, TOTAL
 from modelrollout.analysis.sequential.counts import Bound, Counts, decay, rate
-from modelrollout.analysis.sequential.noise import INFLATION, Mode
+from modelrollout.analysis.sequential.noise import Mode
 from modelrollout.analysis.shares import Ticks, Totals
-from modelrollout.analysis.tracks import Track, Two, Words
+from modelrollout.analysis.tracks import Keep, Track, Two, Words
 from modelrollout.api.spec import Metric
 from modelrollout.api.status import Verdict
 
@@ -29,7 +28,6 @@ TWICE_AS_BAD = 1.0
 """What has to be ruled out before a step ends, where the user names nothing: twice as bad as stable …"""
 NEGLIGIBLE = 0.002
 """… plus 0.2 points: where stable shows no errors at all, nobody waits for twice nothing to be ruled out."""
-INTERVAL_ALPHA = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ def _ticks(before: Before, mine: Side, theirs: Side | None, frontier: float, rea
             return Missing(Verdict.NO_DATA, f"{why}{side.part} has to be a part of total", mistake=True)
         events = np.minimum(events, total)
         columns += [events if side.part == BAD else total - events, total]
-    return Ticks(edges, Counts(*columns), course.beginnings(edges), course.onsets.restarts(edges, course.steps))
+    return Ticks(edges, Counts(*columns), course.beginnings(edges), before.restarts(edges))
 
 
 def _concluded(
@@ -100,10 +98,10 @@ def _concluded(
     known = shares.baseline(ledger, usual.share, usual.rate)
     left = decay(before.course.tick)
     events, requests, _ = known.before_each(ticks.counts.bad_stable, ticks.counts.stable, left)
-    dispersion = INFLATION * usual.dispersion if usual.mode in (Mode.RANKED, Mode.DISPERSED, Mode.STRICT) else 1.0
+    dispersion = usual.inflation
     twos: list[Two] = []
     tracks: list[Track] = []
-    keepers = []
+    keepers: list[Keep] = []
     if metric.tolerance is not None and theirs is not None:
         tolerated, unacceptable = bounds_of(metric)
         two = shares.compared("tolerance", ticks, rate(events, requests), tolerated, unacceptable, dispersion, ledger)
@@ -118,8 +116,8 @@ def _concluded(
             ranks = rankings.followed(before, ticks.edges, frontier, mine, theirs, reading)
             track = rankings.judged(track, ranks, usual.mode)
             keepers.append(ranks.keep)
-        elif usual.mode is Mode.DISPERSED:
-            track = replace(track, share=0.5)
+        else:
+            track = replace(track, share=usual.share_kept)
         tracks.append(track)
     for name, limit, is_high in (("max", metric.max, True), ("min", metric.min, False)):
         if limit is None:
@@ -133,10 +131,12 @@ def _concluded(
         tracks.append(shares.track(two, words, is_kept=is_kept and totals.candidate > 0, drifts=drifts))
 
     def keep(count: int) -> Ledger:
-        seen = replace(ticks, counts=_first(ticks.counts, count))
+        seen = replace(ticks, counts=ticks.counts.first(count))
         _, _, after = known.before_each(seen.counts.bad_stable, seen.counts.stable, left)
         kept = shares.as_ledger(shares.totals_after(ticks, count, ledger)) | shares.ratios_after(ledger, seen.counts)
         kept["baseline"] = np.array([after.events, after.requests])
+        # At 100 % nothing is compared any more: what was keeps its place.
+        kept = {**{name: ledger[name] for name in ledger if name.startswith(("tolerance.", "ranks"))}, **kept}
         for one in twos:
             kept |= one.ledger(count)
         for more in keepers:
@@ -210,7 +210,7 @@ def _shown(part: str, bad: float, total: float) -> str:
 
 
 def _interval(part: str, ledger: Ledger, counts: Counts) -> str | None:
-    told = shares.times_stable(ledger, counts, INTERVAL_ALPHA)
+    told = shares.times_stable(ledger, counts, shares.INTERVAL_ALPHA)
     if told is None:
         return None
     return f"its share of errors is {told}" if part == BAD else f"its share of wrong ones is {told}"
@@ -221,8 +221,3 @@ def _uncounted(candidate: Side, stable: Side | None) -> tuple[str, ...]:
     arms = {"the candidate": candidate, "stable": stable}
     silent = [who for who, side in arms.items() if side is not None and not side.events]
     return (f"no series counts {candidate.part} of {' or '.join(silent)}, taken as 0",) if silent else ()
-
-
-def _first(counts: Counts, count: int) -> Counts:
-    parts: Sequence[Floats] = (counts.bad_candidate, counts.candidate, counts.bad_stable, counts.stable)
-    return Counts(*(part[:count] for part in parts))

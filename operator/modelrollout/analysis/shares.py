@@ -20,6 +20,8 @@ Floats = npt.NDArray[np.float64]
 
 BEYOND_LIMIT = 1.5
 """A limit is kept for good enough once 1.5 times it has been ruled out: nobody waits for what lies on it."""
+INTERVAL_ALPHA = 0.01
+"""Of the interval that is told; it decides nothing."""
 ROUNDING = 1e-12  # two equal shares may differ in their last digit
 HARM_WEIGHTS = weights(EFFECT_WEIGHTS)
 GOOD_WEIGHTS = weights(tests.GOOD_WEIGHTS)
@@ -90,8 +92,7 @@ def compared(
     name: str, ticks: Ticks, base: Floats, tolerated: Bound, unacceptable: Bound, dispersion: float, ledger: Ledger
 ) -> Two:
     """Candidate against stable. `base`: stable's rate before each tick. Noise makes events count for fewer."""
-    harm = tests.worse(ticks.counts, base, tolerated) / dispersion
-    good = tests.better(ticks.counts, base, unacceptable) / dispersion
+    harm, good = (factors / dispersion for factors in tests.both(ticks.counts, base, tolerated, unacceptable))
     return followed(
         name, harm, HARM_WEIGHTS, good, GOOD_WEIGHTS,
         restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,

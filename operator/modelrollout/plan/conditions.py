@@ -16,6 +16,7 @@ from modelrollout.findings import Finding
 from modelrollout.plan.phases import SERVES_CANDIDATE
 from modelrollout.plan.sight import Sight
 
+_JUDGES = frozenset({Phase.PENDING, *SERVES_CANDIDATE})
 Truth = Literal["True", "False", "Unknown"]
 _ON_THE_WAY = frozenset({Phase.PENDING, Phase.PROGRESSING, Phase.PROMOTING, Phase.BAKING, Phase.ROLLING_BACK})
 
@@ -43,6 +44,8 @@ def _found(sight: Sight, status: ModelRolloutStatus, why: Finding) -> Iterator[t
         yield "Applied", "False", trouble
     if phase in SERVES_CANDIDATE and status.verdicts:
         yield "AnalysisAvailable", *_analysis(status)
+    if phase in _JUDGES and (seen := sensitivity(status)) is not None:
+        yield "Sensitive", *seen
 
 
 def _on_its_way(sight: Sight, status: ModelRolloutStatus) -> Finding | None:
@@ -73,6 +76,17 @@ def _analysis(status: ModelRolloutStatus) -> tuple[Truth, Finding]:
         return "True", Finding("Answering", "Prometheus answers the queries of all metrics.")
     reason = "QueryRejected" if any(map(is_mistake, away)) else "PrometheusUnavailable"
     return "False", Finding(reason, " ".join(dict.fromkeys(verdict.message for verdict in away)))
+
+
+def sensitivity(status: ModelRolloutStatus) -> tuple[Truth, Finding] | None:
+    """What the plan can and cannot see at this traffic; None while stable's history is not known."""
+    usual = status.evidence.usual if status.evidence else ()
+    told = [" ".join(filter(None, (one.sees, one.note and f"({one.metric}: {one.note})"))) for one in usual]
+    if not (message := "; ".join(filter(None, told))):
+        return None
+    if any(one.is_blind for one in usual):
+        return "False", Finding("PlanSeesLittle", f"Too little traffic or time to see a doubling. {message}.")
+    return "True", Finding("PlanSeesEnough", f"{message}.")
 
 
 def _condition(

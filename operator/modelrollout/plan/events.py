@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from modelrollout.api.status import ModelRolloutStatus, Phase, Verdict
 from modelrollout.findings import Finding
+from modelrollout.plan.conditions import sensitivity
 from modelrollout.plan.phases import intended
 from modelrollout.plan.world import Event
 
@@ -24,6 +25,7 @@ def _told(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Finding) -
         yield Event("Warning", why.reason, why.message)
     yield from _of_readiness(before, after)
     yield from _of_prometheus(before, after)
+    yield from _of_plan(before, after)
 
 
 def _of_candidates(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
@@ -63,6 +65,14 @@ def _of_prometheus(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Ite
         yield Event("Warning", "AnalysisUnavailable", f"The weight is held: {now}")
     elif was and not now and after.verdicts:
         yield Event("Normal", "AnalysisAvailable", "Prometheus answers again; the rollout goes on.")
+
+
+def _of_plan(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
+    """What the plan cannot see is told as soon as it is known: before anybody waits for it."""
+    is_new = after.evidence is not None and after.evidence.at is not None
+    was_known = before.evidence is not None and before.evidence.at is not None
+    if is_new and not was_known and (seen := sensitivity(after)) is not None:
+        yield Event("Normal" if seen[0] == "True" else "Warning", seen[1].reason, seen[1].message)
 
 
 def _unavailable(status: ModelRolloutStatus) -> str:

@@ -1,0 +1,1 @@
+"""Scripts that measure and print tables. Not part of the wheel."""

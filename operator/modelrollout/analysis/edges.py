@@ -1,0 +1,110 @@
+"""Which bucket edges of two histograms are compared with which, under a tolerance; and what they cannot show. Pure."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from modelrollout.analysis import wording
+from modelrollout.api.spec import Tolerance
+
+Floats = npt.NDArray[np.float64]
+
+ROUNDING = 1e-9  # edges are decimal: 0.1 × 1.1 is not quite 0.11
+MOST = 24
+"""Edges of stable that are compared at most: more of them hardly see more, and every one costs time and room."""
+TAILS = (0.95, 0.75, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.004, 0.001, 1e-4, 1e-6)
+"""Of more edges those are kept beyond which stable had about these shares of its requests; statistics: 2.3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """All edges that are counted beyond, rising; and the places of those compared: stable's, and the candidate's."""
+
+    all: tuple[float, ...]
+    near: tuple[int, ...]
+    far: tuple[int, ...]
+
+    def reach(self, tolerance: Tolerance) -> dict[int, int]:
+        """For each edge, by place, the first one that is not below it once the tolerance is added."""
+        return _reach(self.all, range(len(self.all)), tolerance)
+
+
+def chosen(
+    shared: Sequence[float], own: Sequence[float], tolerance: Tolerance | None, limit: float | None,
+    usual: Mapping[float, float] | None,
+) -> Edges:  # fmt: skip
+    """`shared`: edges that both arms have; `own`: the candidate's; `usual`: stable's requests within each, if known."""
+    nears = thinned(shared, usual)
+    wanted = set(nears)
+    if tolerance is not None:
+        places = _reach(shared, [shared.index(near) for near in nears], tolerance)
+        wanted |= {shared[far] for far in places.values()}
+    if limit is not None:
+        wanted |= set(beyond_limit(own, limit))
+    edges = tuple(sorted(wanted))
+    return paired(edges, [edges.index(near) for near in nears], tolerance)
+
+
+def paired(edges: tuple[float, ...], nears: Sequence[int], tolerance: Tolerance | None) -> Edges:
+    """With what is compared: for each edge of the candidate the largest of stable's that is not beyond it."""
+    pairs = _reach(edges, nears, tolerance) if tolerance is not None else {}
+    by_far = {far: near for near, far in sorted(pairs.items())}
+    far = tuple(sorted(by_far))
+    return Edges(edges, tuple(by_far[at] for at in far), far)
+
+
+def beyond_limit(edges: Sequence[float], limit: float) -> list[float]:
+    """The first edge not below a limit, if there is one: beyond it the limit is broken for sure."""
+    return [edge for edge in edges if edge >= limit * (1 - ROUNDING)][:1]
+
+
+def slack(value: float, tolerance: Tolerance) -> float:
+    """The value, and what the tolerance allows above it."""
+    return value + tolerance.relative.value * abs(value) + tolerance.absolute.value
+
+
+def thinned(edges: Sequence[float], usual: Mapping[float, float] | None) -> tuple[float, ...]:
+    """MOST of the edges at most: by stable's tails where its history is known, else evenly."""
+    if len(edges) <= MOST:
+        return tuple(edges)
+    within = usual or {}
+    total = within.get(math.inf, 0.0)
+    if total <= 0 or any(edge not in within for edge in edges):
+        places = np.unique(np.linspace(0, len(edges) - 1, MOST).round().astype(int))
+        return tuple(edges[place] for place in places)
+    tails = np.array([1 - within[edge] / total for edge in edges])
+    distance = np.abs(np.log(np.maximum(tails, 1e-9))[None, :] - np.log(np.array(TAILS))[:, None])
+    return tuple(edges[place] for place in sorted(set(distance.argmin(axis=1).tolist())))
+
+
+def _reach(edges: Sequence[float], nears: Sequence[int], tolerance: Tolerance) -> dict[int, int]:
+    found = {}
+    for near in nears:
+        least = slack(edges[near], tolerance)
+        far = bisect_left(edges, least - ROUNDING * abs(least))
+        if far < len(edges):
+            found[near] = far
+    return found
+
+
+def blind(edges: Edges, tolerance: Tolerance, usual: float, total: float, q: float, unit: wording.Unit) -> list[str]:
+    """What the buckets cannot show around stable's quantile, if that is more than the tolerance asks for."""
+    if total <= 0 or not edges.all:
+        return []
+    last, name = edges.all[-1], f"p{100 * q:g}"
+    if usual == math.inf:
+        return [f"stable's {name} is beyond the last bucket edge, {wording.text(last, unit)}, so it shows nothing"]
+    sure = min((edges.all[far] for near, far in zip(edges.near, edges.far, strict=True) if edges.all[near] >= usual),
+               default=math.inf)  # fmt: skip
+    limit = slack(usual, tolerance)
+    if sure <= limit + max(limit - usual, abs(usual) / 4):
+        return []
+    known = f"only beyond {wording.text(sure, unit)}"
+    seen = known if sure < math.inf else f"not at all (edges end at {wording.text(last, unit)})"
+    return [f"the buckets are too coarse for this tolerance: a slower {name} is sure to be seen {seen}"]
