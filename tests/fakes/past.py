@@ -1,4 +1,4 @@
-"""What Prometheus remembers of a service, made up: pods that serve and are scraped, some of them worse from a moment on.
+"""What Prometheus remembers of a service, made up: pods that serve and are scraped, some worse from a moment on.
 
 Answers queries itself (`ask`, as the client does), quickly enough for weeks; or puts all of it into a fake server.
 """
@@ -91,7 +91,9 @@ class Past:
             for labels, times, values in self.series:
                 if labels["__name__"] == name:
                     inner = ",".join(f'{key}="{value}"' for key, value in labels.items() if key != "__name__")
-                    lines += [f"{name}{{{inner}}} {v!r} {at!r}" for at, v in zip(times.tolist(), values.tolist(), strict=True)]
+                    lines += [
+                        f"{name}{{{inner}}} {v!r} {at!r}" for at, v in zip(times.tolist(), values.tolist(), strict=True)
+                    ]
         return "\n".join([*lines, "# EOF", ""])
 
     async def ask(self, queries: Sequence[Query]) -> dict[Query, Answer]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from modelrollout.cli.backtest import alarms, document, page, table, trial
 from modelrollout.cli.backtest.arms import (
@@ -140,6 +141,8 @@ async def _run(wish: Wish, flags: argparse.Namespace, asks: Asks | None) -> str:
     url = flags.prometheus or (own.url if own else None)
     if url is None:
         raise MisuseError(f"--prometheus is missing: give the address of a Prometheus, or set ${URL}.")
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise MisuseError(f"--prometheus is {url!r}; it has to look like http://prometheus:9090.")
     async with Prometheus(url, timeout=PATIENCE, headers=_headers(flags.header)) as prometheus:
         return await _replayed(wish, prometheus, is_quiet=flags.quiet)
 

@@ -36,6 +36,7 @@ class Wanted:
     query: Query  # start and end are set anew for every piece
     reel: Reel
     span: timedelta = FIRST
+    ceiling: timedelta = LONGEST  # half of what was refused
 
     @property
     def where(self) -> str:
@@ -100,14 +101,14 @@ class Fetcher:
             if isinstance(answer, Unanswered):
                 if wanted.span <= SHORTEST:
                     raise MisuseError(f"{wanted.where}: {answer.why}")
-                wanted.span = max(wanted.span / 4, SHORTEST)
+                wanted.span = wanted.ceiling = max(wanted.span / 2, SHORTEST)
                 continue
             found = sum(len(one.samples) for one in answer.series)
             wanted.reel.append(answer.series, query.end.timestamp())
             self._told(found)
             asked = query.end - query.start + (step or timedelta())
             if found < FEW and asked >= wanted.span * 0.9:
-                wanted.span = min(wanted.span * 4, LONGEST)
+                wanted.span = min(wanted.span * 4, wanted.ceiling)
             elif found > MANY:
                 wanted.span = max(wanted.span / 2, SHORTEST)
 

@@ -39,6 +39,8 @@ from modelrollout.workloads import deployment
 Ask = Callable[[Sequence[Query]], Mapping[Query, Answer]]
 LONGEST_STRIDE = timedelta(minutes=10)
 """Between two looks at most: a look must not read further back than the operator's would."""
+FASTER = 3
+"""By so much longer the strides get while nothing happens."""
 PROMOTED, ROLLED_BACK = "promoted", "taken back"
 
 
@@ -149,31 +151,40 @@ class Replay:
         """
         if self._grain is None:
             return at, self._judged(at, ask)
-        strides = self._stride(at, latest)
-        judgement = self._judged(at + (strides - 1) * self._interval, ask)
-        if not self._decides(at + (strides - 1) * self._interval, judgement):
-            return at + (strides - 1) * self._interval, judgement
-        self._strides = 1
-        known, found = 0, strides  # the look of number `known` decides nothing, that of `found` does
+
+        def moment(number: int) -> datetime:
+            return at + (number - 1) * self._interval
+
+        found = self._stride(at, latest)
+        judgement = self._judged(moment(found), ask)
+        if not self._decides(moment(found), judgement):
+            return moment(found), judgement
+        has_failed = any(verdict.verdict is Verdict.FAIL for verdict in judgement.verdicts)
+        # Looks up to number `known` decide nothing: before the hold is over only a failure does.
+        known = 0 if has_failed else min(self._looks_before(at, self._turning_points()[0]), found - 1)
         while found - known > 1:
             middle = (known + found) // 2
-            moment = at + (middle - 1) * self._interval
-            other = self._judged(moment, ask)
-            if self._decides(moment, other):
+            other = self._judged(moment(middle), ask)
+            if self._decides(moment(middle), other):
                 found, judgement = middle, other
             else:
                 known = middle
-        return at + (found - 1) * self._interval, judgement
+        return moment(found), judgement
 
     def _stride(self, at: datetime, latest: datetime) -> int:
-        """So many intervals may be passed over: up to the end of the hold, or a little more each time."""
+        """So many looks further is the next one: at the end of the hold, or a little further each time after it."""
         most = max(int((latest - at) / self._interval + 1e-9) + 1, 1)
-        turning = [end for end in self._turning_points() if end >= at]
-        to_turn = -(-(min(turning) - at) // self._interval) + 1 if turning else most
-        is_held = bool(turning) and min(turning) == self._turning_points()[0]
         grain = max(int((self._grain or self._interval) / self._interval), 1)
-        self._strides = grain if is_held else min(self._strides * 2, grain)
-        return max(min(self._strides, to_turn, most), 1)
+        held, deadline = (self._looks_before(at, end) for end in self._turning_points())
+        if at < self._turning_points()[0]:
+            return max(min(grain, held + 1, most), 1)
+        self._strides = min(self._strides * FASTER, grain)
+        to_deadline = deadline + 1 if at <= self._turning_points()[1] else most
+        return max(min(self._strides, to_deadline, most), 1)
+
+    def _looks_before(self, at: datetime, end: datetime) -> int:
+        """How many looks there are from `at` on until just before a moment."""
+        return max(-(-(end - at) // self._interval), 0)
 
     def _turning_points(self) -> tuple[datetime, datetime]:
         """From when a step may end: its hold is over; its deadline is."""
