@@ -250,7 +250,7 @@ def _count(found: Alarms, replay: Replay, pod: str, begin: datetime) -> None:
 
 def _note(found: Alarms, noted: Iterable[UsualMetric]) -> None:
     for one in noted:
-        found.modes.setdefault(one.metric, Counter())[one.mode] += 1
+        found.modes.setdefault(one.metric, Counter())[history.noise_of(one)] += 1
         if one.note:
             found.notes[one.metric, one.note] += 1
         if one.sees:

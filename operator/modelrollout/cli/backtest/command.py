@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,7 +70,15 @@ def run(
         return _failed("interrupted.", INTERRUPTED)
     except BacktestError as trouble:
         return _failed(str(trouble), trouble.exit_code)
-    sys.stdout.write(text + "\n")
+    return _told(text)
+
+
+def _told(text: str) -> int:
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from modelrollout.api.status import UsualMetric
 from modelrollout.cli.backtest.alarms import CONFIDENCE, Alarms
+from modelrollout.cli.backtest.history import noise_of
 from modelrollout.cli.backtest.replay import PROMOTED, ROLLED_BACK
 from modelrollout.cli.backtest.table import ending
 from modelrollout.cli.backtest.trial import Trial
@@ -89,7 +90,7 @@ def alarms_document(found: Alarms) -> dict[str, Any]:
 
 def _usual(usual: Sequence[UsualMetric]) -> list[dict[str, Any]]:
     return [
-        {"metric": one.metric, "noise": one.mode, "sees": one.sees, "isBlind": one.is_blind, "note": one.note}
+        {"metric": one.metric, "noise": noise_of(one), "sees": one.sees, "isBlind": one.is_blind, "note": one.note}
         for one in usual
     ]
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from modelrollout.analysis.course import tick_of
-from modelrollout.analysis.preflight import looked_up
+from modelrollout.analysis.preflight import looked_up, usual_of
 from modelrollout.analysis.queries import Answer, Answered, Query, history_queries
+from modelrollout.analysis.sequential.noise import Mode
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import UsualMetric
 from modelrollout.cli.backtest.arms import PastArm
@@ -28,6 +29,12 @@ def noted(
     analysis = policy.analysis
     tick = tick_of(analysis.interval.timedelta).total_seconds()
     return looked_up(analysis, queries, answers, basis, stretches(policy.wish), tick)
+
+
+def noise_of(one: UsualMetric) -> str:
+    """How a metric's noise is allowed for. Of an expression there is only how much two pods' readings differ."""
+    is_measured = one.mode == Mode.ASSUMED and usual_of(one).variance is not None
+    return "Measured" if is_measured else one.mode
 
 
 async def pods_by_label(fetcher: Fetcher, label: str, arm: PastArm, matchers: str, at: datetime) -> set[str]:

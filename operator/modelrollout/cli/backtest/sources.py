@@ -10,7 +10,7 @@ from modelrollout.analysis.course import look_back, tick_of
 from modelrollout.analysis.queries import CANDIDATE, VALUE, Answer, Answered, Query, Reach, Series, queries
 from modelrollout.api.analysis import Analysis
 from modelrollout.cli.backtest.arms import PastArm
-from modelrollout.cli.backtest.fetch import Wanted
+from modelrollout.cli.backtest.fetch import FIRST, LONGEST, Wanted
 from modelrollout.cli.backtest.tape import CLOSE, Key, Reel, Tape
 
 POOL = "all pods"
@@ -32,7 +32,9 @@ def wanted_of(
     for query in queries(analysis, arm, None, reaches):
         begins = start if query.part == VALUE else start - back
         reel = Reel(begins.timestamp(), (labels or {}).get(query.metric))
-        found[query.metric, as_arm or arm.arm, query.part] = Wanted(query, reel)
+        # An expression yields one series, so how much comes of it is known.
+        span = LONGEST if query.part == VALUE else FIRST
+        found[query.metric, as_arm or arm.arm, query.part] = Wanted(query, reel, span)
     return found
 
 

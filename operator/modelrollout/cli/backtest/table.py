@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from modelrollout.analysis.preflight import usual_of
-from modelrollout.analysis.sequential.noise import Mode
 from modelrollout.api.status import UsualMetric, Verdict
 from modelrollout.cli.backtest.alarms import CONFIDENCE, Alarms
+from modelrollout.cli.backtest.history import noise_of
 from modelrollout.cli.backtest.moments import length, written
 from modelrollout.cli.backtest.replay import PROMOTED, ROLLED_BACK
 from modelrollout.cli.backtest.trial import Course, Trial
@@ -111,10 +110,7 @@ def _preflight(trial: Trial) -> Iterator[str]:
 
 def known(one: UsualMetric) -> list[str]:
     """What the history says of a metric: how noise is allowed for, and what the plan can see."""
-    noise = f"noise {one.mode}"
-    if one.mode == Mode.ASSUMED and usual_of(one).variance is not None:
-        noise = "noise measured"  # of an expression there is only how much two pods' readings differ
-    return [noise, *filter(None, (one.sees, one.note))]
+    return [f"noise {noise_of(one)}", *filter(None, (one.sees, one.note))]
 
 
 def alarms_text(found: Alarms) -> str:
