@@ -68,7 +68,17 @@ def test_what_is_not_compared_by_pod_is_refused_with_the_metric(
 ) -> None:
     metric = {**ERRORS, "ratio": {part: f'{part}{{service="{{{{ service }}}}"}}' for part in ("bad", "total")}}
     assert replayed(tmp_path, policy(metric), past(), END, [*WHEN, "--stable-name", "service=x"]) == 2
-    assert "spec.analysis.metrics[errors] has no selector with {{ pods }}" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "spec.analysis.metrics[errors] has no selector with {{ pods }}" in told
+    assert "or leave it out with --without errors." in told
+
+
+def test_metrics_can_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = policy(ERRORS, ACCURACY)
+    assert replayed(tmp_path, document, past(), END, [*WHEN, "-o", "json", "--without", "errors"]) == 0
+    assert list(found(capsys)["noise"]) == ["accuracy"]
+    assert replayed(tmp_path, document, past(), END, [*WHEN, "--without", "latency"]) == 2
+    assert "--without is 'latency', which is no metric of fraud; it has: errors, accuracy." in capsys.readouterr().err
 
 
 def test_one_pod_alone_is_compared_with_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,6 +50,18 @@ def test_both_parts_of_a_ratio_are_narrowed() -> None:
     assert found.total == 'requests_total{v!="2",pod=~"{{ pods }}"}'
 
 
+def test_parts_of_other_kinds_are_narrowed_too() -> None:
+    mean = {name: f'{name}_total{{pod=~"{{{{ pods }}}}"}}' for name in ("sum", "squares", "count")}
+    pairs = {name: f'{name}_total{{revision="{{{{ revision }}}}"}}' for name in ("candidateWrong", "stableWrong")}
+    found = narrowed(
+        analysis(metric(name="revenue", ratio=None, mean=mean, betterWhen="higher"),
+                 metric(name="agreement", ratio=None, pairs=pairs)),
+        Selected("candidate", matchers='v="2"', names={"revision": "r"}),
+    ).metrics  # fmt: skip
+    assert found[0].mean.count == 'count_total{v="2",pod=~"{{ pods }}"}'
+    assert found[1].pairs.candidate_wrong == 'candidateWrong_total{v="2",revision="{{ revision }}"}'
+
+
 def test_a_metric_that_does_not_tell_arms_apart_is_refused() -> None:
     with pytest.raises(MisuseError, match=r"spec\.analysis\.metrics\[errors\]\.value does not tell the arms apart"):
         narrowed(

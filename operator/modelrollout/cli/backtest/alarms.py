@@ -165,11 +165,12 @@ class _Stage:
         self.analysis = narrowed(policy.analysis, stable)
         self.labels = {name: label or own for name, own in pod_labels(policy.analysis).items()}
         for metric in policy.analysis.metrics:
-            if metric.name not in self.labels:
+            if metric.name not in self.labels or metric.pairs is not None:
+                why = "compares the answers of two versions" if metric.pairs else "has no selector with {{ pods }}"
                 raise MisuseError(
-                    f"spec.analysis.metrics[{metric.name}] has no selector with {{{{ pods }}}}, so no single pod can "
-                    f"play the candidate in it: replay a candidate against stable instead (--candidate-pods or "
-                    f"--candidate-selector), or leave the metric out."
+                    f"spec.analysis.metrics[{metric.name}] {why}, so no single pod can play the candidate in it: "
+                    f"replay a candidate against stable instead (--candidate-pods or --candidate-selector), or leave "
+                    f"it out with --without {metric.name}."
                 )
         everybody = Selected("candidate", stable.pods, stable.matchers, stable.names)  # all parts of all metrics
         self.pool = past_arm(everybody, policy.namespace, policy.name)

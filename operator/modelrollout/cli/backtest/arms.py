@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+from pydantic import BaseModel
+
 from modelrollout.analysis.matchers import Kind, Matcher
 from modelrollout.analysis.queries import ArmNames, in_quotes, parts_of
 from modelrollout.analysis.selectors import SelectorError, parse
-from modelrollout.api.analysis import Analysis, CounterRatio, Metric
+from modelrollout.api.analysis import Analysis, Metric
 from modelrollout.cli.backtest.trouble import MisuseError
 from modelrollout.templates import UnknownName, render_text
 
@@ -81,8 +83,8 @@ def narrowed(analysis: Analysis, selected: Selected) -> Analysis:
 
 
 def _narrowed(metric: Metric, selected: Selected) -> Metric:
-    texts = {part: _with(text, selected.matchers) for part, text, _ in parts_of(metric)}
-    for part, text, path in parts_of(metric):
+    texts = {path: _with(text, selected.matchers) for _, text, path in parts_of(metric)}
+    for _, text, path in parts_of(metric):
         asked = set(_PLACEHOLDER.findall(text))
         where = f"spec.analysis.metrics[{metric.name}].{path}"
         if unknown := sorted(name for name in asked & set(NAMES) if not selected.names.get(name)):
@@ -90,15 +92,27 @@ def _narrowed(metric: Metric, selected: Selected) -> Metric:
                 f"{where} asks for {{{{ {unknown[0]} }}}}, which nobody knows of the past: "
                 f"say it with --{selected.arm}-name {unknown[0]}=…"
             )
-        if not asked & {*NAMES, "pods", "arm"} and texts[part] == text:
+        # Pairs are of both arms, so they may as well name none.
+        if metric.pairs is None and not asked & {*NAMES, "pods", "arm"} and texts[path] == text:
             raise MisuseError(
                 f"{where} does not tell the arms apart: no selector in it has {{{{ pods }}}} or another of its names."
             )
     # Copies that are not checked again: with matchers a text may be longer than what a spec may hold.
-    if metric.ratio is not None:
-        ratio: CounterRatio = metric.ratio.model_copy(update=texts)
-        return metric.model_copy(update={"ratio": ratio})
-    return metric.model_copy(update=texts)
+    blocks: dict[str, dict[str, str]] = {}
+    for path, text in texts.items():
+        block, _, name = path.partition(".")
+        blocks.setdefault(block, {})[name] = text
+    update: dict[str, object] = {}
+    for block, fields in blocks.items():
+        part = getattr(metric, block)
+        update[block] = _edited(part, fields) if isinstance(part, BaseModel) else fields[""]
+    return metric.model_copy(update=update)
+
+
+def _edited(block: BaseModel, fields: Mapping[str, str]) -> BaseModel:
+    """A copy with other texts in these fields, which are called as in a spec."""
+    names = {field.alias or name: name for name, field in type(block).model_fields.items()}
+    return block.model_copy(update={names[alias]: text for alias, text in fields.items()})
 
 
 def _with(text: str, matchers: str) -> str:

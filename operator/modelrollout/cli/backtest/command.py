@@ -84,7 +84,7 @@ def _told(text: str) -> int:
 
 def read(flags: argparse.Namespace, now: datetime) -> Wish:
     """What is wished for. Raises MisuseError."""
-    policy = read_policy(flags.filename, flags.name)
+    policy = read_policy(flags.filename, flags.name).without(flags.without)
     start, end, onset = _times(flags, now)
     if flags.pods < 1:
         raise MisuseError(f"--pods is {flags.pods}; it has to be 1 or more.")

@@ -12,7 +12,17 @@ from modelrollout.analysis.counts import Reading, arm_of, clean, total_growth
 from modelrollout.analysis.evidence import Missing
 from modelrollout.analysis.histograms import beyond, quantile, side_of
 from modelrollout.analysis.latency import DEFAULT_QUANTILE
-from modelrollout.analysis.queries import BAD, GOOD, HISTOGRAM, TOTAL, VALUE, Series
+from modelrollout.analysis.queries import (
+    BAD,
+    CANDIDATE_WRONG,
+    GOOD,
+    HISTOGRAM,
+    STABLE_WRONG,
+    SUM,
+    TOTAL,
+    VALUE,
+    Series,
+)
 from modelrollout.api.analysis import Metric
 
 Floats = npt.NDArray[np.float64]
@@ -21,18 +31,25 @@ Floats = npt.NDArray[np.float64]
 def measured(metric: Metric, parts: Mapping[str, Sequence[Series]], edges: Floats, look_back: float) -> list[float]:
     """One arm's value between neighbouring edges; NaN where there is none.
 
-    A ratio as it is written (bad or good), a histogram's quantile in the unit of its edges, an expression's mean.
+    A ratio as it is written (bad or good), a histogram's quantile in the unit of its edges, the mean of users or of
+    an expression, and of pairs the part that only the candidate got wrong.
     """
     reading = Reading(float(edges[0]) - look_back, look_back, 0.0)
     if metric.ratio is not None:
-        return _ratio(BAD if metric.ratio.bad is not None else GOOD, parts, edges, reading)
+        part = BAD if metric.ratio.bad is not None else GOOD
+        return _quotient(parts.get(part, ()), parts.get(TOTAL, ()), edges, reading)
     if metric.histogram is not None:
         return _quantiles(float(metric.quantile or DEFAULT_QUANTILE), parts.get(HISTOGRAM, ()), edges, reading)
+    if metric.mean is not None:
+        return _quotient(parts.get(SUM, ()), parts.get(TOTAL, ()), edges, reading)
+    if metric.pairs is not None:
+        either = (*parts.get(CANDIDATE_WRONG, ()), *parts.get(STABLE_WRONG, ()))
+        return _quotient(parts.get(CANDIDATE_WRONG, ()), either, edges, reading)
     return _means(parts.get(VALUE, ()), edges)
 
 
-def _ratio(part: str, parts: Mapping[str, Sequence[Series]], edges: Floats, reading: Reading) -> list[float]:
-    events, total = clean(parts.get(part, ())), clean(parts.get(TOTAL, ()))
+def _quotient(of: Sequence[Series], by: Sequence[Series], edges: Floats, reading: Reading) -> list[float]:
+    events, total = clean(of), clean(by)
     arm = arm_of((total, events), reading)
     if arm is None or not total:
         return [math.nan] * (len(edges) - 1)

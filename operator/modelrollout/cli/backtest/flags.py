@@ -32,6 +32,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("-f", "--filename", type=Path, action="append", required=True, metavar="FILE",
         help="the ModelRollout, or a MetricTemplate that it refers to; may be repeated, - is stdin")  # fmt: skip
     add("--name", help="which ModelRollout, where the files have several")
+    add("--without", action="append", default=[], metavar="METRIC", help="as if the policy had no metric of this name")
     add("--prometheus", default=os.environ.get(URL), metavar="URL",
         help=f"Prometheus, or what speaks its API; ${URL}, else spec.analysis.prometheus.url of the file")  # fmt: skip
     add("--header", action="append", default=[], metavar="NAME=VALUE", help="goes with every query: a tenant, a token")

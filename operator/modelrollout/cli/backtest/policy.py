@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -34,6 +34,18 @@ class Policy:
     @property
     def analysis(self) -> Analysis:
         return self.wish.spec.analysis
+
+    def without(self, names: Sequence[str]) -> Policy:
+        """The same, with fewer metrics. Raises MisuseError for one that it does not have, and when none is left."""
+        metrics = self.analysis.metrics
+        if unknown := sorted(set(names) - {metric.name for metric in metrics}):
+            known = ", ".join(metric.name for metric in metrics)
+            raise MisuseError(f"--without is {unknown[0]!r}, which is no metric of {self.name}; it has: {known}.")
+        left = tuple(metric for metric in metrics if metric.name not in names)
+        if not left:
+            raise MisuseError("--without leaves no metric to replay.")
+        analysis = self.analysis.model_copy(update={"metrics": left})
+        return replace(self, wish=replace(self.wish, spec=self.wish.spec.model_copy(update={"analysis": analysis})))
 
 
 def read_policy(files: Sequence[Path], name: str | None = None) -> Policy:
