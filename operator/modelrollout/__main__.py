@@ -1,4 +1,4 @@
-"""The command line: `modelrollout run` starts the operator, `modelrollout status` shows where a rollout stands."""
+"""The command line: `modelrollout run` starts the operator, `status` shows a rollout, `backtest` tries a policy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 
 from modelrollout import settings as operator_settings
 from modelrollout.cli import status
+from modelrollout.cli.backtest import flags as backtest_flags
 from modelrollout.settings import Settings
 
 
@@ -20,9 +21,16 @@ def main(arguments: list[str] | None = None) -> int:
     run = commands.add_parser("run", help="run the operator", description="Run the operator until it is told to stop.")
     operator_settings.add_flags(run)
     status.add_flags(commands.add_parser("status", help="show where a rollout stands", description="Show a rollout."))
-    flags = parser.parse_args(arguments)
+    backtest = commands.add_parser("backtest", help="replay a policy over what Prometheus remembers")
+    backtest_flags.add_flags(backtest)
+    flags = parser.parse_args(backtest_flags.joined(sys.argv[1:] if arguments is None else arguments))
     if flags.command == "status":
         return status.run(flags)
+    if flags.command == "backtest":
+        # numpy and scipy, which the other commands are spared
+        from modelrollout.cli.backtest.command import run as run_backtest
+
+        return run_backtest(flags)
     try:
         return _run(operator_settings.from_flags(flags))
     except ValueError as error:

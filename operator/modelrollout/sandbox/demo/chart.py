@@ -1,69 +1,16 @@
-"""Draws one chart: lines and steps over the time of the demo, as SVG with labels in HTML. Pure.
-
-The drawing is stretched to the width there is, the labels are not: so they can be read on a phone as well.
-"""
+"""Draws one chart: lines and steps over the time of the demo. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from modelrollout.sandbox.demo.curves import Curve, Panel, Unit
-from modelrollout.sandbox.demo.markup import element
+from modelrollout.drawing.markup import element
+from modelrollout.drawing.plot import LINES, WIDTH, Mark, Scale, Span, line, plot, rule, scale
+from modelrollout.sandbox.demo.curves import Panel
 
-WIDTH, HEIGHT = 1000.0, 100.0  # of the drawing, in units that stretch
-LINES = 4  # across, at most
 FAR = 3.0  # times the largest value: a limit beyond it is not drawn
-STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The time that all charts show, in unix seconds."""
-
-    start: float
-    end: float
-
-    def share(self, moment: float) -> float:
-        """Where a moment lies between start (0) and end (1)."""
-        return min(1.0, max(0.0, (moment - self.start) / max(self.end - self.start, 1e-9)))
-
-    def x(self, moment: float) -> float:
-        return WIDTH * self.share(moment)
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A decision: a line across every chart, and `text` for whoever points at it. `kind` is a class in page.css."""
-
-    at: float
-    text: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """The values from the bottom of a chart to its top, and where its lines are."""
-
-    low: float
-    high: float
-    ticks: tuple[float, ...]
-
-    def y(self, value: float) -> float:
-        return HEIGHT * (1 - min(1.0, max(0.0, (value - self.low) / (self.high - self.low))))
-
-
-def scale(values: Sequence[float], *, ceiling: float | None = None, from_zero: bool = True) -> Scale:
-    """Round numbers around the values; `ceiling` is what they cannot exceed, such as 100 %."""
-    low, high = (0.0 if from_zero else min(values, default=0.0)), max(values, default=1.0)
-    high = high if high > low else low + (abs(low) or 1.0)
-    step = _round_step((high - low) / LINES)
-    bottom, top = step * math.floor(low / step + 1e-9), step * math.ceil(high / step - 1e-9)
-    top = min(top, ceiling) if ceiling is not None else top
-    count = round((top - bottom) / step)
-    return Scale(bottom, top, tuple(bottom + step * number for number in range(count + 1)))
 
 
 def panel_chart(panel: Panel, span: Span, marks: Sequence[Mark]) -> Element:
@@ -75,7 +22,7 @@ def panel_chart(panel: Panel, span: Span, marks: Sequence[Mark]) -> Element:
     from_zero = not (panel.unit == "share" and min(values, default=0.0) > 0.3)
     axis = scale([*values, *limits], ceiling=ceiling, from_zero=from_zero)
     shapes: list[Element] = [_limit_line(axis, limit) for limit in limits]
-    shapes += [_line(curve, axis, span) for curve in panel.curves]
+    shapes += [line(curve.points, axis, span, curve.version) for curve in panel.curves]
     return plot(shapes, axis, panel.unit, span, marks)
 
 
@@ -126,48 +73,6 @@ def bars_chart(bars: Sequence[tuple[float, str, int]], span: Span, marks: Sequen
     return plot(shapes, axis, "number", span, marks)
 
 
-def plot(
-    shapes: Sequence[Element],
-    axis: Scale,
-    unit: Unit,
-    span: Span,
-    marks: Sequence[Mark],
-    kind: str = "",
-) -> Element:
-    grid = [_rule("grid", 0.0, axis.y(tick), WIDTH, axis.y(tick)) for tick in axis.ticks]
-    decisions = [_mark(mark, span.x(mark.at)) for mark in marks]
-    drawing = element(
-        "svg",
-        {"viewBox": f"0 0 {WIDTH:g} {HEIGHT:g}", "preserveAspectRatio": "none", "aria-hidden": "true"},
-        [*grid, *shapes, *decisions],
-    )
-    ticks = [
-        element("span", {"class": "tick", "style": f"top:{axis.y(tick):.2f}%"}, written(tick, unit))
-        for tick in axis.ticks
-    ]
-    return element("div", {"class": f"plot {kind}".strip()}, drawing, ticks)
-
-
-def written(value: float, unit: Unit) -> str:
-    """A value as people write it."""
-    match unit:
-        case "share":
-            return f"{_short(100 * value)} %"
-        case "seconds":
-            return f"{_short(1000 * value)} ms" if value < 1 else f"{_short(value)} s"
-        case _:
-            return _short(value)
-
-
-def _short(value: float) -> str:
-    return f"{round(value, 3):g}"
-
-
-def _round_step(least: float) -> float:
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(step * power for step in STEPS if step * power >= least * (1 - 1e-9))
-
-
 def _at(changes: Sequence[tuple[float, float]], moment: float) -> float:
     known = [share for since, share in changes if since <= moment]
     return known[-1] if known else 0.0
@@ -186,26 +91,5 @@ def _staircase(levels: dict[float, float], axis: Scale, span: Span) -> Iterator[
         yield span.x(following), axis.y(levels[moment])
 
 
-def _line(curve: Curve, axis: Scale, span: Span) -> Element:
-    path, is_drawing = [], False
-    for moment, value in curve.points:
-        if not math.isfinite(value):
-            is_drawing = False
-            continue
-        path.append(f"{'L' if is_drawing else 'M'}{span.x(moment):.2f} {axis.y(value):.2f}")
-        is_drawing = True
-    return element("path", {"class": f"line {curve.version}", "d": "".join(path)})
-
-
-def _mark(mark: Mark, x: float) -> Element:
-    line = _rule(f"mark {mark.kind}", x, 0.0, x, HEIGHT)
-    line.append(element("title", {}, mark.text))
-    return line
-
-
 def _limit_line(axis: Scale, limit: float) -> Element:
-    return _rule("limit", 0.0, axis.y(limit), WIDTH, axis.y(limit))
-
-
-def _rule(kind: str, x1: float, y1: float, x2: float, y2: float) -> Element:
-    return element("line", {"class": kind, "x1": f"{x1:.2f}", "y1": f"{y1:.2f}", "x2": f"{x2:.2f}", "y2": f"{y2:.2f}"})
+    return rule("limit", 0.0, axis.y(limit), WIDTH, axis.y(limit))

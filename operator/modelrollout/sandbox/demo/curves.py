@@ -6,17 +6,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from modelrollout.analysis.queries import Answer, Answered, ArmNames, Query
 from modelrollout.api.spec import Metric
+from modelrollout.drawing.plot import Unit
 from modelrollout.templates import render_text
 
 LOOK_BACK = timedelta(seconds=10)
 """Over which each point of a curve is taken: long enough for a rate at one scrape a second and 5 % of the traffic."""
 STEP = timedelta(seconds=1)
-
-Unit = Literal["share", "seconds", "number"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from modelrollout.api.status import Phase
+from modelrollout.drawing.markup import Node, element, html
+from modelrollout.drawing.plot import Mark, Span, written
 from modelrollout.sandbox.demo import curves
-from modelrollout.sandbox.demo.chart import Mark, Span, bars_chart, panel_chart, shown_limits, steps_chart, written
+from modelrollout.sandbox.demo.chart import bars_chart, panel_chart, shown_limits, steps_chart
 from modelrollout.sandbox.demo.chronicle import Chronicle, by_version
 from modelrollout.sandbox.demo.curves import Panel
-from modelrollout.sandbox.demo.markup import Node, element, html
 from modelrollout.sandbox.demo.report import DEFINITIONS, decided_at
 from modelrollout.sandbox.demo.story import IN_WORDS, STORY
 

@@ -252,3 +252,11 @@ def test_bets_weigh_what_they_are_said_to_weigh() -> None:
     assert EFFECT_WEIGHTS.sum() == pytest.approx(1.0)
     assert counts.GOOD_WEIGHTS.sum() == pytest.approx(1.0)
     assert (EFFECTS > 1).all()
+
+
+def test_no_tick_at_all_leads_to_no_bets() -> None:
+    """As when counters are scraped less often than they are looked at."""
+    nothing = np.array([])
+    bound = Bound(1.25, 0.001)
+    for path in counts.both(Counts(nothing, nothing, nothing, nothing), nothing, bound, Bound(2.0, 0.002)):
+        assert path.shape[0] == 0

@@ -1,0 +1,216 @@
+"""The command of the backtest: what the flags wish for, exit codes, one sentence for each error.
+
+Exit codes: 0 it ran, whatever it found; 1 Prometheus did not answer; 2 a flag, a file or a field is wrong; 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from modelrollout.cli.backtest import alarms, document, page, table, trial
+from modelrollout.cli.backtest.arms import (
+    EVERYBODY,
+    NAMES,
+    Selected,
+    checked_matchers,
+    narrowed,
+    opposite,
+    past_arm,
+)
+from modelrollout.cli.backtest.fetch import Asks, Fetcher
+from modelrollout.cli.backtest.flags import URL
+from modelrollout.cli.backtest.moments import length, moment
+from modelrollout.cli.backtest.policy import Policy, read_policy
+from modelrollout.cli.backtest.progress import Progress
+from modelrollout.cli.backtest.replay import Arms
+from modelrollout.cli.backtest.trouble import BacktestError, MisuseError
+from modelrollout.prometheus import Prometheus
+
+PATIENCE = timedelta(seconds=60)
+"""For one answer: pieces of history are larger than what a look asks for."""
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The flags, read and checked."""
+
+    policy: Policy
+    start: datetime
+    end: datetime
+    onset: datetime | None
+    candidate: Selected | None
+    stable: Selected
+    is_held: bool
+    pods: int
+    pod_label: str | None
+    output: str
+    html: Path | None
+
+
+def run(
+    flags: argparse.Namespace, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), asks: Asks | None = None
+) -> int:
+    """The whole command. `asks`: instead of a Prometheus at --prometheus."""
+    logging.getLogger("modelrollout").setLevel(logging.ERROR)  # one sentence for each trouble is enough
+    try:
+        wish = read(flags, now())
+        text = asyncio.run(_run(wish, flags, asks))
+    except KeyboardInterrupt:
+        return _failed("interrupted.", INTERRUPTED)
+    except BacktestError as trouble:
+        return _failed(str(trouble), trouble.exit_code)
+    return _told(text)
+
+
+def _told(text: str) -> int:
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def read(flags: argparse.Namespace, now: datetime) -> Wish:
+    """What is wished for. Raises MisuseError."""
+    policy = read_policy(flags.filename, flags.name).without(flags.without)
+    start, end, onset = _times(flags, now)
+    if flags.pods < 1:
+        raise MisuseError(f"--pods is {flags.pods}; it has to be 1 or more.")
+    candidate, stable = _arms(flags, policy)
+    if candidate is None and (onset is not None or flags.hold):
+        which = "--onset" if onset is not None else "--hold"
+        raise MisuseError(f"{which} speaks of a candidate; say which with --candidate-pods or --candidate-selector.")
+    return Wish(policy, start, end, onset, candidate, stable, flags.hold, flags.pods, flags.pod_label, flags.output,
+                flags.html)  # fmt: skip
+
+
+def _times(flags: argparse.Namespace, now: datetime) -> tuple[datetime, datetime, datetime | None]:
+    try:
+        start, end = moment(flags.start, now, "--start"), moment(flags.end, now, "--end")
+        onset = moment(flags.onset, now, "--onset") if flags.onset is not None else None
+    except ValueError as wrong:
+        raise MisuseError(f"{wrong}.") from None
+    if end > now + timedelta(seconds=1):
+        raise MisuseError(f"--end is {length(end - now)} in the future; only what was can be replayed.")
+    if start >= end:
+        raise MisuseError("--start has to be before --end.")
+    if onset is not None and not start <= onset <= end:
+        raise MisuseError("--onset has to lie between --start and --end.")
+    return start, end, onset
+
+
+def _arms(flags: argparse.Namespace, policy: Policy) -> tuple[Selected | None, Selected]:
+    mine = checked_matchers(flags.candidate_selector or "", "--candidate-selector")
+    theirs = checked_matchers(flags.stable_selector or "", "--stable-selector")
+    names = {arm: _names(getattr(flags, f"{arm}_name"), f"--{arm}-name") for arm in ("candidate", "stable")}
+    is_tried = bool(mine or flags.candidate_pods or names["candidate"])
+    if is_tried and not (theirs or flags.stable_pods or names["stable"]):
+        if (other := opposite(mine)) is None:
+            raise MisuseError(
+                "say who was stable, with --stable-pods or --stable-selector: it would not be told apart."
+            )
+        theirs = other
+    # Labels alone tell versions apart where the pods of both are called alike.
+    default = EVERYBODY if is_tried or theirs else f"{policy.name}-.+"
+    stable = Selected("stable", flags.stable_pods or default, theirs, names["stable"])
+    if not is_tried:
+        return None, stable
+    return Selected("candidate", flags.candidate_pods or EVERYBODY, mine, names["candidate"]), stable
+
+
+def _names(given: Sequence[str], flag: str) -> dict[str, str]:
+    known = (*NAMES, "namespace", "rollout")
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if name not in known or not equals or not value:
+            raise MisuseError(f"{flag} is {text!r}; write NAME=VALUE, with one of {', '.join(known)}.")
+        found[name] = value
+    return found
+
+
+async def _run(wish: Wish, flags: argparse.Namespace, asks: Asks | None) -> str:
+    if wish.html is not None:
+        _require_writable(wish.html)
+    if asks is not None:
+        return await _replayed(wish, asks, is_quiet=flags.quiet)
+    own = wish.policy.analysis.prometheus
+    url = flags.prometheus or (own.url if own else None)
+    if url is None:
+        raise MisuseError(f"--prometheus is missing: give the address of a Prometheus, or set ${URL}.")
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise MisuseError(f"--prometheus is {url!r}; it has to look like http://prometheus:9090.")
+    async with Prometheus(url, timeout=PATIENCE, headers=_headers(flags.header)) as prometheus:
+        return await _replayed(wish, prometheus, is_quiet=flags.quiet)
+
+
+def _headers(given: Sequence[str]) -> Mapping[str, str]:
+    headers = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name.strip() or not equals:
+            raise MisuseError("--header has to look like NAME=VALUE.")  # its value may be a secret: it is not repeated
+        headers[name.strip()] = value.strip()
+    return headers
+
+
+async def _replayed(wish: Wish, asks: Asks, *, is_quiet: bool) -> str:
+    progress = Progress("replaying", is_quiet=is_quiet)
+    fetcher = Fetcher(asks, progress.fetched)
+    try:
+        text, html = await _found(wish, fetcher, progress)
+    finally:
+        progress.done()
+    if wish.html is not None and html is not None:
+        try:
+            wish.html.write_text(html)
+        except OSError as error:
+            raise MisuseError(f"--html {wish.html}: it cannot be written: {error.strerror}.") from None
+    return text
+
+
+async def _found(wish: Wish, fetcher: Fetcher, progress: Progress) -> tuple[str, str | None]:
+    policy, is_json = wish.policy, wish.output == "json"
+    if wish.candidate is None:
+        counted = await alarms.counted(
+            policy, wish.stable, fetcher, progress, start=wish.start, end=wish.end, most_pods=wish.pods,
+            label=wish.pod_label,
+        )  # fmt: skip
+        text = _json(document.alarms_document(counted)) if is_json else table.alarms_text(counted)
+        return text, page.alarms_page(counted) if wish.html else None
+    sides = (wish.candidate, wish.stable)
+    candidate, stable = (past_arm(side, policy.namespace, policy.name) for side in sides)
+    arms = Arms(candidate, stable, *(narrowed(policy.analysis, side) for side in sides))
+    tried = await trial.tried(
+        policy, sides, arms, fetcher, progress, start=wish.start, end=wish.end, onset=wish.onset,
+        is_held=wish.is_held, with_curves=wish.html is not None,
+    )  # fmt: skip
+    text = _json(document.trial_document(tried)) if is_json else table.trial_text(tried)
+    return text, page.trial_page(tried) if wish.html else None
+
+
+def _json(value: Mapping[str, object]) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _require_writable(path: Path) -> None:
+    """Before hours of work, not after."""
+    if path.is_dir() or not path.resolve().parent.is_dir():
+        raise MisuseError(f"--html {path}: there is no folder to write this file in.")
+
+
+def _failed(why: str, code: int) -> int:
+    sys.stderr.write(f"modelrollout backtest: {why}\n")
+    return code

@@ -1,0 +1,49 @@
+"""The preflight, as the operator makes it before a rollout: what stable's past says of noise and of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from modelrollout.analysis.course import tick_of
+from modelrollout.analysis.preflight import looked_up, usual_of
+from modelrollout.analysis.queries import Answer, Answered, Query, history_queries
+from modelrollout.analysis.sequential.noise import Mode
+from modelrollout.api.analysis import Analysis
+from modelrollout.api.status import UsualMetric
+from modelrollout.cli.backtest.arms import PastArm
+from modelrollout.cli.backtest.fetch import Fetcher
+from modelrollout.cli.backtest.policy import Policy
+from modelrollout.plan.evidence import stretches
+
+
+def asked(analysis: Analysis, stable: PastArm, pods: Sequence[str], at: datetime) -> tuple[Query, ...]:
+    """What the operator asks of the time before `at`."""
+    return history_queries(analysis, stable, pods, at, tick_of(analysis.interval.timedelta))
+
+
+def noted(
+    policy: Policy, queries: Sequence[Query], answers: Mapping[Query, Answer], basis: Mapping[str, str]
+) -> tuple[UsualMetric, ...]:
+    """What it would have put down."""
+    analysis = policy.analysis
+    tick = tick_of(analysis.interval.timedelta).total_seconds()
+    return looked_up(analysis, queries, answers, basis, stretches(policy.wish), tick)
+
+
+def noise_of(one: UsualMetric) -> str:
+    """How a metric's noise is allowed for. Of an expression there is only how much two pods' readings differ."""
+    is_measured = one.mode == Mode.ASSUMED and usual_of(one).variance is not None
+    return "Measured" if is_measured else one.mode
+
+
+async def pods_by_label(fetcher: Fetcher, label: str, arm: PastArm, matchers: str, at: datetime) -> set[str]:
+    """The pods of an arm that have any series at all at a moment; for metrics that are expressions only."""
+    more = f",{matchers}" if matchers else ""
+    pods = arm.values(timedelta(minutes=1))["pods"]
+    promql = f'group by ({label}) ({{{label}=~"{pods}"{more}}})'
+    query = Query("", arm.arm, "", promql, at.astimezone(UTC), at.astimezone(UTC), timedelta(seconds=1))
+    answer = (await fetcher.answers([query]))[query]
+    if not isinstance(answer, Answered):
+        return set()
+    return {pod for one in answer.series if (pod := one.labels.get(label))}

@@ -1,0 +1,165 @@
+"""What was fetched of history, kept as arrays and cut to what a look asks for. Pure.
+
+A reel holds what one query yields, piece after piece. What no look can ask for any more is forgotten, so a year takes
+no more room than a day.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from modelrollout.analysis.matchers import NAME
+from modelrollout.analysis.queries import Series
+from modelrollout.analysis.selectors import BUCKET
+
+Floats = npt.NDArray[np.float64]
+Labels = tuple[tuple[str, str], ...]
+EDGE = "le"
+CLOSE = 5e-4  # seconds; Prometheus knows no finer moments than milliseconds
+
+
+@dataclass(slots=True)
+class Strip:
+    """One series: samples, oldest first."""
+
+    labels: Mapping[str, str]
+    times: Floats
+    values: Floats
+
+    def cut(self, start: float, end: float) -> Series | None:
+        """Samples with start < t ≤ end; None without any."""
+        first, last = np.searchsorted(self.times, (start + CLOSE, end + CLOSE)).tolist()
+        if first >= last:
+            return None
+        pairs = zip(self.times[first:last].tolist(), self.values[first:last].tolist(), strict=True)
+        return Series(self.labels, tuple(pairs))
+
+
+@dataclass(slots=True)
+class Reel:
+    """What one query has yielded so far, for samples up to `reach`."""
+
+    reach: float
+    label: str | None = None  # that tells pods apart
+    strips: dict[Labels, Strip] = field(default_factory=dict)
+    by_pod: defaultdict[str, list[Strip]] = field(default_factory=lambda: defaultdict(list))
+    samples: int = 0  # fetched, also those forgotten since
+
+    def append(self, series: Iterable[Series], reach: float) -> None:
+        """What came after `reach` before, up to the new one."""
+        for one in _filled(tuple(series), self.strips):
+            self._add(one)
+        self.reach = reach
+
+    def _add(self, one: Series) -> None:
+        table = np.array(one.samples, dtype=np.float64).reshape(-1, 2)
+        self.samples += len(table)
+        key = tuple(sorted(one.labels.items()))
+        known = self.strips.get(key)
+        if known is None:
+            self.strips[key] = known = Strip(one.labels, table[:, 0], table[:, 1])
+            self.by_pod[one.labels.get(self.label or "", "")].append(known)
+            return
+        table = table[table[:, 0] > known.times[-1] + CLOSE] if known.times.size else table
+        known.times = np.concatenate((known.times, table[:, 0]))
+        known.values = np.concatenate((known.values, table[:, 1]))
+
+    def forget(self, before: float) -> None:
+        """What lies before a moment; series of which nothing is left."""
+        gone = []
+        for key, strip in self.strips.items():
+            first = int(np.searchsorted(strip.times, before))
+            if first:
+                strip.times, strip.values = strip.times[first:].copy(), strip.values[first:].copy()
+            if not strip.times.size:
+                gone.append(key)
+        for key in gone:
+            del self.strips[key]
+        if gone:
+            kept = defaultdict(list)
+            for strip in self.strips.values():
+                kept[strip.labels.get(self.label or "", "")].append(strip)
+            self.by_pod = kept
+
+    def cut(self, start: float, end: float, of: Callable[[str], bool] | None = None) -> tuple[Series, ...]:
+        """The samples with start < t ≤ end; `of`: the pods meant, by their label."""
+        strips = (
+            self.strips.values()
+            if of is None
+            else (strip for pod, strips in self.by_pod.items() if of(pod) for strip in strips)
+        )
+        return tuple(series for strip in strips if (series := strip.cut(start, end)) is not None)
+
+    def pods(self, start: float, end: float) -> set[str]:
+        """The pods that were there all the time: seen near both ends."""
+        found = set()
+        for pod, strips in self.by_pod.items():
+            times = [strip.times for strip in strips if strip.times.size]
+            if pod and times and min(t[0] for t in times) <= start and max(t[-1] for t in times) >= end:
+                found.add(pod)
+        return found
+
+
+def _filled(series: Sequence[Series], known: Mapping[Labels, Strip]) -> Iterator[Series]:
+    """With native histograms' edges the same in every piece: which edges they are given depends on what was asked for.
+
+    Nothing was counted between an edge that is left out and the nearest lower one.
+    """
+    groups: defaultdict[Labels, dict[float, Series]] = defaultdict(dict)
+    for one in series:
+        if _is_native(one.labels):
+            groups[_without_edge(one.labels)][float(one.labels[EDGE])] = one
+        else:
+            yield one
+    before: defaultdict[Labels, dict[float, Series]] = defaultdict(dict)
+    for strip in known.values() if groups else ():
+        if _is_native(strip.labels) and strip.times.size:
+            whole = tuple(zip(strip.times.tolist(), strip.values.tolist(), strict=True))
+            before[_without_edge(strip.labels)][float(strip.labels[EDGE])] = Series(strip.labels, whole)
+    for group, now in groups.items():
+        then = before.get(group, {})
+        for edge in sorted(set(now) | set(then)):
+            labels = now[edge].labels if edge in now else then[edge].labels
+            early = then[edge].samples if edge in then else _at_edge(then, edge)
+            late = now[edge].samples if edge in now else _at_edge(now, edge)
+            yield Series(labels, late if edge in then else early + late)
+
+
+def _at_edge(group: Mapping[float, Series], edge: float) -> tuple[tuple[float, float], ...]:
+    """A native histogram's samples at an edge that it was not given."""
+    lower = max((one for one in group if one < edge), default=None)
+    if lower is not None:
+        return group[lower].samples
+    return tuple((at, 0.0) for at, _ in next(iter(group.values())).samples) if group else ()
+
+
+def _is_native(labels: Mapping[str, str]) -> bool:
+    return EDGE in labels and not labels.get(NAME, BUCKET).endswith(BUCKET)
+
+
+def _without_edge(labels: Mapping[str, str]) -> Labels:
+    return tuple(sorted((name, value) for name, value in labels.items() if name != EDGE))
+
+
+Key = tuple[str, str, str]
+"""Metric, arm (or pod), part."""
+
+
+@dataclass(slots=True)
+class Tape:
+    """All reels."""
+
+    reels: dict[Key, Reel] = field(default_factory=dict)
+
+    def forget(self, before: float) -> None:
+        for reel in self.reels.values():
+            reel.forget(before)
+
+    @property
+    def samples(self) -> int:
+        return sum(reel.samples for reel in self.reels.values())
