@@ -113,7 +113,7 @@ def _threshold(
     place = np.minimum(np.searchsorted(begins, edges[:-1] + 1e-9, side="right"), len(stretches) - 1)
     weight = np.array([stretches[at].weight for at in place.tolist()])
     events = (usual.rate or 0.0) * (usual.share or 0.0) * np.diff(edges)
-    restarts = Onsets(0.0, len(stretches) - 1, planned).restarts(edges, begins[:-1].tolist())
+    restarts = Onsets(0.0, len(stretches) - 1, planned, is_late_expected=False).restarts(edges, begins[:-1].tolist())
     odds = tolerated.factor * weight / (tolerated.factor * weight + 1 - weight)
     alpha = analysis.false_rollback_rate.value * share(metric, "tolerance", analysis)
     return horizon.threshold(events * (weight < 1), odds, restarts, alpha)
