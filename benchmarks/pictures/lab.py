@@ -176,9 +176,11 @@ def drawn(
     found: list[Floats] = []
     for part, share in ((weight, mine), (1 - weight, usual)):
         total = rng.poisson(part * rps * SCRAPE)
-        found += [rng.binomial(total, np.minimum(share, 1.0)).astype(float), total.astype(float)]
-    bad, total, usually, all_ = found
-    return prometheus(requests(CANDIDATE, total, bad), requests(STABLE, all_, usually)), (bad, total, usually, all_)
+        bad = rng.binomial(total, np.minimum(share, 1.0))
+        found += [np.asarray(bad, dtype=np.float64), np.asarray(total, dtype=np.float64)]
+    failed, asked, usually, all_ = found
+    store = prometheus(requests(CANDIDATE, asked, failed), requests(STABLE, all_, usually))
+    return store, (failed, asked, usually, all_)
 
 
 def percent(text: str | None) -> float:

@@ -47,7 +47,8 @@ def zones() -> str:
         shapes.append(panel.zone(left, right, kind))
     for at, text in zip(edges, ("fine", "grey", "must be ruled out before a step ends"), strict=False):
         shapes.append(panel.above(at, text))
-    shapes += [panel.upright(100 * USUAL, "stable dashed"), panel.upright(limits[0], "good"), panel.upright(limits[1], "bad")]  # fmt: skip
+    shapes.append(panel.upright(100 * USUAL, "stable dashed"))
+    shapes += [panel.upright(limit, kind) for limit, kind in zip(limits, ("good", "bad"), strict=True)]
     for number, (share, seconds) in enumerate(CASES):
         verdict = told(share, seconds)
         low, high = _between(share, seconds)
