@@ -102,7 +102,7 @@ def incident() -> str:
 
 
 def late() -> str:
-    """A candidate that is fine for half an hour, and then is not."""
+    """A candidate that is fine for twenty minutes, and then is not."""
     each, begins = 15, 20
     usual = np.full(_scrapes(3 * each), USUAL)
     mine = usual.copy()

@@ -32,7 +32,7 @@ def alarms() -> str:
     minutes, shares = axis(0, 60, range(0, 61, 10)), axis(0, 104, (0, 25, 50, 75, 100), " %")
     panel = Panel(48, 220, minutes, shares)
     shapes = panel.frame(
-        "identical versions taken back: by a limit at twice the usual, and by evidence", "minutes at 5 % of the traffic"
+        "identical versions taken back, by a fixed limit and by evidence", "minutes at 5 % of the traffic"
     )
     for decided, kind, text, x, y in (
         (rules["Argo-tuned"](trial), "bad", "four failed checks", 17.0, 56.0),
