@@ -269,9 +269,14 @@ BROKEN = (
         "two kinds of metric",
         _metrics(metric(histogram='a{pod=~"{{ pods }}"}')),
         _ONE,
-        "a metric needs exactly one of ratio, histogram and value",
+        "a metric needs exactly one of ratio, histogram, value, mean and pairs",
     ),
-    Broken("no kind of metric", _metrics(metric(ratio=None)), _ONE, "exactly one of ratio, histogram and value"),
+    Broken(
+        "no kind of metric",
+        _metrics(metric(ratio=None)),
+        _ONE,
+        "exactly one of ratio, histogram, value, mean and pairs",
+    ),
     Broken(
         "a ratio of good and bad",
         _metrics(metric(ratio={part: f'{part}_total{{pod=~"{{{{ pods }}}}"}}' for part in ("good", "bad", "total")})),
@@ -308,19 +313,61 @@ BROKEN = (
         "value without a direction",
         _metrics(value_metric(betterWhen=None)),
         _ONE,
-        "betterWhen is needed with value, and only there",
+        "betterWhen is needed with value and mean, and only there",
     ),
     Broken(
         "ratio with a direction",
         _metrics(metric(betterWhen="lower")),
         _ONE,
-        "betterWhen is needed with value, and only",
+        "betterWhen is needed with value and mean, and only",
     ),
     Broken(
         "no bound",
         _metrics(metric(tolerance=None)),
         _ONE,
         "a metric decides nothing without a bound: set tolerance, min or max",
+    ),
+    Broken(
+        "exclude within the tolerance",
+        _metrics(metric(tolerance={"relative": "25%"}, exclude={"relative": "20%"})),
+        _ONE,
+        "exclude must lie beyond tolerance",
+    ),
+    Broken(
+        "exclude that is the tolerance",
+        _metrics(metric(tolerance={"relative": "25%"}, exclude={"relative": "0.25"})),
+        _ONE,
+        "exclude must lie beyond tolerance",
+    ),
+    Broken(
+        "exclude without a tolerance",
+        _metrics(metric(tolerance=None, max="5%", exclude={"relative": "20%"})),
+        _ONE,
+        "exclude says what must be ruled out beyond tolerance: set tolerance",
+    ),
+    Broken(
+        "pairs with a limit",
+        _metrics(metric(ratio=None, pairs={"candidateWrong": "a", "stableWrong": "b"}, tolerance={}, max="5%")),
+        _ONE,
+        "pairs are judged by tolerance.relative alone",
+    ),
+    Broken(
+        "a single group",
+        _metrics(
+            metric(
+                ratio={
+                    "bad": 'a{pod=~"{{ pods }}"}',
+                    "total": 'b{pod=~"{{ pods }}"}',
+                    "groups": {"label": "region", "values": ["eu"]},
+                }
+            )
+        ),
+        f"{_ONE}.ratio.groups.values",
+        "2",
+    ),
+    Broken("noise by ear", {"analysis": {"metrics": [metric()], "noise": "low"}}, "spec.analysis.noise", "auto"),
+    Broken(
+        "a warm-up in words", {"analysis": {"metrics": [metric()], "warmUp": "long"}}, "spec.analysis.warmUp", "90s"
     ),
     Broken(
         "both arms read as one",

@@ -60,6 +60,8 @@ def _stages(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 _tolerances = _maybe(relative=_shares, absolute=_amounts)
 _kept_by_values = _maybe(relative=_shares, absolute=st.sampled_from(["0.5", "20ms", "1e3", "7%"]))
+_groups = st.lists(_texts, min_size=2, max_size=4, unique=True)
+_beyond_1 = st.sampled_from([{"absolute": "2%"}, {"relative": "50%", "absolute": "0.01"}])
 _bands = st.sampled_from([{"min": "1%", "max": "0.02"}, {"min": "0", "max": "100%"}, {"min": "0.5", "max": "0.50001"}])
 
 
@@ -74,7 +76,7 @@ def _bounds(draw: st.DrawFn, side: str, tolerances: st.SearchStrategy[Any], limi
 @st.composite
 def _metrics(draw: st.DrawFn, name: str) -> Spec:
     common = {"name": name, **draw(_maybe(minSamples=st.integers(1, 10**9)))}
-    match draw(st.sampled_from(["bad", "good", "histogram", "value"])):
+    match draw(st.sampled_from(["bad", "good", "histogram", "value", "mean", "pairs", "groups"])):
         case "histogram":
             bounds = st.fixed_dictionaries({"tolerance": _kept_by_values}, optional={"max": _limits})
             quantile = draw(_maybe(quantile=st.sampled_from(["0.99", ".5", "0.999999"])))
@@ -84,6 +86,18 @@ def _metrics(draw: st.DrawFn, name: str) -> Spec:
             bounds = _bounds("max" if better == "lower" else "min", _kept_by_values, _limits)
             expression = f"avg({draw(_selectors())}[{{{{ window }}}}])"
             return {**common, "value": expression, "betterWhen": better, **draw(bounds)}
+        case "mean":
+            better = draw(st.sampled_from(["lower", "higher"]))
+            mean = {part: draw(_selectors()) for part in ("sum", "squares", "count")}
+            bounds = _bounds("max" if better == "lower" else "min", _kept_by_values, _limits)
+            return {**common, "mean": mean, "betterWhen": better, **draw(bounds)}
+        case "pairs":
+            pairs = {part: draw(_selectors()) for part in ("candidateWrong", "stableWrong")}
+            return {**common, "pairs": pairs, "tolerance": {"relative": "20%"}, "exclude": {"relative": "100%"}}
+        case "groups":
+            groups = draw(_with({"label": st.just("region"), "values": _groups}, maxExtraGap=_shares))
+            ratio = {"good": draw(_selectors()), "total": draw(_selectors()), "groups": groups}
+            return {**common, "ratio": ratio, "tolerance": {"absolute": "1%"}, **draw(_maybe(exclude=_beyond_1))}
         case part:
             ratio = {part: draw(_selectors()), "total": draw(_selectors())}
             bounds = _bounds("max" if part == "bad" else "min", _tolerances, _amounts)
@@ -120,6 +134,10 @@ def _analyses(draw: st.DrawFn) -> Spec:
     rest = draw(
         _maybe(
             interval=_seconds | st.sampled_from(["1m30s", "1.5s", "1h"]),
+            warmUp=st.sampled_from(["0s", "30s", "5m"]),
+            noise=st.sampled_from(["auto", "independent", "strict"]),
+            threshold=st.sampled_from(["anytime", "planned"]),
+            falsePromotionRate=st.sampled_from(["5%", "0.1"]),
             falseRollbackRate=st.sampled_from(["1%", "50%", "0.5", "0.05", "0.1%"]),
             onInconclusive=st.sampled_from(["hold", "promote", "rollback"]),
             stepDeadline=_deadlines,

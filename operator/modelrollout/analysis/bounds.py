@@ -7,13 +7,24 @@ from modelrollout.api.spec import Analysis, Metric
 LIMITS = 0.2
 """What min and max together have of a metric's share where it has a tolerance, too: regressions show there first."""
 
+GROUPS = 0.5
+"""What all groups together have of a tolerance's share, where a metric has groups."""
+
 
 def share(metric: Metric, name: str, analysis: Analysis) -> float:
-    """The part of the error rate that a bound (tolerance, min or max) of a metric has; all parts sum to 1 at most."""
+    """The part of the error rate that a bound of a metric has; all parts together are 1 at most.
+
+    `name`: tolerance, min or max; else that of a group or a gap.
+    """
     limits = (metric.max is not None) + (metric.min is not None)
     own = 1 / len(analysis.metrics)
     if metric.tolerance is None:
         return own / limits
+    if name in ("max", "min"):
+        return own * LIMITS / limits
+    own *= 1 - LIMITS if limits else 1.0
+    if (groups := metric.ratio.groups if metric.ratio else None) is None:
+        return own
     if name == "tolerance":
-        return own * (1 - LIMITS) if limits else own
-    return own * LIMITS / limits
+        return own * (1 - GROUPS)
+    return own * GROUPS / (2 * len(groups.values) - 1)  # each by itself, and the gaps to the first

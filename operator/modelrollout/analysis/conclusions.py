@@ -20,6 +20,8 @@ from modelrollout.api.status import MetricVerdict, Verdict
 
 FEWEST_REQUESTS = 100
 FEWEST_READINGS = 10
+FEW = 0.5  # samples that count for none: increments are split among ticks
+FEWEST_PAIRS = 20
 INT64 = 2**63 - 1
 _MISTAKEN = " asks wrongly: "  # it stands in the message, for that is what status keeps
 
@@ -46,6 +48,8 @@ def needed(metric: Metric) -> int:
     """Fewest samples of each arm before the metric may pass."""
     if metric.min_samples is not None:
         return metric.min_samples
+    if metric.pairs is not None:
+        return FEWEST_PAIRS
     return FEWEST_READINGS if metric.value is not None else FEWEST_REQUESTS
 
 
@@ -97,6 +101,7 @@ def _conclusion(
     """The verdict, the bound that decided it, and the sentence."""
     seen = _seen(evidence)
     if failed is not None:
+        seen = seen if evidence.samples >= FEW else "what was seen before this step"
         return Verdict.FAIL, failed, f"{seen}{_failure(failed, demand)}"
     if evidence.gap is not None:
         return evidence.gap.verdict, None, f"{evidence.gap.why}; the candidate shows {seen}"
@@ -129,7 +134,7 @@ def _whole(samples: float) -> int:
 
 
 def _seen(evidence: Evidence) -> str:
-    if evidence.samples < 0.5:
+    if evidence.samples < FEW:
         return f"no {evidence.unit} yet"
     seen = f"{evidence.what}{evidence.candidate} over {wording.number(evidence.samples)} {evidence.unit}"
     if evidence.stable is None or evidence.stable_samples is None:

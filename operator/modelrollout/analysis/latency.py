@@ -182,7 +182,7 @@ class _Judge:
         self._twos.append(two)
         limit, far = slack(self._stable_at, tolerance), slack(self._stable_at, excluded(before.metric))
         words = Words(
-            f"≤ {wording.text(limit, self._unit)}" if limit < math.inf else "unknown",
+            f"≤ {wording.text(limit, self._unit)}" if limit < math.inf else "what is tolerated",
             f"≥ {wording.text(far, self._unit)}" if far < math.inf else "much more",
         )
         drifts = (_drift(slower, known) / self._dispersion, rule_out.drift() / self._dispersion)

@@ -35,6 +35,8 @@ PAST = "history"
 ONE_POD, OTHER_PODS = "history of one pod", "history of the other pods"
 """What an arm is called in queries for the history of stable."""
 BAD, GOOD, TOTAL, HISTOGRAM, VALUE = "bad", "good", "total", "histogram", "value"
+SUM, SQUARES = "sum", "squares"
+CANDIDATE_WRONG, STABLE_WRONG = "candidate wrong", "stable wrong"
 COUNTERS = "counters"
 """A part that stands for several, asked for at once."""
 
@@ -142,7 +144,7 @@ def queries(
         for metric in analysis.metrics
         if (reach := reaches.get(metric.name)) is not None
         for names in arms
-        if names.arm == CANDIDATE or metric.tolerance is not None
+        if names.arm == CANDIDATE or (metric.tolerance is not None and metric.pairs is None)
         for query in _queries_of(metric, names, reach, analysis.interval.timedelta)
     )
 
@@ -197,7 +199,7 @@ def history_queries(
     return tuple(
         query
         for metric in analysis.metrics
-        if metric.tolerance is not None
+        if metric.tolerance is not None and metric.mean is None and metric.pairs is None
         for query in _history_of(metric, stable, sorted(pods), at, tick, analysis.interval.timedelta)
     )
 
@@ -226,6 +228,17 @@ def parts_of(metric: Metric) -> list[tuple[str, str, str]]:
         of_interest = (BAD, metric.ratio.bad) if metric.ratio.bad is not None else (GOOD, metric.ratio.good)
         asked = [of_interest, (TOTAL, metric.ratio.total)]
         return [(part, text, f"ratio.{part}") for part, text in asked if text is not None]
+    if metric.mean is not None:
+        return [
+            (SUM, metric.mean.sum, "mean.sum"),
+            (SQUARES, metric.mean.squares, "mean.squares"),
+            (TOTAL, metric.mean.count, "mean.count"),
+        ]
+    if metric.pairs is not None:
+        return [
+            (CANDIDATE_WRONG, metric.pairs.candidate_wrong, "pairs.candidateWrong"),
+            (STABLE_WRONG, metric.pairs.stable_wrong, "pairs.stableWrong"),
+        ]
     if metric.histogram is not None:
         return [(HISTOGRAM, metric.histogram, "histogram")]
     return [(VALUE, metric.value, "value")] if metric.value is not None else []

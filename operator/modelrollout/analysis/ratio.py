@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import rankings, shares, wording
+from modelrollout.analysis import fairness, rankings, shares, wording
 from modelrollout.analysis.counts import Arm, Reading, Samples, arm_of, clean, total_growth
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
 from modelrollout.analysis.ledger import Ledger
@@ -26,6 +26,8 @@ Floats = npt.NDArray[np.float64]
 
 TWICE_AS_BAD = 1.0
 """What has to be ruled out before a step ends, where the user names nothing: twice as bad as stable …"""
+MOSTLY_BAD = 0.5
+"""Share of stable's that goes wrong above which a few per cent fewer that go right are a regression: conversions."""
 NEGLIGIBLE = 0.002
 """… plus 0.2 points: where stable shows no errors at all, nobody waits for twice nothing to be ruled out."""
 
@@ -102,13 +104,20 @@ def _concluded(
     twos: list[Two] = []
     tracks: list[Track] = []
     keepers: list[Keep] = []
+    unseen: list[str] = []
     if metric.tolerance is not None and theirs is not None:
         tolerated, unacceptable = bounds_of(metric)
-        two = shares.compared("tolerance", ticks, rate(events, requests), tolerated, unacceptable, dispersion, ledger)
+        two = shares.compared(
+            "tolerance", ticks, rate(events, requests), tolerated, unacceptable, dispersion, ledger,
+            is_rare=usual.share is not None and usual.share > MOSTLY_BAD,
+        )  # fmt: skip
         twos.append(two)
         drifts = shares.compared_drifts(totals, tolerated, unacceptable, dispersion)
         is_kept = totals.share <= tolerated.factor * totals.stable_share + tolerated.margin + shares.ROUNDING
-        words = Words(_words(part, tolerated, totals), _words(part, unacceptable, totals, beyond=True))
+        words = Words(
+            shares.bound_words(tolerated, totals, is_bad=part == BAD),
+            shares.bound_words(unacceptable, totals, is_bad=part == BAD, is_beyond=True),
+        )
         track = shares.track(
             two, words, is_kept=is_kept and totals.stable > 0, drifts=drifts, threshold=before.threshold
         )
@@ -119,6 +128,12 @@ def _concluded(
         else:
             track = replace(track, share=usual.share_kept)
         tracks.append(track)
+        groups = metric.ratio.groups if metric.ratio else None
+        if groups is not None:
+            found = fairness.judged(before, groups, ticks, mine, theirs, reading, tolerated, unacceptable)
+            tracks += found.tracks
+            unseen += found.unseen
+            keepers.append(found.keep)
     for name, limit, is_high in (("max", metric.max, True), ("min", metric.min, False)):
         if limit is None:
             continue
@@ -136,7 +151,7 @@ def _concluded(
         kept = shares.as_ledger(shares.totals_after(ticks, count, ledger)) | shares.ratios_after(ledger, seen.counts)
         kept["baseline"] = np.array([after.events, after.requests])
         # At 100 % nothing is compared any more: what was keeps its place.
-        kept = {**{name: ledger[name] for name in ledger if name.startswith(("tolerance.", "ranks"))}, **kept}
+        kept = {**{name: ledger[name] for name in ledger if not name.startswith(("max.", "min."))}, **kept}
         for one in twos:
             kept |= one.ledger(count)
         for more in keepers:
@@ -157,6 +172,7 @@ def _concluded(
         seconds=totals.seconds,
         interval=_interval(part, ledger, ticks.counts) if is_compared else None,
         notes=_uncounted(mine, theirs),
+        unseen=tuple(unseen),
         gap=gap if metric.tolerance is not None else None,
     )
 
@@ -194,15 +210,6 @@ def _limit_words(limit: str, is_high: bool, most: float) -> Words:
     beyond = shares.unacceptable_limit(min(max(most, 1e-12), 1 - 1e-9))
     unacceptable = f"≥ {wording.share(beyond)}" if is_high else f"≤ {wording.share(1 - beyond)}"
     return Words(f"{'≤' if is_high else '≥'} {limit}", unacceptable)
-
-
-def _words(part: str, bound: Bound, totals: Totals, *, beyond: bool = False) -> str:
-    if totals.stable <= 0:
-        return "unknown"
-    at = min(bound.factor * totals.stable_share + bound.margin, 1.0)
-    if part == BAD:
-        return f"{'≥' if beyond else '≤'} {wording.share(at)}"
-    return f"{'≤' if beyond else '≥'} {wording.share(1 - at)}"
 
 
 def _shown(part: str, bad: float, total: float) -> str:

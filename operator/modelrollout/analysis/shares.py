@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from modelrollout.analysis import wording
 from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.sequential import counts as tests
 from modelrollout.analysis.sequential.counts import Baseline, Bound, Counts
 from modelrollout.analysis.sequential.intervals import RATIOS, interval, likelihoods
-from modelrollout.analysis.sequential.wealth import EFFECT_WEIGHTS, weights
+from modelrollout.analysis.sequential.wealth import EFFECT_WEIGHTS, EFFECTS, weights
 from modelrollout.analysis.tracks import Track, Two, Words, followed
 
 Floats = npt.NDArray[np.float64]
@@ -24,6 +25,7 @@ INTERVAL_ALPHA = 0.01
 """Of the interval that is told; it decides nothing."""
 ROUNDING = 1e-12  # two equal shares may differ in their last digit
 HARM_WEIGHTS = weights(EFFECT_WEIGHTS)
+RARE_WEIGHTS = weights(tests.RARE_EFFECT_WEIGHTS)
 GOOD_WEIGHTS = weights(tests.GOOD_WEIGHTS)
 EVEN = weights(np.ones(4))
 
@@ -89,12 +91,18 @@ def baseline(ledger: Ledger, share: float | None, rate: float | None) -> Baselin
 
 
 def compared(
-    name: str, ticks: Ticks, base: Floats, tolerated: Bound, unacceptable: Bound, dispersion: float, ledger: Ledger
-) -> Two:
-    """Candidate against stable. `base`: stable's rate before each tick. Noise makes events count for fewer."""
-    harm, good = (factors / dispersion for factors in tests.both(ticks.counts, base, tolerated, unacceptable))
+    name: str, ticks: Ticks, base: Floats, tolerated: Bound, unacceptable: Bound, dispersion: float, ledger: Ledger,
+    *, is_rare: bool = False,
+) -> Two:  # fmt: skip
+    """Candidate against stable. `base`: stable's rate before each tick; `is_rare`: few go right.
+
+    Noise makes events count for fewer.
+    """
+    effects = tests.RARE_EFFECTS if is_rare else EFFECTS
+    found = tests.both(ticks.counts, base, tolerated, unacceptable, effects)
+    harm, good = (factors / dispersion for factors in found)
     return followed(
-        name, harm, HARM_WEIGHTS, good, GOOD_WEIGHTS,
+        name, harm, RARE_WEIGHTS if is_rare else HARM_WEIGHTS, good, GOOD_WEIGHTS,
         restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,
     )  # fmt: skip
 
@@ -156,6 +164,15 @@ def track(two: Two, words: Words, *, is_kept: bool, drifts: tuple[float, float],
         harm_drift=drifts[0],
         good_drift=drifts[1],
     )
+
+
+def bound_words(bound: Bound, totals: Totals, *, is_bad: bool, is_beyond: bool = False) -> str:
+    """A bound in the metric's own direction, at stable's share: ≤ for what is bad, ≥ for what is good."""
+    if totals.stable <= 0:
+        return "what is tolerated" if not is_beyond else "what is unacceptable"
+    at = min(bound.factor * totals.stable_share + bound.margin, 1.0)
+    relation = "≤" if is_bad != is_beyond else "≥"
+    return f"{relation} {wording.share(at if is_bad else 1 - at)}"
 
 
 def times_stable(ledger: Ledger, counts: Counts, alpha: float) -> str | None:

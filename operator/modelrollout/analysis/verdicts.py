@@ -21,6 +21,8 @@ from modelrollout.analysis.conclusions import Demand, concluded, nothing
 from modelrollout.analysis.course import LATE, Course
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts, Usual
 from modelrollout.analysis.latency import histogram_evidence
+from modelrollout.analysis.means import mean_evidence
+from modelrollout.analysis.pairs import pair_evidence
 from modelrollout.analysis.queries import CANDIDATE, STABLE, VALUE, Answer, Query, Series, Unanswered
 from modelrollout.analysis.ratio import ratio_evidence
 from modelrollout.analysis.tracks import Track
@@ -169,13 +171,15 @@ def _refusal(query: Query, answer: Unanswered) -> str:
 
 def _evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     metric = before.metric
-    judged: Callable[[Before, Parts, Parts | Missing | None], Evidence | Missing]
+    if metric.pairs is not None:
+        return pair_evidence(before, candidate)
+    judged: Callable[[Before, Parts, Parts | Missing | None], Evidence | Missing] = value_evidence
     if metric.ratio is not None:
         judged = ratio_evidence
     elif metric.histogram is not None:
         judged = histogram_evidence
-    else:
-        judged = value_evidence
+    elif metric.mean is not None:
+        judged = mean_evidence
     return judged(before, candidate, stable)
 
 

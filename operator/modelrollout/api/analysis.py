@@ -36,6 +36,42 @@ class CounterRatio(Model):
     bad: Annotated[Selector | None, Field(description="Counter of what went wrong.")] = None
     good: Annotated[Selector | None, Field(description="Counter of what went right.")] = None
     total: Annotated[Selector, Field(description="Counter of all.")]
+    groups: Annotated[Groups | None, Field(description="Judge groups by themselves, too, and the gaps between.")] = None
+
+
+class Groups(Model):
+    """Groups of people or requests, told apart by a label of both counters. Each is compared by itself."""
+
+    label: Annotated[
+        str, Field(min_length=1, max_length=128, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", description="The label.")
+    ]
+    values: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=128)], ...],
+        Field(
+            min_length=2,
+            max_length=16,
+            description="The groups. The first is the one whose gap to the others is watched.",
+            json_schema_extra={"x-kubernetes-list-type": "set"},
+        ),
+    ]
+    max_extra_gap: Annotated[
+        Share, Field(description="By so many points the candidate may widen the gap of a group to the first one.")
+    ] = Share("3%")
+
+
+class Mean(Model):
+    """A mean per user, such as revenue, from counters of their sum, sum of squares and number."""
+
+    sum: Annotated[Selector, Field(description="Counter that adds up the values.")]
+    squares: Annotated[Selector, Field(description="Counter that adds up their squares: how much users differ.")]
+    count: Annotated[Selector, Field(description="Counter of users; each belongs to one arm only.")]
+
+
+class Pairs(Model):
+    """The same requests answered by both versions, as mirrored traffic is, once the true label is known."""
+
+    candidate_wrong: Annotated[Selector, Field(description="Counter of those that only the candidate got wrong.")]
+    stable_wrong: Annotated[Selector, Field(description="Counter of those that only stable got wrong.")]
 
 
 class Tolerance(Model):
@@ -66,6 +102,8 @@ class Metric(Model):
     value: Annotated[
         str | None, Field(min_length=1, max_length=4096, description="Any PromQL that yields one number for one arm.")
     ] = None
+    mean: Mean | None = None
+    pairs: Pairs | None = None
     quantile: Annotated[
         str | None,
         Field(
@@ -93,7 +131,8 @@ class Metric(Model):
             ge=1,
             le=1_000_000_000,
             description="Fewest samples of each arm before a metric may pass: requests for ratio and histogram "
-            "(100 when left out), readings for value (5). Enough evidence of a regression may come from fewer.",
+            "(100 when left out), users for mean (100), answers for pairs (20), readings for value (10). Enough "
+            "evidence of a regression may come from fewer.",
         ),
     ] = None
 

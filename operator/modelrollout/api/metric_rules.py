@@ -60,13 +60,15 @@ _HIGHER_IS_BETTER = "(has(self.betterWhen) && self.betterWhen == 'higher' || has
 
 
 def _has_one_kind(metric: Metric) -> bool:
-    return [metric.ratio, metric.histogram, metric.value].count(None) == 2
+    return [metric.ratio, metric.histogram, metric.value, metric.mean, metric.pairs].count(None) == 4
 
 
 def _tells_arms_apart(metric: Metric) -> bool:
     asked = [metric.histogram, metric.value]
     if metric.ratio is not None:
         asked += [metric.ratio.bad, metric.ratio.good, metric.ratio.total]
+    if metric.mean is not None:
+        asked += [metric.mean.sum, metric.mean.squares, metric.mean.count]
     return metric.tolerance is None or all(re.search(_ARM, text) for text in asked if text is not None)
 
 
@@ -103,8 +105,8 @@ def _leaves_something(metric: Metric) -> bool:
 ALL: tuple[Rule, ...] = (
     Rule(
         _has_one_kind,
-        "a metric needs exactly one of ratio, histogram and value",
-        "[has(self.ratio), has(self.histogram), has(self.value)].exists_one(x, x)",
+        "a metric needs exactly one of ratio, histogram, value, mean and pairs",
+        "[has(self.ratio), has(self.histogram), has(self.value), has(self.mean), has(self.pairs)].exists_one(x, x)",
     ),
     Rule(
         lambda metric: metric.quantile is None or metric.histogram is not None,
@@ -112,9 +114,19 @@ ALL: tuple[Rule, ...] = (
         "!has(self.quantile) || has(self.histogram)",
     ),
     Rule(
-        lambda metric: (metric.value is None) == (metric.better_when is None),
-        "betterWhen is needed with value, and only there",
-        "has(self.value) == has(self.betterWhen)",
+        lambda metric: (metric.value is None and metric.mean is None) == (metric.better_when is None),
+        "betterWhen is needed with value and mean, and only there",
+        "(has(self.value) || has(self.mean)) == has(self.betterWhen)",
+    ),
+    Rule(
+        lambda metric: metric.pairs is None or (metric.tolerance is not None and metric.min is None is metric.max),
+        "pairs are judged by tolerance.relative alone: how many times as often the candidate may be the wrong one",
+        "!has(self.pairs) || has(self.tolerance) && !has(self.min) && !has(self.max)",
+    ),
+    Rule(
+        lambda metric: metric.ratio is None or metric.ratio.groups is None or metric.tolerance is not None,
+        "groups are compared with stable's: set tolerance",
+        "!has(self.ratio) || !has(self.ratio.groups) || has(self.tolerance)",
     ),
     Rule(
         lambda metric: any(bound is not None for bound in (metric.tolerance, metric.min, metric.max)),
@@ -126,7 +138,8 @@ ALL: tuple[Rule, ...] = (
         "tolerance compares candidate with stable, so every query must tell them apart: "
         'use {{ pods }} as in pod=~"{{ pods }}" (or {{ revision }}, {{ workload }}, {{ service }}, {{ arm }})',
         f"!has(self.tolerance) || ({_each('histogram', 'value')}"
-        f" + (has(self.ratio) ? [self.ratio.total] + {_each('bad', 'good', of='self.ratio')} : []))"
+        f" + (has(self.ratio) ? [self.ratio.total] + {_each('bad', 'good', of='self.ratio')} : [])"
+        f" + (has(self.mean) ? [self.mean.sum, self.mean.squares, self.mean.count] : []))"
         f".all(text, text.matches(r'{_ARM}'))",
     ),
     Rule(

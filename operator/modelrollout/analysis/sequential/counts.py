@@ -36,6 +36,10 @@ GOOD_WEIGHTS: Floats = np.array([0.15, 0.25, 0.40, 0.20])
 SHARES_OF_LIMIT: Floats = np.array([0.05, 0.25, 0.5, 0.75])
 """Rates betted on to show that a limit is kept."""
 
+RARE_EFFECTS: Floats = np.array([1.03, 1.06, 1.12, 1.25, 1.5, 2.5])
+"""What is betted on where few go right, as in conversions: a tenth fewer of them matters; statistics: 2.4."""
+RARE_EFFECT_WEIGHTS: Floats = np.array([0.20, 0.25, 0.25, 0.15, 0.10, 0.05])
+
 PRIOR = (0.5, 50.0)
 """Events and requests that stable is taken to have had before anything is known of it: about 1 %."""
 HALF_LIFE = 600.0
@@ -136,10 +140,15 @@ def better(counts: Counts, base: Floats, bound: Bound, effects: Floats = GOOD_EF
     return _log_e(counts, base, _bets(None, bound, tuple(effects.tolist()), _rows(base)))
 
 
-def both(counts: Counts, base: Floats, tolerated: Bound, excluded: Bound) -> tuple[Floats, Floats]:
-    """`worse` against the one and `better` against the other bound, in little more than the time of one of them."""
-    log_e = _log_e(counts, base, _bets(tolerated, excluded, _GOOD_EFFECTS, _rows(base)))
-    return log_e[:, : EFFECTS.size], log_e[:, EFFECTS.size :]
+def both(
+    counts: Counts, base: Floats, tolerated: Bound, excluded: Bound, effects: Floats = EFFECTS
+) -> tuple[Floats, Floats]:
+    """`worse` against the one and `better` against the other bound, in little more than the time of one of them.
+
+    `effects`: what is betted on against the tolerated bound, in odds.
+    """
+    log_e = _log_e(counts, base, _bets(tolerated, excluded, _GOOD_EFFECTS, _rows(base), tuple(effects.tolist())))
+    return log_e[:, : effects.size], log_e[:, effects.size :]
 
 
 class _Bets(NamedTuple):
@@ -170,11 +179,14 @@ def _rows(base: Floats) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _bets(tolerated: Bound | None, excluded: Bound | None, effects: tuple[float, ...], rows: int) -> _Bets:
+def _bets(
+    tolerated: Bound | None, excluded: Bound | None, effects: tuple[float, ...], rows: int,
+    harms: tuple[float, ...] = tuple(EFFECTS.tolist()),
+) -> _Bets:  # fmt: skip
     columns: list[tuple[float, ...]] = []
     if tolerated:
         side = 0.0 if tolerated.margin > WIDEST else 1.0
-        columns += [(*_null(tolerated), odds, odds - 1, math.inf, side) for odds in EFFECTS.tolist()]
+        columns += [(*_null(tolerated), odds, odds - 1, math.inf, side) for odds in harms]
     if excluded:
         side = 0.0 if excluded.factor <= 0 and excluded.margin <= 0 else -1.0
         columns += [(*_null(excluded), JUST_WITHIN, JUST_WITHIN - 1, times, side) for times in effects]

@@ -1,0 +1,180 @@
+"""Groups by themselves, beside the whole: is one of them served worse, and does a gap between groups grow? Pure.
+
+Two tests for each group. Its own requests of both arms, held against the metric's tolerance: what is hidden in the
+whole because the group is small. And the difference of differences: by how much the candidate widens the group's gap
+to the first group, compared with stable (statistics: 2.5). Groups share one part of the error rate evenly. A group with
+too little traffic to be tested is said to be so, and holds the step: it never passes silently.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from modelrollout.analysis import shares, wording
+from modelrollout.analysis.counts import Reading, Samples, total_growth
+from modelrollout.analysis.evidence import Before
+from modelrollout.analysis.ledger import Ledger
+from modelrollout.analysis.queries import BAD
+from modelrollout.analysis.sequential import groups as tests
+from modelrollout.analysis.sequential.counts import Bound, Counts, decay, rate
+from modelrollout.analysis.sequential.wealth import weights
+from modelrollout.analysis.shares import Ticks
+from modelrollout.analysis.tracks import Track, Two, Words, followed
+from modelrollout.api.spec import Groups
+
+if TYPE_CHECKING:
+    from modelrollout.analysis.ratio import Side
+
+Floats = npt.NDArray[np.float64]
+
+DROP_WEIGHTS = weights(np.ones(tests.DROPS.size))
+NO_MIRROR = weights(np.ones(1))
+PRIOR = 0.5
+UNTESTED = 30 * 86_400.0
+"""Seconds after which nobody calls it waiting any more: such a group cannot be tested at this traffic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The tracks of all groups, what cannot be tested, and how to keep their state."""
+
+    tracks: tuple[Track, ...]
+    unseen: tuple[str, ...]
+    keep: Callable[[int], Ledger]
+
+
+def judged(
+    before: Before, groups: Groups, ticks: Ticks, mine: Side, theirs: Side, reading: Reading,
+    tolerated: Bound, unacceptable: Bound,
+) -> Judged:  # fmt: skip
+    """`ticks`: those of the whole metric."""
+    found = {value: _counts(groups.label, value, ticks.edges, mine, theirs, reading) for value in groups.values}
+    ledger = before.ledger
+    tracks: list[Track] = []
+    twos: list[Two] = []
+    unseen: list[str] = []
+    keepers: list[Callable[[int], Ledger]] = []
+    for value, counts in found.items():
+        own = replace(ticks, counts=counts)
+        kept = {name.removeprefix(f"{value}/"): part for name, part in ledger.items() if name.startswith(f"{value}/")}
+        totals = shares.totals_after(own, len(own), kept)
+        known = shares.baseline(kept, None, None)
+        left = decay(before.course.tick)
+        events, requests, _ = known.before_each(counts.bad_stable, counts.stable, left)
+        name = f"group {value}"
+        two = shares.compared(
+            name, own, rate(events, requests), tolerated, unacceptable, before.usual.inflation, ledger
+        )
+        twos.append(two)
+        drifts = shares.compared_drifts(totals, tolerated, unacceptable, before.usual.inflation)
+        is_bad = mine.part == BAD
+        words = Words(
+            f"{shares.bound_words(tolerated, totals, is_bad=is_bad)} in group {value}",
+            f"{shares.bound_words(unacceptable, totals, is_bad=is_bad, is_beyond=True)} in group {value}",
+        )
+        limit = float(tolerated.at(totals.stable_share))
+        is_kept = totals.candidate > 0 and totals.stable > 0 and totals.share <= limit + shares.ROUNDING
+        tracks.append(shares.track(two, words, is_kept=is_kept, drifts=drifts, share=before.usual.share_kept))
+        if _is_out_of_reach(tracks[-1], totals):
+            unseen.append(f"group {value} cannot be tested at this traffic")
+        keepers.append(_keeper(value, own, kept, left))
+    reference, *others = groups.values
+    for value in others:
+        two, words, is_kept = _gap(before, ticks, value, found[value], found[reference], groups, mine.part)
+        twos.append(two)
+        track = shares.track(two, words, is_kept=is_kept, drifts=(0.0, 0.0), share=before.usual.share_kept)
+        tracks.append(replace(track, good=math.inf))
+        keepers.append(_gap_keeper(f"gap {value}", found[value], found[reference], ledger))
+
+    def keep(count: int) -> Ledger:
+        kept: dict[str, Floats] = {}
+        for one in twos:
+            kept |= one.ledger(count)
+        for more in keepers:
+            kept |= more(count)
+        return kept
+
+    return Judged(tuple(tracks), tuple(unseen), keep)
+
+
+def _counts(label: str, value: str, edges: Floats, mine: Side, theirs: Side, reading: Reading) -> Counts:
+    columns: list[Floats] = []
+    for side in (mine, theirs):
+        total = total_growth(_of(side.total, label, value), edges, side.arm, reading)
+        events = np.minimum(total_growth(_of(side.events, label, value), edges, side.arm, reading), total)
+        columns += [events if side.part == BAD else total - events, total]
+    return Counts(*columns)
+
+
+def _of(samples: Sequence[Samples], label: str, value: str) -> list[Samples]:
+    return [one for one in samples if one.labels.get(label) == value]
+
+
+def _is_out_of_reach(track: Track, totals: shares.Totals) -> bool:
+    if totals.seconds < 60 or track.good >= math.log(1 / 0.05):
+        return False
+    each = totals.candidate / totals.seconds
+    return each <= 0 or track.good_drift <= 0 or 3.0 / track.good_drift / each > UNTESTED
+
+
+def _keeper(value: str, ticks: Ticks, ledger: Ledger, left: float) -> Callable[[int], Ledger]:
+    def keep(count: int) -> Ledger:
+        seen = ticks.counts.first(count)
+        known = shares.baseline(ledger, None, None)
+        _, _, after = known.before_each(seen.bad_stable, seen.stable, left)
+        kept = shares.as_ledger(shares.totals_after(ticks, count, ledger))
+        kept["baseline"] = np.array([after.events, after.requests])
+        return {f"{value}/{name}": part for name, part in kept.items()}
+
+    return keep
+
+
+def _gap(
+    before: Before, ticks: Ticks, value: str, group: Counts, reference: Counts, groups: Groups, part: str
+) -> tuple[Two, Words, bool]:
+    """The difference of differences, of shares that went right."""
+    name = f"gap {value}"
+    right, total, usual = _streams(name, group, reference, before.ledger)
+    allowed = groups.max_extra_gap.value
+    harm = tests.worse(right, total, usual, tests.GAP, allowed) / before.usual.inflation
+    two = followed(
+        name, harm, DROP_WEIGHTS, np.zeros((len(ticks), 1)), NO_MIRROR,
+        restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=before.ledger,
+    )  # fmt: skip
+    sums = _kept(f"{name}.sums", before.ledger) + np.stack((right.sum(axis=0), total.sum(axis=0)))
+    shown = np.divide(sums[0], sums[1], out=np.zeros(4), where=sums[1] > 0)
+    widened = float(shown @ tests.GAP) if (sums[1] > 0).all() else 0.0
+    words = Words(f"a gap of {value} to {groups.values[0]} wider by ≤ {wording.share(allowed)}", "a wider one")
+    return two, words, widened <= allowed
+
+
+def _streams(name: str, group: Counts, reference: Counts, ledger: Ledger) -> tuple[Floats, Floats, Floats]:
+    """Right and total (ticks × 4) of candidate's group and reference and stable's, and each share known before."""
+    bad = (group.bad_candidate, reference.bad_candidate, group.bad_stable, reference.bad_stable)
+    all_ = (group.candidate, reference.candidate, group.stable, reference.stable)
+    total = np.stack(all_, axis=1)
+    right = total - np.stack(bad, axis=1)
+    known = _kept(f"{name}.sums", ledger)
+    right_before = known[0] + right.cumsum(axis=0) - right
+    total_before = known[1] + total.cumsum(axis=0) - total
+    return right, total, (right_before + PRIOR) / (total_before + 2 * PRIOR)
+
+
+def _kept(name: str, ledger: Ledger) -> Floats:
+    kept = ledger.get(name)
+    return kept.reshape(2, 4) if kept is not None and kept.size == 8 else np.zeros((2, 4))
+
+
+def _gap_keeper(name: str, group: Counts, reference: Counts, ledger: Mapping[str, Floats]) -> Callable[[int], Ledger]:
+    def keep(count: int) -> Ledger:
+        right, total, _ = _streams(name, group.first(count), reference.first(count), ledger)
+        sums = _kept(f"{name}.sums", ledger) + np.stack((right.sum(axis=0), total.sum(axis=0)))
+        return {f"{name}.sums": sums.ravel()}
+
+    return keep

@@ -1,0 +1,243 @@
+"""Means per user, such as revenue: differences of both arms' means, tick by tick, so that odd hours cancel. Pure.
+
+With n users in each arm in a tick and h = n_c·n_s/(n_c + n_s), the sum of h·(difference of means)/σ² has the variance
+Σh/σ² for equal arms: a normal mixture over it holds at any time, asymptotically (statistics: 2.4). The unit is the
+user: requests of one user are no independent evidence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from modelrollout.analysis import wording
+from modelrollout.analysis.counts import Arm, Reading, arm_of, clean, total_growth
+from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
+from modelrollout.analysis.ledger import Ledger
+from modelrollout.analysis.queries import SQUARES, SUM, TOTAL
+from modelrollout.analysis.sequential.gauges import log_wealth, reach
+from modelrollout.analysis.tracks import Track, Words
+from modelrollout.analysis.values import SMALLEST_EFFECT, excluded
+from modelrollout.api.spec import Tolerance
+from modelrollout.api.status import Verdict
+
+Floats = npt.NDArray[np.float64]
+
+FEWEST_USERS = 100.0
+"""Of each arm before anything is concluded: the normal limit needs some."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One arm's users in each tick: sums, sums of squares, and how many (all arrays: ticks)."""
+
+    sums: Floats
+    squares: Floats
+    users: Floats
+
+    def rows(self) -> Floats:
+        return np.stack((self.sums, self.squares, self.users))
+
+
+def mean_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+    """The evidence of a mean. Stable None: it is not compared; Missing: it should be, and cannot."""
+    reading = Reading(before.since, before.look_back, before.warm_up)
+    mine = _arm(candidate, "the candidate", reading)
+    if isinstance(mine, Missing):
+        return mine
+    theirs = stable if stable is None or isinstance(stable, Missing) else _arm(stable, "stable", reading)
+    other = theirs if isinstance(theirs, Arm) and before.metric.tolerance is not None else None
+    frontier = min(mine.frontier, other.frontier if other else mine.frontier, before.end)
+    edges = before.course.edges(before.first, frontier)
+    sides = [_side(candidate, edges, mine, reading)]
+    if other is not None and isinstance(stable, dict):
+        sides.append(_side(stable, edges, other, reading))
+    gap = theirs if isinstance(theirs, Missing) and before.metric.tolerance is not None else None
+    return _Judge(before, edges, sides).evidence(gap)
+
+
+def _arm(parts: Parts, who: str, reading: Reading) -> Arm | Missing:
+    counted = [clean(parts[part]) for part in (TOTAL, SUM, SQUARES)]
+    arm = arm_of(counted, reading)
+    if arm is None or not all(counted):
+        missing = next((name for name, part in zip(("count", "sum", "squares"), counted, strict=True) if not part), "")
+        return Missing(Verdict.NO_DATA, f"{missing} has no samples of {who}")
+    return arm
+
+
+def _side(parts: Parts, edges: Floats, arm: Arm, reading: Reading) -> _Side:
+    return _Side(*(total_growth(clean(parts[part]), edges, arm, reading) for part in (SUM, SQUARES, TOTAL)))
+
+
+class _Judge:
+    """What was seen of both arms; the state is sums only, so that any number of ticks is added at once."""
+
+    def __init__(self, before: Before, edges: Floats, sides: Sequence[_Side]) -> None:
+        self._before, self._edges, self._sides = before, edges, sides
+        self._begins = before.course.beginnings(edges)
+        self._sign = 1.0 if before.metric.better_when == "lower" else -1.0
+
+    def evidence(self, gap: Missing | None) -> Evidence:
+        metric, ticks = self._before.metric, len(self._edges) - 1
+        unit = wording.unit_of(metric)
+        step = self._moments(ticks, anew=True)
+        means = [_mean(row) for row in step]
+        is_compared = len(self._sides) == 2
+        bounds = self._bounds(is_compared=is_compared)
+        return Evidence(
+            unit="users",
+            what="",
+            candidate=wording.text(means[0], unit) if step[0][2] > 0 else "nothing",
+            stable=(wording.text(means[1], unit) if step[1][2] > 0 else "nothing") if is_compared else None,
+            samples=float(step[0][2]),
+            stable_samples=float(step[1][2]) if is_compared else None,
+            tracks=tuple(self._track(name, *bound) for name, bound in bounds.items()),
+            ticks=ticks,
+            keep=self._keep,
+            seconds=self._seconds(ticks),
+            interval=self._interval(unit) if is_compared else None,
+            gap=gap,
+        )
+
+    def _bounds(self, *, is_compared: bool) -> dict[str, tuple[Tolerance | float, Tolerance | float, Words]]:
+        metric = self._before.metric
+        found: dict[str, tuple[Tolerance | float, Tolerance | float, Words]] = {}
+        if is_compared and metric.tolerance is not None:
+            usual = _mean(self._moments(len(self._edges) - 1, anew=True)[1])
+            words = Words(*(self._words(one, usual, is_bound=place == 0) for place, one in
+                            enumerate((metric.tolerance, excluded(metric)))))  # fmt: skip
+            found["tolerance"] = (metric.tolerance, excluded(metric), words)
+        for name, limit, sign in (("max", metric.max, 1.0), ("min", metric.min, -1.0)):
+            if limit is not None:
+                room = sign * max(abs(limit.value) * SMALLEST_EFFECT, 1e-12)
+                relations = ("≤", "≥") if sign > 0 else ("≥", "≤")
+                words = Words(f"{relations[0]} {limit}", f"{relations[1]} {limit.value + room:.4g}")
+                found[name] = (limit.value, limit.value + room, words)
+        return found
+
+    def _words(self, tolerance: Tolerance, usual: float, *, is_bound: bool) -> str:
+        relation = "≤" if (self._sign > 0) == is_bound else "≥"
+        if math.isnan(usual):
+            return "what is tolerated" if is_bound else "what is unacceptable"
+        at = usual + self._sign * (tolerance.relative.value * abs(usual) + tolerance.absolute.value)
+        return f"{relation} {wording.text(at, wording.unit_of(self._before.metric))}"
+
+    def _track(self, name: str, bound: Tolerance | float, beyond: Tolerance | float, words: Words) -> Track:
+        ticks = len(self._edges) - 1
+        harm = np.array([self._log(name, bound, beyond, tick, 1.0) for tick in range(ticks + 1)])
+        excess, information, variance = self._excess(name, bound, ticks, anew=False)
+        missing, known, _ = self._excess(f"{name}.beyond", beyond, ticks, anew=True)
+        users = float(self._moments(ticks, anew=True)[0][2])
+        each = information / users if users > 0 else 0.0
+        drift = [max(sign * total / weight, 0.0) ** 2 / (2 * variance) * each if weight > 0 and variance > 0 else 0.0
+                 for sign, total, weight in ((1.0, excess, information), (-1.0, missing, known))]  # fmt: skip
+        return Track(
+            name=name,
+            words=words,
+            harm=harm[1:],
+            before=float(harm[0]),
+            good=self._log(f"{name}.beyond", beyond, bound, ticks, -1.0),
+            is_kept=information > 0 and excess <= 0,
+            joint=False,
+            harm_drift=drift[0],
+            good_drift=drift[1],
+        )
+
+    def _log(self, name: str, bound: Tolerance | float, other: Tolerance | float, ticks: int, sign: float) -> float:
+        excess, information, variance = self._excess(name, bound, ticks, anew=sign < 0)
+        users = [float(row[2]) for row in self._moments(ticks, anew=False)]
+        if min(users) < FEWEST_USERS or variance <= 0 or information <= 0:
+            return 0.0
+        scale = abs(self._distance(other) - self._distance(bound)) or SMALLEST_EFFECT * abs(self._usual())
+        if scale <= 0:
+            return 0.0
+        return float(log_wealth(np.array(sign * excess / variance), np.array(information / variance), scale))
+
+    def _usual(self) -> float:
+        """Stable's mean of the whole rollout so far; the candidate's where there is no stable."""
+        return _mean(self._moments(len(self._edges) - 1, anew=False)[-1])
+
+    def _distance(self, bound: Tolerance | float) -> float:
+        if isinstance(bound, Tolerance):
+            return bound.relative.value * abs(self._usual()) + bound.absolute.value
+        return bound
+
+    def _excess(self, name: str, bound: Tolerance | float, ticks: int, *, anew: bool) -> tuple[float, float, float]:
+        """Σh·excess and Σh of all ticks so far (of the step, with `anew`), and the variance of a user's value."""
+        kept = self._before.ledger.get(f"{name}.excess")
+        begun = [at for at in self._begins if at <= ticks] if anew else []
+        known = np.zeros(2) if begun or kept is None or kept.size != 2 else kept
+        first = begun[-1] if begun else 0
+        weight, excess = self._in_ticks(name, bound, first, ticks)
+        total = known + np.array([(weight * excess).sum(), weight.sum()])
+        return float(total[0]), float(total[1]), self._variance(ticks)
+
+    def _in_ticks(self, name: str, bound: Tolerance | float, first: int, end: int) -> tuple[Floats, Floats]:
+        mine = self._sides[0]
+        own, users = mine.sums[first:end], mine.users[first:end]
+        mean = np.divide(own, users, out=np.zeros_like(own), where=users > 0)
+        if not isinstance(bound, Tolerance):
+            direction = 1.0 if name.startswith("max") else -1.0
+            return users, np.where(users > 0, direction * (mean - bound), 0.0)
+        theirs = self._sides[1]
+        others = theirs.users[first:end]
+        usual = np.divide(theirs.sums[first:end], others, out=np.zeros_like(others), where=others > 0)
+        both = users + others
+        weight = np.divide(users * others, both, out=np.zeros_like(both), where=both > 0)
+        allowed = bound.relative.value * np.abs(usual) + bound.absolute.value
+        return weight, np.where(weight > 0, self._sign * (mean - usual) - allowed, 0.0)
+
+    def _moments(self, ticks: int, *, anew: bool) -> list[Floats]:
+        """Sums, sums of squares and users of each arm."""
+        kept = self._before.ledger.get("step" if anew else "whole")
+        begun = [at for at in self._begins if at <= ticks] if anew else []
+        size = 3 * len(self._sides)
+        known = np.zeros(size) if begun or kept is None or kept.size < size else kept[:size]
+        first = begun[-1] if begun else 0
+        rows = [side.rows()[:, first:ticks].sum(axis=1) for side in self._sides]
+        return [known[3 * place : 3 * place + 3] + row for place, row in enumerate(rows)]
+
+    def _variance(self, ticks: int) -> float:
+        """Of a user's value, pooled over both arms."""
+        rows = self._moments(ticks, anew=False)
+        users = sum(float(row[2]) for row in rows)
+        spread = sum(max(float(row[1]) - float(row[0]) ** 2 / float(row[2]), 0.0) for row in rows if row[2] > 0)
+        return spread / (users - len(rows)) if users > len(rows) else 0.0
+
+    def _seconds(self, ticks: int) -> float:
+        begun = [at for at in self._begins if at <= ticks]
+        kept = self._before.ledger.get("seconds")
+        known = 0.0 if begun or kept is None or kept.size != 1 else float(kept[0])
+        return known + float(self._edges[ticks] - self._edges[begun[-1] if begun else 0])
+
+    def _interval(self, unit: wording.Unit) -> str | None:
+        metric, ticks = self._before.metric, len(self._edges) - 1
+        if metric.tolerance is None:
+            return None
+        excess, information, variance = self._excess("tolerance", metric.tolerance, ticks, anew=False)
+        scale = SMALLEST_EFFECT * abs(self._usual())
+        if information <= 0 or variance <= 0 or scale <= 0:
+            return None
+        half = reach(information, variance, scale, 0.01)
+        low, high = (wording.signed(excess / information + end, unit) for end in (-half, half))
+        return f"beyond what is tolerated by {low} to {high} (at 99 %, at any time; negative: within)"
+
+    def _keep(self, ticks: int) -> Ledger:
+        kept: dict[str, Floats] = {
+            "step": np.concatenate(self._moments(ticks, anew=True)),
+            "whole": np.concatenate(self._moments(ticks, anew=False)),
+            "seconds": np.array([self._seconds(ticks)]),
+        }
+        for name, (bound, beyond, _) in self._bounds(is_compared=len(self._sides) == 2).items():
+            kept[f"{name}.excess"] = np.array(self._excess(name, bound, ticks, anew=False)[:2])
+            kept[f"{name}.beyond.excess"] = np.array(self._excess(f"{name}.beyond", beyond, ticks, anew=True)[:2])
+        # At 100 % nothing is compared any more: what was keeps its place.
+        return {**{name: value for name, value in self._before.ledger.items() if name.startswith("tolerance")}, **kept}
+
+
+def _mean(row: Floats) -> float:
+    return float(row[0] / row[2]) if row[2] > 0 else math.nan
