@@ -54,8 +54,6 @@ DRIFT: Mapping[str, Any] = {
 
 Store = Callable[[Query], Answer]
 """What Prometheus answers."""
-Counters = Mapping[tuple[tuple[str, str], ...], Floats]
-"""Growth per scrape of each series of an arm, by its labels (without the pod)."""
 
 
 def analysis(*metrics: Mapping[str, Any], **fields: Any) -> Analysis:
@@ -140,11 +138,13 @@ def requests(names: ArmNames, total: Floats, bad: Floats, name: str = "http_requ
 
 
 def counters(names: ArmNames, grown: Mapping[str, Floats], *, name: str, label: str) -> list[Series]:
-    """Counters by the value of a label, of one pod; they have been there before the first step."""
-    return [
-        Series({"__name__": name, "pod": f"{names.workload}-x7k2p", label: value}, _samples(growth))
-        for value, growth in grown.items()
-    ]
+    """Counters by the value of a label, of one pod."""
+    return [labelled(names, growth, **{"__name__": name, label: value}) for value, growth in grown.items()]
+
+
+def labelled(names: ArmNames, growth: Floats, **labels: str) -> Series:
+    """A counter of an arm's one pod; it has been there before the first step."""
+    return Series({**labels, "pod": f"{names.workload}-x7k2p"}, _samples(growth))
 
 
 def _samples(growth: Floats) -> tuple[tuple[float, float], ...]:

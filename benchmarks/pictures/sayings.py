@@ -11,6 +11,7 @@ import yaml
 
 from benchmarks.analysis.latencies import plain
 from benchmarks.analysis.trials import Floats
+from benchmarks.pictures import kinds
 from benchmarks.pictures.lab import (
     ACCURACY,
     CANDIDATE,
@@ -145,6 +146,9 @@ SAYINGS: Mapping[str, Callable[[], MetricVerdict]] = {
     "coarse": lambda: latency(1.6, 600, DEFAULT_EDGES),
     "no-edge": lambda: latency(1.0, 600, FITTING[:-4], max="500ms"),
     "gauge": lambda: drift(0.13, 40),
+    "group": lambda: kinds.groups(0.5),
+    "mean": lambda: kinds.mean(36.0),
+    "pairs": lambda: kinds.pairs(6.0, 2.0),
     "silent": silent,
     "away": lambda: unanswered("connection refused", rejected=False),
     "mistake": lambda: unanswered('parse error: unexpected "("', rejected=True),
