@@ -63,7 +63,7 @@ def invalid() -> Town:
     [
         (installing, {"Ready": "False", "Progressing": "True", "Healthy": "Unknown"}),
         (healthy, {"Ready": "True", "Progressing": "False", "Healthy": "True"}),
-        (progressing, {"Ready": "False", "Progressing": "True", "Healthy": "True", "AnalysisAvailable": "True"}),
+        (progressing, {"Ready": "False", "Progressing": "True", "Healthy": "True", "AnalysisAvailable": "True", "Sensitive": "False"}),
         (rolled_back, {"Ready": "False", "Progressing": "False", "Healthy": "True", "Stalled": "True"}),
         (invalid, {"Ready": "False", "Progressing": "False", "Healthy": "True", "Stalled": "True"}),
     ],

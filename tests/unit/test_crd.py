@@ -159,6 +159,7 @@ def test_lists_of_named_things_merge_by_name() -> None:
         ".spec.analysis.presets": ["name"],
         ".spec.analysis.metrics": ["name"],
         ".status.verdicts": ["metric"],
+        ".status.evidence.metrics": ["metric"],
         ".status.retired": ["revision"],
         ".status.conditions": ["type"],
     }
