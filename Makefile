@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help install tools lint test test-fast crds presets bench-analysis demo sandbox kind clean
+.PHONY: help install tools lint test test-fast crds presets docs bench-analysis demo sandbox kind clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ crds: $(READY) ## write crds/ from the models
 
 presets: $(READY) ## write docs/presets.md from the catalogue
 	$(BIN)/python -m modelrollout.api.presets docs/presets.md
+
+docs: presets ## write what the code makes in docs/: presets.md, pictures, and the quotes and tables of verdicts.md
+	$(BIN)/python -m benchmarks.pictures
 
 bench-analysis: $(READY) ## false rollbacks and time to detect, beside other tools and the limit; ARGS=--full for all runs
 	$(BIN)/python -m benchmarks.analysis $(ARGS)

@@ -9,12 +9,13 @@ import pytest
 
 from modelrollout.api.metric_templates import CLUSTER_KIND, KIND, MetricTemplateSpec
 from modelrollout.api.spec import ModelRolloutSpec
+from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.expansion import TemplateKey, expanded
 from tests.docs import blocks
 from tests.specs import small
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "docs/presets.md", ROOT / "docs/metric-templates.md"]
+PAGES = [ROOT / "docs/presets.md", ROOT / "docs/metric-templates.md", ROOT / "docs/verdicts.md"]
 TEMPLATES = {
     TemplateKey(block["kind"], block["metadata"]["name"]): block
     for page in PAGES
@@ -36,6 +37,13 @@ def test_an_analysis_in_the_docs_leads_to_metrics(page: str, block: dict[str, An
     assert found.analysis.metrics
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_verdicts_in_the_docs_are_those_of_a_status(page: Path) -> None:
+    for block in blocks(page):
+        if "verdicts" in block:
+            assert ModelRolloutStatus.model_validate(block).to_wire()["verdicts"] == block["verdicts"]
+
+
 def test_every_block_is_one_that_these_tests_read() -> None:
     for page in PAGES:
-        assert all("kind" in block or "analysis" in block for block in blocks(page)), page.name
+        assert all({"kind", "analysis", "verdicts"} & block.keys() for block in blocks(page)), page.name

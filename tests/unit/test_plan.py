@@ -169,7 +169,8 @@ def test_past_of_stable_is_asked_about_once_while_the_candidate_starts() -> None
     town.metrics.is_down = False
     town.go(Phase.PROGRESSING, 5)
     assert asked(town) == ()
-    assert town.status.evidence is not None and [one.metric for one in town.status.evidence.usual] == ["errors"]
+    assert town.status.evidence is not None
+    assert [one.metric for one in town.status.evidence.usual] == ["errors"]
 
 
 def test_nothing_is_asked_about_a_candidate_whose_traffic_is_withheld() -> None:
