@@ -149,7 +149,7 @@ def _failure(track: Track, demand: Demand) -> str:
         if not track.is_kept
         else f", and its evidence breaks {track.words.bound}"
     )
-    return f"{how}; an equal candidate would ever show that {by_chance}"
+    return f"{how}; {by_chance} equal candidates would ever look like this"
 
 
 def _shortage(metric: Metric, evidence: Evidence) -> str:

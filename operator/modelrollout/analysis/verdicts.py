@@ -165,7 +165,8 @@ def _heard(asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Parts | M
 def _refusal(query: Query, answer: Unanswered) -> str:
     why = answer.why.rstrip(". \n")
     if "parse error" in why and query.part != VALUE:
-        return f"{why} ({query.part} is a series selector, without rate() or sum())"
+        what = " and ".join(part for part, _ in query.parts) or query.part
+        return f"{why} (as {what} only series selectors can stand, without rate() or sum())"
     return why
 
 

@@ -74,9 +74,9 @@ def duration(length: timedelta) -> str:
 def odds(p_value: float) -> str:
     """How seldom chance does that."""
     if p_value < 1e-9:
-        return "less than 1 in a billion"
+        return "fewer than 1 in a billion"
     magnitude = 10 ** math.floor(math.log10(1 / p_value) + 1e-9)
-    return f"less than 1 in {magnitude:,}"
+    return f"fewer than 1 in {magnitude:,}"
 
 
 def _trimmed(value: float, digits: int) -> str:

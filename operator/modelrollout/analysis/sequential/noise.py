@@ -8,6 +8,7 @@ events are counted, once and for the whole rollout (statistics: 2.7).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +24,8 @@ BLOCKS = (60.0, 300.0)
 """Seconds over which dispersion is looked for; statistics: 2.7 (its 10 s are finer than histories are read here)."""
 CALM = 1.10
 """Dispersion up to which requests are taken to fail one by one."""
+SURE = 2.5
+"""Standard deviations that dispersion has to lie beyond chance: several blocks and tails are looked at."""
 FORGETFUL = 0.05
 """Correlation of pods' ranks from block to block up to which blocks are taken to be independent."""
 INFLATION = 1.5
@@ -72,7 +75,7 @@ def measured(history: History) -> Noise | None:
         return None
     bad, total = history.bad[busy], history.total[busy]
     found = [_dispersion(*_merged(bad, total, round(length / history.block))) for length in BLOCKS]
-    return Noise(max(found), _memory(bad, total), int(busy.sum()), seconds)
+    return Noise(max(_beyond_chance(*one) for one in found), _memory(bad, total), int(busy.sum()), seconds)
 
 
 def mode(noise: Noise | None, wish: str = "auto") -> Mode:
@@ -96,8 +99,13 @@ def _merged(bad: Floats, total: Floats, times: int) -> tuple[Floats, Floats]:
     return first, second
 
 
-def _dispersion(bad: Floats, total: Floats) -> float:
-    """Pearson's χ² over its degrees of freedom, each block's rate taken from all pods: shared waves cancel."""
+def _beyond_chance(dispersion: float, freedom: float) -> float:
+    """The dispersion, where chance alone does not show as much; few pods and long blocks tell little."""
+    return dispersion if dispersion > 1 + SURE * math.sqrt(2 / max(freedom, 1.0)) else 1.0
+
+
+def _dispersion(bad: Floats, total: Floats) -> tuple[float, float]:
+    """Pearson's χ² over its degrees of freedom, and those; each block's rate from all pods: shared waves cancel."""
     everywhere = total.sum(axis=0)
     rate = np.divide(bad.sum(axis=0), everywhere, out=np.zeros_like(everywhere), where=everywhere > 0)
     expected = total * rate
@@ -105,9 +113,9 @@ def _dispersion(bad: Floats, total: Floats) -> float:
     columns = counted.any(axis=0)
     freedom = counted.sum() - columns.sum()
     if freedom <= 0:
-        return 1.0
+        return 1.0, 0.0
     spread = np.divide((bad - expected) ** 2, expected * (1 - rate), out=np.zeros_like(expected), where=counted)
-    return float(spread.sum() / freedom)
+    return float(spread.sum() / freedom), float(freedom)
 
 
 def _memory(bad: Floats, total: Floats) -> float:
