@@ -111,7 +111,7 @@ def _seen(before: Before, edges: Edges, mine: Side, theirs: Side | None, frontie
         usual, everybody = np.zeros_like(slow), np.zeros_like(total)
     none = np.zeros(len(bounds) - 1)
     counts = Counts(none, total, none, everybody)
-    ticks = Ticks(bounds, counts, course.beginnings(bounds), course.onsets.restarts(bounds, course.steps))
+    ticks = Ticks(bounds, counts, course.beginnings(bounds), before.restarts(bounds))
     return Seen(ticks, edges, slow, usual)
 
 
