@@ -17,7 +17,7 @@ from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import BAD, GOOD, TOTAL
 from modelrollout.analysis.sequential.counts import Bound, Counts, decay, rate
 from modelrollout.analysis.sequential.noise import Mode
-from modelrollout.analysis.shares import Ticks, Totals
+from modelrollout.analysis.shares import NEGLIGIBLE, Ticks, Totals
 from modelrollout.analysis.tracks import Keep, Track, Two, Words
 from modelrollout.api.spec import Metric
 from modelrollout.api.status import Verdict
@@ -25,9 +25,9 @@ from modelrollout.api.status import Verdict
 Floats = npt.NDArray[np.float64]
 
 TWICE_AS_BAD = 1.0
-"""What has to be ruled out before a step ends, where the user names nothing: twice as bad as stable …"""
-NEGLIGIBLE = 0.002
-"""… plus 0.2 points: where stable shows no errors at all, nobody waits for twice nothing to be ruled out."""
+"""What has to be ruled out before a step ends, where the user names nothing: twice as bad as stable."""
+EVERYTHING = 1 - 1e-9
+"""Of requests, to go wrong: a bound beyond it is one that only a candidate which gets nothing right can break."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,18 +167,29 @@ def bounds_of(metric: Metric) -> tuple[Bound, Bound]:
     relative = metric.tolerance.relative.value if metric.tolerance else 0.0
     absolute = metric.tolerance.absolute.value if metric.tolerance else 0.0
     if part == BAD:
-        tolerated = Bound(1 + relative, absolute)
+        tolerated = _bound(1 + relative, absolute)
     else:
         relative = min(relative, 1.0)
-        tolerated = Bound(1 - relative, relative + absolute)
-    if metric.exclude is not None:
-        relative, absolute = metric.exclude.relative.value, metric.exclude.absolute.value
-        if part == GOOD:
-            relative = min(relative, 1.0)
-            return tolerated, Bound(1 - relative, relative + absolute)
-        return tolerated, Bound(1 + relative, absolute)
+        tolerated = _bound(1 - relative, relative + absolute)
+    if metric.exclude is None:
+        return tolerated, _twice(tolerated)
+    relative, absolute = metric.exclude.relative.value, metric.exclude.absolute.value
+    if part == BAD:
+        return tolerated, _bound(1 + relative, absolute)
+    relative = min(relative, 1.0)
+    return tolerated, _bound(1 - relative, relative + absolute)
+
+
+def _bound(factor: float, margin: float) -> Bound:
+    return Bound(factor, margin) if margin < EVERYTHING else Bound(0.0, EVERYTHING)
+
+
+def _twice(tolerated: Bound) -> Bound:
+    """Twice as bad, and twice what is tolerated; where that were more than everything, half of what is left to it."""
+    if 2 * tolerated.margin > (1 + tolerated.margin) / 2:
+        return Bound(tolerated.factor / 2, (1 + tolerated.margin) / 2)
     factor = max(1 + TWICE_AS_BAD, 2 * tolerated.factor - 1)
-    return tolerated, Bound(factor, max(2 * tolerated.margin, NEGLIGIBLE))
+    return Bound(factor, max(2 * tolerated.margin, NEGLIGIBLE))
 
 
 def _limit(part: str, is_high: bool, limit: float, counts: Counts, totals: Totals) -> tuple[Floats, float, float]:
