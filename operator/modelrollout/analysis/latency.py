@@ -92,8 +92,11 @@ def _edges(before: Before, mine: Side, theirs: Side | None) -> Edges | Missing:
     tolerance = before.metric.tolerance
     if kept is not None and nears is not None and kept.size:
         edges = tuple(kept.tolist())
-        if mine.is_native or set(edges) <= set(mine.edges):
-            return bucket_edges.paired(edges, nears.astype(int).tolist(), tolerance)
+        found = bucket_edges.paired(edges, nears.astype(int).tolist(), tolerance)
+        compared = {edges[place] for place in found.near}
+        has_own = mine.is_native or set(edges) <= set(mine.edges)
+        if has_own and (theirs is None or theirs.is_native or compared <= set(theirs.edges)):
+            return found
         why = "the buckets changed in the middle of the rollout: edges that were compared are gone"
         return Missing(Verdict.NO_DATA, why, mistake=True)
     shared = sorted(set(mine.edges) & set(theirs.edges)) if theirs else list(mine.edges)
@@ -162,8 +165,29 @@ class _Judge:
             interval=self._interval(),
             notes=tuple(self._where()) if self._is_compared else (),
             unseen=tuple(unseen),
-            gap=gap,
+            gap=gap or self._blank(),
         )
+
+    def _blank(self) -> Missing | None:
+        """Why the buckets show nothing of what was asked for, so that nothing may pass on them."""
+        edges, metric, name = self._seen.edges.all, self._before.metric, f"p{100 * self._q:g}"
+        if self._is_compared and edges and self._totals.stable > 0 and self._stable_at == math.inf:
+            last = wording.text(edges[-1], self._unit)
+            return Missing(
+                Verdict.NO_DATA, f"stable's {name} is beyond the last bucket edge, {last}, so it shows nothing"
+            )
+        if metric.max is None or self._totals.candidate <= 0 or self._mine_at <= metric.max.value:
+            return None
+        found = bucket_edges.beyond_limit(edges, metric.max.value)
+        if not found:
+            return Missing(Verdict.NO_DATA, f"no bucket edge reaches max {metric.max}, and {name} is beyond the last")
+        place = edges.index(found[0])
+        if self._mine[place] > (1 - self._q) * self._totals.candidate * (1 + bucket_edges.ROUNDING):
+            return None
+        upper = wording.text(found[0], self._unit)
+        between = f"between {wording.text(edges[place - 1], self._unit)} and {upper}" if place else f"below {upper}"
+        why = f"the buckets do not tell whether max {metric.max} is kept: {name} lies {between}"
+        return Missing(Verdict.NO_DATA, why)
 
     def _tolerance(self, tolerance: Tolerance) -> Track:
         seen, before = self._seen, self._before
@@ -225,7 +249,7 @@ class _Judge:
         if known is not None:
             kept["known"] = known
         if self._rule_out is not None:
-            kept |= shares.ratios_after(ledger, self._rule_out.counts.first(count))
+            kept |= shares.ratios_after(ledger, self._rule_out.alike.first(count))
         elif (ratios := ledger.get("ratios")) is not None:
             kept["ratios"] = ratios
         for one in self._twos:
@@ -236,7 +260,7 @@ class _Judge:
     def _interval(self) -> str | None:
         if self._rule_out is None:
             return None
-        told = shares.times_stable(self._before.ledger, self._rule_out.counts, shares.INTERVAL_ALPHA)
+        told = shares.times_stable(self._before.ledger, self._rule_out.alike, shares.INTERVAL_ALPHA)
         return f"its share of slow requests is {told}" if told else None
 
     def _where(self) -> list[str]:
@@ -262,10 +286,12 @@ class _RuleOut:
     """The tails whose comparison rules out what is unacceptable, chosen before each tick.
 
     The candidate's tail beyond the farther edge against stable's beyond the nearer one: were every request slower by as
-    much as is unacceptable, they would be alike. `events`, `requests`: of stable, known before each tick.
+    much as is unacceptable, they would be alike. `events`, `requests`: of stable, known before each tick. `alike`: both
+    arms' tails beyond the nearer one, for people.
     """
 
     counts: Counts
+    alike: Counts
     events: Floats
     requests: Floats
     bound: Bound
@@ -299,7 +325,8 @@ def _to_rule_out(metric: Metric, seen: Seen, known: Floats, q: float) -> _RuleOu
     rows, near = np.arange(len(choice)), np.array(places)[choice]
     counts = seen.ticks.counts
     compared = Counts(seen.mine[rows, far[choice]], counts.candidate, seen.theirs[rows, near], counts.stable)
-    return _RuleOut(compared, tails[rows, near], totals, Bound(1.0) if reach else COARSE)
+    alike = Counts(seen.mine[rows, near], *compared.parts[1:])
+    return _RuleOut(compared, alike, tails[rows, near], totals, Bound(1.0) if reach else COARSE)
 
 
 def excluded(metric: Metric) -> Tolerance:

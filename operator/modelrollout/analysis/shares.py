@@ -123,8 +123,8 @@ def unacceptable_limit(limit: float) -> float:
 def compared_drifts(totals: Totals, tolerated: Bound, unacceptable: Bound, dispersion: float) -> tuple[float, float]:
     """By how much ln harm and ln good are expected to grow with each further request of the candidate.
 
-    As things are: each arm's share as estimated, and the arms' traffic in proportion as it has been. A candidate of which
-    little is known is taken to be like stable.
+    As things are: each arm's share as estimated, and the arms' traffic in proportion as it has been. A candidate of
+    which little is known is taken to be like stable.
     """
     if totals.candidate <= 0 or totals.stable <= 0:
         return 0.0, 0.0
