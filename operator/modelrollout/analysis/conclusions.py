@@ -44,9 +44,9 @@ def is_mistake(verdict: MetricVerdict) -> bool:
 
 def needed(metric: Metric) -> int:
     """Fewest samples of each arm before the metric may pass."""
-    if metric.min_samples is not None:
-        return metric.min_samples
-    return FEWEST_READINGS if metric.value is not None else FEWEST_REQUESTS
+    if metric.value is not None:
+        return max(metric.min_samples or 0, FEWEST_READINGS)
+    return FEWEST_REQUESTS if metric.min_samples is None else metric.min_samples
 
 
 def nothing(before: Before, missing: Missing, query: str | None) -> MetricVerdict:

@@ -25,6 +25,10 @@ ROUNDING = 1e-9  # 0.3 is not beyond 0.1 + 0.2; without any spread even that wou
 SMALLEST_EFFECT = 0.05
 """Of the mean: how much is worth seeing where tolerance and exclude do not say (τ; statistics: 2.4)."""
 NO_SPREAD = 1e-12
+UNKNOWN_SPREAD = 2.0
+"""Without a history readings are taken to vary by this many times what is worth seeing at least. A gauge that is
+refreshed every few minutes stands still in between: its readings say no more than one, and their spread is 0."""
+LARGEST = 1e120  # its square is still a number
 
 
 def value_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
@@ -76,7 +80,12 @@ def _readings(series: Sequence[Series], who: str) -> Readings | Missing:
         why = f"the query yields {len(series)} series for {who}; aggregate it to one, for example with avg(…)"
         return Missing(Verdict.UNAVAILABLE, why, mistake=True)
     # Of two values for one moment the larger, so that the order of samples decides nothing.
-    readings = {at: value for one in series for at, value in sorted(one.samples) if math.isfinite(value)}
+    readings = {
+        at: min(max(value, -LARGEST), LARGEST)
+        for one in series
+        for at, value in sorted(one.samples)
+        if math.isfinite(value)
+    }
     return readings or Missing(Verdict.NO_DATA, f"the query yields no number for {who}")
 
 
@@ -194,18 +203,18 @@ class _Test:
         variance = self.variance(moments)
         if variance is None or moments.count < WARM_UP or math.isnan(self.scale):
             return 0.0
-        if variance <= 0:
-            # Nothing moves: the readings are taken at their word, one after the other.
-            return moments.count * math.copysign(1.0, sign * moments.mean) if abs(moments.mean) > ROUNDING else 0.0
         return float(
             log_wealth(np.array(sign * moments.total / variance), np.array(moments.count / variance), self.scale)
         )
 
     def variance(self, moments: Moments) -> float | None:
+        """Of one reading, long-run: as stable's history says, else as they vary themselves; None while nobody knows."""
         own = moments.long_run_variance
-        if own is None or self._variance is None:
-            return own
-        return max(self._variance, NO_SPREAD)
+        if own is None or math.isnan(self.scale):
+            return None
+        if self._variance is not None:
+            return max(self._variance, NO_SPREAD)
+        return max(own, (UNKNOWN_SPREAD * self.scale) ** 2)
 
     def track(self, metric: Metric) -> Track:
         ticks = len(self._ends)
