@@ -193,11 +193,15 @@ class Walk:
         """A look that ends so many seconds after noon. `is_saved`: its checkpoint is what the next one starts from."""
         one = replace(case(self.analysis, self.course, end, self.usual), kept=self.kept)
         asked = asked_by(one, is_compared=self.is_compared)
-        held = list(self.store(START + end))
-        told = judge(one, asked, {query: self._answer(query, held) for query in asked})
+        told = judge(one, asked, self.answers(asked, end))
         if is_saved:
             self.kept = {kept.metric: kept for kept in told.checkpoint}
         return told
+
+    def answers(self, asked: Iterable[Query], now: float) -> dict[Query, Answer]:
+        """What Prometheus says so many seconds after noon."""
+        held = list(self.store(START + now))
+        return {query: self._answer(query, held) for query in asked}
 
     def _answer(self, query: Query, held: Sequence[Series]) -> Answer:
         start, end = query.start.timestamp(), query.end.timestamp()
