@@ -24,6 +24,8 @@ OVERHEAD = 1.4
 DOUBLING = 2.0
 """A plan that cannot see a doubling is worth a warning."""
 MOST = 1000.0
+LEAST = 1e-6
+"""What stable's share is taken to be at least, where it shows no errors at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Stretch:
 
 
 def smallest_factor(usual: Usual, bound: Bound, alpha: float, stretches: Sequence[Stretch]) -> float:
-    """The smallest factor over stable's share that these stretches can tell; infinite when not even MOST can be."""
+    """The smallest factor over stable's share that these stretches can tell; infinite when not even all going wrong can."""
     if usual.rate is None or usual.share is None:
         return math.inf
     needed = OVERHEAD * math.log(1 / alpha) * usual.inflation
@@ -43,9 +45,9 @@ def smallest_factor(usual: Usual, bound: Bound, alpha: float, stretches: Sequenc
     def gained(factor: float) -> float:
         return sum(_nats(usual, bound, factor, one) for one in stretches)
 
-    if gained(MOST) < needed:
+    low, high = 1.0, max(MOST, 1 / max(usual.share, LEAST))
+    if gained(high) < needed:
         return math.inf
-    low, high = 1.0, MOST
     for _ in range(60):
         middle = math.sqrt(low * high)
         low, high = (low, middle) if gained(middle) >= needed else (middle, high)
@@ -54,7 +56,7 @@ def smallest_factor(usual: Usual, bound: Bound, alpha: float, stretches: Sequenc
 
 def _nats(usual: Usual, bound: Bound, factor: float, stretch: Stretch) -> float:
     """The information on `factor` against the bound, for Poisson counts: Σ_a r_a·KL at the nearest null."""
-    rate, share = usual.rate or 0.0, max(usual.share or 0.0, 1e-6)
+    rate, share = usual.rate or 0.0, max(usual.share or 0.0, LEAST)
     mine, theirs = rate * stretch.weight * stretch.seconds, rate * (1 - stretch.weight) * stretch.seconds
     worse = min(factor * share, 1.0)
     if worse <= bound.factor * share + bound.margin or mine <= 0 or theirs <= 0:
@@ -94,7 +96,7 @@ def sees_a_doubling(metric: Metric, analysis: Analysis, usual: Usual, stretches:
     if metric.ratio is None or usual.rate is None or usual.share is None:
         return True
     bound, _ = bounds_of(metric)
-    share = max(usual.share, 1e-6)
+    share = max(usual.share, LEAST)
     alpha = analysis.false_rollback_rate.value / len(analysis.metrics)
     limit = DOUBLING * (bound.factor * share + bound.margin) / share
     return smallest_factor(usual, bound, alpha, [one for one in stretches if one.weight < 1]) <= limit * (1 + 1e-9)
@@ -103,7 +105,7 @@ def sees_a_doubling(metric: Metric, analysis: Analysis, usual: Usual, stretches:
 def _seen(metric: Metric, usual: Usual, factor: float) -> str:
     if factor == math.inf:
         return "nothing"
-    share = max(usual.share or 0.0, 1e-6) * factor
+    share = max(usual.share or 0.0, LEAST) * factor
     part = BAD if metric.ratio is not None and metric.ratio.bad is not None else ""
     if part != BAD:
         return f"{wording.share(1 - min(share, 1.0))} right or less"

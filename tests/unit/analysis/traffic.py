@@ -13,8 +13,21 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
-from modelrollout.analysis.queries import Series
-from tests.unit.analysis.looking import START
+from modelrollout.analysis.plans import Stretch
+from modelrollout.analysis.preflight import looked_up
+from modelrollout.analysis.queries import (
+    HISTORY,
+    HISTORY_STEP,
+    Answer,
+    Answered,
+    Query,
+    Series,
+    history_queries,
+    parsed,
+)
+from modelrollout.api.spec import Analysis
+from modelrollout.api.status import UsualMetric
+from tests.unit.analysis.looking import INTERVAL, NOON, STABLE, START
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,6 +66,31 @@ def served(random: np.random.Generator, arm: Arm) -> tuple[Floats, Floats]:
     requests = random.poisson(np.broadcast_to(arm.rate / arm.pods, (arm.pods, seconds)))
     errors = random.binomial(requests, np.broadcast_to(arm.share, (arm.pods, seconds)))
     return requests.cumsum(axis=1), errors.cumsum(axis=1)
+
+
+def remembered(series: Sequence[Series], start: float, end: float, step: float) -> tuple[Series, ...]:
+    """What a range query over these seconds yields: at each step the newest sample, if it is no older than 5 min."""
+    moments = START + np.arange(start, end + step / 2, step)
+    found = []
+    for one in series:
+        times = np.array([at for at, _ in one.samples])
+        newest = np.searchsorted(times, moments, side="right") - 1
+        there = (newest >= 0) & (moments - times[newest] < 300)
+        values = np.array([value for _, value in one.samples])[newest[there]]
+        found.append(Series(one.labels, tuple(zip(moments[there].tolist(), values.tolist(), strict=True))))
+    return tuple(found)
+
+
+def looked_up_in(wished: Analysis, stretches: Sequence[Stretch], series: Sequence[Series]) -> tuple[UsualMetric, ...]:
+    """What is noted of stable's last six hours before noon."""
+    asked = history_queries(wished, STABLE, [], NOON, INTERVAL)
+    answers: dict[Query, Answer] = {}
+    for query in asked:
+        selector = parsed(query.promql)
+        selected = [one for one in series if selector.matches(one.labels)]
+        answers[query] = Answered(remembered(selected, -HISTORY.total_seconds(), 0.0, HISTORY_STEP.total_seconds()))
+    basis = {metric.name: f"basis of {metric.name}" for metric in wished.metrics}
+    return looked_up(wished, asked, answers, basis, stretches, INTERVAL.total_seconds())
 
 
 def offsets(random: np.random.Generator, pods: int, every: int) -> list[int]:
