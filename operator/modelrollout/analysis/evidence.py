@@ -79,7 +79,9 @@ class Before:
 
     def restarts(self, edges: Floats) -> Floats:
         """What is put on with each tick between `edges`."""
-        return self.course.onsets(is_late_expected=self.usual.inflation <= 1).restarts(edges, self.course.steps)
+        return self.course.onsets(is_late_expected=self.usual.inflation <= 1 and self.usual.threshold is None).restarts(
+            edges, self.course.steps
+        )
 
     @property
     def since(self) -> float:

@@ -200,7 +200,7 @@ class _Judge:
         rule_out = self._rule_out = _to_rule_out(before.metric, seen, self._known, self._q)
         good = rule_out.better() / self._dispersion
         two = followed(
-            "tolerance", harm, weights(np.ones(harm.shape[1])), good, GOOD_WEIGHTS,
+            "tolerance", harm, distributions.log_weights(len(seen.edges.far)), good, GOOD_WEIGHTS,
             restarts=self._restarts, beginnings=ticks.beginnings, ledger=before.ledger,
         )  # fmt: skip
         self._twos.append(two)

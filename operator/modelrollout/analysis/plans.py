@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from modelrollout.analysis import wording
+from modelrollout.analysis.bounds import share
 from modelrollout.analysis.evidence import Usual
-from modelrollout.analysis.queries import BAD
 from modelrollout.analysis.ratio import bounds_of
 from modelrollout.analysis.sequential.counts import Bound
 from modelrollout.api.spec import Analysis, Metric
@@ -23,9 +23,6 @@ OVERHEAD = 1.4
 """Nats that the tests need over the limit; statistics: 3.2."""
 DOUBLING = 2.0
 """A plan that cannot see a doubling is worth a warning."""
-MOST = 1000.0
-LEAST = 1e-6
-"""What stable's share is taken to be at least, where it shows no errors at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +33,16 @@ class Stretch:
     seconds: float
 
 
-def smallest_factor(usual: Usual, bound: Bound, alpha: float, stretches: Sequence[Stretch]) -> float:
-    """The smallest factor over stable's share that these stretches can tell; infinite when not even all going wrong can."""
+def smallest_share(usual: Usual, bound: Bound, alpha: float, stretches: Sequence[Stretch]) -> float:
+    """The smallest share of bad events that these stretches can tell; infinite when not even all of them bad can be."""
     if usual.rate is None or usual.share is None:
         return math.inf
     needed = OVERHEAD * math.log(1 / alpha) * usual.inflation
 
-    def gained(factor: float) -> float:
-        return sum(_nats(usual, bound, factor, one) for one in stretches)
+    def gained(share: float) -> float:
+        return sum(_nats(usual, bound, share, one) for one in stretches)
 
-    low, high = 1.0, max(MOST, 1 / max(usual.share, LEAST))
+    low, high = min(float(bound.at(_usual(usual))), 1.0), 1.0
     if gained(high) < needed:
         return math.inf
     for _ in range(60):
@@ -54,21 +51,25 @@ def smallest_factor(usual: Usual, bound: Bound, alpha: float, stretches: Sequenc
     return high
 
 
-def _nats(usual: Usual, bound: Bound, factor: float, stretch: Stretch) -> float:
-    """The information on `factor` against the bound, for Poisson counts: Σ_a r_a·KL at the nearest null."""
-    rate, share = usual.rate or 0.0, max(usual.share or 0.0, LEAST)
+def _usual(usual: Usual) -> float:
+    """Stable's share; where nothing ever went wrong, next to nothing."""
+    return max(usual.share or 0.0, 1e-6)
+
+
+def _nats(usual: Usual, bound: Bound, worse: float, stretch: Stretch) -> float:
+    """The information on a share of `worse` against the bound, for Poisson counts: Σ_a r_a·KL at the nearest null."""
+    rate, usually = usual.rate or 0.0, _usual(usual)
     mine, theirs = rate * stretch.weight * stretch.seconds, rate * (1 - stretch.weight) * stretch.seconds
-    worse = min(factor * share, 1.0)
-    if worse <= bound.factor * share + bound.margin or mine <= 0 or theirs <= 0:
+    if worse <= bound.factor * usually + bound.margin or mine <= 0 or theirs <= 0:
         return 0.0
-    low, high = share, worse / max(bound.factor, 1e-9)
+    low, high = usually, worse / max(bound.factor, 1e-9)
     for _ in range(50):  # the nearest point is where the derivative along the null changes its sign
         middle = (low + high) / 2
         limit = bound.factor * middle + bound.margin
-        slope = mine * bound.factor * (1 - worse / limit) + theirs * (1 - share / middle)
+        slope = mine * bound.factor * (1 - worse / limit) + theirs * (1 - usually / middle)
         low, high = (middle, high) if slope < 0 else (low, middle)
     limit = bound.factor * low + bound.margin
-    return mine * _poisson(worse, limit) + theirs * _poisson(share, low)
+    return mine * _poisson(worse, limit) + theirs * _poisson(usually, low)
 
 
 def _poisson(there: float, null: float) -> float:
@@ -80,10 +81,10 @@ def sentence(metric: Metric, analysis: Analysis, usual: Usual, stretches: Sequen
     if metric.tolerance is None or metric.ratio is None or usual.rate is None or usual.share is None or not stretches:
         return None
     bound, _ = bounds_of(metric)
-    alpha = analysis.false_rollback_rate.value / len(analysis.metrics)
+    alpha = analysis.false_rollback_rate.value * share(metric, "tolerance", analysis)
     first, whole = stretches[:1], [one for one in stretches if one.weight < 1]
-    start = _seen(metric, usual, smallest_factor(usual, bound, alpha, first))
-    rest = _seen(metric, usual, smallest_factor(usual, bound, alpha, whole))
+    start = _seen(metric, usual, smallest_share(usual, bound, alpha, first))
+    rest = _seen(metric, usual, smallest_share(usual, bound, alpha, whole))
     what = "errors" if metric.ratio.bad is not None else "wrong ones"
     there = f"{metric.name}: at {usual.rate:.3g} requests/s and {wording.share(usual.share)} {what}"
     step = f"{100 * first[0].weight:g} % for {_long(first[0].seconds)}"
@@ -96,20 +97,17 @@ def sees_a_doubling(metric: Metric, analysis: Analysis, usual: Usual, stretches:
     if metric.ratio is None or usual.rate is None or usual.share is None:
         return True
     bound, _ = bounds_of(metric)
-    share = max(usual.share, LEAST)
-    alpha = analysis.false_rollback_rate.value / len(analysis.metrics)
-    limit = DOUBLING * (bound.factor * share + bound.margin) / share
-    return smallest_factor(usual, bound, alpha, [one for one in stretches if one.weight < 1]) <= limit * (1 + 1e-9)
+    alpha = analysis.false_rollback_rate.value * share(metric, "tolerance", analysis)
+    limit = min(DOUBLING * float(bound.at(_usual(usual))), 1.0)
+    return smallest_share(usual, bound, alpha, [one for one in stretches if one.weight < 1]) <= limit * (1 + 1e-9)
 
 
-def _seen(metric: Metric, usual: Usual, factor: float) -> str:
-    if factor == math.inf:
+def _seen(metric: Metric, usual: Usual, worse: float) -> str:
+    if worse == math.inf:
         return "nothing"
-    share = max(usual.share or 0.0, LEAST) * factor
-    part = BAD if metric.ratio is not None and metric.ratio.bad is not None else ""
-    if part != BAD:
-        return f"{wording.share(1 - min(share, 1.0))} right or less"
-    return f"{wording.share(min(share, 1.0))} or more" if factor > 50 else f"{factor:.2g} times as many or more"
+    if metric.ratio is not None and metric.ratio.bad is None:
+        return f"{wording.share(1 - worse)} right or less"
+    return f"{wording.share(worse)} or more"
 
 
 def _long(seconds: float) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis import ledger, ratio, shares
-from modelrollout.analysis.bounds import count_bounds as bounds_in
+from modelrollout.analysis.bounds import share
 from modelrollout.analysis.conclusions import FEWEST_REQUESTS
 from modelrollout.analysis.counts import Reading, Target, arm_of, by_target, clean
 from modelrollout.analysis.evidence import Missing, Usual
@@ -113,9 +113,9 @@ def _threshold(
     place = np.minimum(np.searchsorted(begins, edges[:-1] + 1e-9, side="right"), len(stretches) - 1)
     weight = np.array([stretches[at].weight for at in place.tolist()])
     events = (usual.rate or 0.0) * (usual.share or 0.0) * np.diff(edges)
-    restarts = Onsets(0.0, len(stretches) - 1, planned).restarts(edges, begins[:-1].tolist())
+    restarts = Onsets(0.0, len(stretches) - 1, planned, is_late_expected=False).restarts(edges, begins[:-1].tolist())
     odds = tolerated.factor * weight / (tolerated.factor * weight + 1 - weight)
-    alpha = analysis.false_rollback_rate.value / (len(analysis.metrics) * bounds_in(metric))
+    alpha = analysis.false_rollback_rate.value * share(metric, "tolerance", analysis)
     return horizon.threshold(events * (weight < 1), odds, restarts, alpha)
 
 

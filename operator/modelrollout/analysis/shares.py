@@ -95,8 +95,7 @@ def compared(
     name: str, ticks: Ticks, base: Floats, tolerated: Bound, unacceptable: Bound, dispersion: float, ledger: Ledger
 ) -> Two:
     """Candidate against stable. `base`: stable's rate before each tick. Noise makes events count for fewer."""
-    harm = tests.worse(ticks.counts, base, tolerated) / dispersion
-    good = tests.better(ticks.counts, base, unacceptable) / dispersion
+    harm, good = (factors / dispersion for factors in tests.both(ticks.counts, base, tolerated, unacceptable))
     return followed(
         name, harm, HARM_WEIGHTS, good, GOOD_WEIGHTS,
         restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis import ledger
-from modelrollout.analysis.bounds import count_bounds
+from modelrollout.analysis.bounds import share
 from modelrollout.analysis.conclusions import Demand, concluded, nothing
 from modelrollout.analysis.course import LATE, Course
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts, Usual
@@ -78,8 +78,8 @@ def judge(case: Case, asked: Sequence[Query], answers: Mapping[Query, Answer]) -
     alpha, beta = case.analysis.false_rollback_rate.value, case.analysis.false_promotion_rate.value
     befores = [case.before(metric) for metric in case.analysis.metrics]
     found = [_found(before, asked, answers) for before in befores]
-    shares = {before.metric.name: _share(before.metric, case.analysis) for before in befores}
-    failed = _failed([(b, e) for b, e in zip(befores, found, strict=True) if isinstance(e, Evidence)], shares, alpha)
+    pairs = [(b, e) for b, e in zip(befores, found, strict=True) if isinstance(e, Evidence)]
+    failed = _failed(pairs, case.analysis)
     verdicts = []
     for before, evidence in zip(befores, found, strict=True):
         name = before.metric.name
@@ -87,53 +87,54 @@ def judge(case: Case, asked: Sequence[Query], answers: Mapping[Query, Answer]) -
         if isinstance(evidence, Missing):
             verdicts.append(nothing(before, evidence, text))
             continue
-        harm = {track.name: _needed(track, shares[name], alpha) for track in evidence.tracks}
+        harm = {track.name: _needed(before, track, case.analysis) for track in evidence.tracks}
         verdicts.append(concluded(before, evidence, Demand(alpha, beta, harm), failed.get(name), text))
     late = case.course.ticks(case.end - LATE.total_seconds())
     checkpoint = (_kept(case, before, one, late) for before, one in zip(befores, found, strict=True))
     return Judgement(tuple(verdicts), tuple(one for one in checkpoint if one is not None))
 
 
-def _share(metric: Metric, analysis: Analysis) -> float:
-    """The part of the error rate that each bound of a metric has."""
-    return 1 / (len(analysis.metrics) * count_bounds(metric))
+def _share(before: Before, track: Track, analysis: Analysis) -> float:
+    """The part of the error rate that a track has."""
+    return share(before.metric, track.name, analysis) * track.share
 
 
-def _needed(track: Track, share: float, alpha: float) -> float:
+def _needed(before: Before, track: Track, analysis: Analysis) -> float:
     """ln of the wealth that a track needs to fail by itself."""
     if track.threshold is not None:
         return track.threshold
-    return math.log(1 / (alpha * share * track.share))
+    return -math.log(analysis.false_rollback_rate.value * _share(before, track, analysis))
 
 
-def _failed(found: Sequence[tuple[Before, Evidence]], shares: Mapping[str, float], alpha: float) -> dict[str, Track]:
+def _failed(found: Sequence[tuple[Before, Evidence]], analysis: Analysis) -> dict[str, Track]:
     """The metrics that broke a bound, with the track that says so."""
+    tracks = [(before, track) for before, evidence in found for track in evidence.tracks]
     failed: dict[str, Track] = {}
-    for before, evidence in found:
-        share = shares[before.metric.name]
-        broken = [track for track in evidence.tracks if track.highest >= _needed(track, share, alpha)]
-        if broken:
-            failed[before.metric.name] = max(broken, key=lambda track: track.highest)
-    if failed:
+    for before, track in sorted(tracks, key=lambda one: one[1].highest):  # of one metric the clearest
+        if track.highest >= _needed(before, track, analysis):
+            failed[before.metric.name] = track
+    joint = [(before, track) for before, track in tracks if track.joint]
+    if failed or not joint:
         return failed
-    joint = [(before, track) for before, evidence in found for track in evidence.tracks if track.joint]
-    if not joint or _merged(joint, shares).max(initial=-math.inf) < math.log(1 / alpha):
+    logs = [math.log(_share(before, track, analysis)) for before, track in joint]
+    if _merged(joint, logs).max(initial=-math.inf) < -math.log(analysis.false_rollback_rate.value):
         return {}
-    before, track = max(joint, key=lambda one: one[1].highest + math.log(shares[one[0].metric.name] * one[1].share))
+    largest = max(range(len(joint)), key=lambda at: joint[at][1].highest + logs[at])
+    before, track = joint[largest]
     return {before.metric.name: track}
 
 
-def _merged(joint: Sequence[tuple[Before, Track]], shares: Mapping[str, float]) -> Floats:
-    """ln of the weighted mean of wealths after each tick that is new to any of them."""
+def _merged(joint: Sequence[tuple[Before, Track]], logs: Sequence[float]) -> Floats:
+    """ln of the weighted mean of wealths after each tick that is new to any of them; `logs`: of their shares."""
     first = min(before.first for before, _ in joint)
     last = max(before.first + len(track.harm) for before, track in joint)
     rows = np.empty((len(joint), last - first + 1))
-    for row, (before, track) in zip(rows, joint, strict=True):
+    for row, (before, track), log in zip(rows, joint, logs, strict=True):
         begins = before.first - first
         row[: begins + 1] = track.before
         row[begins + 1 : begins + 1 + len(track.harm)] = track.harm
         row[begins + 1 + len(track.harm) :] = track.harm[-1] if len(track.harm) else track.before
-        row += math.log(shares[before.metric.name] * track.share)
+        row += log
     return np.asarray(np.logaddexp.reduce(rows, axis=0), dtype=np.float64)
 
 

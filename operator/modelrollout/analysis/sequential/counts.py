@@ -16,7 +16,11 @@ and off the best bet by next to nothing.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,12 +33,21 @@ GOOD_EFFECTS: Floats = np.array([0.5, 0.8, 1.0, 1.2])
 """Candidate's rate as multiples of stable's that are betted on to rule an unacceptable one out; statistics: 2.6."""
 GOOD_WEIGHTS: Floats = np.array([0.15, 0.25, 0.40, 0.20])
 
+SHARES_OF_LIMIT: Floats = np.array([0.05, 0.25, 0.5, 0.75])
+"""Rates betted on to show that a limit is kept."""
+
 PRIOR = (0.5, 50.0)
 """Events and requests that stable is taken to have had before anything is known of it: about 1 %."""
 HALF_LIFE = 600.0
 """Seconds in which what is known of stable's rate loses half its weight; statistics: 2.1."""
 
 TINY = 1e-12
+WIDEST = 1 - 1e-6
+"""A margin beyond this allows everything."""
+JUST_WITHIN = 0.95
+"""Odds of the candidate, as a share of those at the bound, that are betted on at most to show that it is within it."""
+FEW_TICKS = 64
+"""So many ticks at most have their bets laid out once and kept."""
 LEAST = 0.05
 """A bet leaves stable at least this share of its rate on the null: alternatives without it would be ruin."""
 
@@ -72,9 +85,9 @@ class Bound:
     margin: float = 0.0
 
     def at(self, stable: Floats | float) -> Floats:
-        return np.asarray(
-            np.minimum(np.maximum(self.factor * np.asarray(stable) + self.margin, TINY), 1 - TINY), dtype=np.float64
-        )
+        """The bound for these rates of stable, never 0 nor 1."""
+        limit = np.maximum(self.factor * np.asarray(stable) + self.margin, TINY)
+        return np.asarray(np.minimum(limit, 1 - TINY), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +102,12 @@ class Baseline:
 
         `decay`: what is left of them after a tick.
         """
-        known = np.empty((2, len(events) + 1))
-        at = (self.events, self.requests)
-        known[:, 0] = at
-        for tick, grown in enumerate(zip(events.tolist(), requests.tolist(), strict=True), start=1):
-            at = (decay * at[0] + grown[0], decay * at[1] + grown[1])
-            known[:, tick] = at
-        return known[0, :-1], known[1, :-1], Baseline(*at)
+        known = [
+            list(accumulate(grown.tolist(), lambda known, new: decay * known + new, initial=before))
+            for grown, before in ((events, self.events), (requests, self.requests))
+        ]
+        so_far = np.array(known)
+        return so_far[0, :-1], so_far[1, :-1], Baseline(known[0][-1], known[1][-1])
 
 
 def decay(tick: float) -> float:
@@ -113,9 +125,7 @@ def worse(counts: Counts, base: Floats, bound: Bound) -> Floats:
 
     `base` (ticks): what stable's rate is taken for, known before each tick.
     """
-    limit = bound.at(base)[:, None]
-    odds = EFFECTS * (limit / (1 - limit))
-    return _factors(counts, base[:, None], odds / (1 + odds), bound)
+    return _log_e(counts, base, _bets(bound, None, (), _rows(base)))
 
 
 def better(counts: Counts, base: Floats, bound: Bound, effects: Floats = GOOD_EFFECTS) -> Floats:
@@ -123,62 +133,149 @@ def better(counts: Counts, base: Floats, bound: Bound, effects: Floats = GOOD_EF
 
     A bet that is not well below the bound says little: it is put just below it.
     """
-    limit = bound.at(base)[:, None]
-    rates = np.minimum(effects * base[:, None], 0.95 * limit)
-    return _factors(counts, base[:, None], rates, bound)
+    return _log_e(counts, base, _bets(None, bound, tuple(effects.tolist()), _rows(base)))
 
 
-def _factors(counts: Counts, base: Floats, candidate: Floats, bound: Bound) -> Floats:
-    both = counts.both
-    if not both.all():
-        log_e = np.zeros(candidate.shape)
-        if both.any():
-            log_e[both] = _factors(counts.only(both), base[both], candidate[both], bound)
+def both(counts: Counts, base: Floats, tolerated: Bound, excluded: Bound) -> tuple[Floats, Floats]:
+    """`worse` against the one and `better` against the other bound, in little more than the time of one of them."""
+    log_e = _log_e(counts, base, _bets(tolerated, excluded, _GOOD_EFFECTS, _rows(base)))
+    return log_e[:, : EFFECTS.size], log_e[:, EFFECTS.size :]
+
+
+class _Bets(NamedTuple):
+    """One column per bet: a candidate with `odds` times the odds of the bound, and at most `times` stable's rate.
+
+    Arrays: one row for all ticks, or as many as there are ticks: arrays of one shape go through numpy several times as
+    fast as those that have to be stretched.
+    """
+
+    factor: Floats
+    margin: Floats
+    shift: Floats  # margin/factor
+    four_shifts: Floats
+    most: Floats  # stable's rate on the null is below it
+    odds: Floats
+    more: Floats  # odds − 1
+    times: Floats
+    side: (
+        Floats  # 1: the candidate is beyond the bound, −1: within it, 0: the null is everything, and nothing is betted
+    )
+
+
+_GOOD_EFFECTS = tuple(GOOD_EFFECTS.tolist())
+
+
+def _rows(base: Floats) -> int:
+    return base.size if base.size <= FEW_TICKS else 1
+
+
+@lru_cache(maxsize=1024)
+def _bets(tolerated: Bound | None, excluded: Bound | None, effects: tuple[float, ...], rows: int) -> _Bets:
+    columns: list[tuple[float, ...]] = []
+    if tolerated:
+        side = 0.0 if tolerated.margin > WIDEST else 1.0
+        columns += [(*_null(tolerated), odds, odds - 1, math.inf, side) for odds in EFFECTS.tolist()]
+    if excluded:
+        side = 0.0 if excluded.factor <= 0 and excluded.margin <= 0 else -1.0
+        columns += [(*_null(excluded), JUST_WITHIN, JUST_WITHIN - 1, times, side) for times in effects]
+    return _Bets(*np.array(columns).T[:, None, :].repeat(rows, axis=1))
+
+
+def _null(bound: Bound) -> tuple[float, float, float, float, float]:
+    """The columns of `_Bets` that the bound decides; a limit that is 0 or 1 is a hair away from it."""
+    factor = max(bound.factor, 0.0)
+    margin = min(max(bound.margin, 0.0 if factor else TINY), WIDEST)
+    shift, most = (margin / factor, min(1.0, (1 - margin) / factor)) if factor else (0.0, 1.0)
+    return factor, margin, shift, 4 * shift, most * WIDEST
+
+
+def _log_e(counts: Counts, base: Floats, bets: _Bets) -> Floats:
+    mine, theirs = counts.candidate, counts.stable
+    shape = (base.size, bets.side.shape[1])
+    if np.count_nonzero(mine * theirs) < base.size:
+        log_e = np.zeros(shape)
+        ticks = counts.both
+        if ticks.any():
+            log_e[ticks] = _log_e(counts.only(ticks), base[ticks], _Bets(*(column[:1] for column in bets)))
         return log_e
-    mine, theirs = counts.candidate[:, None], counts.stable[:, None]
-    near = _near_projection(mine, theirs, base, candidate, bound)
-    limit = bound.factor * near + bound.margin
-    away = candidate - limit
-    rest, rest_stable = 1 - limit, 1 - near
-    gain, loss = away / limit, away / rest
-    # From the condition on the nearest point: stable's alternative as shares of its rate on the null and of the rest.
-    share = (bound.factor * mine / theirs) * (gain + loss)  # gain + loss is away/(limit·(1 − limit))
-    pull, push = share * rest_stable, share * near
-    if (extreme := max(pull.max(), -push.min())) > 1 - LEAST:
+    bad_mine, bad_theirs = counts.bad_candidate, counts.bad_stable
+    told = np.array((mine, theirs, base, bad_mine, mine - bad_mine, bad_theirs, theirs - bad_theirs))
+    wide = np.empty((7, *shape))
+    wide[...] = told[:, :, None]
+    mine, theirs, base = wide[0], wide[1], wide[2]
+    candidate = _rates(base, bets)
+    near = _near_projection(mine, theirs, base, candidate, bets)
+    limit = bets.factor * near
+    limit += bets.margin
+    # The side is kept whatever is rounded: a bet turned round would be one against the candidate.
+    away = np.maximum((candidate - limit) * bets.side, 0.0)
+    away *= bets.side
+    # What the four kinds of requests gain, less 1: bad and good ones of the candidate, bad and good ones of stable.
+    gains = np.empty((4, *shape))
+    gain, loss, pull, push = gains
+    np.divide(away, limit, out=gain)
+    np.divide(away, limit - 1, out=loss)
+    # From the condition on the nearest point; gain − loss is away/(limit·(1 − limit)).
+    share = gain - loss
+    share *= mine
+    share /= theirs
+    share *= bets.factor
+    np.multiply(share, near, out=push)
+    np.subtract(push, share, out=pull)
+    if gains[2:].min() < LEAST - 1:
         # Both alternatives drawn towards the null by one factor keep the condition: it is linear in them.
-        drawn = (1 - LEAST) / np.maximum(np.maximum(pull, -push), 1 - LEAST) if extreme < np.inf else 0.0
-        gain, loss, pull, push = drawn * gain, drawn * loss, drawn * pull, drawn * push
-    bad_mine, bad_theirs = counts.bad_candidate[:, None], counts.bad_stable[:, None]
-    log_e = bad_mine * np.log1p(gain)
-    log_e += (mine - bad_mine) * np.log1p(-loss)
-    log_e += bad_theirs * np.log1p(-pull)
-    log_e += (theirs - bad_theirs) * np.log1p(push)
-    return log_e
+        gains *= (LEAST - 1) / np.minimum(np.minimum(pull, push), LEAST - 1)
+    np.log1p(gains, out=gains)
+    gains *= wide[3:]
+    return np.asarray(np.add.reduce(gains), dtype=np.float64)
 
 
-def _near_projection(mine: Floats, theirs: Floats, base: Floats, candidate: Floats, bound: Bound) -> Floats:
+def _rates(base: Floats, bets: _Bets) -> Floats:
+    """The candidate's rates that are betted on, all arrays ticks × bets."""
+    bound = base * bets.factor
+    bound += bets.margin
+    np.minimum(bound, 1 - TINY, out=bound)
+    np.maximum(bound, TINY, out=bound)
+    rates = bound * bets.odds
+    bound *= bets.more
+    bound += 1
+    rates /= bound
+    return np.minimum(rates, base * bets.times, out=rates)
+
+
+def _near_projection(mine: Floats, theirs: Floats, base: Floats, candidate: Floats, bets: _Bets) -> Floats:
     """Stable's rate at the point of the null nearest to (candidate, base), for Poisson counts."""
-    factor, margin = bound.factor, bound.margin
-    if factor <= 0:
-        return np.zeros_like(candidate) + base
-    together = factor * mine + theirs
-    if margin == 0:
-        near = (mine * candidate + theirs * base) / together
-    else:
-        half = (mine * (candidate - margin) + theirs * (base - margin / factor)) / (2 * together)
-        near = half + np.sqrt(half * half + (margin / factor) * theirs * base / together)
-    return np.minimum(np.maximum(near, TINY), min(1.0, (1 - margin) / factor) * (1 - 1e-9))
+    together = mine * bets.factor
+    together += theirs
+    linear = candidate - bets.margin
+    linear *= mine
+    near = theirs * base
+    linear += near
+    linear -= theirs * bets.shift
+    linear /= together
+    near *= bets.four_shifts
+    near /= together
+    near += linear * linear
+    np.sqrt(near, out=near)
+    near += linear
+    near *= 0.5
+    np.maximum(near, TINY, out=near)
+    return np.minimum(near, bets.most, out=near)
 
 
 def beyond_limit(events: Floats, requests: Floats, limit: float) -> Floats:
     """ln e (ticks × EFFECTS) against `the share of events is at most the limit`: one stream alone."""
+    limit = min(max(limit, TINY), 1 - TINY)
     odds = EFFECTS * limit / (1 - limit)
     return _one_sided(events, requests, odds / (1 + odds), limit)
 
 
 def below_limit(events: Floats, requests: Floats, limit: float) -> Floats:
     """ln e (ticks × GOOD_EFFECTS) against `the share of events is at least the limit`."""
-    return _one_sided(events, requests, np.array([0.05, 0.25, 0.5, 0.75]) * limit, limit)
+    if limit <= 0:  # every share is
+        return np.zeros((events.size, GOOD_EFFECTS.size))
+    limit = min(limit, 1 - TINY)
+    return _one_sided(events, requests, SHARES_OF_LIMIT * limit, limit)
 
 
 def _one_sided(events: Floats, requests: Floats, alternatives: Floats, limit: float) -> Floats:

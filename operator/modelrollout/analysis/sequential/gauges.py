@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtri, log_ndtr
+from scipy.special import chdtri, erfcx, log_ndtr
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,25 +34,43 @@ def log_wealth(sums: Floats, variances: Floats, scale: Floats | float) -> Floats
     """ln E for S (`sums`) and V (`variances`), with τ = `scale`, element by element."""
     spread = 1 + np.square(scale) * variances
     signal = sums * scale / np.sqrt(spread)
-    return np.asarray(math.log(2) - np.log(spread) / 2 + np.square(signal) / 2 + log_ndtr(signal), dtype=np.float64)
+    # ln 2 + s²/2 + ln Φ(s) in two ways, of which each is exact where the other loses its digits.
+    for_better = np.log(erfcx(-np.minimum(signal, 0.0) / math.sqrt(2)))
+    for_worse = math.log(2) + np.square(signal) / 2 + log_ndtr(np.maximum(signal, 0.0))
+    return np.asarray(np.where(signal < 0, for_better, for_worse) - np.log(spread) / 2, dtype=np.float64)
 
 
 def reach(count: float, variance: float, scale: float, alpha: float) -> float:
     """Half the width of an interval for the mean that holds at every time with 1 − alpha (two-sided mixture)."""
     if count <= 0 or variance <= 0:
         return math.inf
-    spread = 1 + scale**2 * count / variance
-    return math.sqrt(variance / count * spread / (spread - 1) * (math.log(spread) - 2 * math.log(alpha)))
+    more = scale**2 * count / variance
+    if more <= 0:
+        return math.inf
+    return math.sqrt(variance / count * (1 + more) / more * (math.log1p(more) - 2 * math.log(alpha)))
 
 
 def long_run_variance(readings: Floats, per_block: int) -> float | None:
-    """v of one reading from its history, batch means with a χ² upper bound; None when the history is too short."""
-    blocks = len(readings) // max(per_block, 1)
+    """v of one reading from its history, batch means with a χ² upper bound; None when the history is too short.
+
+    Blocks that remember the one before miss a part of v, which is twice as large with blocks half as long: so what is
+    gained from those to these is added once more (the flat-top kernel of Politis & Romano 1995, in terms of blocks).
+    """
+    per_block = max(per_block, 1)
+    blocks = len(readings) // per_block
     if blocks < FEWEST_BLOCKS:
         return None
-    means = readings[: blocks * per_block].reshape(blocks, per_block).mean(axis=1)
+    found = _batch_means(readings[: blocks * per_block], per_block)
+    if per_block > 1:
+        found += max(found - _batch_means(readings[: blocks * per_block], per_block // 2), 0.0)
     upper = (blocks - 1) / chdtri(blocks - 1, SURE)  # the χ² quantile that is exceeded with probability SURE
-    return float(per_block * means.var(ddof=1) * upper)
+    return found * float(upper)
+
+
+def _batch_means(readings: Floats, per_block: int) -> float:
+    blocks = len(readings) // per_block
+    means = readings[: blocks * per_block].reshape(blocks, per_block).mean(axis=1)
+    return per_block * float(means.var(ddof=1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """Several streams under one linear rule: does the candidate treat one group worse than stable does? Pure.
 
 Streams j with n_j requests, x_j of which went right, null a·θ ≤ b. For an alternative θ¹ the nearest point θ⁰ of the
-null satisfies n_j(θ⁰_j − θ¹_j) + μ·a_j·θ⁰_j(1 − θ⁰_j) = 0 for some μ ≥ 0: a quadratic per stream, and μ by halving
-until a·θ⁰ = b. Then e = Π Bin(x_j; θ¹_j)/Bin(x_j; θ⁰_j) is an e-value for the whole null (statistics: 2.5, same proof
-as for two streams). The difference of differences `what the candidate adds to the gap between a group and the
-reference` is a = (−1, 1, 1, −1) on (candidate group, candidate reference, stable group, stable reference); the
+null satisfies n_j(θ⁰_j − θ¹_j) + μ·a_j·θ⁰_j(1 − θ⁰_j) = 0 for some μ ≥ 0: a quadratic per stream, and μ by
+false position until a·θ⁰ = b. Then e = Π Bin(x_j; θ¹_j)/Bin(x_j; θ⁰_j) is an e-value for the whole null (statistics:
+2.5, same proof as for two streams). The difference of differences `what the candidate adds to the gap between a group
+and the reference` is a = (−1, 1, 1, −1) on (candidate group, candidate reference, stable group, stable reference); the
 four-fifths rule is a = (−1, 0.8), b = 0 on (group, reference) of the candidate.
 """
 
@@ -19,8 +19,11 @@ GAP: Floats = np.array([-1.0, 1.0, 1.0, -1.0])
 FOUR_FIFTHS: Floats = np.array([-1.0, 0.8])
 DROPS: Floats = np.array([0.25, 0.4, 0.6, 1.0, 2.0])
 """By so much the group's log-odds of a right answer fall in the alternatives; statistics: 2.5."""
-HALVINGS = 60
+DOUBLINGS = 60
+STEPS = 16
 TINY = 1e-9
+MOST_LOST = 1e-9 - 1
+"""What a request may change a wealth by at worst, less 1."""
 
 
 def worse(right: Floats, total: Floats, usual: Floats, rule: Floats, allowed: float) -> Floats:
@@ -32,29 +35,47 @@ def worse(right: Floats, total: Floats, usual: Floats, rule: Floats, allowed: fl
     usual = np.clip(usual, TINY, 1 - TINY)
     there = np.repeat(usual[:, None, :], DROPS.size, axis=1)
     there[:, :, 0] = _expit(_logit(usual[:, :1]) - DROPS)
-    null = nearest(there, total[:, None, :], rule, allowed)
-    null = np.clip(null, TINY, 1 - TINY)
-    hits = right[:, None, :] * np.log(there / null)
-    log_e = (hits + (total - right)[:, None, :] * np.log((1 - there) / (1 - null))).sum(axis=2)
-    return np.where(np.all(total > 0, axis=1, keepdims=True), log_e, 0.0)
+    total_here = np.maximum(total, TINY)[:, None, :]
+    pressure = _pressure(there, total_here, rule, allowed)
+    # What is moved towards 0 or 1 may get there; what starts near them stays as it is.
+    null = np.clip(_at(there, total_here, rule, pressure), TINY / 1000, 1 - TINY / 1000)
+    # The alternatives follow from the null, as in counts: a hair off `there` where that is almost 0 or 1.
+    push = pressure[..., None] * rule / total_here
+    right_gains, wrong_gains = push * (1 - null), -push * null
+    lowest = np.minimum(right_gains, wrong_gains).min(axis=2, keepdims=True)
+    drawn = MOST_LOST / np.minimum(lowest, MOST_LOST)
+    log_e = right[:, None, :] * np.log1p(drawn * right_gains)
+    log_e += (total - right)[:, None, :] * np.log1p(drawn * wrong_gains)
+    return np.where(np.all(total > 0, axis=1, keepdims=True), log_e.sum(axis=2), 0.0)
 
 
 def nearest(there: Floats, total: Floats, rule: Floats, allowed: float) -> Floats:
     """The points of the null nearest in KL to `there` (… × streams); what is in the null stays where it is."""
-    low = np.zeros(there.shape[:-1])
-    high = np.full(there.shape[:-1], 1.0)
     total = np.maximum(total, TINY)
-    for _ in range(60):  # until the largest μ is enough everywhere
+    return _at(there, total, rule, _pressure(there, total, rule, allowed))
+
+
+def _pressure(there: Floats, total: Floats, rule: Floats, allowed: float) -> Floats:
+    """The μ that takes `there` to the edge of the null; rather a little too small; 0 for what is in the null."""
+    low = np.zeros(there.shape[:-1])
+    high = np.ones(there.shape[:-1])
+    for _ in range(DOUBLINGS):  # until the largest μ is enough everywhere
         beyond = _reached(there, total, rule, high) > allowed
         if not beyond.any():
             break
         high = np.where(beyond, high * 4, high)
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        beyond = _reached(there, total, rule, middle) > allowed
-        low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
-    is_inside = (there * rule).sum(axis=-1) <= allowed
-    return np.where(is_inside[..., None], there, _at(there, total, rule, high))
+    too_much = _reached(there, total, rule, low) - allowed
+    too_little = np.maximum(allowed - _reached(there, total, rule, high), 0.0)
+    is_inside = too_much <= 0
+    too_much = np.where(is_inside, 1.0, too_much)
+    for _ in range(STEPS):
+        # Where the line between the ends passes 0; the end that stays counts half, lest it stay for ever (Illinois).
+        middle = low + (high - low) * (too_much / (too_much + too_little))
+        found = _reached(there, total, rule, middle) - allowed
+        is_low = found > 0
+        low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)
+        too_much, too_little = np.where(is_low, found, too_much / 2), np.where(is_low, too_little / 2, -found)
+    return np.where(is_inside, 0.0, low)
 
 
 def _reached(there: Floats, total: Floats, rule: Floats, pressure: Floats) -> Floats:
@@ -64,10 +85,13 @@ def _reached(there: Floats, total: Floats, rule: Floats, pressure: Floats) -> Fl
 def _at(there: Floats, total: Floats, rule: Floats, pressure: Floats) -> Floats:
     """The root in (0, 1) of n(θ − θ¹) + c·θ(1 − θ) = 0, c = μ·a."""
     push = pressure[..., None] * rule
-    with np.errstate(divide="ignore", invalid="ignore"):
-        half = total + push
-        root = (half - np.sqrt(np.maximum(half * half - 4 * push * total * there, 0.0))) / (2 * push)
-    return np.where(np.abs(push) < 1e-12 * total, there, np.clip(root, 0.0, 1.0))
+    half = total + push
+    whole = half + np.copysign(np.sqrt(np.maximum(half * half - 4 * push * total * there, 0.0)), half)
+    # Of the two ways to write the root, the one that subtracts nothing; `half` is negative only where `push` is.
+    root = np.where(
+        half < 0, whole / np.where(push < 0, 2 * push, 1.0), 2 * total * there / np.where(whole, whole, 1.0)
+    )
+    return np.clip(root, 0.0, 1.0)
 
 
 def _logit(share: Floats) -> Floats:

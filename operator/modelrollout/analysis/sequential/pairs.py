@@ -23,15 +23,16 @@ GOOD_ODDS: Floats = np.array([0.2, 0.4, 0.6, 0.8])
 
 def worse(candidate_wrong: Floats, stable_wrong: Floats, tolerated: float = 1.0) -> Floats:
     """ln e (ticks × ODDS) against `odds of the candidate being the wrong one are at most `tolerated``."""
-    return _factors(candidate_wrong, stable_wrong, ODDS * tolerated, tolerated)
+    return _factors(candidate_wrong, stable_wrong, ODDS, tolerated)
 
 
 def better(candidate_wrong: Floats, stable_wrong: Floats, unacceptable: float) -> Floats:
     """ln e (ticks × GOOD_ODDS) against `those odds are at least `unacceptable``."""
-    return _factors(candidate_wrong, stable_wrong, GOOD_ODDS * unacceptable, unacceptable)
+    return _factors(candidate_wrong, stable_wrong, GOOD_ODDS, unacceptable)
 
 
-def _factors(b: Floats, c: Floats, odds: Floats, null: float) -> Floats:
-    share, at_null = odds / (1 + odds), null / (1 + null)
-    gained = np.outer(b, np.log(share / at_null)) + np.outer(c, np.log((1 - share) / (1 - at_null)))
+def _factors(b: Floats, c: Floats, beyond: Floats, null: float) -> Floats:
+    """`beyond`: odds betted on, as multiples of `null`."""
+    less = np.log((1 + null) / (1 + beyond * null))  # ln((1 − q)/(1 − q0)); ln(q/q0) is ln k more
+    gained = np.outer(b, np.log(beyond) + less) + np.outer(c, less)
     return np.asarray(gained, dtype=np.float64)

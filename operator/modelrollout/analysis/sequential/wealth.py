@@ -9,8 +9,10 @@ lost anything to the quiet time before it (Shin, Ramdas, Rinaldo: e-detectors, N
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +20,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 AT_START = 0.50
-"""What is put on a regression that is there from the first tick. The study takes 0.40 (statistics: 2.1); with half of it
-the tests of latency stay within a quarter of the time they take without any protection against late onset."""
+"""What is put on a regression that is there from the first tick. The study takes 0.40 (statistics: 2.1); with half of
+it the tests of latency stay within a quarter of the time they take without any protection against late onset."""
 AT_STEPS = 0.25
 """What is kept for later steps, in even shares: a model that breaks under load breaks when the weight rises."""
 AFTER_PLAN = 0.05
@@ -30,6 +32,10 @@ EFFECTS: Floats = np.array([1.25, 1.5, 1.85, 2.4, 3.5, 6.0, 14.0, 45.0])
 EFFECT_WEIGHTS: Floats = np.array([0.14, 0.20, 0.20, 0.16, 0.12, 0.08, 0.06, 0.04])
 
 NOTHING = -math.inf
+NEXT_TO_NOTHING = 1e-300
+"""Has a logarithm, and no effect."""
+FEW = 128
+"""Numbers that numpy's pairwise addition of logarithms is done with sooner than a shift, exponentials and a sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Wealth:
     @property
     def log(self) -> float:
         """ln E."""
-        return float(_log_of_sum(np.append(self.bets, _log(max(self.cash, 0.0)))[None, :])[0])
+        return float(np.logaddexp.reduce(self.bets, initial=math.log(max(self.cash, NEXT_TO_NOTHING))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +81,19 @@ def grown(wealth: Wealth, log_factors: Floats, restarts: Floats, log_weights: Fl
     """
     if not len(log_factors):
         return Path(wealth, log_factors, np.empty(0), np.empty(0))
-    spent = np.minimum(restarts.cumsum(), max(wealth.cash, 0.0))
-    put_on = spent.copy()
-    put_on[1:] -= spent[:-1]
-    sums = log_factors.cumsum(axis=0)
-    with np.errstate(divide="ignore"):
-        stakes = np.log(put_on)[:, None] + (log_weights - (sums - log_factors))
-        cash = np.maximum(wealth.cash - spent, 0.0)
-        stakes[0] = np.logaddexp(stakes[0], wealth.bets)
-        bets = np.logaddexp.accumulate(stakes, axis=0) + sums
-        return Path(wealth, bets, cash, np.logaddexp(_log_of_sum(bets), np.log(cash)))
+    cash, left, put_on = max(wealth.cash, 0.0), [], []
+    for wished in restarts.tolist():
+        put_on.append(math.log(min(wished, cash) + NEXT_TO_NOTHING))
+        cash -= min(wished, cash)
+        left.append(cash)
+    bets = np.add.outer(put_on, log_weights)
+    before = wealth.bets
+    for after, factors in zip(bets, log_factors, strict=True):
+        np.logaddexp(before, after, out=after)
+        after += factors
+        before = after
+    log_cash = [math.log(kept + NEXT_TO_NOTHING) for kept in left]
+    return Path(wealth, bets, np.array(left), np.logaddexp(_log_of_sum(bets), log_cash))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +111,21 @@ class Onsets:
 
     def restarts(self, edges: Floats, steps: Sequence[float]) -> Floats:
         """γ of each tick; `edges` (ticks + 1) are their bounds, `steps` the times at which later steps began."""
-        begins = (edges[:-1] <= self.start) & (edges[1:] > self.start)
-        if not self.is_late_expected:
-            return begins.astype(np.float64)
-        drawn_out = 1 - AT_START - (AT_STEPS if self.later_steps else 0.0)
-        age = np.maximum(edges - self.start, 0.0)
-        mass = np.diff(self._spread(age, drawn_out))
-        mass[begins] += AT_START
-        for step in steps[: self.later_steps]:
-            mass[(edges[:-1] <= step) & (edges[1:] > step)] += AT_STEPS / self.later_steps
-        return mass
+        counted = sorted(steps[: self.later_steps])
+        put_on = [self._put_on(edge, counted) for edge in edges.tolist()]
+        return np.array([after - before for before, after in pairwise(put_on)])
 
-    def _spread(self, age: Floats, total: float) -> Floats:
-        """How much of `total` is put on by so many seconds: evenly over the plan, then ever more thinly."""
-        planned = max(self.planned, 1.0)
-        evenly = (total - AFTER_PLAN) * np.minimum(age / planned, 1.0)
-        return np.asarray(evenly + AFTER_PLAN * (1 - planned / np.maximum(age, planned)), dtype=np.float64)
+    def _put_on(self, now: float, steps: Sequence[float]) -> float:
+        """How much has been put on before `now`: so it adds up to the same, however time is cut."""
+        if now <= self.start:
+            return 0.0
+        if not self.is_late_expected:
+            return 1.0
+        drawn_out = 1 - AT_START - (AT_STEPS if self.later_steps else 0.0) - AFTER_PLAN
+        age, planned = now - self.start, max(self.planned, 1.0)
+        over_time = drawn_out * age / planned if age < planned else drawn_out + AFTER_PLAN * (1 - planned / age)
+        begun = bisect_left(steps, now)
+        return AT_START + over_time + (AT_STEPS * begun / self.later_steps if begun else 0.0)
 
 
 def weights(shares: Floats) -> Floats:
@@ -131,12 +139,8 @@ def log_mean(logs: Sequence[Floats], shares: Sequence[float]) -> Floats:
 
 
 def _log_of_sum(logs: Floats) -> Floats:
-    """ln Σ exp over the last axis; scipy's takes many times as long for so few numbers."""
-    top = np.maximum(logs.max(axis=1), -1e300)  # nothing put on yet: −inf, from which nothing can be taken
-    with np.errstate(divide="ignore"):
-        return np.asarray(top + np.log(np.exp(logs - top[:, None]).sum(axis=1)), dtype=np.float64)
-
-
-def _log(values: Floats | float) -> Floats:
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(values), dtype=np.float64)
+    """ln Σ exp over the last axis."""
+    if logs.size < FEW:
+        return np.asarray(np.logaddexp.reduce(logs, axis=1), dtype=np.float64)
+    top = logs.max(axis=1)
+    return np.asarray(top + np.log(np.exp(logs - top[:, None]).sum(axis=1)), dtype=np.float64)
