@@ -192,7 +192,7 @@ def _null(bound: Bound) -> tuple[float, float, float, float, float]:
 def _log_e(counts: Counts, base: Floats, bets: _Bets) -> Floats:
     mine, theirs = counts.candidate, counts.stable
     shape = (base.size, bets.side.shape[1])
-    if np.count_nonzero(mine * theirs) < base.size:
+    if not base.size or np.count_nonzero(mine * theirs) < base.size:
         log_e = np.zeros(shape)
         ticks = counts.both
         if ticks.any():
