@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from modelrollout.analysis import absence, shares, wording
 from modelrollout.analysis import edges as bucket_edges
-from modelrollout.analysis import shares, wording
 from modelrollout.analysis.counts import Reading
 from modelrollout.analysis.edges import Edges, slack
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
@@ -67,8 +67,9 @@ def histogram_evidence(before: Before, candidate: Parts, stable: Parts | Missing
     if isinstance(mine, Missing):
         return mine
     theirs = _stable_side(stable, mine, reading) if before.metric.tolerance is not None else None
-    gap = theirs if isinstance(theirs, Missing) else None
     other = theirs if isinstance(theirs, Side) else None
+    unseen = absence.unseen({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
+    gap = theirs if isinstance(theirs, Missing) else unseen
     edges = _edges(before, mine, other)
     if isinstance(edges, Missing):
         return edges

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import rankings, shares, wording
+from modelrollout.analysis import absence, rankings, shares, wording
 from modelrollout.analysis.counts import Arm, Reading, Samples, arm_of, clean, total_growth
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
 from modelrollout.analysis.ledger import Ledger
@@ -54,7 +54,9 @@ def ratio_evidence(before: Before, candidate: Parts, stable: Parts | Missing | N
     if isinstance(ticks, Missing):
         return ticks
     gap = theirs if isinstance(theirs, Missing) else None
-    return _concluded(before, ticks, part, mine, other, gap, frontier, reading)
+    evidence = _concluded(before, ticks, part, mine, other, gap, frontier, reading)
+    unseen = absence.unseen({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
+    return replace(evidence, gap=evidence.gap or unseen)
 
 
 def _side(part: str, parts: Parts, who: str, reading: Reading) -> Side | Missing:

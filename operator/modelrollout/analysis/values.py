@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import wording
+from modelrollout.analysis import absence, wording
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
 from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import VALUE, Series
@@ -45,15 +45,21 @@ def value_evidence(before: Before, candidate: Parts, stable: Parts | Missing | N
     ends = ends[: course.ticks(before.end) - before.first]  # a reading belongs to the whole tick that it ends
     own = _on(ends, mine)
     other = _on(ends, theirs) if isinstance(theirs, dict) else np.full(len(ends), math.nan)
+    known = before.ledger.get("heard")
+    known = np.full(2, course.start) if known is None or known.size != 2 else known
+    is_compared = isinstance(theirs, dict) and metric.tolerance is not None
+    heard = dict(zip(("the candidate", "stable"), _heard(known, ends, own, other), strict=True))
+    arms = ("the candidate", "stable") if is_compared else ("the candidate",)
+    gap = gap or absence.silent({who: (heard[who], course.tick) for who in arms}, before.end)
     tests = [_Test(before, name, excess, scale, words, ends) for name, excess, scale, words in
              _excesses(metric, own, other, is_compared=isinstance(theirs, dict), ledger=before.ledger)]  # fmt: skip
     unit = wording.unit_of(metric)
     shown = _shown(before, ends, own, other)
     count, mean, usual = shown(len(ends))
-    is_compared = isinstance(theirs, dict) and metric.tolerance is not None
 
     def keep(ticks: int) -> Ledger:
-        kept: dict[str, Floats] = {"shown": np.array(shown(ticks))}
+        last = _heard(known, ends[:ticks], own[:ticks], other[:ticks])
+        kept: dict[str, Floats] = {"shown": np.array(shown(ticks)), "heard": np.array(last)}
         for test in tests:
             kept |= test.ledger(ticks)
         return kept
@@ -93,6 +99,14 @@ def _on(ends: Floats, readings: Readings) -> Floats:
     """The reading at each tick's end, to the millisecond; NaN where there is none."""
     by_millisecond = {round(at * 1000): value for at, value in readings.items()}
     return np.array([by_millisecond.get(round(end * 1000), math.nan) for end in ends.tolist()])
+
+
+def _heard(known: Floats, ends: Floats, *arms: Floats) -> list[float]:
+    """When each arm was last read, with when that was before these ticks."""
+    return [
+        float(max(before, ends[~np.isnan(read)].max(initial=-math.inf)))
+        for before, read in zip(known.tolist(), arms, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
