@@ -35,7 +35,7 @@ def test_a_verdict_carries_quantiles_and_their_bound() -> None:
     assert (verdict.verdict, verdict.candidate, verdict.stable, verdict.bound) == (PASS, "209ms", "209ms", "≤ 230ms")
     assert verdict.message == (
         "latency: p99 209ms over 2,000 requests (stable 209ms over 20,000) is within ≤ 230ms; "
-        "its share of slow requests is 0.78 to 1.3 times stable's (at 99 %, at any time)."
+        "its share of slow requests is 0.77 to 1.3 times stable's (at 99 %, at any time)."
     )
 
 

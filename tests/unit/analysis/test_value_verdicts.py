@@ -64,12 +64,12 @@ def test_the_variance_that_stables_history_shows_is_what_counts() -> None:
 
 
 def test_too_few_readings_say_nothing() -> None:
-    verdict = look(SCORE, readings([0.75] * 4), readings([0.93] * 4))
+    verdict = look(SCORE, readings([0.75] * 4), readings([0.93] * 4), at=4)
     assert (verdict.verdict, verdict.message) == (
         INCONCLUSIVE,
         "score: 75% over 4 readings (stable 93% over 4); needs about 6 more readings (about 90 s).",
     )
-    asked = look({**SCORE, "minSamples": 1}, readings([0.75] * 4), readings([0.93] * 4))
+    asked = look({**SCORE, "minSamples": 1}, readings([0.75] * 4), readings([0.93] * 4), at=4)
     assert asked.message == verdict.message
 
 
@@ -128,11 +128,12 @@ def test_readings_are_paired_by_their_time() -> None:
 
 def test_readings_that_never_coincide_are_not_compared() -> None:
     apart = {"value": [Series({}, tuple((START + 7 + 15 * n, 0.5) for n in range(10)))]}
-    verdict = look(GAUGE, apart, readings([0.1] * 10))
-    assert (verdict.verdict, verdict.message) == (
-        INCONCLUSIVE,
-        "drift: no readings yet; needs about 10 more readings.",
+    assert look(GAUGE, apart, readings([0.1] * 10), at=3).message == (
+        "drift: no readings yet; needs about 10 more readings."
     )
+    later = look(GAUGE, apart, readings([0.1] * 10))
+    assert later.verdict is Verdict.NO_DATA
+    assert later.message == "drift: nothing was heard of the candidate for 2 min; the candidate shows no readings yet."
 
 
 @pytest.mark.parametrize("size", [1e300, 1e-300, 5e-324, 1e-12, 1.0])

@@ -127,7 +127,8 @@ def test_more_metrics_and_bounds_ask_for_more_evidence_and_a_higher_rate_for_les
     doubtful = requests(16.5, 1000), requests(50, 10000)
     assert look(STRICT, *doubtful).verdict is Verdict.FAIL
     assert look(STRICT, *doubtful, others=30).verdict is Verdict.INCONCLUSIVE
-    assert look({**STRICT, "max": "90%"}, *doubtful).verdict is Verdict.INCONCLUSIVE
+    assert look({**STRICT, "max": "90%"}, requests(16.1, 1000), requests(50, 10000)).verdict is Verdict.INCONCLUSIVE
+    assert look(STRICT, requests(16.1, 1000), requests(50, 10000)).verdict is Verdict.FAIL
     assert look(STRICT, *doubtful, others=30, falseRollbackRate="30%").verdict is Verdict.FAIL
     assert look(STRICT, *doubtful, falseRollbackRate="0.01%").verdict is Verdict.INCONCLUSIVE
 

@@ -154,16 +154,22 @@ def counters(random: np.random.Generator, share: float = 0.02) -> tuple[Walk, li
     return Walk(wished, always(*series), course(wished)), series
 
 
+def moments_of(series: Sequence[Series], seconds: Floats) -> dict[str, float]:
+    """A moment for each pod."""
+    pods = sorted({one.labels["pod"] for one in series})
+    return {pod: START + at for pod, at in zip(pods, seconds.tolist(), strict=True)}
+
+
 def test_missed_scrapes_lose_no_request() -> None:
     _, random = fresh()
     one, series = counters(random)
     whole = totals(one)
 
     def gappy(series: Series) -> Series:
-        # Not the first ones, which tell that a pod is not new, nor the last, which tell how far it is known.
+        # Not those around the first tick, which say what came before it, nor the last, which say how far all is known.
         kept = random.uniform(size=len(series.samples)) < 0.7
         return Series(series.labels, tuple(
-            sample for at, sample in enumerate(series.samples) if kept[at] or not 8 < at < len(series.samples) - 4
+            sample for at, sample in enumerate(series.samples) if kept[at] or not 16 < at < len(series.samples) - 9
         ))  # fmt: skip
 
     one.store = always(*map(gappy, series))
@@ -177,8 +183,7 @@ def test_restarts_of_pods_lose_no_request_that_was_scraped() -> None:
     _, random = fresh()
     one, series = counters(random)
     whole = totals(one)
-    reset_at = {pod: START + float(at) for pod, at in
-                zip(sorted({one.labels["pod"] for one in series}), random.uniform(60, END - 60, 6), strict=True)}  # fmt: skip
+    reset_at = moments_of(series, random.uniform(60, END - 60, 6))
 
     def restarted(series: Series) -> Series:
         """It counts from 0 again after a scrape: nothing in between was counted unseen."""
@@ -214,8 +219,7 @@ def test_pods_that_come_and_go_break_nothing() -> None:
     _, random = fresh()
     one, series = counters(random)
     whole = totals(one)
-    moments = {pod: START + float(at) for pod, at in
-               zip(sorted({one.labels["pod"] for one in series}), random.uniform(300, END - 300, 6), strict=True)}  # fmt: skip
+    moments = moments_of(series, random.uniform(300, END - 300, 6))
 
     def replaced(series: Series) -> Iterator[Series]:
         """The pod is gone at some moment, and another one goes on."""
@@ -233,21 +237,31 @@ def test_pods_that_come_and_go_break_nothing() -> None:
 
 
 @pytest.mark.parametrize("silent", ["fraud-b41c", "fraud-7d9f"])
-def test_nothing_passes_while_an_arm_is_silent(silent: str) -> None:
+@pytest.mark.parametrize("metric", METRICS, ids=["ratio", "histogram", "value"])
+def test_nothing_passes_while_an_arm_is_silent(metric: dict[str, object], silent: str) -> None:
     _, random = fresh()
-    wished = analysis(ERRORS)
-    series = [one for one in world(random) if "le" not in one.labels]
-    moment = START + 200.0
+    series, values, moment = world(random), readings(random), START + 600.0
 
-    def quiet(now: float) -> list[Series]:
-        return [
-            one if not one.labels["pod"].startswith(silent)
-            else Series(one.labels, tuple(sample for sample in one.samples if sample[0] <= moment))
-            for one in series
-        ]  # fmt: skip
+    def until(one: Series) -> Series:
+        return Series(one.labels, tuple(sample for sample in one.samples if sample[0] <= moment))
 
-    one = Walk(wished, quiet, course(wished, 210.0, later_steps=2, planned=END))
-    told = [one.look(end).verdicts[0].verdict for end in np.arange(215.0, END, 15.0).tolist()]
-    assert Verdict.PASS not in told
-    assert Verdict.FAIL not in told
-    assert told[-1] is Verdict.NO_DATA
+    quiet = [until(one) if one.labels["pod"].startswith(silent) else one for one in series]
+    arm = "candidate" if silent == "fraud-b41c" else "stable"
+    values = {**values, arm: [until(one) for one in values[arm]]}
+    wished = analysis({**metric, "minSamples": 1})
+    one = Walk(wished, always(*quiet), course(wished), values=values)
+    told = {end: one.look(end).verdicts[0] for end in (15.0 * n for n in range(1, 4 * MINUTES))}
+    assert told[600].verdict is Verdict.PASS
+    later = [verdict for end, verdict in told.items() if end > 600 + 60 + 25]
+    assert {verdict.verdict for verdict in later} == {Verdict.NO_DATA}
+    who = "the candidate" if arm == "candidate" else "stable"
+    assert f"nothing was heard of {who} for" in told[720].message or f"for {who}" in told[720].message
+
+
+def test_prometheus_that_was_away_for_a_while_delays_the_same_evidence() -> None:
+    _, random = fresh()
+    store, values = always(*world(random)), readings(random)
+    once = through(walk(store, values), [], [])
+    before, after = [15.0 * n for n in range(1, 20)], [15.0 * n for n in range(55, 4 * MINUTES)]
+    gap = through(walk(store, values), before + after, [True] * (len(before) + len(after)))
+    assert all(same(mine, theirs) for mine, theirs in zip(gap, once, strict=True))
