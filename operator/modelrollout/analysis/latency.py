@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import absence, shares, wording
+from modelrollout.analysis import absence, shares, shifts, wording
 from modelrollout.analysis import edges as bucket_edges
 from modelrollout.analysis.counts import Reading
 from modelrollout.analysis.edges import Edges, slack
@@ -28,7 +28,7 @@ from modelrollout.analysis.sequential.counts import HALF_LIFE, Bound, Counts, be
 from modelrollout.analysis.sequential.distributions import Slower
 from modelrollout.analysis.sequential.wealth import weights
 from modelrollout.analysis.shares import Ticks
-from modelrollout.analysis.tracks import Track, Two, Words, followed
+from modelrollout.analysis.tracks import Keep, Track, Two, Words, followed
 from modelrollout.api.spec import Metric, Tolerance
 from modelrollout.api.status import Verdict
 
@@ -38,6 +38,8 @@ DEFAULT_QUANTILE = "0.99"
 TWICE_AS_SLOW = 1.0
 COARSE = Bound(3.0)
 """What is ruled out where no bucket edge lies at what is unacceptable: a tail three times as heavy."""
+SURELY = 9.0
+"""Squared standard deviations from which on a change of any of many tails is a jump and no chance."""
 GOOD_SHARES: Floats = np.array([0.02, 0.1, 0.3, 0.6])
 """Candidate's tail beyond the farther edge as parts of stable's beyond the nearer one."""
 GOOD_WEIGHTS = weights(np.ones(GOOD_SHARES.size))
@@ -51,13 +53,14 @@ class Seen:
     edges: Edges
     mine: Floats
     theirs: Floats
+    keep_shifts: Keep | None
 
     @property
     def slower(self) -> Slower:
-        """The tails that are compared."""
-        far, near = list(self.edges.far), list(self.edges.near)
-        counts = self.ticks.counts
-        return Slower(self.mine[:, far], counts.candidate, self.theirs[:, near], counts.stable)
+        """The tails that are compared, by what they count for."""
+        far, near, fewer = list(self.edges.far), list(self.edges.near), self.ticks.fewer[:, None]
+        counts = self.ticks.weighed
+        return Slower(self.mine[:, far] / fewer, counts.candidate, self.theirs[:, near] / fewer, counts.stable)
 
 
 def histogram_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
@@ -108,15 +111,26 @@ def _edges(before: Before, mine: Side, theirs: Side | None) -> Edges | Missing:
 def _seen(before: Before, edges: Edges, mine: Side, theirs: Side | None, frontier: float, reading: Reading) -> Seen:
     course = before.course
     bounds = course.edges(before.first, frontier)
-    slow, total = beyond(mine, edges.all, bounds, reading)
+    newest = min(max(side.arm.newest for side in (mine, theirs) if side is not None), before.end)
+    all_bounds = np.append(bounds, max(newest, bounds[-1]))  # the last row is of the time after the ticks
+    slow, total = beyond(mine, edges.all, all_bounds, reading)
     if theirs is not None:
-        usual, everybody = beyond(theirs, edges.all, bounds, reading)
+        usual, everybody = beyond(theirs, edges.all, all_bounds, reading)
     else:
         usual, everybody = np.zeros_like(slow), np.zeros_like(total)
-    none = np.zeros(len(bounds) - 1)
-    counts = Counts(none, total, none, everybody)
-    ticks = Ticks(bounds, counts, course.beginnings(bounds), before.restarts(bounds))
-    return Seen(ticks, edges, slow, usual)
+    none, ticks = np.zeros(len(bounds) - 1), len(bounds) - 1
+    shift = None
+    if theirs is not None and edges.far:
+        requests = total + everybody
+        weight = np.divide(total, requests, out=np.zeros_like(total), where=requests > 0)
+        shift = shifts.found(
+            before, slow[:, list(edges.far)] + usual[:, list(edges.near)], requests, weight[:-1],
+            spacing=max(mine.arm.spacing, theirs.arm.spacing), edges=bounds, surely=SURELY,
+        )  # fmt: skip
+    counts = Counts(none, total[:ticks], none, everybody[:ticks])
+    fewer, settled = (shift.fewer, shift.settled) if shift else (none + 1, ticks)
+    found = Ticks(bounds, counts, course.beginnings(bounds), before.restarts(bounds), fewer, settled)
+    return Seen(found, edges, slow[:ticks], usual[:ticks], shift.keep if shift else None)
 
 
 class _Judge:
@@ -160,7 +174,7 @@ class _Judge:
             samples=totals.candidate,
             stable_samples=totals.stable if self._is_compared else None,
             tracks=tuple(tracks),
-            ticks=len(seen.ticks),
+            ticks=seen.ticks.settled,
             keep=self._keep,
             seconds=totals.seconds,
             interval=self._interval(),
@@ -253,6 +267,8 @@ class _Judge:
             kept |= shares.ratios_after(ledger, self._rule_out.alike.first(count))
         elif (ratios := ledger.get("ratios")) is not None:
             kept["ratios"] = ratios
+        if seen.keep_shifts is not None:
+            kept |= seen.keep_shifts(count)
         for one in self._twos:
             kept |= one.ledger(count)
         # At 100 % nothing is compared any more: what was keeps its place.
@@ -324,9 +340,10 @@ def _to_rule_out(metric: Metric, seen: Seen, known: Floats, q: float) -> _RuleOu
     beyond_each = (tails[:, places] + 1e-3) / (totals + 1)[:, None]
     choice = np.abs(np.log(np.maximum(beyond_each, 1e-12)) - math.log(1 - q)).argmin(axis=1)
     rows, near = np.arange(len(choice)), np.array(places)[choice]
-    counts = seen.ticks.counts
-    compared = Counts(seen.mine[rows, far[choice]], counts.candidate, seen.theirs[rows, near], counts.stable)
-    alike = Counts(seen.mine[rows, near], *compared.parts[1:])
+    counts, fewer = seen.ticks.weighed, seen.ticks.fewer
+    theirs = seen.theirs[rows, near] / fewer
+    compared = Counts(seen.mine[rows, far[choice]] / fewer, counts.candidate, theirs, counts.stable)
+    alike = Counts(seen.mine[rows, near] / fewer, *compared.parts[1:])
     return _RuleOut(compared, alike, tails[rows, near], totals, Bound(1.0) if reach else COARSE)
 
 

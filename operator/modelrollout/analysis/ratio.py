@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import absence, rankings, shares, wording
+from modelrollout.analysis import absence, rankings, shares, shifts, wording
 from modelrollout.analysis.counts import Arm, Reading, Samples, arm_of, clean, total_growth
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
 from modelrollout.analysis.ledger import Ledger
@@ -50,11 +50,12 @@ def ratio_evidence(before: Before, candidate: Parts, stable: Parts | Missing | N
     theirs = stable if stable is None or isinstance(stable, Missing) else _side(part, stable, "stable", reading)
     other = theirs if isinstance(theirs, Side) else None
     frontier = min(mine.arm.frontier, other.arm.frontier if other else mine.arm.frontier, before.end)
-    ticks = _ticks(before, mine, other, frontier, reading)
-    if isinstance(ticks, Missing):
-        return ticks
+    counted = _ticks(before, mine, other, frontier, reading)
+    if isinstance(counted, Missing):
+        return counted
+    ticks, keep = counted
     gap = theirs if isinstance(theirs, Missing) else None
-    evidence = _concluded(before, ticks, part, mine, other, gap, frontier, reading)
+    evidence = _concluded(before, ticks, keep, part, mine, other, gap, frontier, reading)
     unseen = absence.unseen({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
     return replace(evidence, gap=evidence.gap or unseen)
 
@@ -71,16 +72,20 @@ def _side(part: str, parts: Parts, who: str, reading: Reading) -> Side | Missing
     return Side(part, events, total, arm)
 
 
-def _ticks(before: Before, mine: Side, theirs: Side | None, frontier: float, reading: Reading) -> Ticks | Missing:
+def _ticks(
+    before: Before, mine: Side, theirs: Side | None, frontier: float, reading: Reading
+) -> tuple[Ticks, Keep] | Missing:
     course = before.course
     edges = course.edges(before.first, frontier)
+    newest = min(max(side.arm.newest for side in (mine, theirs) if side is not None), before.end)
+    all_edges = np.append(edges, max(newest, edges[-1]))
     columns: list[Floats] = []
     for side in (mine, theirs):
         if side is None:
-            columns += [np.zeros(len(edges) - 1)] * 2
+            columns += [np.zeros(len(edges))] * 2
             continue
-        total = total_growth(side.total, edges, side.arm, reading)
-        events = total_growth(side.events, edges, side.arm, reading)
+        total = total_growth(side.total, all_edges, side.arm, reading)
+        events = total_growth(side.events, all_edges, side.arm, reading)
         if float(events.sum()) > float(total.sum()) * (1 + 1e-9) + 1e-9:
             why = (
                 f"{side.part} grew by {wording.number(events.sum())} and total by {wording.number(total.sum())} only; "
@@ -88,12 +93,32 @@ def _ticks(before: Before, mine: Side, theirs: Side | None, frontier: float, rea
             return Missing(Verdict.NO_DATA, f"{why}{side.part} has to be a part of total", mistake=True)
         events = np.minimum(events, total)
         columns += [events if side.part == BAD else total - events, total]
-    return Ticks(edges, Counts(*columns), course.beginnings(edges), before.restarts(edges))
+    counts = Counts(*columns)
+    shift = _shifts(before, counts, edges, mine, theirs)
+    fewer, settled = (shift.fewer, shift.settled) if shift else (np.ones(len(edges) - 1), len(edges) - 1)
+    ticks = Ticks(edges, counts.first(len(edges) - 1), course.beginnings(edges), before.restarts(edges), fewer, settled)
+    return ticks, shift.keep if shift else _nothing
+
+
+def _shifts(before: Before, counts: Counts, edges: Floats, mine: Side, theirs: Side | None) -> shifts.Found | None:
+    """What the last row, of the time after the ticks, and the ticks' neighbours say of jumps."""
+    if theirs is None:
+        return None
+    requests = counts.candidate + counts.stable
+    weight = np.divide(counts.candidate, requests, out=np.zeros_like(requests), where=requests > 0)
+    return shifts.found(
+        before, (counts.bad_candidate + counts.bad_stable)[:, None], requests, weight[:-1],
+        spacing=max(mine.arm.spacing, theirs.arm.spacing), edges=edges, surely=shifts.SURELY,
+    )  # fmt: skip
+
+
+def _nothing(count: int) -> Ledger:
+    return {}
 
 
 def _concluded(
-    before: Before, ticks: Ticks, part: str, mine: Side, theirs: Side | None, gap: Missing | None, frontier: float,
-    reading: Reading,
+    before: Before, ticks: Ticks, keep_shifts: Keep, part: str, mine: Side, theirs: Side | None, gap: Missing | None,
+    frontier: float, reading: Reading,
 ) -> Evidence:  # fmt: skip
     metric, ledger, usual = before.metric, before.ledger, before.usual
     totals = shares.totals_after(ticks, len(ticks), ledger)
@@ -103,7 +128,7 @@ def _concluded(
     dispersion = usual.inflation
     twos: list[Two] = []
     tracks: list[Track] = []
-    keepers: list[Keep] = []
+    keepers: list[Keep] = [keep_shifts]
     if metric.tolerance is not None and theirs is not None:
         tolerated, unacceptable = bounds_of(metric)
         two = shares.compared("tolerance", ticks, rate(events, requests), tolerated, unacceptable, dispersion, ledger)
@@ -135,7 +160,8 @@ def _concluded(
     def keep(count: int) -> Ledger:
         seen = replace(ticks, counts=ticks.counts.first(count))
         _, _, after = known.before_each(seen.counts.bad_stable, seen.counts.stable, left)
-        kept = shares.as_ledger(shares.totals_after(ticks, count, ledger)) | shares.ratios_after(ledger, seen.counts)
+        kept = shares.as_ledger(shares.totals_after(ticks, count, ledger))
+        kept |= shares.ratios_after(ledger, ticks.weighed.first(count))
         kept["baseline"] = np.array([after.events, after.requests])
         # At 100 % nothing is compared any more: what was keeps its place.
         kept = {**{name: ledger[name] for name in ledger if name.startswith(("tolerance.", "ranks"))}, **kept}
@@ -154,10 +180,10 @@ def _concluded(
         samples=totals.candidate,
         stable_samples=totals.stable if is_compared else None,
         tracks=tuple(tracks),
-        ticks=len(ticks),
+        ticks=ticks.settled,
         keep=keep,
         seconds=totals.seconds,
-        interval=_interval(part, ledger, ticks.counts) if is_compared else None,
+        interval=_interval(part, ledger, ticks.weighed) if is_compared else None,
         notes=_uncounted(mine, theirs),
         gap=gap if metric.tolerance is not None else None,
     )

@@ -58,6 +58,13 @@ class Ticks:
     counts: Counts
     beginnings: Sequence[int]
     restarts: Floats
+    fewer: Floats  # by how many times fewer what was counted counts where arms are compared, 1 or more
+    settled: int  # ticks of which that is certain: a jump after them may still be seen
+
+    @property
+    def weighed(self) -> Counts:
+        """What the arms are compared by."""
+        return Counts(*(part / self.fewer for part in self.counts.parts))
 
     def __len__(self) -> int:
         return len(self.counts.candidate)
@@ -95,7 +102,7 @@ def compared(
     name: str, ticks: Ticks, base: Floats, tolerated: Bound, unacceptable: Bound, dispersion: float, ledger: Ledger
 ) -> Two:
     """Candidate against stable. `base`: stable's rate before each tick. Noise makes events count for fewer."""
-    harm, good = (factors / dispersion for factors in tests.both(ticks.counts, base, tolerated, unacceptable))
+    harm, good = (factors / dispersion for factors in tests.both(ticks.weighed, base, tolerated, unacceptable))
     return followed(
         name, harm, HARM_WEIGHTS, good, GOOD_WEIGHTS,
         restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,
