@@ -46,11 +46,11 @@ def is_mistake(verdict: MetricVerdict) -> bool:
 
 def needed(metric: Metric) -> int:
     """Fewest samples of each arm before the metric may pass."""
+    if metric.value is not None:
+        return max(metric.min_samples or 0, FEWEST_READINGS)
     if metric.min_samples is not None:
         return metric.min_samples
-    if metric.pairs is not None:
-        return FEWEST_PAIRS
-    return FEWEST_READINGS if metric.value is not None else FEWEST_REQUESTS
+    return FEWEST_PAIRS if metric.pairs is not None else FEWEST_REQUESTS
 
 
 def nothing(before: Before, missing: Missing, query: str | None) -> MetricVerdict:

@@ -95,11 +95,9 @@ def _reach(edges: Sequence[float], nears: Sequence[int], tolerance: Tolerance) -
 
 def blind(edges: Edges, tolerance: Tolerance, usual: float, total: float, q: float, unit: wording.Unit) -> list[str]:
     """What the buckets cannot show around stable's quantile, if that is more than the tolerance asks for."""
-    if total <= 0 or not edges.all:
+    if total <= 0 or not edges.all or usual == math.inf:
         return []
     last, name = edges.all[-1], f"p{100 * q:g}"
-    if usual == math.inf:
-        return [f"stable's {name} is beyond the last bucket edge, {wording.text(last, unit)}, so it shows nothing"]
     sure = min((edges.all[far] for near, far in zip(edges.near, edges.far, strict=True) if edges.all[near] >= usual),
                default=math.inf)  # fmt: skip
     limit = slack(usual, tolerance)

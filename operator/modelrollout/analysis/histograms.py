@@ -35,8 +35,12 @@ class Side:
 
     @property
     def edges(self) -> tuple[float, ...]:
-        """The finite edges that all have: merging to them loses resolution, but never moves a request."""
-        shared = set.intersection(*(set(one) for one in self.histograms))
+        """The finite edges that all have: merging to them loses resolution, but never moves a request.
+
+        A process without requests takes no edges from the others.
+        """
+        busy = [one for one in self.histograms if (counted := one[math.inf].values)[0] != counted[-1]]
+        shared = set.intersection(*(set(one) for one in busy or self.histograms))
         return tuple(sorted(edge for edge in shared if edge < math.inf))
 
 
@@ -68,21 +72,26 @@ def beyond(side: Side, bounds: Sequence[float], edges: Floats, reading: Reading)
         falls = [one.times[1:][one.values[1:] < one.values[:-1]] for one in group.values()]
         resets = np.concatenate(falls)
         requests = grown(group[math.inf], edges, side.arm, reading, resets)
-        below = [_bucket(group, bound, side) for bound in bounds]
+        total += requests
+        if not bounds:
+            continue
+        below = [_bucket(group, bound) for bound in bounds]
         within = np.stack(
             [np.zeros_like(requests) if one is None else grown(one, edges, side.arm, reading, resets) for one in below],
             axis=1,
         ).reshape(len(requests), len(bounds))
         # Buckets are cumulative; a scrape that tore one apart must not yield negative numbers of requests.
         within = np.minimum(np.maximum.accumulate(within, axis=1), requests[:, None])
-        total += requests
         slower += requests[:, None] - within
     return slower, total
 
 
-def _bucket(group: Mapping[float, Samples], bound: float, side: Side) -> Samples | None:
-    """The bucket up to a bound. In native histograms nothing was counted between the nearest lower edge and it."""
-    if bound in group or not side.is_native:
+def _bucket(group: Mapping[float, Samples], bound: float) -> Samples | None:
+    """The bucket up to a bound, else that up to the nearest lower edge.
+
+    In native histograms nothing was counted between the two; of others only edges that all have are compared.
+    """
+    if bound in group:
         return group[bound]
     lower = [edge for edge in group if edge < bound]
     return group[max(lower)] if lower else None

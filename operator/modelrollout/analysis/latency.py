@@ -10,13 +10,12 @@ quantile is for the limit, for people, and for what has to be ruled out before a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from modelrollout.analysis import absence, shares, shifts, wording
 from modelrollout.analysis import edges as bucket_edges
-from modelrollout.analysis import shares, wording
 from modelrollout.analysis.counts import Reading
 from modelrollout.analysis.edges import Edges, slack
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
@@ -24,40 +23,17 @@ from modelrollout.analysis.histograms import Side, beyond, quantile, side_of
 from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import HISTOGRAM
 from modelrollout.analysis.sequential import distributions
-from modelrollout.analysis.sequential.counts import HALF_LIFE, Bound, Counts, better, decay, rate
+from modelrollout.analysis.sequential.counts import HALF_LIFE, Counts, decay
 from modelrollout.analysis.sequential.distributions import Slower
-from modelrollout.analysis.sequential.wealth import weights
 from modelrollout.analysis.shares import Ticks
+from modelrollout.analysis.tails import GOOD_WEIGHTS, SURELY, RuleOut, Seen, excluded, to_rule_out
 from modelrollout.analysis.tracks import Track, Two, Words, followed
-from modelrollout.api.spec import Metric, Tolerance
+from modelrollout.api.spec import Tolerance
 from modelrollout.api.status import Verdict
 
 Floats = npt.NDArray[np.float64]
 
 DEFAULT_QUANTILE = "0.99"
-TWICE_AS_SLOW = 1.0
-COARSE = Bound(3.0)
-"""What is ruled out where no bucket edge lies at what is unacceptable: a tail three times as heavy."""
-GOOD_SHARES: Floats = np.array([0.02, 0.1, 0.3, 0.6])
-"""Candidate's tail beyond the farther edge as parts of stable's beyond the nearer one."""
-GOOD_WEIGHTS = weights(np.ones(GOOD_SHARES.size))
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was counted: beyond all edges (ticks × edges) and in all (`ticks.counts`), of both arms."""
-
-    ticks: Ticks
-    edges: Edges
-    mine: Floats
-    theirs: Floats
-
-    @property
-    def slower(self) -> Slower:
-        """The tails that are compared."""
-        far, near = list(self.edges.far), list(self.edges.near)
-        counts = self.ticks.counts
-        return Slower(self.mine[:, far], counts.candidate, self.theirs[:, near], counts.stable)
 
 
 def histogram_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
@@ -67,8 +43,9 @@ def histogram_evidence(before: Before, candidate: Parts, stable: Parts | Missing
     if isinstance(mine, Missing):
         return mine
     theirs = _stable_side(stable, mine, reading) if before.metric.tolerance is not None else None
-    gap = theirs if isinstance(theirs, Missing) else None
     other = theirs if isinstance(theirs, Side) else None
+    unseen = absence.unseen({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
+    gap = theirs if isinstance(theirs, Missing) else unseen
     edges = _edges(before, mine, other)
     if isinstance(edges, Missing):
         return edges
@@ -92,8 +69,11 @@ def _edges(before: Before, mine: Side, theirs: Side | None) -> Edges | Missing:
     tolerance = before.metric.tolerance
     if kept is not None and nears is not None and kept.size:
         edges = tuple(kept.tolist())
-        if mine.is_native or set(edges) <= set(mine.edges):
-            return bucket_edges.paired(edges, nears.astype(int).tolist(), tolerance)
+        found = bucket_edges.paired(edges, nears.astype(int).tolist(), tolerance)
+        compared = {edges[place] for place in found.near}
+        has_own = mine.is_native or set(edges) <= set(mine.edges)
+        if has_own and (theirs is None or theirs.is_native or compared <= set(theirs.edges)):
+            return found
         why = "the buckets changed in the middle of the rollout: edges that were compared are gone"
         return Missing(Verdict.NO_DATA, why, mistake=True)
     shared = sorted(set(mine.edges) & set(theirs.edges)) if theirs else list(mine.edges)
@@ -104,15 +84,26 @@ def _edges(before: Before, mine: Side, theirs: Side | None) -> Edges | Missing:
 def _seen(before: Before, edges: Edges, mine: Side, theirs: Side | None, frontier: float, reading: Reading) -> Seen:
     course = before.course
     bounds = course.edges(before.first, frontier)
-    slow, total = beyond(mine, edges.all, bounds, reading)
+    newest = min(max(side.arm.newest for side in (mine, theirs) if side is not None), before.end)
+    all_bounds = np.append(bounds, max(newest, bounds[-1]))  # the last row is of the time after the ticks
+    slow, total = beyond(mine, edges.all, all_bounds, reading)
     if theirs is not None:
-        usual, everybody = beyond(theirs, edges.all, bounds, reading)
+        usual, everybody = beyond(theirs, edges.all, all_bounds, reading)
     else:
         usual, everybody = np.zeros_like(slow), np.zeros_like(total)
-    none = np.zeros(len(bounds) - 1)
-    counts = Counts(none, total, none, everybody)
-    ticks = Ticks(bounds, counts, course.beginnings(bounds), before.restarts(bounds))
-    return Seen(ticks, edges, slow, usual)
+    none, ticks = np.zeros(len(bounds) - 1), len(bounds) - 1
+    shift = None
+    if theirs is not None and edges.far:
+        requests = total + everybody
+        weight = np.divide(total, requests, out=np.zeros_like(total), where=requests > 0)
+        shift = shifts.found(
+            before, slow[:, list(edges.far)] + usual[:, list(edges.near)], requests, weight[:-1],
+            spacing=max(mine.arm.spacing, theirs.arm.spacing), edges=bounds, surely=SURELY,
+        )  # fmt: skip
+    counts = Counts(none, total[:ticks], none, everybody[:ticks])
+    fewer, settled = (shift.fewer, shift.settled) if shift else (none + 1, ticks)
+    found = Ticks(bounds, counts, course.beginnings(bounds), before.restarts(bounds), fewer, settled)
+    return Seen(found, edges, slow[:ticks], usual[:ticks], shift.keep if shift else None)
 
 
 class _Judge:
@@ -131,7 +122,7 @@ class _Judge:
         self._mine_at = quantile(seen.edges.all, self._mine, self._totals.candidate, self._q)
         self._stable_at = quantile(seen.edges.all, self._theirs, self._totals.stable, self._q)
         self._known: Floats | None = None
-        self._rule_out: _RuleOut | None = None
+        self._rule_out: RuleOut | None = None
         self._twos: list[Two] = []
 
     def evidence(self, gap: Missing | None) -> Evidence:
@@ -156,14 +147,35 @@ class _Judge:
             samples=totals.candidate,
             stable_samples=totals.stable if self._is_compared else None,
             tracks=tuple(tracks),
-            ticks=len(seen.ticks),
+            ticks=seen.ticks.settled,
             keep=self._keep,
             seconds=totals.seconds,
             interval=self._interval(),
             notes=tuple(self._where()) if self._is_compared else (),
             unseen=tuple(unseen),
-            gap=gap,
+            gap=gap or self._blank(),
         )
+
+    def _blank(self) -> Missing | None:
+        """Why the buckets show nothing of what was asked for, so that nothing may pass on them."""
+        edges, metric, name = self._seen.edges.all, self._before.metric, f"p{100 * self._q:g}"
+        if self._is_compared and edges and self._totals.stable > 0 and self._stable_at == math.inf:
+            last = wording.text(edges[-1], self._unit)
+            return Missing(
+                Verdict.NO_DATA, f"stable's {name} is beyond the last bucket edge, {last}, so it shows nothing"
+            )
+        if metric.max is None or self._totals.candidate <= 0 or self._mine_at <= metric.max.value:
+            return None
+        found = bucket_edges.beyond_limit(edges, metric.max.value)
+        if not found:
+            return Missing(Verdict.NO_DATA, f"no bucket edge reaches max {metric.max}, and {name} is beyond the last")
+        place = edges.index(found[0])
+        if self._mine[place] > (1 - self._q) * self._totals.candidate * (1 + bucket_edges.ROUNDING):
+            return None
+        upper = wording.text(found[0], self._unit)
+        between = f"between {wording.text(edges[place - 1], self._unit)} and {upper}" if place else f"below {upper}"
+        why = f"the buckets do not tell whether max {metric.max} is kept: {name} lies {between}"
+        return Missing(Verdict.NO_DATA, why)
 
     def _tolerance(self, tolerance: Tolerance) -> Track:
         seen, before = self._seen, self._before
@@ -173,7 +185,7 @@ class _Judge:
         )
         known = _merged(self._known, seen.edges.near)
         harm = distributions.slower(slower, known[:-1]) / self._dispersion
-        rule_out = self._rule_out = _to_rule_out(before.metric, seen, self._known, self._q)
+        rule_out = self._rule_out = to_rule_out(before.metric, seen, self._known, self._q)
         good = rule_out.better() / self._dispersion
         two = followed(
             "tolerance", harm, distributions.log_weights(len(seen.edges.far)), good, GOOD_WEIGHTS,
@@ -225,9 +237,11 @@ class _Judge:
         if known is not None:
             kept["known"] = known
         if self._rule_out is not None:
-            kept |= shares.ratios_after(ledger, self._rule_out.counts.first(count))
+            kept |= shares.ratios_after(ledger, self._rule_out.alike.first(count))
         elif (ratios := ledger.get("ratios")) is not None:
             kept["ratios"] = ratios
+        if seen.keep_shifts is not None:
+            kept |= seen.keep_shifts(count)
         for one in self._twos:
             kept |= one.ledger(count)
         # At 100 % nothing is compared any more: what was keeps its place.
@@ -236,7 +250,7 @@ class _Judge:
     def _interval(self) -> str | None:
         if self._rule_out is None:
             return None
-        told = shares.times_stable(self._before.ledger, self._rule_out.counts, shares.INTERVAL_ALPHA)
+        told = shares.times_stable(self._before.ledger, self._rule_out.alike, shares.INTERVAL_ALPHA)
         return f"its share of slow requests is {told}" if told else None
 
     def _where(self) -> list[str]:
@@ -255,61 +269,6 @@ class _Judge:
             f"{wording.share(mine[worst])} took longer than {wording.text(far, self._unit)}, "
             f"of stable {wording.share(theirs[worst])} longer than {wording.text(near, self._unit)}"
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class _RuleOut:
-    """The tails whose comparison rules out what is unacceptable, chosen before each tick.
-
-    The candidate's tail beyond the farther edge against stable's beyond the nearer one: were every request slower by as
-    much as is unacceptable, they would be alike. `events`, `requests`: of stable, known before each tick.
-    """
-
-    counts: Counts
-    events: Floats
-    requests: Floats
-    bound: Bound
-
-    def better(self) -> Floats:
-        return better(self.counts, rate(self.events, self.requests), self.bound, self._effects)
-
-    def drift(self) -> float:
-        """By how much ln of it is expected to grow with each further request of the candidate."""
-        mine = float(self.counts.candidate.sum())
-        if mine <= 0 or float(self.counts.stable.sum()) <= 0:
-            return 0.0
-        each = Counts(*(np.array([part.sum() / mine]) for part in self.counts.parts))
-        base = rate(self.events[-1:], self.requests[-1:])
-        return max(float(better(each, base, self.bound, self._effects).max()), 0.0)
-
-    @property
-    def _effects(self) -> Floats:
-        """GOOD_SHARES are of what is unacceptable; of stable's own tail they are more."""
-        return GOOD_SHARES * max(0.6 * self.bound.factor, 1.0)
-
-
-def _to_rule_out(metric: Metric, seen: Seen, known: Floats, q: float) -> _RuleOut:
-    """At the edge beyond which stable is known to have about 1 − q of its requests."""
-    reach = seen.edges.reach(excluded(metric))
-    places = list(reach) or list(range(len(seen.edges.all)))
-    far = np.array([reach.get(place, place) for place in places])
-    tails, totals = known[:-1, ::-1].cumsum(axis=1)[:, -2::-1], known[:-1].sum(axis=1)
-    beyond_each = (tails[:, places] + 1e-3) / (totals + 1)[:, None]
-    choice = np.abs(np.log(np.maximum(beyond_each, 1e-12)) - math.log(1 - q)).argmin(axis=1)
-    rows, near = np.arange(len(choice)), np.array(places)[choice]
-    counts = seen.ticks.counts
-    compared = Counts(seen.mine[rows, far[choice]], counts.candidate, seen.theirs[rows, near], counts.stable)
-    return _RuleOut(compared, tails[rows, near], totals, Bound(1.0) if reach else COARSE)
-
-
-def excluded(metric: Metric) -> Tolerance:
-    """By how much slower than stable is unacceptable: as the user says, else twice, and twice what is tolerated."""
-    if metric.exclude is not None:
-        return metric.exclude
-    tolerance = metric.tolerance or Tolerance()
-    relative = max(TWICE_AS_SLOW, 2 * tolerance.relative.value)
-    absolute = 2 * tolerance.absolute.value
-    return Tolerance.model_validate({"relative": f"{relative:.6f}", "absolute": f"{absolute:.9f}"})
 
 
 def _tail(name: str, grown: Floats, ticks: Ticks, count: int, ledger: Ledger) -> Floats:

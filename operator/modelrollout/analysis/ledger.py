@@ -28,7 +28,8 @@ def read(text: str) -> dict[str, Floats]:
     try:
         sizes = json.loads(head + brace)
         numbers = np.frombuffer(base64.b64decode(body, validate=True), dtype="<f8").astype(np.float64)
-        if sum(sizes.values()) != numbers.size or np.isnan(numbers).any():
+        are_sizes = all(type(size) is int and size >= 0 for size in sizes.values())
+        if not are_sizes or sum(sizes.values()) != numbers.size or np.isnan(numbers).any():
             return {}
         ledger, at = {}, 0
         for name, size in sizes.items():

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import wording
+from modelrollout.analysis import absence, wording
 from modelrollout.analysis.counts import Arm, Reading, arm_of, clean, total_growth
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
 from modelrollout.analysis.ledger import Ledger
@@ -57,6 +57,7 @@ def mean_evidence(before: Before, candidate: Parts, stable: Parts | Missing | No
     if other is not None and isinstance(stable, dict):
         sides.append(_side(stable, edges, other, reading))
     gap = theirs if isinstance(theirs, Missing) and before.metric.tolerance is not None else None
+    gap = gap or absence.unseen({"the candidate": mine, "stable": other}, before.end)
     return _Judge(before, edges, sides).evidence(gap)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import shares, wording
+from modelrollout.analysis import absence, shares, wording
 from modelrollout.analysis.counts import Reading, arm_of, clean, total_growth
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
 from modelrollout.analysis.ledger import Ledger
@@ -39,7 +39,8 @@ def pair_evidence(before: Before, counted: Parts) -> Evidence | Missing:
     edges = course.edges(before.first, min(arm.frontier, before.end))
     wrong, other = (total_growth(part, edges, arm, reading) for part in (mine, theirs))
     both = wrong + other
-    ticks = Ticks(edges, Counts(wrong, both, other, both), course.beginnings(edges), before.restarts(edges))
+    ticks = Ticks(edges, Counts(wrong, both, other, both), course.beginnings(edges), before.restarts(edges),
+                  np.ones(len(both)), len(both))  # fmt: skip
     tolerated, unacceptable = odds_of(before.metric)
     two = followed(
         "tolerance", tests.worse(wrong, other, tolerated), HARM_WEIGHTS,
@@ -70,6 +71,7 @@ def pair_evidence(before: Before, counted: Parts) -> Evidence | Missing:
         keep=keep,
         seconds=totals.seconds,
         notes=() if mine and theirs else ("one of the two counters has no series, taken as 0",),
+        gap=absence.unseen({"the pairs": arm}, before.end),
     )
 
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import fairness, rankings, shares, wording
+from modelrollout.analysis import absence, fairness, rankings, shares, shifts, wording
 from modelrollout.analysis.counts import Arm, Reading, Samples, arm_of, clean, total_growth
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
 from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import BAD, GOOD, TOTAL
 from modelrollout.analysis.sequential.counts import Bound, Counts, decay, rate
 from modelrollout.analysis.sequential.noise import Mode
-from modelrollout.analysis.shares import Ticks, Totals
+from modelrollout.analysis.shares import NEGLIGIBLE, Ticks, Totals
 from modelrollout.analysis.tracks import Keep, Track, Two, Words
 from modelrollout.api.spec import Metric
 from modelrollout.api.status import Verdict
@@ -25,11 +25,11 @@ from modelrollout.api.status import Verdict
 Floats = npt.NDArray[np.float64]
 
 TWICE_AS_BAD = 1.0
-"""What has to be ruled out before a step ends, where the user names nothing: twice as bad as stable …"""
+"""What has to be ruled out before a step ends, where the user names nothing: twice as bad as stable."""
+EVERYTHING = 1 - 1e-9
+"""Of requests, to go wrong: a bound beyond it is one that only a candidate which gets nothing right can break."""
 MOSTLY_BAD = 0.5
 """Share of stable's that goes wrong above which a few per cent fewer that go right are a regression: conversions."""
-NEGLIGIBLE = 0.002
-"""… plus 0.2 points: where stable shows no errors at all, nobody waits for twice nothing to be ruled out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,14 @@ def ratio_evidence(before: Before, candidate: Parts, stable: Parts | Missing | N
     theirs = stable if stable is None or isinstance(stable, Missing) else _side(part, stable, "stable", reading)
     other = theirs if isinstance(theirs, Side) else None
     frontier = min(mine.arm.frontier, other.arm.frontier if other else mine.arm.frontier, before.end)
-    ticks = _ticks(before, mine, other, frontier, reading)
-    if isinstance(ticks, Missing):
-        return ticks
+    counted = _ticks(before, mine, other, frontier, reading)
+    if isinstance(counted, Missing):
+        return counted
+    ticks, keep = counted
     gap = theirs if isinstance(theirs, Missing) else None
-    return _concluded(before, ticks, part, mine, other, gap, frontier, reading)
+    evidence = _concluded(before, ticks, keep, part, mine, other, gap, frontier, reading)
+    unseen = absence.unseen({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
+    return replace(evidence, gap=evidence.gap or unseen)
 
 
 def _side(part: str, parts: Parts, who: str, reading: Reading) -> Side | Missing:
@@ -71,16 +74,20 @@ def _side(part: str, parts: Parts, who: str, reading: Reading) -> Side | Missing
     return Side(part, events, total, arm)
 
 
-def _ticks(before: Before, mine: Side, theirs: Side | None, frontier: float, reading: Reading) -> Ticks | Missing:
+def _ticks(
+    before: Before, mine: Side, theirs: Side | None, frontier: float, reading: Reading
+) -> tuple[Ticks, Keep] | Missing:
     course = before.course
     edges = course.edges(before.first, frontier)
+    newest = min(max(side.arm.newest for side in (mine, theirs) if side is not None), before.end)
+    all_edges = np.append(edges, max(newest, edges[-1]))
     columns: list[Floats] = []
     for side in (mine, theirs):
         if side is None:
-            columns += [np.zeros(len(edges) - 1)] * 2
+            columns += [np.zeros(len(edges))] * 2
             continue
-        total = total_growth(side.total, edges, side.arm, reading)
-        events = total_growth(side.events, edges, side.arm, reading)
+        total = total_growth(side.total, all_edges, side.arm, reading)
+        events = total_growth(side.events, all_edges, side.arm, reading)
         if float(events.sum()) > float(total.sum()) * (1 + 1e-9) + 1e-9:
             why = (
                 f"{side.part} grew by {wording.number(events.sum())} and total by {wording.number(total.sum())} only; "
@@ -88,12 +95,32 @@ def _ticks(before: Before, mine: Side, theirs: Side | None, frontier: float, rea
             return Missing(Verdict.NO_DATA, f"{why}{side.part} has to be a part of total", mistake=True)
         events = np.minimum(events, total)
         columns += [events if side.part == BAD else total - events, total]
-    return Ticks(edges, Counts(*columns), course.beginnings(edges), before.restarts(edges))
+    counts = Counts(*columns)
+    shift = _shifts(before, counts, edges, mine, theirs)
+    fewer, settled = (shift.fewer, shift.settled) if shift else (np.ones(len(edges) - 1), len(edges) - 1)
+    ticks = Ticks(edges, counts.first(len(edges) - 1), course.beginnings(edges), before.restarts(edges), fewer, settled)
+    return ticks, shift.keep if shift else _nothing
+
+
+def _shifts(before: Before, counts: Counts, edges: Floats, mine: Side, theirs: Side | None) -> shifts.Found | None:
+    """What the last row, of the time after the ticks, and the ticks' neighbours say of jumps."""
+    if theirs is None:
+        return None
+    requests = counts.candidate + counts.stable
+    weight = np.divide(counts.candidate, requests, out=np.zeros_like(requests), where=requests > 0)
+    return shifts.found(
+        before, (counts.bad_candidate + counts.bad_stable)[:, None], requests, weight[:-1],
+        spacing=max(mine.arm.spacing, theirs.arm.spacing), edges=edges, surely=shifts.SURELY,
+    )  # fmt: skip
+
+
+def _nothing(count: int) -> Ledger:
+    return {}
 
 
 def _concluded(
-    before: Before, ticks: Ticks, part: str, mine: Side, theirs: Side | None, gap: Missing | None, frontier: float,
-    reading: Reading,
+    before: Before, ticks: Ticks, keep_shifts: Keep, part: str, mine: Side, theirs: Side | None, gap: Missing | None,
+    frontier: float, reading: Reading,
 ) -> Evidence:  # fmt: skip
     metric, ledger, usual = before.metric, before.ledger, before.usual
     totals = shares.totals_after(ticks, len(ticks), ledger)
@@ -103,7 +130,7 @@ def _concluded(
     dispersion = usual.inflation
     twos: list[Two] = []
     tracks: list[Track] = []
-    keepers: list[Keep] = []
+    keepers: list[Keep] = [keep_shifts]
     unseen: list[str] = []
     if metric.tolerance is not None and theirs is not None:
         tolerated, unacceptable = bounds_of(metric)
@@ -148,7 +175,8 @@ def _concluded(
     def keep(count: int) -> Ledger:
         seen = replace(ticks, counts=ticks.counts.first(count))
         _, _, after = known.before_each(seen.counts.bad_stable, seen.counts.stable, left)
-        kept = shares.as_ledger(shares.totals_after(ticks, count, ledger)) | shares.ratios_after(ledger, seen.counts)
+        kept = shares.as_ledger(shares.totals_after(ticks, count, ledger))
+        kept |= shares.ratios_after(ledger, ticks.weighed.first(count))
         kept["baseline"] = np.array([after.events, after.requests])
         # At 100 % nothing is compared any more: what was keeps its place.
         kept = {**{name: ledger[name] for name in ledger if not name.startswith(("max.", "min."))}, **kept}
@@ -167,10 +195,10 @@ def _concluded(
         samples=totals.candidate,
         stable_samples=totals.stable if is_compared else None,
         tracks=tuple(tracks),
-        ticks=len(ticks),
+        ticks=ticks.settled,
         keep=keep,
         seconds=totals.seconds,
-        interval=_interval(part, ledger, ticks.counts) if is_compared else None,
+        interval=_interval(part, ledger, ticks.weighed) if is_compared else None,
         notes=_uncounted(mine, theirs),
         unseen=tuple(unseen),
         gap=gap if metric.tolerance is not None else None,
@@ -183,18 +211,29 @@ def bounds_of(metric: Metric) -> tuple[Bound, Bound]:
     relative = metric.tolerance.relative.value if metric.tolerance else 0.0
     absolute = metric.tolerance.absolute.value if metric.tolerance else 0.0
     if part == BAD:
-        tolerated = Bound(1 + relative, absolute)
+        tolerated = _bound(1 + relative, absolute)
     else:
         relative = min(relative, 1.0)
-        tolerated = Bound(1 - relative, relative + absolute)
-    if metric.exclude is not None:
-        relative, absolute = metric.exclude.relative.value, metric.exclude.absolute.value
-        if part == GOOD:
-            relative = min(relative, 1.0)
-            return tolerated, Bound(1 - relative, relative + absolute)
-        return tolerated, Bound(1 + relative, absolute)
+        tolerated = _bound(1 - relative, relative + absolute)
+    if metric.exclude is None:
+        return tolerated, _twice(tolerated)
+    relative, absolute = metric.exclude.relative.value, metric.exclude.absolute.value
+    if part == BAD:
+        return tolerated, _bound(1 + relative, absolute)
+    relative = min(relative, 1.0)
+    return tolerated, _bound(1 - relative, relative + absolute)
+
+
+def _bound(factor: float, margin: float) -> Bound:
+    return Bound(factor, margin) if margin < EVERYTHING else Bound(0.0, EVERYTHING)
+
+
+def _twice(tolerated: Bound) -> Bound:
+    """Twice as bad, and twice what is tolerated; where that were more than everything, half of what is left to it."""
+    if 2 * tolerated.margin > (1 + tolerated.margin) / 2:
+        return Bound(tolerated.factor / 2, (1 + tolerated.margin) / 2)
     factor = max(1 + TWICE_AS_BAD, 2 * tolerated.factor - 1)
-    return tolerated, Bound(factor, max(2 * tolerated.margin, NEGLIGIBLE))
+    return Bound(factor, max(2 * tolerated.margin, NEGLIGIBLE))
 
 
 def _limit(part: str, is_high: bool, limit: float, counts: Counts, totals: Totals) -> tuple[Floats, float, float]:

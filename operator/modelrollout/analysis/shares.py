@@ -21,6 +21,9 @@ Floats = npt.NDArray[np.float64]
 
 BEYOND_LIMIT = 1.5
 """A limit is kept for good enough once 1.5 times it has been ruled out: nobody waits for what lies on it."""
+NEGLIGIBLE = 0.002
+"""What is unacceptable is 0.2 points at least: where nothing goes wrong at all, nobody waits for some multiple of
+nothing to be ruled out."""
 INTERVAL_ALPHA = 0.01
 """Of the interval that is told; it decides nothing."""
 ROUNDING = 1e-12  # two equal shares may differ in their last digit
@@ -57,6 +60,13 @@ class Ticks:
     counts: Counts
     beginnings: Sequence[int]
     restarts: Floats
+    fewer: Floats  # by how many times fewer what was counted counts where arms are compared, 1 or more
+    settled: int  # ticks of which that is certain: a jump after them may still be seen
+
+    @property
+    def weighed(self) -> Counts:
+        """What the arms are compared by."""
+        return Counts(*(part / self.fewer for part in self.counts.parts))
 
     def __len__(self) -> int:
         return len(self.counts.candidate)
@@ -99,7 +109,7 @@ def compared(
     Noise makes events count for fewer.
     """
     effects = tests.RARE_EFFECTS if is_rare else EFFECTS
-    found = tests.both(ticks.counts, base, tolerated, unacceptable, effects)
+    found = tests.both(ticks.weighed, base, tolerated, unacceptable, effects)
     harm, good = (factors / dispersion for factors in found)
     return followed(
         name, harm, RARE_WEIGHTS if is_rare else HARM_WEIGHTS, good, GOOD_WEIGHTS,
@@ -120,18 +130,20 @@ def limited(name: str, ticks: Ticks, events: Floats, requests: Floats, limit: fl
 
 
 def unacceptable_limit(limit: float) -> float:
-    return min(BEYOND_LIMIT * limit, (limit + 1) / 2)
+    """The share of events that has to be ruled out where `limit` must be kept."""
+    return min(max(BEYOND_LIMIT * limit, NEGLIGIBLE), (limit + 1) / 2)
 
 
 def compared_drifts(totals: Totals, tolerated: Bound, unacceptable: Bound, dispersion: float) -> tuple[float, float]:
     """By how much ln harm and ln good are expected to grow with each further request of the candidate.
 
-    As things are: each arm's share as estimated, and the arms' traffic in proportion as it has been.
+    As things are: each arm's share as estimated, and the arms' traffic in proportion as it has been. A candidate of
+    which little is known is taken to be like stable.
     """
     if totals.candidate <= 0 or totals.stable <= 0:
         return 0.0, 0.0
-    share = (totals.bad_candidate + 0.5) / (totals.candidate + 1)
     usual = (totals.bad_stable + 0.5) / (totals.stable + 1)
+    share = (totals.bad_candidate + usual) / (totals.candidate + 1)
     one = Counts(*(np.array([part]) for part in (share, 1.0, usual * totals.stable / totals.candidate,
                                                  totals.stable / totals.candidate)))  # fmt: skip
     base = np.array([usual])

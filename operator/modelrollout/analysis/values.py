@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import wording
+from modelrollout.analysis import absence, wording
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
 from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import VALUE, Series
@@ -25,6 +25,10 @@ ROUNDING = 1e-9  # 0.3 is not beyond 0.1 + 0.2; without any spread even that wou
 SMALLEST_EFFECT = 0.05
 """Of the mean: how much is worth seeing where tolerance and exclude do not say (τ; statistics: 2.4)."""
 NO_SPREAD = 1e-12
+UNKNOWN_SPREAD = 2.0
+"""Without a history readings are taken to vary by this many times what is worth seeing at least. A gauge that is
+refreshed every few minutes stands still in between: its readings say no more than one, and their spread is 0."""
+LARGEST = 1e120  # its square is still a number
 
 
 def value_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
@@ -41,15 +45,21 @@ def value_evidence(before: Before, candidate: Parts, stable: Parts | Missing | N
     ends = ends[: course.ticks(before.end) - before.first]  # a reading belongs to the whole tick that it ends
     own = _on(ends, mine)
     other = _on(ends, theirs) if isinstance(theirs, dict) else np.full(len(ends), math.nan)
+    known = before.ledger.get("heard")
+    known = np.full(2, course.start) if known is None or known.size != 2 else known
+    is_compared = isinstance(theirs, dict) and metric.tolerance is not None
+    heard = dict(zip(("the candidate", "stable"), _heard(known, ends, own, other), strict=True))
+    arms = ("the candidate", "stable") if is_compared else ("the candidate",)
+    gap = gap or absence.silent({who: (heard[who], course.tick) for who in arms}, before.end)
     tests = [_Test(before, name, excess, scale, words, ends) for name, excess, scale, words in
              _excesses(metric, own, other, is_compared=isinstance(theirs, dict), ledger=before.ledger)]  # fmt: skip
     unit = wording.unit_of(metric)
     shown = _shown(before, ends, own, other)
     count, mean, usual = shown(len(ends))
-    is_compared = isinstance(theirs, dict) and metric.tolerance is not None
 
     def keep(ticks: int) -> Ledger:
-        kept: dict[str, Floats] = {"shown": np.array(shown(ticks))}
+        last = _heard(known, ends[:ticks], own[:ticks], other[:ticks])
+        kept: dict[str, Floats] = {"shown": np.array(shown(ticks)), "heard": np.array(last)}
         for test in tests:
             kept |= test.ledger(ticks)
         return kept
@@ -76,7 +86,12 @@ def _readings(series: Sequence[Series], who: str) -> Readings | Missing:
         why = f"the query yields {len(series)} series for {who}; aggregate it to one, for example with avg(…)"
         return Missing(Verdict.UNAVAILABLE, why, mistake=True)
     # Of two values for one moment the larger, so that the order of samples decides nothing.
-    readings = {at: value for one in series for at, value in sorted(one.samples) if math.isfinite(value)}
+    readings = {
+        at: min(max(value, -LARGEST), LARGEST)
+        for one in series
+        for at, value in sorted(one.samples)
+        if math.isfinite(value)
+    }
     return readings or Missing(Verdict.NO_DATA, f"the query yields no number for {who}")
 
 
@@ -84,6 +99,14 @@ def _on(ends: Floats, readings: Readings) -> Floats:
     """The reading at each tick's end, to the millisecond; NaN where there is none."""
     by_millisecond = {round(at * 1000): value for at, value in readings.items()}
     return np.array([by_millisecond.get(round(end * 1000), math.nan) for end in ends.tolist()])
+
+
+def _heard(known: Floats, ends: Floats, *arms: Floats) -> list[float]:
+    """When each arm was last read, with when that was before these ticks."""
+    return [
+        float(max(before, ends[~np.isnan(read)].max(initial=-math.inf)))
+        for before, read in zip(known.tolist(), arms, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,18 +217,18 @@ class _Test:
         variance = self.variance(moments)
         if variance is None or moments.count < WARM_UP or math.isnan(self.scale):
             return 0.0
-        if variance <= 0:
-            # Nothing moves: the readings are taken at their word, one after the other.
-            return moments.count * math.copysign(1.0, sign * moments.mean) if abs(moments.mean) > ROUNDING else 0.0
         return float(
             log_wealth(np.array(sign * moments.total / variance), np.array(moments.count / variance), self.scale)
         )
 
     def variance(self, moments: Moments) -> float | None:
+        """Of one reading, long-run: as stable's history says, else as they vary themselves; None while nobody knows."""
         own = moments.long_run_variance
-        if own is None or self._variance is None:
-            return own
-        return max(self._variance, NO_SPREAD)
+        if own is None or math.isnan(self.scale):
+            return None
+        if self._variance is not None:
+            return max(self._variance, NO_SPREAD)
+        return max(own, (UNKNOWN_SPREAD * self.scale) ** 2)
 
     def track(self, metric: Metric) -> Track:
         ticks = len(self._ends)

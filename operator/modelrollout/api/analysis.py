@@ -131,8 +131,8 @@ class Metric(Model):
             ge=1,
             le=1_000_000_000,
             description="Fewest samples of each arm before a metric may pass: requests for ratio and histogram "
-            "(100 when left out), users for mean (100), answers for pairs (20), readings for value (10). Enough "
-            "evidence of a regression may come from fewer.",
+            "(100 when left out), users for mean (100), answers for pairs (20), readings for value (10 at least). "
+            "Enough evidence of a regression may come from fewer.",
         ),
     ] = None
 

@@ -4,30 +4,46 @@ from __future__ import annotations
 
 import math
 
-from modelrollout.analysis.counts import Span, clean, first_scrapes, growth, same_scrapes, shared, span, target_of
+import numpy as np
+import pytest
+
+from modelrollout.analysis.counts import Arm, Reading, arm_of, by_target, clean, target_of, total_growth
 from modelrollout.analysis.queries import Series
-from tests.unit.analysis.looking import START, counter
+from tests.unit.analysis.looking import KNOWN, START, counter
 
 NAN, INF = math.nan, math.inf
+LONG = Reading(since=START - 150, look_back=600, warm_up=0)
 
 
-def total(*series: Series, others: tuple[Series, ...] = ()) -> float:
-    """What these series grew by; `others` are another part of the same metric."""
+def per_tick(
+    *series: Series, others: tuple[Series, ...] = (), reading: Reading = LONG, edges: tuple[float, ...] = (0, 1e6)
+) -> list[float]:
+    """What these series grew by between edges (seconds after noon); `others` are another part of the same metric."""
     samples = clean(series)
-    first = first_scrapes(samples, clean(others))
-    return sum(growth(one, first).between(-INF, INF) for one in samples)
+    arm = arm_of((samples, clean(others)), reading)
+    assert arm is not None
+    return [round(float(one), 9) for one in total_growth(samples, START + np.array(edges), arm, reading)]
+
+
+def total(*series: Series, others: tuple[Series, ...] = (), reading: Reading = LONG) -> float:
+    return per_tick(*series, others=others, reading=reading, edges=(-1e6, 1e6))[0]
+
+
+def new(values: list[float], **labels: str | float) -> Series:
+    """A counter nobody saw before."""
+    return counter(values, is_new=True, **labels)  # type: ignore[arg-type]
 
 
 def test_the_first_sample_is_the_baseline() -> None:
-    assert total(counter([1000, 1003, 1010])) == 10
+    assert total(new([1000, 1003, 1010])) == 10
 
 
 def test_one_sample_alone_counts_nothing() -> None:
-    assert total(counter([1000])) == 0
+    assert total(new([1000])) == 0
 
 
 def test_after_a_reset_the_new_value_is_the_increment() -> None:
-    assert total(counter([1000, 1003, 4, 10])) == 3 + 4 + 6
+    assert total(new([1000, 1003, 4, 10])) == 3 + 4 + 6
 
 
 def test_the_increment_across_a_scrape_gap_counts() -> None:
@@ -36,25 +52,25 @@ def test_the_increment_across_a_scrape_gap_counts() -> None:
 
 
 def test_a_series_that_vanished_keeps_what_was_seen() -> None:
-    assert total(counter([0, 5, 9], pod="gone"), counter([0, 1, 2, 3, 4, 5], pod="stays")) == 9 + 5
+    assert total(new([0, 5, 9], pod="gone"), new([0, 1, 2, 3, 4, 5], pod="stays")) == 9 + 5
 
 
 def test_a_pod_that_appears_inside_the_window_starts_from_its_first_sample() -> None:
-    assert total(counter([0, 5, 9], pod="old"), counter([700, 710], pod="new", since=10)) == 9 + 10
+    assert total(new([0, 5, 9], pod="old"), new([700, 710], pod="new", since=10)) == 9 + 10
 
 
 def test_a_series_that_appears_later_than_its_pod_started_from_zero() -> None:
-    ok = counter([100, 110, 120], code="200")
-    first_errors = counter([3, 4], code="500", since=10)
+    ok = new([100, 110, 120], code="200")
+    first_errors = new([3, 4], code="500", since=10)
     assert total(first_errors, others=(ok,)) == 4
-    assert total(first_errors, others=(counter([100, 110, 120], code="200", pod="another"),)) == 1
+    assert total(first_errors, others=(new([100, 110, 120], code="200", pod="another"),)) == 1
 
 
 def test_a_series_that_is_stored_with_a_time_of_its_own_is_not_taken_for_a_new_one() -> None:
-    ok, errors = counter([100, 110, 120], code="200"), counter([900, 901, 902], code="500", since=6.9)
+    ok, errors = new([100, 110, 120], code="200"), new([900, 901, 902], code="500", since=6.9)
     assert total(errors, others=(ok,)) == 2
-    once = counter([900], code="500", since=10)
-    assert total(once, others=(counter([100], code="200"),)) == 0
+    once = new([900], code="500", since=10)
+    assert total(once, others=(new([100], code="200"),)) == 0
 
 
 def test_a_series_without_any_label_of_its_process_starts_from_its_first_sample() -> None:
@@ -82,51 +98,83 @@ def test_a_process_is_told_by_every_label_that_names_it() -> None:
 
 
 def test_what_no_counter_can_show_is_no_sample() -> None:
-    assert total(counter([NAN, 10, INF, 12, -5, 15, -INF, 1e300, 16, NAN])) == 6
-    assert clean([counter([NAN, INF, -1])]) == []
+    assert total(new([NAN, 10, INF, 12, -5, 15, -INF, 1e300, 16, NAN])) == 6
+    assert clean([new([NAN, INF, -1])]) == []
 
 
 def test_nothing_depends_on_the_order_of_series_or_samples() -> None:
-    one, two = counter([5, 9, 2, 7], pod="a"), counter([1, 2, 3], pod="b")
+    one, two = new([5, 9, 2, 7], pod="a"), new([1, 2, 3], pod="b")
     turned = Series(one.labels, one.samples[::-1])
     assert total(one, two) == total(two, turned) == 4 + 2 + 5 + 2
 
 
 def test_a_sample_that_is_told_twice_counts_once() -> None:
-    one = counter([5, 9, 12])
+    one = new([5, 9, 12])
     assert total(one, one, Series(one.labels, one.samples + one.samples)) == 7
 
 
 def test_fractions_add_up_alike_in_any_order() -> None:
-    many = [counter([0, 0.1 * n, 0.7 * n], pod=str(n)) for n in range(50)]
+    many = [new([0, 0.1 * n, 0.7 * n], pod=str(n)) for n in range(50)]
     assert total(*many) == total(*reversed(many))
 
 
-def test_a_scrape_that_only_the_second_question_saw_is_left_out() -> None:
-    bad, all_ = clean([counter([10, 20])]), clean([counter([100, 200, 300])])
-    cut, cut_all = same_scrapes(bad, all_)
-    assert [cut[0].values.tolist(), cut_all[0].values.tolist()] == [[10, 20], [100, 200]]
-    cut_all, cut = same_scrapes(all_, bad)
-    assert [cut[0].values.tolist(), cut_all[0].values.tolist()] == [[10, 20], [100, 200]]
+def test_an_increment_is_spread_over_the_time_between_its_two_samples() -> None:
+    one = Series({"pod": "a"}, ((START - 100, 0.0), (START - 5, 0.0), (START + 10, 30.0), (START + 25, 30.0)))
+    assert per_tick(one, edges=(0, 5, 10, 15)) == [10, 10, 0]
+    assert per_tick(one, edges=(-5, 10)) == [30]
 
 
-def test_a_part_that_fell_silent_long_ago_ends_nothing() -> None:
-    bad, all_ = clean([counter([10, 20])]), clean([counter([100, 200, 3, 9])])
-    assert [one.values.tolist() for part in same_scrapes(bad, all_) for one in part] == [[10, 20], [100, 200, 3, 9]]
+def test_ticks_take_all_there_is_wherever_their_edges_lie() -> None:
+    one = counter([0, 7, 19, 20, 44, 45], since=3)
+    assert sum(per_tick(one, edges=tuple(np.linspace(0, 28, 9)))) == pytest.approx(45)
 
 
-def test_arms_are_compared_while_both_were_seen() -> None:
-    one, other = span(clean([counter(range(100))])), span(clean([counter(range(10), since=203)]))
-    assert one == Span(START + 5, START + 500, 5)
-    assert other == Span(START + 203, START + 248, 5)
-    assert shared(one, other) == (START + 203, START + 253)
-    assert span([]) is None
+def test_nothing_of_a_pod_counts_while_it_is_warming_up() -> None:
+    old = counter([10 * n for n in range(1, 13)], pod="old")
+    young = new([10 * n for n in range(1, 13)], pod="new")
+    reading = Reading(since=START - 150, look_back=600, warm_up=30)
+    assert total(old, reading=reading) == 110
+    assert (
+        total(old, young, reading=reading) == 110 + 50
+    )  # its first half minute, from its first scrape on, is left out
 
 
-def test_the_shared_time_keeps_every_scrape_of_arms_that_are_scraped_in_turns() -> None:
-    one, other = clean([counter([0, 1, 2, 3])]), clean([counter([0, 1, 2, 3], since=9.5)])
-    reach = span(one), span(other)
-    assert reach[0] is not None
-    assert reach[1] is not None
-    start, end = shared(*reach)
-    assert [growth(arm[0], {}).between(start, end) for arm in (one, other)] == [3, 3]
+def test_whoever_was_there_when_the_reading_began_is_not_new() -> None:
+    reading = Reading(since=START + KNOWN - 5, look_back=600, warm_up=30)
+    assert total(counter([0, 10, 20]), reading=reading) == 20
+
+
+def test_a_gap_longer_than_the_look_back_tells_nothing_of_when_it_grew() -> None:
+    one = Series({"pod": "a"}, ((START, 10.0), (START + 5, 12.0), (START + 300, 50.0), (START + 305, 51.0)))
+    assert total(one, reading=Reading(START - 5, look_back=120, warm_up=0)) == 2 + 1
+
+
+def test_pods_are_known_up_to_the_earliest_last_scrape_of_those_that_still_answer() -> None:
+    def arm(*series: Series) -> Arm:
+        found = arm_of((clean(series),), LONG)
+        assert found is not None
+        return found
+
+    one, other = counter(range(20), pod="a", since=5), counter(range(20), pod="b", since=7)
+    assert (arm(one, other).frontier, arm(one, other).newest, arm(one).spacing) == (START + 100, START + 102, 5)
+    gone = counter(range(5), pod="c", since=5)
+    assert arm(one, other, gone).frontier == START + 100
+
+
+def test_both_parts_of_a_metric_are_known_only_as_far_as_the_older_one() -> None:
+    errors, requests = clean([counter([10, 20])]), clean([counter([100, 200, 300])])
+    arm = arm_of((errors, requests), LONG)
+    assert arm is not None
+    assert arm.frontier == START + 10
+
+
+def test_nobody_can_say_anything_of_an_arm_without_samples() -> None:
+    assert arm_of(((), ()), LONG) is None
+
+
+def test_growth_is_told_of_each_process_by_itself() -> None:
+    series = clean([counter([0, 5], pod="a"), counter([0, 2], pod="a", code="500"), counter([0, 9], pod="b")])
+    arm = arm_of((series,), LONG)
+    assert arm is not None
+    found = by_target(series, START + np.array([0.0, 60.0]), arm, LONG)
+    assert {dict(target)["pod"]: grown.tolist() for target, grown in found.items()} == {"a": [7], "b": [9]}

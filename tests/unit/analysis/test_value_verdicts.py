@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from modelrollout.analysis.conclusions import is_mistake
+from modelrollout.analysis.evidence import Usual
 from modelrollout.analysis.queries import Series
 from modelrollout.api.status import Verdict
 from tests.unit.analysis.looking import GAUGE, START, look, readings
@@ -19,36 +20,57 @@ def noisy(mean: float, spread: float, count: int, seed: int = 1) -> dict[str, li
 
 
 def test_a_verdict_carries_means_and_their_bound() -> None:
-    verdict = look(SCORE, readings([0.93] * 10), readings([0.92, 0.94] * 5))
+    verdict = look(SCORE, readings([0.93] * 40), readings([0.92, 0.94] * 20), at=40)
     assert (verdict.verdict, verdict.candidate, verdict.stable, verdict.bound) == (PASS, "93%", "93%", "≥ 92%")
-    assert (verdict.samples, verdict.stable_samples) == (10, 10)
-    assert verdict.message == "score: 93% over 10 readings (stable 93% over 10) is within ≥ 92%."
-
-
-def test_a_constant_violation_fails_without_dividing_by_its_spread() -> None:
-    verdict = look(SCORE, readings([0.75] * 5), readings([0.93] * 5))
-    assert (verdict.verdict, verdict.message) == (
-        FAIL,
-        "score: 75% over 5 readings (stable 93% over 5) breaks the limit ≥ 92% (its readings do not vary); "
-        "less than 1 in a billion by chance.",
+    assert (verdict.samples, verdict.stable_samples) == (40, 40)
+    assert verdict.message == (
+        "score: 93% over 40 readings (stable 93% over 40) is within ≥ 92%; "
+        "beyond what is tolerated by −2.1% to +0.13% (at 99 %, at any time; negative: within)."
     )
-    assert look({**SCORE, "tolerance": None, "min": "0.9"}, readings([0.75] * 5)).verdict is FAIL
+
+
+def test_a_gross_and_constant_violation_fails_as_soon_as_anything_may() -> None:
+    early, late = (look(SCORE, readings([0.75] * n), readings([0.93] * n), at=n) for n in (9, 10))
+    assert (early.verdict, late.verdict) == (INCONCLUSIVE, FAIL)
+    assert late.message.startswith(
+        "score: 75% over 10 readings (stable 93% over 10) breaks the limit ≥ 92%; "
+        "an equal candidate would ever show that less than 1 in a billion; "
+    )
+    assert look({**SCORE, "tolerance": None, "min": "0.9"}, readings([0.75] * 40), at=40).verdict is FAIL
 
 
 def test_a_constant_at_its_bound_is_within_it_whatever_floats_make_of_it() -> None:
-    assert look(SCORE, readings([0.92] * 9), readings([0.93] * 9)).verdict is PASS
-    assert look({**SCORE, "tolerance": None, "min": "0.3"}, readings([0.1 * 3 - 5e-17] * 9)).verdict is PASS
-    assert look(GAUGE, readings([0.1 + 0.2] * 9), readings([0.29] * 9)).verdict is PASS
+    for metric, mine, theirs in (
+        (SCORE, 0.92, 0.93),
+        ({**SCORE, "tolerance": None, "min": "0.3"}, 0.1 * 3 - 5e-17, 0.0),
+        (GAUGE, 0.1 + 0.2, 0.29),
+    ):
+        verdict = look(metric, readings([mine] * 40), readings([theirs] * 40), at=40)
+        assert (verdict.verdict, "is within" in verdict.message) == (PASS, True)
+
+
+def test_a_gauge_that_is_refreshed_seldom_is_not_taken_at_its_word_in_between() -> None:
+    # A hair beyond the bound, and the same for ten readings: that is one value, not ten.
+    verdict = look(SCORE, readings([0.919] * 12), readings([0.93] * 12), at=12)
+    assert verdict.verdict is INCONCLUSIVE
+    known = Usual(variance=0.0)  # stable's pods never differed in their history: no noise could make this
+    assert look(SCORE, readings([0.90] * 12), readings([0.93] * 12), at=12, usual=known).verdict is FAIL
+
+
+def test_the_variance_that_stables_history_shows_is_what_counts() -> None:
+    drop = readings([0.90, 0.91] * 20), readings([0.93, 0.92] * 20)
+    calm, noisy_one = (look(SCORE, *drop, at=40, usual=Usual(variance=variance)) for variance in (1e-4, 1e-2))
+    assert (calm.verdict, noisy_one.verdict) == (FAIL, INCONCLUSIVE)
 
 
 def test_too_few_readings_say_nothing() -> None:
-    verdict = look(SCORE, readings([0.75] * 4), readings([0.93] * 4))
+    verdict = look(SCORE, readings([0.75] * 4), readings([0.93] * 4), at=4)
     assert (verdict.verdict, verdict.message) == (
         INCONCLUSIVE,
-        "score: 75% over 4 readings (stable 93% over 4); needs about 1 more reading (about 38 s).",
+        "score: 75% over 4 readings (stable 93% over 4); needs about 6 more readings (about 90 s).",
     )
-    assert look({**SCORE, "minSamples": 1}, readings([0.75] * 2), readings([0.93] * 2)).verdict is INCONCLUSIVE
-    assert look({**SCORE, "minSamples": 1}, readings([0.75] * 3), readings([0.93] * 3)).verdict is FAIL
+    asked = look({**SCORE, "minSamples": 1}, readings([0.75] * 4), readings([0.93] * 4), at=4)
+    assert asked.message == verdict.message
 
 
 def test_a_clear_drop_in_noise_fails_and_an_improvement_never_does() -> None:
@@ -63,14 +85,14 @@ def test_a_drop_within_the_noise_waits() -> None:
 
 
 def test_lower_is_better_where_the_user_says_so() -> None:
-    assert look(GAUGE, readings([0.2] * 9), readings([0.1] * 9)).verdict is FAIL
-    assert look(GAUGE, readings([0.1] * 9), readings([0.2] * 9)).verdict is PASS
+    assert look(GAUGE, readings([0.2] * 40), readings([0.1] * 40), at=40).verdict is FAIL
+    assert look(GAUGE, readings([0.1] * 40), readings([0.2] * 40), at=40).verdict is PASS
 
 
 def test_a_relative_tolerance_of_negative_values_is_still_a_tolerance() -> None:
     reward = {**SCORE, "tolerance": {"relative": "10%"}}
-    assert look(reward, readings([-105.0] * 9), readings([-100.0] * 9)).verdict is PASS
-    assert look(reward, readings([-115.0] * 9), readings([-100.0] * 9)).verdict is FAIL
+    assert look(reward, readings([-105.0] * 40), readings([-100.0] * 40), at=40).verdict is PASS
+    assert look(reward, readings([-150.0] * 40), readings([-100.0] * 40), at=40).verdict is FAIL
 
 
 def test_slow_noise_counts_for_few_readings() -> None:
@@ -95,31 +117,40 @@ def test_several_series_of_one_arm_are_refused_and_none_is_chosen() -> None:
 def test_readings_that_are_no_numbers_are_dropped() -> None:
     values = [0.93, float("nan"), 0.93, float("inf"), 0.93, float("-inf"), 0.93, 0.93]
     verdict = look(SCORE, readings(values), readings([0.93] * 8))
-    assert (verdict.verdict, verdict.samples) == (PASS, 5)
+    assert (verdict.verdict, verdict.samples, verdict.candidate) == (INCONCLUSIVE, 5, "93%")
 
 
 def test_readings_are_paired_by_their_time() -> None:
     late = {"value": [Series({}, tuple((START + 15 * n, 0.1 * n) for n in range(4, 11)))]}
     verdict = look(GAUGE, late, {"value": [Series({}, tuple((START + 15 * n, 0.1 * n) for n in range(1, 11)))]})
-    assert (verdict.verdict, verdict.samples, verdict.candidate, verdict.stable) == (PASS, 7, "0.7", "0.7")
+    assert (verdict.samples, verdict.stable_samples, verdict.candidate, verdict.stable) == (7, 7, "0.7", "0.7")
 
 
 def test_readings_that_never_coincide_are_not_compared() -> None:
     apart = {"value": [Series({}, tuple((START + 7 + 15 * n, 0.5) for n in range(10)))]}
-    verdict = look(GAUGE, apart, readings([0.1] * 10))
-    assert (verdict.verdict, verdict.message) == (
-        INCONCLUSIVE,
-        "drift: no readings yet; needs about 5 more readings.",
+    assert look(GAUGE, apart, readings([0.1] * 10), at=3).message == (
+        "drift: no readings yet; needs about 10 more readings."
     )
+    later = look(GAUGE, apart, readings([0.1] * 10))
+    assert later.verdict is Verdict.NO_DATA
+    assert later.message == "drift: nothing was heard of the candidate for 2 min; the candidate shows no readings yet."
 
 
-@pytest.mark.parametrize("size", [1e300, 1e-300, 5e-324, 1e-12])
+@pytest.mark.parametrize("size", [1e300, 1e-300, 5e-324, 1e-12, 1.0])
 def test_absurd_numbers_stay_numbers(size: float) -> None:
     plain = {**GAUGE, "tolerance": {"relative": "10%"}}
-    assert look(plain, readings([size, size] * 5), readings([size] * 10)).verdict is PASS
-    assert look(plain, readings([-size] * 10), readings([size] * 10)).verdict is PASS
+    assert look(plain, readings([size, size] * 20), readings([size] * 40), at=40).verdict is not FAIL
+    assert look(plain, readings([-size] * 40), readings([size] * 40), at=40).verdict is not FAIL
     assert look({**plain, "tolerance": None, "max": "1e15"}, readings([1e300, 1.1e300] * 20), at=20).verdict is FAIL
 
 
-def test_zero_in_both_arms_is_equal() -> None:
-    assert look({**GAUGE, "tolerance": {}}, readings([0.0] * 9), readings([0.0] * 9)).verdict is PASS
+def test_zero_in_both_arms_breaks_nothing() -> None:
+    assert look({**GAUGE, "tolerance": {}}, readings([0.0] * 40), readings([0.0] * 40), at=40).verdict is not FAIL
+    assert look(GAUGE, readings([0.0] * 40), readings([0.0] * 40), at=40).verdict is PASS
+
+
+def test_what_only_breaks_at_a_later_step_is_found_there() -> None:
+    fine, broken = [0.93, 0.931] * 100, [0.90, 0.901] * 10
+    mine, theirs = readings([*fine, *broken]), readings([0.93, 0.931] * 110)
+    verdict = look(SCORE, mine, theirs, at=220, steps=[3000])
+    assert (verdict.verdict, verdict.samples, verdict.candidate) == (FAIL, 20, "90.1%")

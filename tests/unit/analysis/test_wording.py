@@ -61,3 +61,11 @@ def test_an_estimate_looks_like_one(value: float, shown: float) -> None:
 )
 def test_values_are_written_in_the_unit_of_their_bounds(metric: dict[str, object], unit: str) -> None:
     assert wording.unit_of(Metric.model_validate(metric)) == unit
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "written"),
+    [(0.0042, "share", "+0.42%"), (-0.012, "seconds", "−12ms"), (0.0, "plain", "+0")],
+)
+def test_a_difference_carries_its_sign(value: float, unit: wording.Unit, written: str) -> None:
+    assert wording.signed(value, unit) == written

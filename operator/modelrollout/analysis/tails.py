@@ -1,0 +1,110 @@
+"""What rules out that a candidate is unacceptably slower: one tail of each arm, chosen before each tick. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from modelrollout.analysis.edges import Edges
+from modelrollout.analysis.sequential.counts import Bound, Counts, better, rate
+from modelrollout.analysis.sequential.distributions import Slower
+from modelrollout.analysis.sequential.wealth import weights
+from modelrollout.analysis.shares import Ticks
+from modelrollout.analysis.tracks import Keep
+from modelrollout.api.spec import Metric, Tolerance
+
+Floats = npt.NDArray[np.float64]
+
+KNOWN = 100.0
+"""Requests that have to be known of stable before an edge is chosen by where they lie."""
+TWICE_AS_SLOW = 1.0
+COARSE = Bound(3.0)
+"""What is ruled out where no bucket edge lies at what is unacceptable: a tail three times as heavy."""
+SURELY = 9.0
+"""Squared standard deviations from which on a change of any of many tails is a jump and no chance."""
+GOOD_SHARES: Floats = np.array([0.02, 0.1, 0.3, 0.6])
+"""Candidate's tail beyond the farther edge as parts of stable's beyond the nearer one."""
+GOOD_WEIGHTS = weights(np.ones(GOOD_SHARES.size))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was counted: beyond all edges (ticks × edges) and in all (`ticks.counts`), of both arms."""
+
+    ticks: Ticks
+    edges: Edges
+    mine: Floats
+    theirs: Floats
+    keep_shifts: Keep | None
+
+    @property
+    def slower(self) -> Slower:
+        """The tails that are compared, by what they count for."""
+        far, near, fewer = list(self.edges.far), list(self.edges.near), self.ticks.fewer[:, None]
+        counts = self.ticks.weighed
+        return Slower(self.mine[:, far] / fewer, counts.candidate, self.theirs[:, near] / fewer, counts.stable)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOut:
+    """The tails whose comparison rules out what is unacceptable, chosen before each tick.
+
+    The candidate's tail beyond the farther edge against stable's beyond the nearer one: were every request slower by as
+    much as is unacceptable, they would be alike. `events`, `requests`: of stable, known before each tick. `alike`: both
+    arms' tails beyond the nearer one, for people.
+    """
+
+    counts: Counts
+    alike: Counts
+    events: Floats
+    requests: Floats
+    bound: Bound
+
+    def better(self) -> Floats:
+        return better(self.counts, rate(self.events, self.requests), self.bound, self._effects)
+
+    def drift(self) -> float:
+        """By how much ln of it is expected to grow with each further request of the candidate."""
+        mine = float(self.counts.candidate.sum())
+        if mine <= 0 or float(self.counts.stable.sum()) <= 0:
+            return 0.0
+        each = Counts(*(np.array([part.sum() / mine]) for part in self.counts.parts))
+        base = rate(self.events[-1:], self.requests[-1:])
+        return max(float(better(each, base, self.bound, self._effects).max()), 0.0)
+
+    @property
+    def _effects(self) -> Floats:
+        """GOOD_SHARES are of what is unacceptable; of stable's own tail they are more."""
+        return GOOD_SHARES * max(0.6 * self.bound.factor, 1.0)
+
+
+def to_rule_out(metric: Metric, seen: Seen, known: Floats, q: float) -> RuleOut:
+    """At the edge beyond which stable is known to have about 1 − q of its requests."""
+    reach = seen.edges.reach(excluded(metric))
+    places = list(reach) or list(range(len(seen.edges.all)))
+    far = np.array([reach.get(place, place) for place in places])
+    tails, totals = known[:-1, ::-1].cumsum(axis=1)[:, -2::-1], known[:-1].sum(axis=1)
+    beyond_each = (tails[:, places] + 1e-3) / (totals + 1)[:, None]
+    choice = np.abs(np.log(np.maximum(beyond_each, 1e-12)) - math.log(1 - q)).argmin(axis=1)
+    rows, near = np.arange(len(choice)), np.array(places)[choice]
+    counts, fewer = seen.ticks.weighed, seen.ticks.fewer
+    is_known = totals >= KNOWN  # before that nobody can say which edge is the right one
+    counts = Counts(counts.bad_candidate, counts.candidate * is_known, counts.bad_stable, counts.stable * is_known)
+    fewer = np.where(is_known, fewer, np.inf)
+    theirs = seen.theirs[rows, near] / fewer
+    compared = Counts(seen.mine[rows, far[choice]] / fewer, counts.candidate, theirs, counts.stable)
+    alike = Counts(seen.mine[rows, near] / fewer, *compared.parts[1:])
+    return RuleOut(compared, alike, tails[rows, near], totals, Bound(1.0) if reach else COARSE)
+
+
+def excluded(metric: Metric) -> Tolerance:
+    """By how much slower than stable is unacceptable: as the user says, else twice, and twice what is tolerated."""
+    if metric.exclude is not None:
+        return metric.exclude
+    tolerance = metric.tolerance or Tolerance()
+    relative = max(TWICE_AS_SLOW, 2 * tolerance.relative.value)
+    absolute = 2 * tolerance.absolute.value
+    return Tolerance.model_validate({"relative": f"{relative:.6f}", "absolute": f"{absolute:.9f}"})

@@ -1,0 +1,112 @@
+"""Pods that serve made-up traffic and are scraped as Prometheus does it: each at its own moment, counters only.
+
+Times are seconds after noon. What happens is drawn second by second; what is seen of it are the samples.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binom
+
+from modelrollout.analysis.plans import Stretch
+from modelrollout.analysis.preflight import looked_up
+from modelrollout.analysis.queries import (
+    HISTORY,
+    HISTORY_STEP,
+    Answer,
+    Answered,
+    Query,
+    Series,
+    history_queries,
+    parsed,
+)
+from modelrollout.api.spec import Analysis
+from modelrollout.api.status import UsualMetric
+from tests.unit.analysis.looking import INTERVAL, NOON, STABLE, START
+
+Floats = npt.NDArray[np.float64]
+
+SURE = 0.9999
+"""A right implementation fails one such test in 10,000."""
+
+
+def most(runs: int, rate: float) -> int:
+    """More alarms than this in so many runs, and the rate is not kept."""
+    return int(binom.ppf(SURE, runs, rate))
+
+
+def fresh() -> tuple[int, np.random.Generator]:
+    """Other worlds in each run; the seed is printed when a test fails."""
+    seed = secrets.randbits(32)
+    print(f"seed: {seed}")  # noqa: T201  (pytest shows it of what failed)
+    return seed, np.random.default_rng(seed)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Pods of one arm. All of them: seconds from `begin` on; `rate` requests/s of all pods together, `share` of errors.
+
+    `share`: seconds, the same for all pods; or pods × seconds, where pods are noisy by themselves.
+    """
+
+    workload: str
+    pods: int
+    rate: Floats
+    share: Floats
+
+
+def served(random: np.random.Generator, arm: Arm) -> tuple[Floats, Floats]:
+    """Requests and errors of each pod up to each second: pods × seconds."""
+    seconds = arm.rate.size
+    requests = random.poisson(np.broadcast_to(arm.rate / arm.pods, (arm.pods, seconds)))
+    errors = random.binomial(requests, np.broadcast_to(arm.share, (arm.pods, seconds)))
+    return requests.cumsum(axis=1), errors.cumsum(axis=1)
+
+
+def remembered(series: Sequence[Series], start: float, end: float, step: float) -> tuple[Series, ...]:
+    """What a range query over these seconds yields: at each step the newest sample, if it is no older than 5 min."""
+    moments = START + np.arange(start, end + step / 2, step)
+    found = []
+    for one in series:
+        times = np.array([at for at, _ in one.samples])
+        newest = np.searchsorted(times, moments, side="right") - 1
+        there = (newest >= 0) & (moments - times[newest] < 300)
+        values = np.array([value for _, value in one.samples])[newest[there]]
+        found.append(Series(one.labels, tuple(zip(moments[there].tolist(), values.tolist(), strict=True))))
+    return tuple(found)
+
+
+def looked_up_in(wished: Analysis, stretches: Sequence[Stretch], series: Sequence[Series]) -> tuple[UsualMetric, ...]:
+    """What is noted of stable's last six hours before noon."""
+    asked = history_queries(wished, STABLE, [], NOON, INTERVAL)
+    answers: dict[Query, Answer] = {}
+    for query in asked:
+        selector = parsed(query.promql)
+        selected = [one for one in series if selector.matches(one.labels)]
+        answers[query] = Answered(remembered(selected, -HISTORY.total_seconds(), 0.0, HISTORY_STEP.total_seconds()))
+    basis = {metric.name: f"basis of {metric.name}" for metric in wished.metrics}
+    return looked_up(wished, asked, answers, basis, stretches, INTERVAL.total_seconds())
+
+
+def offsets(random: np.random.Generator, pods: int, every: int) -> list[int]:
+    """When in the scrape interval each pod is scraped: Prometheus spreads targets over it by hash."""
+    return [int(at) for at in random.integers(0, every, pods)]
+
+
+def scraped(
+    arm: Arm, requests: Floats, errors: Floats, begin: float, every: int, at: Sequence[int], before: float = 1000.0
+) -> Iterator[Series]:
+    """The samples of an arm's counters: all that went well, and all that did not."""
+    for pod in range(arm.pods):
+        seconds = np.arange(at[pod], requests.shape[1], every)
+        times = (START + begin + seconds + 1.0).tolist()
+        name = f"{arm.workload}-{pod}"
+        for code, counted in (("200", requests[pod] - errors[pod]), ("500", errors[pod])):
+            values = (before + counted[seconds]).tolist()
+            labels = {"__name__": "http_requests_total", "pod": name, "instance": name, "code": code}
+            yield Series(labels, tuple(zip(times, values, strict=True)))
