@@ -34,7 +34,7 @@ def test_a_gross_and_constant_violation_fails_as_soon_as_anything_may() -> None:
     assert (early.verdict, late.verdict) == (INCONCLUSIVE, FAIL)
     assert late.message.startswith(
         "score: 75% over 10 readings (stable 93% over 10) breaks the limit ≥ 92%; "
-        "an equal candidate would ever show that less than 1 in a billion; "
+        "fewer than 1 in a billion equal candidates would ever look like this; "
     )
     assert look({**SCORE, "tolerance": None, "min": "0.9"}, readings([0.75] * 40), at=40).verdict is FAIL
 

@@ -85,7 +85,7 @@ def test_nothing_of_an_arm_is_no_data(metric: Mapping[str, Any], part: str, good
 
 def test_a_rejected_selector_says_what_a_selector_is() -> None:
     told = look(ERRORS, {**requests(0, 1000), "bad": REJECTED}, requests(0, 1000))
-    assert "(bad is a series selector, without rate() or sum())" in told.message
+    assert "(as bad only series selectors can stand, without rate() or sum())" in told.message
     assert "selector" not in look(GAUGE, {"value": REJECTED}, readings([1])).message
 
 

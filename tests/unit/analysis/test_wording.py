@@ -39,7 +39,7 @@ def test_waits_are_told_in_the_unit_that_people_plan_with(seconds: float, writte
     ("p_value", "written"), [(0.0, "1 in a billion"), (3e-5, "1 in 10,000"), (1e-4, "1 in 10,000")]
 )
 def test_odds_are_never_better_than_they_are(p_value: float, written: str) -> None:
-    assert wording.odds(p_value) == f"less than {written}"
+    assert wording.odds(p_value) == f"fewer than {written}"
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0, 0), (7, 7), (40, 40), (4157, 4200), (101, 110), (1e15 + 1, 1.1e15)])
