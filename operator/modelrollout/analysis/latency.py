@@ -91,8 +91,7 @@ def _seen(before: Before, edges: Edges, mine: Side, theirs: Side | None, frontie
         usual, everybody = beyond(theirs, edges.all, all_bounds, reading)
     else:
         usual, everybody = np.zeros_like(slow), np.zeros_like(total)
-    none, ticks = np.zeros(len(bounds) - 1), len(bounds) - 1
-    shift = None
+    none, ticks, shift = np.zeros(len(bounds) - 1), len(bounds) - 1, None
     if theirs is not None and edges.far:
         requests = total + everybody
         weight = np.divide(total, requests, out=np.zeros_like(total), where=requests > 0)
@@ -189,7 +188,7 @@ class _Judge:
         good = rule_out.better() / self._dispersion
         two = followed(
             "tolerance", harm, distributions.log_weights(len(seen.edges.far)), good, GOOD_WEIGHTS,
-            restarts=self._restarts, beginnings=ticks.beginnings, ledger=before.ledger,
+            restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=before.ledger,
         )  # fmt: skip
         self._twos.append(two)
         limit, far = slack(self._stable_at, tolerance), slack(self._stable_at, excluded(before.metric))
@@ -200,10 +199,6 @@ class _Judge:
         drifts = (_drift(slower, known) / self._dispersion, rule_out.drift() / self._dispersion)
         is_kept = self._mine_at <= limit * (1 + bucket_edges.ROUNDING) < math.inf
         return shares.track(two, words, is_kept=is_kept, drifts=drifts, share=before.usual.share_kept)
-
-    @property
-    def _restarts(self) -> Floats:
-        return self._seen.ticks.restarts
 
     def _limit(self, limit: float, written: str) -> Track | str:
         """`max` as a share: slower than an edge that is not below max may be 1 − q at most."""

@@ -49,23 +49,50 @@ def fresh() -> tuple[int, np.random.Generator]:
 
 @dataclass(frozen=True)
 class Arm:
-    """Pods of one arm. All of them: seconds from `begin` on; `rate` requests/s of all pods together, `share` of errors.
+    """Pods of one arm; time is cut into grains.
 
-    `share`: seconds, the same for all pods; or pods × seconds, where pods are noisy by themselves.
+    `rate`: grains, requests per second of all pods together. `share` of errors: grains, the same for all pods; or pods
+    × grains, where pods are noisy by themselves. `cluster`: errors come in clusters of this many on average.
     """
 
     workload: str
     pods: int
     rate: Floats
     share: Floats
+    grain: float = 1.0
+    cluster: float = 1.0
 
 
 def served(random: np.random.Generator, arm: Arm) -> tuple[Floats, Floats]:
-    """Requests and errors of each pod up to each second: pods × seconds."""
-    seconds = arm.rate.size
-    requests = random.poisson(np.broadcast_to(arm.rate / arm.pods, (arm.pods, seconds)))
-    errors = random.binomial(requests, np.broadcast_to(arm.share, (arm.pods, seconds)))
+    """Requests and errors of each pod up to the end of each grain: pods × grains."""
+    shape = (arm.pods, arm.rate.size)
+    requests = random.poisson(np.broadcast_to(arm.rate * arm.grain / arm.pods, shape))
+    share = np.broadcast_to(arm.share, shape)
+    if arm.cluster == 1:
+        return requests.cumsum(axis=1), random.binomial(requests, share).cumsum(axis=1)
+    clusters = random.binomial(requests, share / arm.cluster)
+    more = random.negative_binomial(np.maximum(clusters, 1), 1 / arm.cluster)
+    errors = np.minimum(np.where(clusters > 0, clusters + more, 0), requests)
     return requests.cumsum(axis=1), errors.cumsum(axis=1)
+
+
+def offsets(random: np.random.Generator, pods: int, grains: int) -> list[int]:
+    """When in the scrape interval each pod is scraped: Prometheus spreads targets over it by hash."""
+    return [int(at) for at in random.integers(0, grains, pods)]
+
+
+def scraped(
+    arm: Arm, requests: Floats, errors: Floats, begin: float, every: int, at: Sequence[int], before: float = 1000.0
+) -> Iterator[Series]:
+    """The samples of an arm's counters: all that went well, and all that did not. `every`, `at`: grains."""
+    for pod in range(arm.pods):
+        grains = np.arange(at[pod], requests.shape[1], every)
+        times = (START + begin + (grains + 1.0) * arm.grain).tolist()
+        name = f"{arm.workload}-{pod}"
+        for code, counted in (("200", requests[pod] - errors[pod]), ("500", errors[pod])):
+            values = (before + counted[grains]).tolist()
+            labels = {"__name__": "http_requests_total", "pod": name, "instance": name, "code": code}
+            yield Series(labels, tuple(zip(times, values, strict=True)))
 
 
 def remembered(series: Sequence[Series], start: float, end: float, step: float) -> tuple[Series, ...]:
@@ -91,22 +118,3 @@ def looked_up_in(wished: Analysis, stretches: Sequence[Stretch], series: Sequenc
         answers[query] = Answered(remembered(selected, -HISTORY.total_seconds(), 0.0, HISTORY_STEP.total_seconds()))
     basis = {metric.name: f"basis of {metric.name}" for metric in wished.metrics}
     return looked_up(wished, asked, answers, basis, stretches, INTERVAL.total_seconds())
-
-
-def offsets(random: np.random.Generator, pods: int, every: int) -> list[int]:
-    """When in the scrape interval each pod is scraped: Prometheus spreads targets over it by hash."""
-    return [int(at) for at in random.integers(0, every, pods)]
-
-
-def scraped(
-    arm: Arm, requests: Floats, errors: Floats, begin: float, every: int, at: Sequence[int], before: float = 1000.0
-) -> Iterator[Series]:
-    """The samples of an arm's counters: all that went well, and all that did not."""
-    for pod in range(arm.pods):
-        seconds = np.arange(at[pod], requests.shape[1], every)
-        times = (START + begin + seconds + 1.0).tolist()
-        name = f"{arm.workload}-{pod}"
-        for code, counted in (("200", requests[pod] - errors[pod]), ("500", errors[pod])):
-            values = (before + counted[seconds]).tolist()
-            labels = {"__name__": "http_requests_total", "pod": name, "instance": name, "code": code}
-            yield Series(labels, tuple(zip(times, values, strict=True)))
