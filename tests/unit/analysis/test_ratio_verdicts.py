@@ -57,9 +57,9 @@ def test_twelve_errors_in_sixty_requests_fail_at_once() -> None:
     verdict = look(CAPPED, requests(12, 60), requests(0, 1100), others=2)
     assert (verdict.verdict, verdict.message) == (
         FAIL,
-        "errors: 20% over 60 requests (stable 0% over 1,100) breaks the limit ≤ 0.1%; fewer than 1 in a "
-        "billion equal candidates would ever look like this; its share of errors is at least 13 times stable's (at 99 %, "
-        "at any time).",
+        "errors: 20% over 60 requests (stable 0% over 1,100) breaks the limit ≤ 0.1%; "
+        "fewer than 1 in a billion equal candidates would ever look like this; "
+        "its share of errors is at least 13 times stable's (at 99 %, at any time).",
     )
 
 
