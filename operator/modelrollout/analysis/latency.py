@@ -128,12 +128,11 @@ class _Judge:
         seen, metric, totals = self._seen, self._before.metric, self._totals
         tracks: list[Track] = []
         unseen: list[str] = []
-        if self._is_compared and metric.tolerance is not None:
+        if self._is_compared and metric.tolerance is not None and seen.edges.far:
             unseen += bucket_edges.blind(
                 seen.edges, metric.tolerance, self._stable_at, totals.stable, self._q, self._unit
             )
-            if seen.edges.far:
-                tracks.append(self._tolerance(metric.tolerance))
+            tracks.append(self._tolerance(metric.tolerance))
         if metric.max is not None:
             limit = self._limit(metric.max.value, metric.max)
             tracks += [limit] if isinstance(limit, Track) else []
@@ -163,6 +162,10 @@ class _Judge:
             return Missing(
                 Verdict.NO_DATA, f"stable's {name} is beyond the last bucket edge, {last}, so it shows nothing"
             )
+        if self._is_compared and not self._seen.edges.far:
+            last = wording.text(edges[-1], self._unit)
+            why = f"from every bucket edge the tolerance reaches beyond the last, {last}, so nothing can be compared"
+            return Missing(Verdict.NO_DATA, f"{why}: give the histogram more edges, or narrow the tolerance")
         if metric.max is None or self._totals.candidate <= 0 or self._mine_at <= metric.max.value:
             return None
         found = bucket_edges.beyond_limit(edges, metric.max.value)

@@ -104,6 +104,14 @@ def test_a_quantile_beyond_the_last_edge_shows_nothing() -> None:
     assert "stable's p99 is beyond the last bucket edge, 100ms, so it shows nothing" in verdict.message
 
 
+def test_what_no_two_edges_can_compare_never_passes() -> None:
+    usual = histogram({0.5: 50_000}, 50_000)
+    for candidate in (histogram({0.5: 0}, 5000), usual):
+        verdict = look(LATENCY, candidate, usual)
+        assert verdict.verdict is NO_DATA
+        assert "the tolerance reaches beyond the last, 500ms, so nothing can be compared" in verdict.message
+
+
 def test_max_is_broken_by_the_share_beyond_the_next_edge() -> None:
     capped = {"name": "latency", "histogram": LATENCY["histogram"], "max": "300ms"}
     assert look(capped, STABLE).verdict is PASS
