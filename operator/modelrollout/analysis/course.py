@@ -25,7 +25,8 @@ SHORTEST_LOOK_BACK = timedelta(minutes=2)
 LATE = timedelta(minutes=1)
 """So long a sample may be on its way and still count: what is older than that goes into the checkpoint."""
 LONGEST = timedelta(hours=1)
-"""A look never reads further back than this: it bounds what Prometheus has to send after a long outage."""
+"""A look never reads further back than this, or some intervals: it bounds what Prometheus has to send after a long
+outage, for a metric that came in mid-rollout, or one that nobody has heard of yet."""
 
 
 @dataclass(frozen=True, slots=True)

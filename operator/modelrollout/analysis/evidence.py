@@ -78,10 +78,12 @@ class Before:
     seed: str
 
     def restarts(self, edges: Floats) -> Floats:
-        """What is put on with each tick between `edges`."""
-        return self.course.onsets(is_late_expected=self.usual.inflation <= 1 and self.usual.threshold is None).restarts(
-            edges, self.course.steps
-        )
+        """What is put on with each tick between `edges`. Tests that begin late put on at once what was due before."""
+        onsets = self.course.onsets(is_late_expected=self.usual.inflation <= 1 and self.usual.threshold is None)
+        restarts = onsets.restarts(edges, self.course.steps)
+        if restarts.size and not self.ledger:
+            restarts[0] += onsets.due(float(edges[0]), self.course.steps)
+        return restarts
 
     @property
     def since(self) -> float:

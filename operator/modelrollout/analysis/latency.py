@@ -27,7 +27,7 @@ from modelrollout.analysis.sequential.counts import HALF_LIFE, Counts, decay
 from modelrollout.analysis.sequential.distributions import Slower
 from modelrollout.analysis.shares import Ticks
 from modelrollout.analysis.tails import GOOD_WEIGHTS, SURELY, RuleOut, Seen, excluded, to_rule_out
-from modelrollout.analysis.tracks import Track, Two, Words, followed
+from modelrollout.analysis.tracks import Track, Two, Words, followed, laid_by
 from modelrollout.api.spec import Tolerance
 from modelrollout.api.status import Verdict
 
@@ -242,8 +242,7 @@ class _Judge:
             kept |= seen.keep_shifts(count)
         for one in self._twos:
             kept |= one.ledger(count)
-        # At 100 % nothing is compared any more: what was keeps its place.
-        return {**{name: value for name, value in ledger.items() if name.startswith("tolerance.")}, **kept}
+        return {**laid_by(ledger, seen.ticks.beginnings, count), **kept}
 
     def _interval(self) -> str | None:
         if self._rule_out is None:

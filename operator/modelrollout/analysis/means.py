@@ -20,7 +20,7 @@ from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
 from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import SQUARES, SUM, TOTAL
 from modelrollout.analysis.sequential.gauges import log_wealth, reach
-from modelrollout.analysis.tracks import Track, Words
+from modelrollout.analysis.tracks import Track, Words, laid_by
 from modelrollout.analysis.values import SMALLEST_EFFECT, excluded
 from modelrollout.api.spec import Tolerance
 from modelrollout.api.status import Verdict
@@ -229,15 +229,22 @@ class _Judge:
 
     def _keep(self, ticks: int) -> Ledger:
         kept: dict[str, Floats] = {
-            "step": np.concatenate(self._moments(ticks, anew=True)),
-            "whole": np.concatenate(self._moments(ticks, anew=False)),
+            "step": self._kept_moments(ticks, anew=True),
+            "whole": self._kept_moments(ticks, anew=False),
             "seconds": np.array([self._seconds(ticks)]),
         }
         for name, (bound, beyond, _) in self._bounds(is_compared=len(self._sides) == 2).items():
             kept[f"{name}.excess"] = np.array(self._excess(name, bound, ticks, anew=False)[:2])
             kept[f"{name}.beyond.excess"] = np.array(self._excess(f"{name}.beyond", beyond, ticks, anew=True)[:2])
-        # At 100 % nothing is compared any more: what was keeps its place.
-        return {**{name: value for name, value in self._before.ledger.items() if name.startswith("tolerance")}, **kept}
+        return {**laid_by(self._before.ledger, self._begins, ticks), **kept}
+
+    def _kept_moments(self, ticks: int, *, anew: bool) -> Floats:
+        """The moments of both arms; stable's are as they were while it cannot be seen."""
+        own = np.concatenate(self._moments(ticks, anew=anew))
+        kept = self._before.ledger.get("step" if anew else "whole")
+        if kept is None or (anew and any(at <= ticks for at in self._begins)):
+            return own
+        return np.concatenate((own, kept[own.size :]))
 
 
 def _mean(row: Floats) -> float:

@@ -18,7 +18,7 @@ from modelrollout.analysis.queries import BAD, GOOD, TOTAL
 from modelrollout.analysis.sequential.counts import Bound, Counts, decay, rate
 from modelrollout.analysis.sequential.noise import Mode
 from modelrollout.analysis.shares import NEGLIGIBLE, Ticks, Totals
-from modelrollout.analysis.tracks import Keep, Track, Two, Words
+from modelrollout.analysis.tracks import Keep, Track, Two, Words, laid_by
 from modelrollout.api.spec import Metric
 from modelrollout.api.status import Verdict
 
@@ -178,8 +178,7 @@ def _concluded(
         kept = shares.as_ledger(shares.totals_after(ticks, count, ledger))
         kept |= shares.ratios_after(ledger, ticks.weighed.first(count))
         kept["baseline"] = np.array([after.events, after.requests])
-        # At 100 % nothing is compared any more: what was keeps its place.
-        kept = {**{name: ledger[name] for name in ledger if not name.startswith(("max.", "min."))}, **kept}
+        kept = {**laid_by(ledger, ticks.beginnings, count), **kept}
         for one in twos:
             kept |= one.ledger(count)
         for more in keepers:

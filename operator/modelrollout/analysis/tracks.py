@@ -19,6 +19,10 @@ from modelrollout.analysis.sequential.wealth import Path, Wealth, grown
 
 Floats = npt.NDArray[np.float64]
 
+OF_A_STEP = frozenset({"totals", "mine", "theirs", "shown", "step", "seconds"})
+ENDS_OF_A_STEP = (".good", ".step", ".beyond.excess", "/totals")
+"""Names in a ledger, and their ends, of what belongs to the present step alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -103,6 +107,16 @@ def followed(
         piece = grown(begun, good[first:end], np.zeros(end - first), good_weights)
         pieces.append((first, piece, highest))
     return Two(name, path, tuple(pieces))
+
+
+def laid_by(ledger: Ledger, beginnings: Sequence[int], ticks: int) -> Ledger:
+    """What is kept of a ledger over ticks in which nothing is compared: while stable cannot be seen, or at 100 %."""
+    return ledger if all(at > ticks for at in beginnings) else of_the_rollout(ledger)
+
+
+def of_the_rollout(ledger: Ledger) -> dict[str, Floats]:
+    """What of a ledger outlasts a step: not what was counted at that step, nor what would let another one end."""
+    return {name: kept for name, kept in ledger.items() if name not in OF_A_STEP and not name.endswith(ENDS_OF_A_STEP)}
 
 
 def _between(beginnings: Sequence[int], ticks: int) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
 from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import VALUE, Series
 from modelrollout.analysis.sequential.gauges import WARM_UP, Moments, log_wealth, reach
-from modelrollout.analysis.tracks import Track, Words
+from modelrollout.analysis.tracks import Track, Words, laid_by
 from modelrollout.api.spec import Metric, Tolerance
 from modelrollout.api.status import Verdict
 
@@ -51,15 +51,17 @@ def value_evidence(before: Before, candidate: Parts, stable: Parts | Missing | N
     heard = dict(zip(("the candidate", "stable"), _heard(known, ends, own, other), strict=True))
     arms = ("the candidate", "stable") if is_compared else ("the candidate",)
     gap = gap or absence.silent({who: (heard[who], course.tick) for who in arms}, before.end)
-    tests = [_Test(before, name, excess, scale, words, ends) for name, excess, scale, words in
+    begins = course.beginnings(np.append(course.time(before.first), ends))
+    tests = [_Test(before, name, excess, scale, words, begins) for name, excess, scale, words in
              _excesses(metric, own, other, is_compared=isinstance(theirs, dict), ledger=before.ledger)]  # fmt: skip
     unit = wording.unit_of(metric)
-    shown = _shown(before, ends, own, other)
+    shown = _shown(before, begins, own, other)
     count, mean, usual = shown(len(ends))
 
     def keep(ticks: int) -> Ledger:
         last = _heard(known, ends[:ticks], own[:ticks], other[:ticks])
-        kept: dict[str, Floats] = {"shown": np.array(shown(ticks)), "heard": np.array(last)}
+        kept: dict[str, Floats] = dict(laid_by(before.ledger, begins, ticks))
+        kept |= {"shown": np.array(shown(ticks)), "heard": np.array(last)}
         for test in tests:
             kept |= test.ledger(ticks)
         return kept
@@ -181,18 +183,14 @@ class _Test:
     first is a mean of one over the whole rollout and one over the present step.
     """
 
-    def __init__(self, before: Before, name: str, excess: _Excess, scale: float, words: Words, ends: Floats) -> None:
-        self.name, self.words, self.scale, self._ends = name, words, scale, ends
+    def __init__(
+        self, before: Before, name: str, excess: _Excess, scale: float, words: Words, begins: Sequence[int]
+    ) -> None:
+        self.name, self.words, self.scale, self._begins = name, words, scale, begins
         self._excess, self._variance = excess, before.usual.variance
         self._whole = _kept(before.ledger, f"{name}.whole")
         self._step = _kept(before.ledger, f"{name}.step")
         self._other = _kept(before.ledger, f"{name}.good")
-        edges = (
-            np.append(ends[:1] - before.course.tick, ends)
-            if ends.size
-            else np.array([before.course.time(before.first)])
-        )
-        self._begins = before.course.beginnings(edges)
         self._harm_before = self._harm(0)
 
     def _moments(self, kept: Moments, values: Floats, ticks: int, *, anew: bool) -> Moments:
@@ -200,6 +198,10 @@ class _Test:
         first = begun[-1] if begun else 0
         some = values[first:ticks]
         return (Moments() if begun else kept).after(some[~np.isnan(some)])
+
+    @property
+    def everything(self) -> Moments:
+        return self.whole(self._excess.tolerated.size)
 
     def whole(self, ticks: int) -> Moments:
         return self._moments(self._whole, self._excess.tolerated, ticks, anew=False)
@@ -231,8 +233,8 @@ class _Test:
         return max(own, (UNKNOWN_SPREAD * self.scale) ** 2)
 
     def track(self, metric: Metric) -> Track:
-        ticks = len(self._ends)
-        whole = self.whole(ticks)
+        ticks = self._excess.tolerated.size
+        whole = self.everything
         variance = self.variance(whole) or 0.0
         harm = np.array([self._harm(tick) for tick in range(1, ticks + 1)])
         good = self._good(ticks)
@@ -267,14 +269,12 @@ def _packed(one: Moments) -> Floats:
     return np.array([one.count, one.total, one.squares, one.neighbours, one.first, one.last])
 
 
-def _shown(before: Before, ends: Floats, own: Floats, other: Floats) -> Callable[[int], tuple[float, float, float]]:
+def _shown(
+    before: Before, begins: Sequence[int], own: Floats, other: Floats
+) -> Callable[[int], tuple[float, float, float]]:
     """Readings at this step, the candidate's mean and stable's, after so many ticks."""
     kept = before.ledger.get("shown")
     known = kept.tolist() if kept is not None and kept.size == 3 else [0.0, 0.0, 0.0]
-    edges = (
-        np.append(ends[:1] - before.course.tick, ends) if ends.size else np.array([before.course.time(before.first)])
-    )
-    begins = before.course.beginnings(edges)
 
     def shown(ticks: int) -> tuple[float, float, float]:
         begun = [at for at in begins if at <= ticks]
@@ -284,7 +284,7 @@ def _shown(before: Before, ends: Floats, own: Floats, other: Floats) -> Callable
         more = float(there.sum())
         if not more:
             return count, mean, usual
-        theirs = np.where(np.isnan(theirs), 0.0, theirs)
+        theirs = np.where(np.isnan(theirs), usual, theirs)
         return (
             count + more,
             (count * mean + _sum(mine[there])) / (count + more),
@@ -303,7 +303,7 @@ def _interval(tests: Sequence[_Test], unit: wording.Unit) -> str | None:
     test = next((one for one in tests if one.name == "tolerance"), None)
     if test is None:
         return None
-    whole = test.whole(len(test._ends))
+    whole = test.everything
     variance = test.variance(whole)
     if variance is None or variance <= 0 or whole.count < WARM_UP or math.isnan(test.scale):
         return None

@@ -18,14 +18,15 @@ import numpy.typing as npt
 from modelrollout.analysis import ledger
 from modelrollout.analysis.bounds import share
 from modelrollout.analysis.conclusions import Demand, concluded, nothing
-from modelrollout.analysis.course import LATE, Course
+from modelrollout.analysis.course import LATE, LONGEST, Course
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts, Usual
 from modelrollout.analysis.latency import histogram_evidence
+from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.means import mean_evidence
 from modelrollout.analysis.pairs import pair_evidence
 from modelrollout.analysis.queries import CANDIDATE, STABLE, VALUE, Answer, Query, Series, Unanswered
 from modelrollout.analysis.ratio import ratio_evidence
-from modelrollout.analysis.tracks import Track
+from modelrollout.analysis.tracks import Track, of_the_rollout
 from modelrollout.analysis.values import value_evidence
 from modelrollout.api.spec import Analysis, Metric
 from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
@@ -51,20 +52,36 @@ class Case:
     seed: str
 
     def before(self, metric: Metric) -> Before:
-        kept = self.kept.get(metric.name)
-        is_known = kept is not None and kept.basis == self.basis.get(metric.name, "")
+        first, known = self._known(metric)
         return Before(
             metric=metric,
             course=self.course,
             usual=self.usual.get(metric.name, Usual()),
-            first=kept.ticks if kept is not None and is_known else 0,
-            ledger=ledger.read(kept.state) if kept is not None and is_known else {},
+            first=first,
+            ledger=known,
             end=self.end,
             look_back=self.look_back,
             warm_up=self.analysis.warm_up.timedelta.total_seconds(),
             threshold=self.thresholds.get(metric.name),
             seed=f"{self.seed}/{metric.name}",
         )
+
+    def _known(self, metric: Metric) -> tuple[int, Ledger]:
+        """The tick from which samples are read on, and what the tests knew before it.
+
+        After a long outage only its last part is read again, and so it is of a metric that is new: what the tests had
+        stays, but for what was of a step that is over.
+        """
+        oldest = self.course.ticks(self.end - max(LONGEST.total_seconds(), self.look_back))
+        kept = self.kept.get(metric.name)
+        known = ledger.read(kept.state) if kept is not None and kept.basis == self.basis.get(metric.name, "") else {}
+        if kept is None or not known:
+            return oldest, {}
+        if kept.ticks >= oldest:
+            return kept.ticks, known
+        left, reached = self.course.time(kept.ticks), self.course.time(oldest)
+        is_another_step = any(left < step <= reached for step in self.course.steps)
+        return oldest, of_the_rollout(known) if is_another_step else known
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from modelrollout.analysis.course import LONGEST, Course, look_back, tick_of
+from modelrollout.analysis.course import Course, look_back, tick_of
 from modelrollout.analysis.plans import Stretch
 from modelrollout.analysis.preflight import usual_of
 from modelrollout.analysis.queries import Query, Reach, history_queries, queries
@@ -83,22 +82,13 @@ def case(sight: Sight, evidence: EvidenceStatus, end: datetime) -> Case | None:
         analysis=analysis,
         course=line,
         usual=usual,
-        kept=_recent({one.metric: one for one in evidence.metrics}, line, end),
+        kept={one.metric: one for one in evidence.metrics},
         basis=basis,
         end=end.timestamp(),
         look_back=look_back(analysis.interval.timedelta, analysis.warm_up.timedelta).total_seconds(),
         thresholds=thresholds,
         seed=f"{sight.rollout.owner.uid}/{status.candidate.revision}",
     )
-
-
-def _recent(kept: Mapping[str, MetricEvidence], line: Course, end: datetime) -> dict[str, MetricEvidence]:
-    """After a long outage only its last part is read again; what the tests had before it stays."""
-    oldest = line.ticks((end - LONGEST).timestamp())
-    return {
-        name: one if one.ticks >= oldest else MetricEvidence(**{**dict(one), "ticks": oldest})
-        for name, one in kept.items()
-    }
 
 
 def bases(sight: Sight, analysis: Analysis) -> dict[str, str]:

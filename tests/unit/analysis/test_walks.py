@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
 
+from modelrollout.analysis import ledger
 from modelrollout.analysis.evidence import Usual
 from modelrollout.analysis.queries import Series
 from modelrollout.analysis.sequential.noise import Mode
 from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
-from tests.unit.analysis.looking import ERRORS, GAUGE, LATENCY, START, Store, Walk, always, analysis, course, same
+from tests.unit.analysis.looking import (
+    ERRORS,
+    GAUGE,
+    LATENCY,
+    START,
+    Store,
+    Walk,
+    always,
+    analysis,
+    asked_by,
+    case,
+    course,
+    same,
+)
 from tests.unit.analysis.traffic import Arm, Floats, fresh, offsets, scraped, served
 
 BEGIN, MINUTES = -200, 20
@@ -265,3 +280,61 @@ def test_prometheus_that_was_away_for_a_while_delays_the_same_evidence() -> None
     before, after = [15.0 * n for n in range(1, 20)], [15.0 * n for n in range(55, 4 * MINUTES)]
     gap = through(walk(store, values), before + after, [True] * (len(before) + len(after)))
     assert all(same(mine, theirs) for mine, theirs in zip(gap, once, strict=True))
+
+
+def hours(rate: Mapping[str, float], *, share: float = 0.01, until: float = math.inf) -> list[Series]:
+    """Counters of each workload over three hours: such a share of the requests are errors; none come after `until`."""
+    times = np.arange(BEGIN, 3 * 3600, 15.0)
+    found = []
+    for workload, rps in rate.items():
+        requests = rps * np.minimum(times - BEGIN, until - BEGIN)
+        for code, part in (("200", 1 - share), ("500", share)):
+            labels = {"__name__": "http_requests_total", "pod": f"{workload}-x", "code": code}
+            values = np.floor(1000 + requests * part).tolist()
+            found.append(Series(labels, tuple(zip((START + times).tolist(), values, strict=True))))
+    return found
+
+
+def test_a_step_that_began_in_a_long_outage_does_not_end_by_what_was_seen_before_it() -> None:
+    wished = analysis(ERRORS)
+    series = hours({"fraud-b41c": 50, "fraud-7d9f": 500}, until=300)
+    one = Walk(wished, always(*series), course(wished))
+    told = [one.look(15.0 * n).verdicts[0] for n in range(1, 21)][-1]
+    assert (told.verdict, told.ruled_out) == (Verdict.PASS, "100%")
+    one.course = course(wished, 310)
+    later = one.look(310 + 2 * 3600).verdicts[0]
+    assert (later.verdict, later.samples, later.ruled_out) == (Verdict.INCONCLUSIVE, 0, "0%")
+
+
+def test_a_metric_that_comes_in_mid_rollout_is_read_for_an_hour_and_finds_what_is_there() -> None:
+    wished = analysis(ERRORS)
+    series = [*hours({"fraud-b41c": 50}, share=0.03), *hours({"fraud-7d9f": 500})]
+    one = Walk(wished, always(*series), course(wished))
+    end = 2.5 * 3600
+    asked = asked_by(case(wished, one.course, end))
+    assert min(query.start.timestamp() for query in asked) >= START + end - 3600 - 150
+    found = one.look(end)
+    assert found.verdicts[0].verdict is Verdict.FAIL
+    wealth = ledger.read(found.checkpoint[0].state)["tolerance.harm"]
+    assert wealth[-1] < 0.3  # nearly all is put on
+
+
+def test_a_gap_in_stables_readings_takes_nothing_from_what_was_known_before() -> None:
+    _, random = fresh()
+    values = readings(random)
+    gone = range(600, 900)
+
+    def without(one: Series) -> Series:
+        return Series(one.labels, tuple(sample for sample in one.samples if int(sample[0] - START) not in gone))
+
+    values["stable"] = [without(one) for one in values["stable"]]
+    wished = analysis(GAUGE)
+    at_once = Walk(wished, always(), course(wished), values=values)
+    step_by_step = Walk(wished, always(), course(wished), values=values)
+    for end in (15.0 * n for n in range(1, 4 * MINUTES)):
+        step_by_step.look(end)
+    expected, found = (one.look(END) for one in (at_once, step_by_step))
+    mine, theirs = (ledger.read(one.checkpoint[0].state) for one in (found, expected))
+    assert all(np.allclose(mine[name], theirs[name]) for name in theirs if name.startswith("tolerance."))
+    assert found.verdicts[0].stable is not None
+    assert float(found.verdicts[0].stable) == pytest.approx(0.1, abs=0.005)

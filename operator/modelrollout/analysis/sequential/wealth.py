@@ -115,6 +115,10 @@ class Onsets:
         put_on = [self._put_on(edge, counted) for edge in edges.tolist()]
         return np.array([after - before for before, after in pairwise(put_on)])
 
+    def due(self, now: float, steps: Sequence[float]) -> float:
+        """How much is to be put on before `now`."""
+        return self._put_on(now, sorted(steps[: self.later_steps]))
+
     def _put_on(self, now: float, steps: Sequence[float]) -> float:
         """How much has been put on before `now`: so it adds up to the same, however time is cut."""
         if now <= self.start:
