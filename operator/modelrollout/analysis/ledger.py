@@ -24,10 +24,9 @@ def written(ledger: Ledger) -> str:
 
 def read(text: str) -> dict[str, Floats]:
     """The ledger of a text; empty when it is not one: a status is anybody's to edit, and bears any text."""
-    head, brace, body = text.partition("}")
     try:
-        sizes = json.loads(head + brace)
-        numbers = np.frombuffer(base64.b64decode(body, validate=True), dtype="<f8").astype(np.float64)
+        sizes, end = json.JSONDecoder().raw_decode(text)  # a name may hold a brace, too
+        numbers = np.frombuffer(base64.b64decode(text[end:], validate=True), dtype="<f8").astype(np.float64)
         are_sizes = all(type(size) is int and size >= 0 for size in sizes.values())
         if not are_sizes or sum(sizes.values()) != numbers.size or np.isnan(numbers).any():
             return {}
@@ -35,6 +34,6 @@ def read(text: str) -> dict[str, Floats]:
         for name, size in sizes.items():
             ledger[str(name)] = numbers[at : at + size]
             at += size
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return {}
     return ledger

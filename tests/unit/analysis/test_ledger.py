@@ -11,7 +11,9 @@ from hypothesis.extra.numpy import arrays
 from modelrollout.analysis import ledger
 
 numbers = st.floats(allow_nan=False, allow_infinity=True, width=64)
-ledgers = st.dictionaries(st.text(alphabet="ab.é"), arrays(np.float64, st.integers(0, 5), elements=numbers), max_size=4)
+ledgers = st.dictionaries(
+    st.text(alphabet='ab.é{}"'), arrays(np.float64, st.integers(0, 5), elements=numbers), max_size=4
+)
 
 
 @given(ledgers)
@@ -47,3 +49,7 @@ def test_a_text_that_was_cut_or_changed_is_borne(kept: dict[str, ledger.Floats],
 )  # fmt: skip
 def test_what_is_no_state_is_an_empty_one(text: str) -> None:
     assert ledger.read(text) == {}
+
+
+def test_brackets_without_an_end_are_borne() -> None:
+    assert ledger.read("[" * 100_000) == {}
