@@ -94,6 +94,9 @@ def test_evidence_from_before_the_weight_was_in_force_does_not_end_the_step() ->
     town.cluster.limping = {}
     town.go(Phase.PROGRESSING, 25)
     in_force = town.now
+    town.run(seconds=5)
+    assert town.status.stage.since > town.status.stage.entered
+    assert town.status.evidence.steps == (town.status.stage.since,)
     town.go(Phase.PROGRESSING, 50)
     assert (town.now - in_force).total_seconds() >= 59
 

@@ -130,7 +130,8 @@ def with_clock(sight: Sight, status: ModelRolloutStatus) -> ModelRolloutStatus:
     stage, since = status.stage, sight.in_force_since()
     if stage is None or since is None or since <= stage.since or sight.live_weight(status.stable) != stage.weight:
         return status
-    return changed(status, stage=StageStatus(**{**dict(stage), "since": since}))
+    begun = evidence.in_force(status.evidence, stage, since)
+    return changed(status, stage=StageStatus(**{**dict(stage), "since": since}), evidence=begun)
 
 
 def moved(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRolloutStatus, Finding]:

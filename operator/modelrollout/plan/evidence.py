@@ -11,7 +11,7 @@ from modelrollout.analysis.queries import Query, Reach, history_queries, queries
 from modelrollout.analysis.verdicts import Case
 from modelrollout.api.scalars import Duration
 from modelrollout.api.spec import Analysis, Metric
-from modelrollout.api.status import EvidenceStatus, MetricEvidence, ModelRolloutStatus
+from modelrollout.api.status import EvidenceStatus, MetricEvidence, ModelRolloutStatus, StageStatus, UsualMetric
 from modelrollout.manifests import digest
 from modelrollout.plan.rollout import Wish
 from modelrollout.plan.sight import Sight, arm_names
@@ -42,6 +42,13 @@ def with_step(evidence: EvidenceStatus | None, wish: Wish, moment: datetime) -> 
     return EvidenceStatus(**{**dict(evidence), "steps": (*evidence.steps, moment)})
 
 
+def in_force(evidence: EvidenceStatus | None, stage: StageStatus, since: datetime) -> EvidenceStatus | None:
+    """With a step that begins when its weight came into force: what was seen before shows nothing of that weight."""
+    if evidence is None or evidence.steps[-1:] != (stage.entered,):
+        return evidence
+    return EvidenceStatus(**{**dict(evidence), "steps": (*evidence.steps[:-1], since)})
+
+
 def stretches(wish: Wish) -> list[Stretch]:
     """The weights that are planned, each for its time; the bake last."""
     planned = [Stretch(step.weight / 100, step.hold.total_seconds()) for step in steps(wish.spec)]
@@ -52,19 +59,22 @@ def course(evidence: EvidenceStatus, analysis: Analysis) -> Course | None:
     """The time line that the evidence lies on; None before the first step."""
     if evidence.start is None:
         return None
-    try:
-        tick = Duration(evidence.tick or "").timedelta
-    except ValueError:
-        tick = timedelta()
-    if tick <= timedelta():  # a status is anybody's to edit
-        tick = tick_of(analysis.interval.timedelta)
     return Course(
         start=evidence.start.timestamp(),
-        tick=tick.total_seconds(),
+        tick=tick_in(evidence, analysis.interval.timedelta).total_seconds(),
         steps=tuple(step.timestamp() for step in evidence.steps),
         later_steps=evidence.later_steps,
         planned=float(evidence.planned),
     )
+
+
+def tick_in(evidence: EvidenceStatus, interval: timedelta) -> timedelta:
+    """The tick that the evidence was begun with, whatever became of the interval since."""
+    try:
+        tick = Duration(evidence.tick or "").timedelta
+    except ValueError:
+        tick = timedelta()
+    return tick if tick > timedelta() else tick_of(interval)  # a status is anybody's to edit
 
 
 def case(sight: Sight, evidence: EvidenceStatus, end: datetime) -> Case | None:
@@ -113,27 +123,41 @@ def _reach(one: Case, metric: Metric, sight: Sight) -> Reach:
     before, line = one.before(metric), one.course
     zone = sight.now.tzinfo
     return Reach(
-        since=datetime.fromtimestamp(before.since, zone),
-        first=datetime.fromtimestamp(line.time(before.first + 1), zone),
+        since=datetime.fromtimestamp(min(before.since, one.end), zone),  # a status is anybody's to edit
+        first=datetime.fromtimestamp(min(line.time(before.first + 1), one.end), zone),
         end=datetime.fromtimestamp(one.end, zone),
         tick=timedelta(seconds=line.tick),
     )
 
 
 def history(sight: Sight) -> tuple[Query, ...]:
-    """What has to be asked of stable's past: nothing once it is known, or while there is nobody to compare."""
+    """What has to be asked of stable's past: nothing of what is known, or while there is nobody to compare.
+
+    A metric that came in or was edited in mid-rollout has its past looked at, too: that before the candidate was there.
+    """
     wish, status = sight.rollout.wish, sight.rollout.status
-    is_known = status.evidence is not None and status.evidence.at is not None
-    if wish is None or status.candidate is None or status.stable is None or is_known:
+    if wish is None or status.candidate is None or status.stable is None:
         return ()
     if status.candidate.revision != wish.revision or sight.workload(status.candidate) is None:
         return ()
     analysis = wish.spec.analysis
+    known = noted(sight, analysis)
+    if all(metric.name in known for metric in analysis.metrics):
+        return ()
     names = [pod["metadata"]["name"] for pod in sight.pods(status.stable)]
     tick = tick_of(analysis.interval.timedelta)
-    return history_queries(
+    asked = history_queries(
         analysis, arm_names(sight.rollout, status.stable, "stable"), names, status.candidate.since, tick
     )
+    return tuple(query for query in asked if query.metric not in known)
+
+
+def noted(sight: Sight, analysis: Analysis) -> dict[str, UsualMetric]:
+    """What was noted of stable's past, by metric, of those that are judged as they were then."""
+    evidence, basis = sight.rollout.status.evidence, bases(sight, analysis)
+    if evidence is None or evidence.at is None:
+        return {}
+    return {one.metric: one for one in evidence.usual if one.basis == basis.get(one.metric)}
 
 
 def checkpointed(
@@ -148,4 +172,4 @@ def checkpointed(
         return newer
     known = {one.metric: one.ticks for one in evidence.metrics}
     ahead = max(one.ticks - known.get(one.metric, 0) for one in fresh)
-    return newer if ahead * tick_of(interval) >= CHECKPOINT else evidence
+    return newer if ahead * tick_in(evidence, interval) >= CHECKPOINT else evidence

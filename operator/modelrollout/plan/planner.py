@@ -106,7 +106,7 @@ def _judged(sight: Sight) -> Sight:
 
 
 def _informed(sight: Sight, answers: Mapping[Query, Answer] | None) -> Sight:
-    """With what stable's past says, as soon as Prometheus has answered; at the first look with whatever is known."""
+    """With what stable's past says, as soon as Prometheus has answered; once there is a step with whatever is known."""
     asked, wish, status = evidence.history(sight), sight.rollout.wish, sight.rollout.status
     if not asked or answers is None or wish is None or not all(query in answers for query in asked):
         return sight
@@ -115,12 +115,13 @@ def _informed(sight: Sight, answers: Mapping[Query, Answer] | None) -> Sight:
     if is_away and status.stage is None:
         return sight  # there is time to ask again
     analysis = wish.spec.analysis
-    noted = looked_up(
+    found = looked_up(
         analysis, asked, answers, evidence.bases(sight, analysis), evidence.stretches(wish),
         tick_of(analysis.interval.timedelta).total_seconds(),
     )  # fmt: skip
-    known = status.evidence or EvidenceStatus()
-    informed = EvidenceStatus(**{**dict(known), "at": sight.now, "usual": noted})
+    known, noted = status.evidence or EvidenceStatus(), evidence.noted(sight, analysis)
+    usual = tuple(noted.get(one.metric, one) for one in found)  # how events are counted does not change on the way
+    informed = EvidenceStatus(**{**dict(known), "at": known.at or sight.now, "usual": usual})
     return replace(sight, rollout=replace(sight.rollout, status=changed(status, evidence=informed)))
 
 
