@@ -57,6 +57,22 @@ class Track:
         return max(self.before, float(self.harm.max(initial=-math.inf)))
 
 
+def merged(joint: Sequence[tuple[int, Track]], logs: Sequence[float]) -> Floats:
+    """ln of the weighted mean of several harm wealths, after each tick at which all of them are known.
+
+    `joint`: tracks, and the tick that each begins at; `logs`: of their shares. One that ends earlier stays where it is.
+    What a wealth was before another began must not be added to what that one is now: the two were never there together.
+    """
+    first = max(begins for begins, _ in joint)
+    paths = []
+    for (begins, track), log in zip(joint, logs, strict=True):
+        path = np.append(track.before, track.harm)
+        paths.append(path[min(first - begins, len(path) - 1) :] + log)
+    longest = max(map(len, paths))
+    rows = [np.append(path, np.full(longest - len(path), path[-1])) for path in paths]
+    return np.asarray(np.logaddexp.reduce(rows, axis=0), dtype=np.float64)
+
+
 @dataclass(frozen=True, slots=True)
 class Two:
     """A harm path and its mirrored pieces, one for each step that the new ticks belong to; and how to keep them."""

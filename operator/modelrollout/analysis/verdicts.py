@@ -2,8 +2,8 @@
 
 One error rate covers all metrics, bounds, steps and looks. Every bound has an even share of it. Exact tests know the
 same past, so they are merged: the mean of their wealths is one again, and takes traffic back once it reaches 1/α. A
-test that rests on a limit theorem, or that sees less than the others, has its share to itself (Vovk & Wang, 1912.06116;
-Choe & Ramdas, 2402.09698).
+test that rests on a limit theorem, that sees less than the others, or whose threshold was calibrated to its share, has
+its share to itself (Vovk & Wang, 1912.06116; Choe & Ramdas, 2402.09698).
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
 
 from modelrollout.analysis import ledger
 from modelrollout.analysis.bounds import share
@@ -26,12 +23,10 @@ from modelrollout.analysis.means import mean_evidence
 from modelrollout.analysis.pairs import pair_evidence
 from modelrollout.analysis.queries import CANDIDATE, STABLE, VALUE, Answer, Query, Series, Unanswered
 from modelrollout.analysis.ratio import ratio_evidence
-from modelrollout.analysis.tracks import Track, of_the_rollout
+from modelrollout.analysis.tracks import Track, merged, of_the_rollout
 from modelrollout.analysis.values import value_evidence
 from modelrollout.api.spec import Analysis, Metric
 from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,29 +127,16 @@ def _failed(found: Sequence[tuple[Before, Evidence]], analysis: Analysis) -> dic
     for before, track in sorted(tracks, key=lambda one: one[1].highest):  # of one metric the clearest
         if track.highest >= _needed(before, track, analysis):
             failed[before.metric.name] = track
-    joint = [(before, track) for before, track in tracks if track.joint]
+    joint = [(before, track) for before, track in tracks if track.joint and track.threshold is None]
     if failed or not joint:
         return failed
     logs = [math.log(_share(before, track, analysis)) for before, track in joint]
-    if _merged(joint, logs).max(initial=-math.inf) < -math.log(analysis.false_rollback_rate.value):
+    together = merged([(before.first, track) for before, track in joint], logs)
+    if together.max() < -math.log(analysis.false_rollback_rate.value):
         return {}
     largest = max(range(len(joint)), key=lambda at: joint[at][1].highest + logs[at])
     before, track = joint[largest]
     return {before.metric.name: track}
-
-
-def _merged(joint: Sequence[tuple[Before, Track]], logs: Sequence[float]) -> Floats:
-    """ln of the weighted mean of wealths after each tick that is new to any of them; `logs`: of their shares."""
-    first = min(before.first for before, _ in joint)
-    last = max(before.first + len(track.harm) for before, track in joint)
-    rows = np.empty((len(joint), last - first + 1))
-    for row, (before, track), log in zip(rows, joint, logs, strict=True):
-        begins = before.first - first
-        row[: begins + 1] = track.before
-        row[begins + 1 : begins + 1 + len(track.harm)] = track.harm
-        row[begins + 1 + len(track.harm) :] = track.harm[-1] if len(track.harm) else track.before
-        row += log
-    return np.asarray(np.logaddexp.reduce(rows, axis=0), dtype=np.float64)
 
 
 def _found(before: Before, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Evidence | Missing:

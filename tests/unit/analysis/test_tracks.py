@@ -9,7 +9,7 @@ import pytest
 
 from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.sequential.wealth import weights
-from modelrollout.analysis.tracks import Two, followed
+from modelrollout.analysis.tracks import Track, Two, Words, followed, merged
 
 TICKS, BETS = 60, 3
 RANDOM = np.random.default_rng(7)
@@ -73,3 +73,23 @@ def test_the_most_that_good_has_been_is_not_forgotten() -> None:
     two = followed("t", good, one, good, one, restarts=np.array([1.0, 0, 0]), beginnings=[], ledger={})
     assert two.good == pytest.approx(4.0)
     assert two.ledger(3)["t.good"].tolist() == pytest.approx([-4.0, 4.0])
+
+
+def track(before: float, *harm: float) -> Track:
+    return Track("t", Words("", ""), np.array(harm), before, good=0.0, is_kept=True)
+
+
+HALF = math.log(0.5)
+
+
+def test_wealths_are_merged_tick_by_tick_and_one_that_ends_stays_where_it_is() -> None:
+    found = np.exp(merged([(4, track(0.0, math.log(3), math.log(5))), (4, track(math.log(7)))], [HALF, HALF]))
+    assert found == pytest.approx([4, 5, 6])
+
+
+def test_a_wealth_is_not_added_to_what_another_was_before_it() -> None:
+    was_high = track(0.0, math.log(90), math.log(2), math.log(3))
+    found = np.exp(merged([(2, was_high), (4, track(math.log(90), math.log(80)))], [HALF, HALF]))
+    assert found == pytest.approx([46, 41.5])
+    long_ago = track(math.log(4), math.log(5))
+    assert np.exp(merged([(2, long_ago), (9, track(math.log(7)))], [HALF, HALF])) == pytest.approx([6])
