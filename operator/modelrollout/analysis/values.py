@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
 from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import VALUE, Series
 from modelrollout.analysis.sequential.gauges import WARM_UP, Moments, log_wealth, reach
+from modelrollout.analysis.sequential.wealth import AT_STEPS
 from modelrollout.analysis.tracks import Track, Words, laid_by
 from modelrollout.api.spec import Metric, Tolerance
 from modelrollout.api.status import Verdict
@@ -179,8 +181,9 @@ class _Test:
     """One bound's two normal mixtures: of the excess over what is tolerated, and of what is missing to the
     unacceptable.
 
-    The second begins anew with every step. Beginning them anew on each step also finds what only breaks under load: the
-    first is a mean of one over the whole rollout and one over the present step.
+    The second begins anew with every step. The first is a mean of one over the whole rollout and of one over each later
+    step, which find what only breaks under load: a part is kept for them, in even shares, or each would be a chance of
+    its own to be wrong.
     """
 
     def __init__(
@@ -188,6 +191,7 @@ class _Test:
     ) -> None:
         self.name, self.words, self.scale, self._begins = name, words, scale, begins
         self._excess, self._variance = excess, before.usual.variance
+        self._course, self._first = before.course, before.first
         self._whole = _kept(before.ledger, f"{name}.whole")
         self._step = _kept(before.ledger, f"{name}.step")
         self._other = _kept(before.ledger, f"{name}.good")
@@ -207,10 +211,17 @@ class _Test:
         return self._moments(self._whole, self._excess.tolerated, ticks, anew=False)
 
     def _harm(self, ticks: int) -> float:
-        whole = self.whole(ticks)
-        step = self._moments(self._step, self._excess.tolerated, ticks, anew=True)
-        logs = [self._log(moments, 1.0) for moments in (whole, step)]
-        return float(np.logaddexp(logs[0], logs[1]) - math.log(2))
+        whole = self._log(self.whole(ticks), 1.0)
+        planned = self._course.later_steps
+        if not planned:
+            return whole
+        begun = bisect_right(sorted(self._course.steps), self._course.time(self._first + ticks) + 1e-9)
+        to_come = max(planned - begun, 0) / planned
+        later = math.log(to_come) if to_come else -math.inf
+        if 0 < begun <= planned:  # what the steps before had is given up: less is always allowed
+            step = self._moments(self._step, self._excess.tolerated, ticks, anew=True)
+            later = float(np.logaddexp(later, self._log(step, 1.0) - math.log(planned)))
+        return float(np.logaddexp(math.log(1 - AT_STEPS) + whole, math.log(AT_STEPS) + later))
 
     def _good(self, ticks: int) -> float:
         return self._log(self._moments(self._other, self._excess.unacceptable, ticks, anew=True), -1.0)

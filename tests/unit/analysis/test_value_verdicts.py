@@ -9,7 +9,7 @@ from modelrollout.analysis.conclusions import is_mistake
 from modelrollout.analysis.evidence import Usual
 from modelrollout.analysis.queries import Series
 from modelrollout.api.status import Verdict
-from tests.unit.analysis.looking import GAUGE, START, look, readings
+from tests.unit.analysis.looking import GAUGE, START, Walk, always, analysis, course, look, readings
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 SCORE = {"name": "score", "value": GAUGE["value"], "betterWhen": "higher", "tolerance": {"absolute": "1%"}}
@@ -154,3 +154,18 @@ def test_what_only_breaks_at_a_later_step_is_found_there() -> None:
     mine, theirs = readings([*fine, *broken]), readings([0.93, 0.931] * 110)
     verdict = look(SCORE, mine, theirs, at=220, steps=[3000])
     assert (verdict.verdict, verdict.samples, verdict.candidate) == (FAIL, 20, "90.1%")
+
+
+def test_later_steps_share_one_part_of_the_error_rate_however_many_there_are() -> None:
+    wished = analysis(SCORE)
+    mine = [*noisy(0.93, 0.01, 200)["value"][0].samples, *noisy(0.91, 0.01, 220, seed=2)["value"][0].samples[200:]]
+    values = {"candidate": [Series({}, tuple(mine))], "stable": noisy(0.93, 0.01, 220, seed=3)["value"]}
+
+    def evidence(later_steps: int) -> float:
+        line = course(wished, 3000, later_steps=later_steps)
+        told = Walk(wished, always(), line, Usual(variance=2e-4), values=values).look(3300).verdicts[0]
+        assert told.evidence is not None
+        return float(told.evidence.removesuffix("%"))
+
+    # Of ln 100 that a rollback takes, ten times as many steps are to cost about ln 10.
+    assert evidence(1) - evidence(10) == pytest.approx(50, abs=8)
