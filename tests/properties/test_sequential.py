@@ -22,9 +22,9 @@ from modelrollout.analysis.sequential.wealth import (
     Path,
     Wealth,
     grown,
-    log_mean,
     weights,
 )
+from modelrollout.analysis.tracks import Track, Words, merged
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -290,7 +290,8 @@ def test_never_more_than_everything_is_put_on_however_time_is_cut(plan: Onsets, 
 @given(st.data(), st.integers(1, 5), TICKS)
 def test_the_mean_of_wealths_lies_between_them(data: st.DataObject, metrics: int, ticks: int) -> None:
     logs = data.draw(npst.arrays(np.float64, (metrics, ticks), elements=st.floats(-700, 700)))
-    mean = log_mean(list(logs), [1 / metrics] * metrics)
+    tracks = [(0, Track("t", Words("", ""), row[1:], float(row[0]), good=0.0, is_kept=True)) for row in logs]
+    mean = merged(tracks, [-math.log(metrics)] * metrics)
     assert (mean >= logs.min(axis=0) - 1e-9).all()
     assert (mean <= logs.max(axis=0) + 1e-9).all()
 

@@ -49,12 +49,6 @@ def worse(right: Floats, total: Floats, usual: Floats, rule: Floats, allowed: fl
     return np.where(np.all(total > 0, axis=1, keepdims=True), log_e.sum(axis=2), 0.0)
 
 
-def nearest(there: Floats, total: Floats, rule: Floats, allowed: float) -> Floats:
-    """The points of the null nearest in KL to `there` (… × streams); what is in the null stays where it is."""
-    total = np.maximum(total, TINY)
-    return _at(there, total, rule, _pressure(there, total, rule, allowed))
-
-
 def _pressure(there: Floats, total: Floats, rule: Floats, allowed: float) -> Floats:
     """The μ that takes `there` to the edge of the null; rather a little too small; 0 for what is in the null."""
     low = np.zeros(there.shape[:-1])

@@ -137,11 +137,6 @@ def weights(shares: Floats) -> Floats:
     return np.asarray(np.log(shares / shares.sum()), dtype=np.float64)
 
 
-def log_mean(logs: Sequence[Floats], shares: Sequence[float]) -> Floats:
-    """ln Σ share·E for paths of equal length (ticks): e-processes of one filtration are merged by their mean."""
-    return _log_of_sum(np.stack([path + math.log(share) for path, share in zip(logs, shares, strict=True)], axis=1))
-
-
 def _log_of_sum(logs: Floats) -> Floats:
     """ln Σ exp over the last axis."""
     if logs.size < FEW:
