@@ -154,3 +154,9 @@ def test_what_only_breaks_at_a_later_step_is_found_there() -> None:
     mine, theirs = readings([*fine, *broken]), readings([0.93, 0.931] * 110)
     verdict = look(SCORE, mine, theirs, at=220, steps=[3000])
     assert (verdict.verdict, verdict.samples, verdict.candidate) == (FAIL, 20, "90.1%")
+
+
+def test_a_value_of_nothing_in_both_arms_passes_though_nothing_is_tolerated_beyond_it() -> None:
+    waiting = {"name": "queue", "value": SCORE["value"], "betterWhen": "lower", "tolerance": {"relative": "10%"}}
+    assert look(waiting, readings([0.0] * 12), readings([0.0] * 12), at=12).verdict is PASS
+    assert look(waiting, readings([1.0] * 40), readings([0.0] * 40), at=40).verdict is not PASS
