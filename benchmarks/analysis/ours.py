@@ -33,7 +33,7 @@ from benchmarks.analysis.trials import (
 from modelrollout.analysis.sequential import counts, distributions, gauges, groups, horizon, noise, pairs, ranks
 from modelrollout.analysis.sequential.counts import Baseline, Bound
 from modelrollout.analysis.sequential.noise import Mode
-from modelrollout.analysis.sequential.wealth import EFFECT_WEIGHTS, Onsets, Wealth, grown, weights
+from modelrollout.analysis.sequential.wealth import EFFECT_WEIGHTS, EFFECTS, Onsets, Wealth, grown, weights
 
 SHARES_OF_TAILS = (0.95, 0.75, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.004, 0.001, 1e-4, 1e-6)
 """Of more edges than MOST_EDGES those are compared beyond which stable had about these shares of its requests."""
@@ -158,8 +158,11 @@ def harm(trial: Trial, run: int, plan: Plan) -> Factors:
     match trial:
         case Counts():
             seen = _counts(trial, run)
-            log = counts.worse(seen, _usual(trial, seen, run, plan), _tolerated(trial))
-            return Factors(log, weights(EFFECT_WEIGHTS))
+            usual = _usual(trial, seen, run, plan)
+            is_rare = trial.fewer_is_worse
+            effects = counts.RARE_EFFECTS if is_rare else EFFECTS
+            log, _ = counts.both(seen, usual, _tolerated(trial), _excluded(trial), effects)
+            return Factors(log, weights(counts.RARE_EFFECT_WEIGHTS if is_rare else EFFECT_WEIGHTS))
         case Histograms():
             return _slower(trial, run, plan)
         case OneSample():
@@ -177,8 +180,8 @@ def harm(trial: Trial, run: int, plan: Plan) -> Factors:
 def good(trial: Counts, run: int, plan: Plan) -> Factors:
     """What speaks against the candidate being unacceptable, tick by tick."""
     seen = _counts(trial, run)
-    bound = Bound(trial.exclude.ratio, trial.exclude.absolute)
-    return Factors(counts.better(seen, _usual(trial, seen, run, plan), bound), weights(counts.GOOD_WEIGHTS))
+    log = counts.better(seen, _usual(trial, seen, run, plan), _excluded(trial))
+    return Factors(log, weights(counts.GOOD_WEIGHTS))
 
 
 def _counts(trial: Counts, run: int) -> counts.Counts:
@@ -195,6 +198,10 @@ def _tolerated(trial: Counts) -> Bound:
     return Bound(margin.ratio, margin.absolute)
 
 
+def _excluded(trial: Counts) -> Bound:
+    return Bound(trial.exclude.ratio, trial.exclude.absolute)
+
+
 def _usual(trial: Counts, seen: counts.Counts, run: int, plan: Plan) -> Floats:
     """What stable's rate is taken for before each tick."""
     bad, n = float(trial.history_bad[run]), float(trial.history_n[run])
@@ -205,14 +212,17 @@ def _usual(trial: Counts, seen: counts.Counts, run: int, plan: Plan) -> Floats:
     return counts.rate(events, requests)
 
 
-def _restarts(plan: Plan) -> Floats:
+def _restarts(plan: Plan, *, is_noisy: bool = False) -> Floats:
+    """All at the start where the horizon is declared, or pods burst by themselves."""
     edges = np.asarray(np.arange(plan.ticks + 1) * plan.tick_seconds, dtype=np.float64)
     later = [start * plan.tick_seconds for start in plan.step_starts if start > 0]
-    return Onsets(0.0, len(later), plan.ticks * plan.tick_seconds).restarts(edges, later)
+    is_late_expected = not (is_noisy or plan.declared_horizon)
+    return Onsets(0.0, len(later), plan.ticks * plan.tick_seconds, is_late_expected).restarts(edges, later)
 
 
 def _wealth(told: Factors, plan: Plan, dispersion: float = 1.0) -> Floats:
-    return grown(Wealth.untouched(told.shares.size), told.log / dispersion, _restarts(plan), told.shares).log
+    restarts = _restarts(plan, is_noisy=dispersion > 1)
+    return grown(Wealth.untouched(told.shares.size), told.log / dispersion, restarts, told.shares).log
 
 
 def _even(log: Floats) -> Factors:
@@ -287,7 +297,7 @@ def _slower(trial: Histograms, run: int, plan: Plan) -> Factors:
     known = np.add.reduceat(history, np.append(0, edges + 1)) * min(KNOWN / 3600, 1.0)
     left = counts.decay(plan.tick_seconds)
     before = distributions.known_before(known, seen.beyond_stable, seen.stable, left)[:-1]
-    return _even(distributions.slower(seen, before.copy()))
+    return Factors(distributions.slower(seen, before), distributions.log_weights(len(edges)))
 
 
 def _gauge(trial: Gauges, run: int, plan: Plan) -> Floats:

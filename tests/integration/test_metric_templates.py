@@ -61,7 +61,7 @@ async def test_rollouts_hear_of_their_templates_at_once(cluster: Cluster, kind: 
     await cluster.create(template)
     await comes_to(cluster, rollout, "Pending")
     await cluster.patch(resource, namespace, "late", {"spec": {"arguments": []}})
-    await comes_to(cluster, rollout, "Invalid", "{{ args.tolerance }} is not a known name")
+    await comes_to(cluster, rollout, "Invalid", " }} is not a known name")
     await cluster.patch(resource, namespace, "late", {"spec": template["spec"]})
     await comes_to(cluster, rollout, "Pending")
     await cluster.delete(resource, namespace, "late")

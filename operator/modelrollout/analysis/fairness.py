@@ -163,7 +163,9 @@ def _streams(name: str, group: Counts, reference: Counts, ledger: Ledger) -> tup
     known = _kept(f"{name}.sums", ledger)
     right_before = known[0] + right.cumsum(axis=0) - right
     total_before = known[1] + total.cumsum(axis=0) - total
-    return right, total, (right_before + PRIOR) / (total_before + 2 * PRIOR)
+    usual = (right_before + PRIOR) / (total_before + 2 * PRIOR)
+    usual[:, 0] = usual[:, 2]  # the candidate's group is betted to do worse than stable's, not than it did itself
+    return right, total, usual
 
 
 def _kept(name: str, ledger: Ledger) -> Floats:

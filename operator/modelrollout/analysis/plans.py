@@ -78,28 +78,40 @@ def _poisson(there: float, null: float) -> float:
 
 def sentence(metric: Metric, analysis: Analysis, usual: Usual, stretches: Sequence[Stretch]) -> str | None:
     """What the plan can see in a metric, in words; None where there is nothing to compare, or no history to tell."""
-    if metric.tolerance is None or metric.ratio is None or usual.rate is None or usual.share is None or not stretches:
+    if usual.rate is None or usual.share is None or not stretches or (bound := _bound(metric)) is None:
         return None
-    bound, _ = bounds_of(metric)
     alpha = analysis.false_rollback_rate.value * share(metric, "tolerance", analysis)
     first, whole = stretches[:1], [one for one in stretches if one.weight < 1]
     start = _seen(metric, usual, smallest_share(usual, bound, alpha, first))
     rest = _seen(metric, usual, smallest_share(usual, bound, alpha, whole))
-    what = "errors" if metric.ratio.bad is not None else "wrong ones"
-    there = f"{metric.name}: at {usual.rate:.3g} requests/s and {wording.share(usual.share)} {what}"
+    there = f"{metric.name}: at {usual.rate:.3g} requests/s{_usually(metric, usual.share)}"
     step = f"{100 * first[0].weight:g} % for {_long(first[0].seconds)}"
     plan = f"the whole plan of {_long(sum(one.seconds for one in whole))}"
-    return f"{there}, {step} can see {start}; {plan} {rest}"
+    return f"{there}, {step} can see {start}; {plan} {rest.partition(' as slow')[0]}"
 
 
 def sees_a_doubling(metric: Metric, analysis: Analysis, usual: Usual, stretches: Sequence[Stretch]) -> bool:
     """Whether the plan tells what is twice as bad, or twice beyond what is tolerated, where that is more."""
-    if metric.ratio is None or usual.rate is None or usual.share is None:
+    if usual.rate is None or usual.share is None or (bound := _bound(metric)) is None:
         return True
-    bound, _ = bounds_of(metric)
     alpha = analysis.false_rollback_rate.value * share(metric, "tolerance", analysis)
     limit = min(DOUBLING * float(bound.at(_usual(usual))), 1.0)
     return smallest_share(usual, bound, alpha, [one for one in stretches if one.weight < 1]) <= limit * (1 + 1e-9)
+
+
+def _bound(metric: Metric) -> Bound | None:
+    """What is tolerated, of a share: of bad requests, or of those as slow as the slowest beyond the quantile."""
+    if metric.tolerance is None:
+        return None
+    if metric.histogram is not None:
+        return Bound(1.0)
+    return bounds_of(metric)[0] if metric.ratio is not None else None
+
+
+def _usually(metric: Metric, share: float) -> str:
+    if metric.ratio is None:
+        return ""
+    return f" and {wording.share(share)} {'errors' if metric.ratio.bad is not None else 'wrong ones'}"
 
 
 def _seen(metric: Metric, usual: Usual, worse: float) -> str:
@@ -107,6 +119,8 @@ def _seen(metric: Metric, usual: Usual, worse: float) -> str:
         return "nothing"
     if metric.ratio is not None and metric.ratio.bad is None:
         return f"{wording.share(1 - worse)} right or less"
+    if metric.histogram is not None:
+        return f"{wording.share(worse)} or more as slow as the slowest {wording.share(_usual(usual))} were"
     return f"{wording.share(worse)} or more"
 
 

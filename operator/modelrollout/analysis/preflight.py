@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import ledger, ratio, shares
+from modelrollout.analysis import edges as bucket_edges
+from modelrollout.analysis import ledger, ratio, shares, wording
 from modelrollout.analysis.bounds import share
 from modelrollout.analysis.conclusions import FEWEST_REQUESTS
-from modelrollout.analysis.counts import Reading, Target, arm_of, by_target, clean
+from modelrollout.analysis.counts import Reading, Target, arm_of, by_target, clean, target_of
 from modelrollout.analysis.evidence import Missing, Usual
-from modelrollout.analysis.histograms import beyond, side_of
+from modelrollout.analysis.histograms import Side, beyond, quantile, side_of
 from modelrollout.analysis.latency import DEFAULT_QUANTILE
 from modelrollout.analysis.plans import Stretch, sees_a_doubling, sentence
 from modelrollout.analysis.queries import (
@@ -246,33 +247,49 @@ def _of_histogram(metric: Metric, series: Sequence[Series], start: float, end: f
     everybody = total.sum()
     if everybody <= 0:
         return _Found(Usual(mode=mode(None, wish)))
-    tails = slower.sum(axis=0) / everybody
-    wanted = (*TAILS, 1 - float(metric.quantile or DEFAULT_QUANTILE))
-    places = sorted({int(np.argmin(np.abs(np.log(tails + 1e-9) - math.log(tail)))) for tail in wanted})
-    pods: dict[Target, list[int]] = {}
-    for index, group in enumerate(side.histograms):
-        target = tuple(
-            sorted((name, value) for name, value in next(iter(group.values())).labels.items() if name != "le")
-        )
-        pods.setdefault(target, []).append(index)
-    noises: list[Noise | None] = []
-    rows = [beyond(type(side)((group,), side.arm), [side.edges[place] for place in places], edges, reading)
-            for group in side.histograms]  # fmt: skip
-    for number in range(len(places)):
-        bad = np.array([slow[:, number] for slow, _ in rows])
-        history = _seen(bad, np.array([all_ for _, all_ in rows]))
-        noises.append(measured(history) if history else None)
-    noise = merged_noise(noises)
+    noise = _noise_of_tails(side, slower.sum(axis=0) / everybody, 1 - _quantile(metric), edges, reading)
     within = {edge: float(everybody - slow) for edge, slow in zip(side.edges, slower.sum(axis=0), strict=True)}
     recent = total[-RECENT:].sum() / (min(len(total), RECENT) * HISTORY_STEP.total_seconds())
     usual = Usual(
         mode=mode(noise, wish),
         dispersion=noise.dispersion if noise is not None else 1.0,
-        share=1 - float(metric.quantile or DEFAULT_QUANTILE),
+        share=1 - _quantile(metric),
         rate=float(recent),
         buckets={**within, math.inf: float(everybody)} if everybody >= FEWEST_REQUESTS else None,
     )
-    return _Found(usual)
+    return _Found(usual, _coarse(metric, side, slower.sum(axis=0), float(everybody), usual))
+
+
+def _quantile(metric: Metric) -> float:
+    return float(metric.quantile or DEFAULT_QUANTILE)
+
+
+def _noise_of_tails(side: Side, tails: Floats, share: float, edges: Floats, reading: Reading) -> Noise | None:
+    """The noise of the noisiest of some tails, pod by pod: label sets of one pod (paths, methods) are one."""
+    wanted = np.log(np.array((*TAILS, share)))
+    places = sorted(set(np.abs(np.log(tails + 1e-9)[None, :] - wanted[:, None]).argmin(axis=1).tolist()))
+    bounds = [side.edges[place] for place in places]
+    pods: dict[Target, tuple[Floats, Floats]] = {}
+    for group in side.histograms:
+        target = target_of(group[math.inf].labels) or ()
+        slow, requests = beyond(Side((group,), side.arm), bounds, edges, reading)
+        known = pods.get(target, (np.zeros_like(slow), np.zeros_like(requests)))
+        pods[target] = (known[0] + slow, known[1] + requests)
+    total = np.array([requests for _, requests in pods.values()])
+    histories = [
+        _seen(np.array([slow[:, number] for slow, _ in pods.values()]), total) for number in range(len(bounds))
+    ]
+    return merged_noise([measured(history) if history else None for history in histories])
+
+
+def _coarse(metric: Metric, side: Side, slower: Floats, total: float, usual: Usual) -> str | None:
+    """What the buckets are too coarse to show, said before anybody waits for it."""
+    if metric.tolerance is None:
+        return None
+    edges = bucket_edges.chosen(side.edges, side.edges, metric.tolerance, None, usual.buckets)
+    there = quantile(side.edges, slower, total, _quantile(metric))
+    told = bucket_edges.blind(edges, metric.tolerance, there, total, _quantile(metric), wording.unit_of(metric))
+    return told[0] if told else None
 
 
 def _of_value(one: Sequence[Series], others: Sequence[Series], tick: float) -> float | None:

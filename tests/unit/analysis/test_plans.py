@@ -32,6 +32,13 @@ def test_a_plan_says_what_its_first_step_and_all_of_it_can_see() -> None:
     )
 
 
+def test_of_a_histogram_a_plan_says_how_many_slow_ones_it_can_see() -> None:
+    assert told(LATENCY, Usual(share=0.01, rate=50.0)) == (
+        "latency: at 50 requests/s, 5 % for 15 min can see 1.9% or more as slow as the slowest 1% were; "
+        "the whole plan of 45 min 1.3% or more"
+    )
+
+
 def test_where_stable_shows_no_errors_there_is_something_to_see_still() -> None:
     said = told(ERRORS, Usual(share=0.0, rate=50.0))
     assert said is not None
@@ -45,7 +52,7 @@ def test_next_to_no_traffic_sees_nothing() -> None:
 
 
 @pytest.mark.parametrize(("metric", "usual"), [
-    (ERRORS, Usual()), (ERRORS, Usual(share=0.1)), (LATENCY, Usual(share=0.01, rate=50.0)), (GAUGE, Usual()),
+    (ERRORS, Usual()), (ERRORS, Usual(share=0.1)), (LATENCY, Usual(share=0.01)), (GAUGE, Usual()),
     ({**ERRORS, "tolerance": None, "max": "2%"}, Usual(share=0.1, rate=50.0)),
 ])  # fmt: skip
 def test_nothing_is_said_without_a_history_or_a_comparison(metric: dict[str, object], usual: Usual) -> None:

@@ -182,3 +182,26 @@ def test_a_note_that_somebody_edited_is_borne(mode: str, state: str) -> None:
 def test_numbers_that_make_no_sense_are_not_known(packed: dict[str, Floats]) -> None:
     state = ledger.written(packed)
     assert usual_of(UsualMetric(metric="errors", mode="Loud", basis="", state=state)) == Usual()
+
+
+def test_paths_that_differ_in_latency_are_no_noise_of_their_pods() -> None:
+    random = np.random.default_rng(14)
+    series = []
+    for pod in range(4):
+        for path, shares in (("/quick", [0.9, 0.09, 0.01]), ("/slow", [0.1, 0.5, 0.4])):
+            grown = random.multinomial(random.poisson(600, 360), shares).cumsum(axis=0).cumsum(axis=1)
+            labels = {"__name__": "http_request_duration_seconds_bucket", "pod": f"fraud-7d9f-{pod}", "path": path}
+            for column, edge in enumerate(("0.1", "0.5", "+Inf")):
+                samples = tuple((START - 21600 + 60.0 * at, float(value)) for at, value in enumerate(grown[:, column]))
+                series.append(Series({**labels, "le": edge}, samples))
+    assert noted(LATENCY, series).mode == Mode.PLAIN.value
+
+
+def test_buckets_that_are_too_coarse_are_noted_before_anybody_waits() -> None:
+    labels = {"__name__": "http_request_duration_seconds_bucket", "pod": "fraud-7d9f-x"}
+    within = {"0.1": 5.0, "1.0": 9.99, "+Inf": 10.0}
+    series = [
+        Series({**labels, "le": edge}, tuple((START - 21600 + 60.0 * at, rate * 60 * at) for at in range(360)))
+        for edge, rate in within.items()
+    ]
+    assert "too coarse for this tolerance" in (noted(LATENCY, series).note or "")

@@ -169,3 +169,9 @@ def test_later_steps_share_one_part_of_the_error_rate_however_many_there_are() -
 
     # Of ln 100 that a rollback takes, ten times as many steps are to cost about ln 10.
     assert evidence(1) - evidence(10) == pytest.approx(50, abs=8)
+
+
+def test_a_value_of_nothing_in_both_arms_passes_though_nothing_is_tolerated_beyond_it() -> None:
+    waiting = {"name": "queue", "value": SCORE["value"], "betterWhen": "lower", "tolerance": {"relative": "10%"}}
+    assert look(waiting, readings([0.0] * 12), readings([0.0] * 12), at=12).verdict is PASS
+    assert look(waiting, readings([1.0] * 40), readings([0.0] * 40), at=40).verdict is not PASS

@@ -62,7 +62,9 @@ def run(
     flags: argparse.Namespace, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), asks: Asks | None = None
 ) -> int:
     """The whole command. `asks`: instead of a Prometheus at --prometheus."""
-    logging.getLogger("modelrollout").setLevel(logging.ERROR)  # one sentence for each trouble is enough
+    log = logging.getLogger("modelrollout")
+    level = log.level
+    log.setLevel(logging.ERROR)  # one sentence for each trouble is enough
     try:
         wish = read(flags, now())
         text = asyncio.run(_run(wish, flags, asks))
@@ -70,6 +72,8 @@ def run(
         return _failed("interrupted.", INTERRUPTED)
     except BacktestError as trouble:
         return _failed(str(trouble), trouble.exit_code)
+    finally:
+        log.setLevel(level)
     return _told(text)
 
 
