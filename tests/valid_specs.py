@@ -93,6 +93,7 @@ def _metrics(draw: st.DrawFn, name: str) -> Spec:
             return {**common, "mean": mean, "betterWhen": better, **draw(bounds)}
         case "pairs":
             pairs = {part: draw(_selectors()) for part in ("candidateWrong", "stableWrong")}
+            pairs |= draw(_maybe(total=_selectors()))
             return {**common, "pairs": pairs, "tolerance": {"relative": "20%"}, "exclude": {"relative": "100%"}}
         case "groups":
             groups = draw(_with({"label": st.just("region"), "values": _groups}, maxExtraGap=_shares))

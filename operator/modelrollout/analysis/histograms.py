@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -63,8 +64,14 @@ def side_of(series: Sequence[Series], who: str, reading: Reading) -> Side | Miss
     return Side(tuple(groups.values()), arm)
 
 
-def beyond(side: Side, bounds: Sequence[float], edges: Floats, reading: Reading) -> tuple[Floats, Floats]:
-    """Requests beyond each of the bucket `bounds` in each tick between `edges` (ticks × bounds), and all (ticks)."""
+def beyond(
+    side: Side, bounds: Sequence[float], edges: Floats, reading: Reading, *, in_doubt: Literal["fewer", "more"] = "more"
+) -> tuple[Floats, Floats]:
+    """Requests beyond each of the bucket `bounds` in each tick between `edges` (ticks × bounds), and all (ticks).
+
+    A native histogram may lose edges when its resolution falls. What then lies around a bound that it has no more is
+    taken to be beyond it (`more`) or not (`fewer`): in doubt the candidate is faster and stable slower.
+    """
     total = np.zeros(len(edges) - 1)
     slower = np.zeros((len(edges) - 1, len(bounds)))
     for group in side.histograms:
@@ -75,7 +82,7 @@ def beyond(side: Side, bounds: Sequence[float], edges: Floats, reading: Reading)
         total += requests
         if not bounds:
             continue
-        below = [_bucket(group, bound) for bound in bounds]
+        below = [_bucket(group, bound, in_doubt) for bound in bounds]
         within = np.stack(
             [np.zeros_like(requests) if one is None else grown(one, edges, side.arm, reading, resets) for one in below],
             axis=1,
@@ -86,13 +93,12 @@ def beyond(side: Side, bounds: Sequence[float], edges: Floats, reading: Reading)
     return slower, total
 
 
-def _bucket(group: Mapping[float, Samples], bound: float) -> Samples | None:
-    """The bucket up to a bound, else that up to the nearest lower edge.
-
-    In native histograms nothing was counted between the two; of others only edges that all have are compared.
-    """
+def _bucket(group: Mapping[float, Samples], bound: float, in_doubt: Literal["fewer", "more"]) -> Samples | None:
+    """The bucket up to a bound, else up to an edge beside it; of classic ones only edges that all have are compared."""
     if bound in group:
         return group[bound]
+    if in_doubt == "fewer":
+        return group[min(edge for edge in group if edge > bound)]  # there is always the last, which is infinite
     lower = [edge for edge in group if edge < bound]
     return group[max(lower)] if lower else None
 

@@ -86,7 +86,7 @@ def _seen(before: Before, edges: Edges, mine: Side, theirs: Side | None, frontie
     bounds = course.edges(before.first, frontier)
     newest = min(max(side.arm.newest for side in (mine, theirs) if side is not None), before.end)
     all_bounds = np.append(bounds, max(newest, bounds[-1]))  # the last row is of the time after the ticks
-    slow, total = beyond(mine, edges.all, all_bounds, reading)
+    slow, total = beyond(mine, edges.all, all_bounds, reading, in_doubt="fewer")
     if theirs is not None:
         usual, everybody = beyond(theirs, edges.all, all_bounds, reading)
     else:

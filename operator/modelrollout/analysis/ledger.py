@@ -22,13 +22,17 @@ def written(ledger: Ledger) -> str:
     return f"{json.dumps(sizes, separators=(',', ':'))}{base64.b64encode(body).decode()}"
 
 
+LARGEST = 1e250
+"""No state has larger numbers, and what is computed from them must not overflow."""
+
+
 def read(text: str) -> dict[str, Floats]:
     """The ledger of a text; empty when it is not one: a status is anybody's to edit, and bears any text."""
     try:
         sizes, end = json.JSONDecoder().raw_decode(text)  # a name may hold a brace, too
         numbers = np.frombuffer(base64.b64decode(text[end:], validate=True), dtype="<f8").astype(np.float64)
         are_sizes = all(type(size) is int and size >= 0 for size in sizes.values())
-        if not are_sizes or sum(sizes.values()) != numbers.size or np.isnan(numbers).any():
+        if not are_sizes or sum(sizes.values()) != numbers.size or not (np.abs(numbers) < LARGEST).all():
             return {}
         ledger, at = {}, 0
         for name, size in sizes.items():

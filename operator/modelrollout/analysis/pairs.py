@@ -13,9 +13,9 @@ from modelrollout.analysis import absence, shares, wording
 from modelrollout.analysis.counts import Reading, arm_of, clean, total_growth
 from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
 from modelrollout.analysis.ledger import Ledger
-from modelrollout.analysis.queries import CANDIDATE_WRONG, STABLE_WRONG
+from modelrollout.analysis.queries import CANDIDATE_WRONG, STABLE_WRONG, TOTAL
 from modelrollout.analysis.sequential import pairs as tests
-from modelrollout.analysis.sequential.counts import Counts
+from modelrollout.analysis.sequential.counts import Counts, below_limit
 from modelrollout.analysis.sequential.wealth import weights
 from modelrollout.analysis.shares import Ticks
 from modelrollout.analysis.tracks import Words, followed
@@ -25,33 +25,38 @@ from modelrollout.api.status import Verdict
 Floats = npt.NDArray[np.float64]
 
 HARM_WEIGHTS = weights(np.ones(tests.ODDS.size))
-GOOD_WEIGHTS = weights(np.ones(tests.GOOD_ODDS.size))
+GOOD_WEIGHTS = weights(np.ones(tests.GOOD_ODDS.size + 4))
+NEGLIGIBLE = 0.005
+"""Of all answers: models that hardly ever differ need not be compared any further."""
 
 
 def pair_evidence(before: Before, counted: Parts) -> Evidence | Missing:
     """The evidence of pairs."""
     reading = Reading(before.since, before.look_back, before.warm_up)
     mine, theirs = clean(counted[CANDIDATE_WRONG]), clean(counted[STABLE_WRONG])
-    arm = arm_of((mine, theirs), reading)
+    compared = clean(counted.get(TOTAL, ()))
+    arm = arm_of((mine, theirs, compared), reading)
     if arm is None:
-        return Missing(Verdict.NO_DATA, "neither counter has samples")
+        return Missing(Verdict.NO_DATA, "none of the counters has samples")
     course, ledger = before.course, before.ledger
     edges = course.edges(before.first, min(arm.frontier, before.end))
     wrong, other = (total_growth(part, edges, arm, reading) for part in (mine, theirs))
-    both = wrong + other
-    ticks = Ticks(edges, Counts(wrong, both, other, both), course.beginnings(edges), before.restarts(edges),
-                  np.ones(len(both)), len(both))  # fmt: skip
+    answers = np.maximum(total_growth(compared, edges, arm, reading), wrong + other)
+    ticks = Ticks(edges, Counts(wrong, answers, other, answers), course.beginnings(edges), before.restarts(edges),
+                  np.ones(len(answers)), len(answers))  # fmt: skip
     tolerated, unacceptable = odds_of(before.metric)
     two = followed(
         "tolerance", tests.worse(wrong, other, tolerated), HARM_WEIGHTS,
-        tests.better(wrong, other, unacceptable), GOOD_WEIGHTS,
+        _ruled_out(wrong, other, answers, unacceptable), GOOD_WEIGHTS,
         restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,
     )  # fmt: skip
     totals = shares.totals_after(ticks, len(ticks), ledger)
-    one = np.array([(totals.bad_candidate + 0.5) / (totals.candidate + 1)])
+    differing = totals.bad_candidate + totals.bad_stable
+    one = np.array([(totals.bad_candidate + 0.5) / (differing + 1)])
+    each = min((differing + 0.5) / (totals.candidate + 1), 1.0)
     drifts = (
-        max(float(tests.worse(one, 1 - one, tolerated).max()), 0.0),
-        max(float(tests.better(one, 1 - one, unacceptable).max()), 0.0),
+        max(float(tests.worse(one * each, (1 - one) * each, tolerated).max()), 0.0),
+        max(float(_ruled_out(one * each, (1 - one) * each, np.ones(1), unacceptable).max()), 0.0),
     )
     words = Words(f"≤ {tolerated:.3g} times as often wrong alone", f"≥ {unacceptable:.3g} times as often wrong alone")
     is_kept = totals.bad_candidate <= tolerated * totals.bad_stable
@@ -73,6 +78,15 @@ def pair_evidence(before: Before, counted: Parts) -> Evidence | Missing:
         notes=() if mine and theirs else ("one of the two counters has no series, taken as 0",),
         gap=absence.unseen({"the pairs": arm}, before.end),
     )
+
+
+def _ruled_out(wrong: Floats, other: Floats, answers: Floats, unacceptable: float) -> Floats:
+    """ln e against `the candidate is as much more often wrong alone, and in more than NEGLIGIBLE of all answers`.
+
+    Either is ruled out by what rules out one of them, so bets on both share one wealth.
+    """
+    rare = below_limit(wrong, np.maximum(answers, wrong), NEGLIGIBLE)
+    return np.concatenate((tests.better(wrong, other, unacceptable), rare), axis=1)
 
 
 def odds_of(metric: Metric) -> tuple[float, float]:

@@ -54,6 +54,7 @@ RECENT = 60
 """Steps of the history that rates are taken from: the last hour."""
 TAILS = (0.5, 0.1, 0.01)
 """Tails of a histogram whose events are looked at for noise."""
+MOST_EDGES = 256
 REPLAYED = 3
 """Of stable's pods so many are judged against the others, as if each were a candidate."""
 
@@ -129,8 +130,8 @@ def usual_of(noted: UsualMetric) -> Usual:
         how = Mode.ASSUMED
     edges, within = kept.get("edges"), kept.get("within")
     buckets = None
-    if edges is not None and within is not None and edges.size == within.size:
-        buckets = dict(zip(edges.tolist(), within.tolist(), strict=True))
+    if edges is not None and within is not None and edges.size + 1 == within.size:
+        buckets = dict(zip([*edges.tolist(), math.inf], within.tolist(), strict=True))
     return Usual(
         mode=how,
         dispersion=max(_one(kept, "dispersion") or 1.0, 1.0),
@@ -147,8 +148,9 @@ def _packed(usual: Usual) -> dict[str, Floats]:
               "threshold": usual.threshold}  # fmt: skip
     kept = {name: np.array([value]) for name, value in single.items() if value is not None}
     if usual.buckets:
-        kept["edges"] = np.array(list(usual.buckets))
-        kept["within"] = np.array(list(usual.buckets.values()))
+        finite = [edge for edge in usual.buckets if edge < math.inf]
+        kept["edges"] = np.array(finite)
+        kept["within"] = np.array([usual.buckets[edge] for edge in finite] + [usual.buckets.get(math.inf, 0.0)])
     return kept
 
 
@@ -255,9 +257,15 @@ def _of_histogram(metric: Metric, series: Sequence[Series], start: float, end: f
         dispersion=noise.dispersion if noise is not None else 1.0,
         share=1 - _quantile(metric),
         rate=float(recent),
-        buckets={**within, math.inf: float(everybody)} if everybody >= FEWEST_REQUESTS else None,
+        buckets={**_thin(within), math.inf: float(everybody)} if everybody >= FEWEST_REQUESTS else None,
     )
     return _Found(usual, _coarse(metric, side, slower.sum(axis=0), float(everybody), usual))
+
+
+def _thin(within: Mapping[float, float]) -> dict[float, float]:
+    """MOST_EDGES of the edges at most: what is noted has to fit into a status."""
+    every = math.ceil(len(within) / MOST_EDGES) if within else 1
+    return dict(list(within.items())[::every])
 
 
 def _quantile(metric: Metric) -> float:

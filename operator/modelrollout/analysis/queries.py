@@ -238,6 +238,7 @@ def parts_of(metric: Metric) -> list[tuple[str, str, str]]:
         return [
             (CANDIDATE_WRONG, metric.pairs.candidate_wrong, "pairs.candidateWrong"),
             (STABLE_WRONG, metric.pairs.stable_wrong, "pairs.stableWrong"),
+            *([(TOTAL, metric.pairs.total, "pairs.total")] if metric.pairs.total is not None else []),
         ]
     if metric.histogram is not None:
         return [(HISTOGRAM, metric.histogram, "histogram")]

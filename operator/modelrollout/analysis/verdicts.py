@@ -28,6 +28,9 @@ from modelrollout.analysis.values import value_evidence
 from modelrollout.api.spec import Analysis, Metric
 from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
 
+DEFECTS = (ArithmeticError, LookupError, TypeError, ValueError)
+"""What a mistake of ours, or a state that somebody edited, may raise while one metric is judged."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -102,7 +105,11 @@ def judge(case: Case, asked: Sequence[Query], answers: Mapping[Query, Answer]) -
             verdicts.append(nothing(before, evidence, text))
             continue
         harm = {track.name: _needed(before, track, case.analysis) for track in evidence.tracks}
-        verdicts.append(concluded(before, evidence, Demand(alpha, beta, harm), failed.get(name), text))
+        demand = Demand(alpha, beta, harm)
+        try:
+            verdicts.append(concluded(before, evidence, demand, failed.get(name), text))
+        except DEFECTS as defect:
+            verdicts.append(nothing(before, _broken(defect), text))
     late = case.course.ticks(case.end - LATE.total_seconds())
     checkpoint = (_kept(case, before, one, late) for before, one in zip(befores, found, strict=True))
     return Judgement(tuple(verdicts), tuple(one for one in checkpoint if one is not None))
@@ -145,7 +152,16 @@ def _found(before: Before, asked: Sequence[Query], answers: Mapping[Query, Answe
     stable = _heard([query for query in own if query.arm == STABLE], answers)
     if candidate is None:
         return Missing(Verdict.UNAVAILABLE, "it was not asked for")
-    return candidate if isinstance(candidate, Missing) else _evidence(before, candidate, stable)
+    try:
+        return candidate if isinstance(candidate, Missing) else _evidence(before, candidate, stable)
+    except DEFECTS as defect:
+        return _broken(defect)
+
+
+def _broken(defect: Exception) -> Missing:
+    """One metric that cannot be judged for a mistake of ours must not keep the others from taking traffic back."""
+    why = f"it could not be judged, which is a defect of ModelRollout ({type(defect).__name__}: {defect})"
+    return Missing(Verdict.UNAVAILABLE, why)
 
 
 def _heard(asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Parts | Missing | None:
@@ -196,5 +212,8 @@ def _kept(case: Case, before: Before, evidence: Evidence | Missing, late: int) -
     ticks = min(late - before.first, evidence.ticks)
     if ticks <= 0:
         return kept
-    state = ledger.written(evidence.keep(ticks))
+    try:
+        state = ledger.written(evidence.keep(ticks))
+    except DEFECTS:  # it was said with the verdict, or will be with the next
+        return kept
     return MetricEvidence(metric=name, basis=case.basis.get(name, ""), ticks=before.first + ticks, state=state)

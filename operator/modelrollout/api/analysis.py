@@ -72,6 +72,10 @@ class Pairs(Model):
 
     candidate_wrong: Annotated[Selector, Field(description="Counter of those that only the candidate got wrong.")]
     stable_wrong: Annotated[Selector, Field(description="Counter of those that only stable got wrong.")]
+    total: Annotated[
+        Selector | None,
+        Field(description="Counter of all that were compared. Without it, two models that never differ never pass."),
+    ] = None
 
 
 class Tolerance(Model):
@@ -190,7 +194,7 @@ class Analysis(Model):
         Literal["anytime", "planned"],
         Field(
             description="anytime: falseRollbackRate holds however long it takes. planned: it holds for the time that "
-            "the stages plan, and regressions are found sooner; after that as anytime."
+            "the stages plan, and regressions are found sooner; beyond it another chance as large is added."
         ),
     ] = "anytime"
     false_promotion_rate: Annotated[

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from modelrollout.analysis import ledger
@@ -242,4 +243,33 @@ def labelled(bad: float, total: float) -> list[Series]:
         grown(amount, __name__="http_requests_total", pod=pod, code=code)
         for pod in ("fraud-b41c-x", "fraud-7d9f-x")
         for code, amount in (("500", bad), ("200", total - bad))
+    ]
+
+
+def test_a_metric_that_cannot_be_judged_keeps_no_other_from_failing() -> None:
+    edited = ledger.written({"edges": np.array([0.1, 0.5]), "nears": np.array([7.0])})  # there is no eighth edge
+    wished = analysis(LATENCY, ERRORS)
+    broken = MetricEvidence(metric="latency", basis="basis of latency", ticks=1, state=edited)
+    store = [
+        counter([1000.0 + at for at in range(60)], le="0.1", **SLOW),
+        counter([1000.0 + at for at in range(60)], le="0.5", **SLOW),
+        counter([1000.0 + at for at in range(60)], le="+Inf", **SLOW),
+        *bad_requests("fraud-b41c-x", 0.5),
+        *bad_requests("fraud-7d9f-x", 0.0),
+    ]
+    walk = Walk(wished, lambda now: store, course(wished), kept={"latency": broken})
+    latency, errors = walk.look(150).verdicts
+    assert (latency.verdict, errors.verdict) == (Verdict.UNAVAILABLE, Verdict.FAIL)
+    assert "could not be judged, which is a defect of ModelRollout (" in latency.message
+
+
+SLOW = {"__name__": "http_request_duration_seconds_bucket", "pod": "fraud-b41c-x"}
+
+
+def bad_requests(pod: str, share: float) -> list[Series]:
+    named = {"__name__": "http_requests_total", "pod": pod}
+    grown = np.arange(60) * 50.0
+    return [
+        counter(1000 + share * grown, code="500", **named),
+        counter(1000 + (1 - share) * grown, code="200", **named),
     ]
