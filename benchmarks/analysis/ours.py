@@ -33,7 +33,7 @@ from benchmarks.analysis.trials import (
 from modelrollout.analysis.sequential import counts, distributions, gauges, groups, horizon, noise, pairs, ranks
 from modelrollout.analysis.sequential.counts import Baseline, Bound
 from modelrollout.analysis.sequential.noise import Mode
-from modelrollout.analysis.sequential.wealth import EFFECT_WEIGHTS, EFFECTS, Onsets, Wealth, grown, weights
+from modelrollout.analysis.sequential.wealth import EFFECT_WEIGHTS, Onsets, Wealth, grown, weights
 
 SHARES_OF_TAILS = (0.95, 0.75, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.004, 0.001, 1e-4, 1e-6)
 """Of more edges than MOST_EDGES those are compared beyond which stable had about these shares of its requests."""
@@ -160,8 +160,7 @@ def harm(trial: Trial, run: int, plan: Plan) -> Factors:
             seen = _counts(trial, run)
             usual = _usual(trial, seen, run, plan)
             is_rare = trial.fewer_is_worse
-            effects = counts.RARE_EFFECTS if is_rare else EFFECTS
-            log, _ = counts.both(seen, usual, _tolerated(trial), _excluded(trial), effects)
+            log, _ = counts.both(seen, usual, _tolerated(trial), _excluded(trial), is_rare=is_rare)
             return Factors(log, weights(counts.RARE_EFFECT_WEIGHTS if is_rare else EFFECT_WEIGHTS))
         case Histograms():
             return _slower(trial, run, plan)

@@ -14,7 +14,7 @@ from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.sequential import counts as tests
 from modelrollout.analysis.sequential.counts import Baseline, Bound, Counts
 from modelrollout.analysis.sequential.intervals import RATIOS, interval, likelihoods
-from modelrollout.analysis.sequential.wealth import EFFECT_WEIGHTS, EFFECTS, weights
+from modelrollout.analysis.sequential.wealth import EFFECT_WEIGHTS, weights
 from modelrollout.analysis.tracks import Track, Two, Words, followed
 
 Floats = npt.NDArray[np.float64]
@@ -108,8 +108,7 @@ def compared(
 
     Noise makes events count for fewer.
     """
-    effects = tests.RARE_EFFECTS if is_rare else EFFECTS
-    found = tests.both(ticks.weighed, base, tolerated, unacceptable, effects)
+    found = tests.both(ticks.weighed, base, tolerated, unacceptable, is_rare=is_rare)
     harm, good = (factors / dispersion for factors in found)
     return followed(
         name, harm, RARE_WEIGHTS if is_rare else HARM_WEIGHTS, good, GOOD_WEIGHTS,

@@ -40,6 +40,11 @@ RARE_EFFECTS: Floats = np.array([1.03, 1.06, 1.12, 1.25, 1.5, 2.5])
 """What is betted on where few go right, as in conversions: a tenth fewer of them matters; statistics: 2.4."""
 RARE_EFFECT_WEIGHTS: Floats = np.array([0.20, 0.25, 0.25, 0.15, 0.10, 0.05])
 
+# The same, to be told apart quickly.
+_EFFECTS = tuple(EFFECTS.tolist())
+_RARE_EFFECTS = tuple(RARE_EFFECTS.tolist())
+_GOOD_EFFECTS = tuple(GOOD_EFFECTS.tolist())
+
 PRIOR = (0.5, 50.0)
 """Events and requests that stable is taken to have had before anything is known of it: about 1 %."""
 HALF_LIFE = 600.0
@@ -121,7 +126,8 @@ def decay(tick: float) -> float:
 
 def rate(events: Floats, requests: Floats) -> Floats:
     """The plug-in for stable's rate, never 0 nor 1."""
-    return np.asarray((events + PRIOR[0]) / (requests + PRIOR[1]), dtype=np.float64)
+    shares: Floats = (events + PRIOR[0]) / (requests + PRIOR[1])
+    return shares
 
 
 def worse(counts: Counts, base: Floats, bound: Bound) -> Floats:
@@ -141,14 +147,15 @@ def better(counts: Counts, base: Floats, bound: Bound, effects: Floats = GOOD_EF
 
 
 def both(
-    counts: Counts, base: Floats, tolerated: Bound, excluded: Bound, effects: Floats = EFFECTS
+    counts: Counts, base: Floats, tolerated: Bound, excluded: Bound, *, is_rare: bool = False
 ) -> tuple[Floats, Floats]:
     """`worse` against the one and `better` against the other bound, in little more than the time of one of them.
 
-    `effects`: what is betted on against the tolerated bound, in odds.
+    `is_rare`: few go right, so RARE_EFFECTS are betted on against the tolerated bound.
     """
-    log_e = _log_e(counts, base, _bets(tolerated, excluded, _GOOD_EFFECTS, _rows(base), tuple(effects.tolist())))
-    return log_e[:, : effects.size], log_e[:, effects.size :]
+    harms = _RARE_EFFECTS if is_rare else _EFFECTS
+    log_e = _log_e(counts, base, _bets(tolerated, excluded, _GOOD_EFFECTS, _rows(base), harms))
+    return log_e[:, : len(harms)], log_e[:, len(harms) :]
 
 
 class _Bets(NamedTuple):
@@ -171,9 +178,6 @@ class _Bets(NamedTuple):
     )
 
 
-_GOOD_EFFECTS = tuple(GOOD_EFFECTS.tolist())
-
-
 def _rows(base: Floats) -> int:
     return base.size if base.size <= FEW_TICKS else 1
 
@@ -181,7 +185,7 @@ def _rows(base: Floats) -> int:
 @lru_cache(maxsize=1024)
 def _bets(
     tolerated: Bound | None, excluded: Bound | None, effects: tuple[float, ...], rows: int,
-    harms: tuple[float, ...] = tuple(EFFECTS.tolist()),
+    harms: tuple[float, ...] = _EFFECTS,
 ) -> _Bets:  # fmt: skip
     columns: list[tuple[float, ...]] = []
     if tolerated:
