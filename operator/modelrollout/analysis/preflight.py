@@ -42,7 +42,7 @@ from modelrollout.analysis.sequential import horizon
 from modelrollout.analysis.sequential.counts import Counts
 from modelrollout.analysis.sequential.gauges import BLOCK, long_run_variance
 from modelrollout.analysis.sequential.noise import History, Mode, Noise, measured, merged_noise, mode
-from modelrollout.analysis.sequential.wealth import Onsets, Wealth, grown
+from modelrollout.analysis.sequential.wealth import Onsets, Wealth, carried
 from modelrollout.api.spec import Analysis, Metric
 from modelrollout.api.status import UsualMetric
 
@@ -234,7 +234,7 @@ def _replayed(history: History, metric: Metric, usual: Usual, alpha: float) -> s
         counts = Counts(bad, total, history.bad.sum(axis=0) - bad, history.total.sum(axis=0) - total)
         events, requests, _ = tests.Baseline().before_each(counts.bad_stable, counts.stable, tests.decay(history.block))
         factors = tests.worse(counts, tests.rate(events, requests), tolerated) / by
-        path = grown(Wealth(shares.HARM_WEIGHTS, 0.0), factors, np.zeros(len(factors)), shares.HARM_WEIGHTS)
+        path = carried(Wealth(shares.HARM_WEIGHTS, 0.0), factors)
         if float(path.log.max(initial=0.0)) >= math.log(1 / alpha):
             return "in its history one of stable's pods was worse than the others beyond chance: widen the tolerance"
     return None

@@ -16,7 +16,7 @@ from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import BAD
 from modelrollout.analysis.sequential import ranks
 from modelrollout.analysis.sequential.noise import HALVED, Mode
-from modelrollout.analysis.sequential.wealth import Wealth, grown, weights
+from modelrollout.analysis.sequential.wealth import Wealth, carried, weights
 from modelrollout.analysis.tracks import Track
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def followed(before: Before, edges: Floats, frontier: float, mine: Side, theirs:
         for block in range(ended - done):
             seed = f"{before.seed}/{done + block}"
             rows.append(ranks.factors(_there(rates[:, block]), _there(usual[:, block]), seed))
-    path = grown(start, np.array(rows).reshape(-1, EVEN.size), np.zeros(len(rows)), EVEN)
+    path = carried(start, np.array(rows).reshape(-1, EVEN.size))
     levels = np.append(start.log, path.log)
 
     def blocks(ticks: int) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis.ledger import Ledger
-from modelrollout.analysis.sequential.wealth import Path, Wealth, grown
+from modelrollout.analysis.sequential.wealth import Path, Wealth, carried, grown
 
 Floats = npt.NDArray[np.float64]
 
@@ -120,7 +120,7 @@ def followed(
         is_new = first in beginnings or kept is None or kept.size != good.shape[1] + 1
         begun = Wealth(good_weights, 0.0) if is_new or kept is None else Wealth(kept[:-1], 0.0)
         highest = 0.0 if is_new or kept is None else float(kept[-1])
-        piece = grown(begun, good[first:end], np.zeros(end - first), good_weights)
+        piece = carried(begun, good[first:end])
         pieces.append((first, piece, highest))
     return Two(name, path, tuple(pieces))
 

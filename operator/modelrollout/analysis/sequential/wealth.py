@@ -96,6 +96,12 @@ def grown(wealth: Wealth, log_factors: Floats, restarts: Floats, log_weights: Fl
     return Path(wealth, bets, np.array(left), np.logaddexp(_log_of_sum(bets), log_cash))
 
 
+def carried(wealth: Wealth, log_factors: Floats) -> Path:
+    """The same of a wealth that is all put on already: nothing is added to any bet."""
+    bets = np.add.accumulate(np.concatenate((wealth.bets[None, :], log_factors)))[1:]
+    return Path(wealth, bets, np.zeros(len(bets)), _log_of_sum(bets) if len(bets) else np.empty(0))
+
+
 @dataclass(frozen=True, slots=True)
 class Onsets:
     """When regressions are expected to begin, fixed before the first tick. Times in seconds.
