@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +78,3 @@ def tick_of(interval: timedelta) -> timedelta:
 def look_back(interval: timedelta, warm_up: timedelta) -> timedelta:
     """How far before the first tick samples are read, so that every counter's and every pod's beginning is known."""
     return max(SHORTEST_LOOK_BACK, 4 * interval) + warm_up
-
-
-def unix(moment: datetime) -> float:
-    return moment.timestamp()

@@ -33,8 +33,6 @@ from modelrollout.api.status import Verdict
 
 Floats = npt.NDArray[np.float64]
 
-DEFAULT_QUANTILE = "0.99"
-
 
 def histogram_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a histogram. Stable None: it is not compared; Missing: it should be, and cannot."""
@@ -111,7 +109,7 @@ class _Judge:
     def __init__(self, before: Before, seen: Seen, *, is_compared: bool) -> None:
         self._before, self._seen, self._is_compared = before, seen, is_compared
         metric, ledger = before.metric, before.ledger
-        self._q = float(metric.quantile or DEFAULT_QUANTILE)
+        self._q = metric.quantile_share
         self._unit = wording.unit_of(metric)
         self._dispersion = before.usual.inflation
         count = len(seen.ticks)

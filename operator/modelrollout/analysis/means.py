@@ -20,6 +20,7 @@ from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
 from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import SQUARES, SUM, TOTAL
 from modelrollout.analysis.sequential.gauges import log_wealth, reach
+from modelrollout.analysis.shares import INTERVAL_ALPHA
 from modelrollout.analysis.tracks import Track, Words, laid_by
 from modelrollout.analysis.values import SMALLEST_EFFECT, excluded
 from modelrollout.api.spec import Tolerance
@@ -223,9 +224,7 @@ class _Judge:
         scale = SMALLEST_EFFECT * abs(self._usual())
         if information <= 0 or variance <= 0 or scale <= 0:
             return None
-        half = reach(information, variance, scale, 0.01)
-        low, high = (wording.signed(excess / information + end, unit) for end in (-half, half))
-        return f"beyond what is tolerated by {low} to {high} (at 99 %, at any time; negative: within)"
+        return wording.beyond(excess / information, reach(information, variance, scale, INTERVAL_ALPHA), unit)
 
     def _keep(self, ticks: int) -> Ledger:
         kept: dict[str, Floats] = {

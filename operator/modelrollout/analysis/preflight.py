@@ -20,7 +20,6 @@ from modelrollout.analysis.conclusions import FEWEST_REQUESTS
 from modelrollout.analysis.counts import Reading, Target, arm_of, by_target, clean, target_of
 from modelrollout.analysis.evidence import Missing, Usual
 from modelrollout.analysis.histograms import Side, beyond, quantile, side_of
-from modelrollout.analysis.latency import DEFAULT_QUANTILE
 from modelrollout.analysis.plans import Stretch, sees_a_doubling, sentence
 from modelrollout.analysis.queries import (
     BAD,
@@ -249,13 +248,13 @@ def _of_histogram(metric: Metric, series: Sequence[Series], start: float, end: f
     everybody = total.sum()
     if everybody <= 0:
         return _Found(Usual(mode=mode(None, wish)))
-    noise = _noise_of_tails(side, slower.sum(axis=0) / everybody, 1 - _quantile(metric), edges, reading)
+    noise = _noise_of_tails(side, slower.sum(axis=0) / everybody, 1 - metric.quantile_share, edges, reading)
     within = {edge: float(everybody - slow) for edge, slow in zip(side.edges, slower.sum(axis=0), strict=True)}
     recent = total[-RECENT:].sum() / (min(len(total), RECENT) * HISTORY_STEP.total_seconds())
     usual = Usual(
         mode=mode(noise, wish),
         dispersion=noise.dispersion if noise is not None else 1.0,
-        share=1 - _quantile(metric),
+        share=1 - metric.quantile_share,
         rate=float(recent),
         buckets={**_thin(within), math.inf: float(everybody)} if everybody >= FEWEST_REQUESTS else None,
     )
@@ -266,10 +265,6 @@ def _thin(within: Mapping[float, float]) -> dict[float, float]:
     """MOST_EDGES of the edges at most: what is noted has to fit into a status."""
     every = math.ceil(len(within) / MOST_EDGES) if within else 1
     return dict(list(within.items())[::every])
-
-
-def _quantile(metric: Metric) -> float:
-    return float(metric.quantile or DEFAULT_QUANTILE)
 
 
 def _noise_of_tails(side: Side, tails: Floats, share: float, edges: Floats, reading: Reading) -> Noise | None:
@@ -295,8 +290,8 @@ def _coarse(metric: Metric, side: Side, slower: Floats, total: float, usual: Usu
     if metric.tolerance is None:
         return None
     edges = bucket_edges.chosen(side.edges, side.edges, metric.tolerance, None, usual.buckets)
-    there = quantile(side.edges, slower, total, _quantile(metric))
-    told = bucket_edges.blind(edges, metric.tolerance, there, total, _quantile(metric), wording.unit_of(metric))
+    there = quantile(side.edges, slower, total, metric.quantile_share)
+    told = bucket_edges.blind(edges, metric.tolerance, there, total, metric.quantile_share, wording.unit_of(metric))
     return told[0] if told else None
 
 

@@ -16,6 +16,7 @@ from modelrollout.analysis.ledger import Ledger
 from modelrollout.analysis.queries import VALUE, Series
 from modelrollout.analysis.sequential.gauges import WARM_UP, Moments, log_wealth, reach
 from modelrollout.analysis.sequential.wealth import AT_STEPS
+from modelrollout.analysis.shares import INTERVAL_ALPHA
 from modelrollout.analysis.tracks import Track, Words, laid_by
 from modelrollout.api.spec import Metric, Tolerance
 from modelrollout.api.status import Verdict
@@ -321,6 +322,4 @@ def _interval(tests: Sequence[_Test], unit: wording.Unit) -> str | None:
     variance = test.variance(whole)
     if variance is None or variance <= 0 or whole.count < WARM_UP or math.isnan(test.scale):
         return None
-    half = reach(whole.count, variance, test.scale, 0.01)
-    low, high = wording.signed(whole.mean - half, unit), wording.signed(whole.mean + half, unit)
-    return f"beyond what is tolerated by {low} to {high} (at 99 %, at any time; negative: within)"
+    return wording.beyond(whole.mean, reach(whole.count, variance, test.scale, INTERVAL_ALPHA), unit)

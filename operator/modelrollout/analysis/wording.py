@@ -84,6 +84,12 @@ def _trimmed(value: float, digits: int) -> str:
     return written.rstrip("0").rstrip(".") if "." in written else written
 
 
+def beyond(mean: float, half: float, unit: Unit) -> str:
+    """An interval for how far the candidate is beyond what is tolerated."""
+    low, high = signed(mean - half, unit), signed(mean + half, unit)
+    return f"beyond what is tolerated by {low} to {high} (at 99 %, at any time; negative: within)"
+
+
 def signed(value: float, unit: Unit) -> str:
     """A difference, with its sign."""
     return f"{'+' if value >= 0 else '−'}{text(abs(value), unit)}"

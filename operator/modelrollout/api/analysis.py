@@ -22,6 +22,9 @@ AT_LEAST_A_SECOND = Rule(
 Selector = Annotated[str, Field(min_length=1, max_length=4096), metric_rules.IS_SELECTOR]
 
 
+DEFAULT_QUANTILE = "0.99"
+
+
 class CounterRatio(Model):
     """A ratio of two counters, each given as a series selector; the raw samples are read, so no rate() or sum()."""
 
@@ -139,6 +142,11 @@ class Metric(Model):
             "Enough evidence of a regression may come from fewer.",
         ),
     ] = None
+
+    @property
+    def quantile_share(self) -> float:
+        """The quantile as a share of the requests, 0–1; the default where none is set."""
+        return float(self.quantile or DEFAULT_QUANTILE)
 
 
 class PrometheusServer(Model):

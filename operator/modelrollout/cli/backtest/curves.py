@@ -11,7 +11,6 @@ import numpy.typing as npt
 from modelrollout.analysis.counts import Reading, arm_of, clean, total_growth
 from modelrollout.analysis.evidence import Missing
 from modelrollout.analysis.histograms import beyond, quantile, side_of
-from modelrollout.analysis.latency import DEFAULT_QUANTILE
 from modelrollout.analysis.queries import (
     BAD,
     CANDIDATE_WRONG,
@@ -39,7 +38,7 @@ def measured(metric: Metric, parts: Mapping[str, Sequence[Series]], edges: Float
         part = BAD if metric.ratio.bad is not None else GOOD
         return _quotient(parts.get(part, ()), parts.get(TOTAL, ()), edges, reading)
     if metric.histogram is not None:
-        return _quantiles(float(metric.quantile or DEFAULT_QUANTILE), parts.get(HISTOGRAM, ()), edges, reading)
+        return _quantiles(metric.quantile_share, parts.get(HISTOGRAM, ()), edges, reading)
     if metric.mean is not None:
         return _quotient(parts.get(SUM, ()), parts.get(TOTAL, ()), edges, reading)
     if metric.pairs is not None:

@@ -178,7 +178,7 @@ def _metrics(trial: Trial, span: Span, marks: Sequence[Mark]) -> Iterator[Elemen
 def _note(metric: Metric) -> str:
     parts = []
     if metric.histogram is not None:
-        parts.append(f"p{100 * float(metric.quantile or '0.99'):g}")
+        parts.append(f"p{100 * metric.quantile_share:g}")
     if metric.tolerance is not None:
         allowed = [text for text in (metric.tolerance.relative, metric.tolerance.absolute) if text not in ("0", "0%")]
         parts.append(f"tolerated: {' plus '.join(allowed) or 'nothing'} worse than stable")

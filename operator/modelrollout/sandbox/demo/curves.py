@@ -65,7 +65,7 @@ def title(metric: Metric) -> str:
 
 
 def quantile_name(metric: Metric) -> str:
-    return f"p{100 * _quantile(metric):g}"
+    return f"p{100 * metric.quantile_share:g}"
 
 
 def unit(metric: Metric) -> Unit:
@@ -101,12 +101,8 @@ def _promql(metric: Metric, names: Mapping[str, str]) -> str:
         # A counter of what never happened may have no series: then it is none of the total.
         return f"(sum({rate(metric.ratio.bad or metric.ratio.good)}) or 0 * {total}) / {total}"
     if metric.histogram is not None:
-        return f"histogram_quantile({_quantile(metric)}, sum by (le) ({rate(metric.histogram)}))"
+        return f"histogram_quantile({metric.quantile_share}, sum by (le) ({rate(metric.histogram)}))"
     return rendered(metric.value)
-
-
-def _quantile(metric: Metric) -> float:
-    return float(metric.quantile or "0.99")
 
 
 def _names(namespace: str, rollout: str, workload: str) -> dict[str, str]:
