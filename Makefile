@@ -22,8 +22,8 @@ tools: $(READY) # what pip cannot bring: Prometheus
 	@sh tools/get-prometheus.sh
 
 lint: $(READY) ## style, types, layers, drift of what is generated
-	$(BIN)/ruff format --check operator tests examples benchmarks
-	$(BIN)/ruff check operator tests examples benchmarks
+	$(BIN)/ruff format --check operator sandbox demo tests examples benchmarks
+	$(BIN)/ruff check operator sandbox demo tests examples benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m modelrollout.api.crd --check crds
@@ -49,10 +49,10 @@ bench-analysis: $(READY) ## false rollbacks and time to detect, beside other too
 	$(BIN)/python -m benchmarks.analysis $(ARGS)
 
 demo: tools ## watch good and bad releases on real parts
-	$(BIN)/python -m modelrollout.sandbox.demo
+	$(BIN)/python -m demo
 
 sandbox: tools ## start the same cluster and leave it running
-	$(BIN)/python -m modelrollout.sandbox
+	$(BIN)/python -m demo.playground
 
 kind: ## a kind cluster with a gateway, for those who have Docker and kind
 	sh tools/kind.sh

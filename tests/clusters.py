@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from localcluster.kubernetes import KubernetesEndpoint, api_server, envtest_assets
 from modelrollout.kube import Cluster
-from modelrollout.sandbox.kubernetes import KubernetesEndpoint, api_server, envtest_assets
 
 _numbers = itertools.count(1)
 

@@ -16,8 +16,8 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from localcluster.kubernetes import KubernetesEndpoint, api_server, envtest_assets
 from modelrollout.api.crd import definitions as our_definitions
-from modelrollout.sandbox.kubernetes import KubernetesEndpoint, api_server, envtest_assets
 from tests.contract.api_server_client import DEFINITIONS, WIDGET, Api
 
 _numbers = count(1)

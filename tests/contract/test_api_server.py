@@ -10,7 +10,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from modelrollout.sandbox.kubernetes import KubernetesEndpoint
+from localcluster.kubernetes import KubernetesEndpoint
 from tests.contract.api_server_client import (
     DEFINITIONS,
     JSON_PATCH,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from modelrollout.sandbox.kubernetes import api_server, envtest_assets
+from localcluster.kubernetes import api_server, envtest_assets
 from tests.contract.api_server_client import MERGE, STRATEGIC, Answer, Api, path, widgets
 from tests.contract.conftest import install, session_of
 

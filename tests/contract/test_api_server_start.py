@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from localcluster.controllers.garbage import garbage
+from localcluster.kubernetes import KubernetesEndpoint, NotStartedError, api_server
 from modelrollout.kube import CONFIG_MAPS, NAMESPACES, Cluster
-from modelrollout.sandbox.garbage import garbage
-from modelrollout.sandbox.kubernetes import KubernetesEndpoint, NotStartedError, api_server
 from tests.contract.api_server_client import Api, config, path, widget, widgets
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -74,7 +74,7 @@ async def test_a_cluster_that_is_not_there_is_said_to_be_silent(
 
 
 async def test_without_a_real_server_a_real_one_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelrollout.sandbox.kubernetes.USUAL_ASSETS", tmp_path)
+    monkeypatch.setattr("localcluster.kubernetes.USUAL_ASSETS", tmp_path)
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     with pytest.raises(NotStartedError, match="set KUBEBUILDER_ASSETS"):
         async with api_server(tmp_path / "sandbox", kind="real"):
@@ -84,7 +84,7 @@ async def test_without_a_real_server_a_real_one_cannot_be_had(tmp_path: Path, mo
 _HOLD = """
 import asyncio, sys
 from pathlib import Path
-from modelrollout.sandbox.kubernetes import api_server
+from localcluster.kubernetes import api_server
 
 async def main():
     async with api_server(Path(sys.argv[1]), kind=sys.argv[2]) as endpoint:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from modelrollout.sandbox.apiserver.certificates import write_serving_files
+from localcluster.apiserver.certificates import write_serving_files
 
 _numbers = itertools.count(1)
 

@@ -14,10 +14,10 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from localcluster.gateway import Gateway
+from localcluster.load import LoadGenerator, Sample
 from modelrollout.kube import AlreadyExists, Conflict, Listing, WatchEvent
 from modelrollout.resources import KNOWN, Resource
-from modelrollout.sandbox.gateway import Gateway
-from modelrollout.sandbox.load import LoadGenerator, Sample
 
 RATE = 200.0
 

@@ -6,9 +6,9 @@ import asyncio
 import sys
 from pathlib import Path
 
+from localcluster.pods import pods
+from localcluster.processes.signals import run_until_told
 from modelrollout.kube import Cluster
-from modelrollout.sandbox.pods import pods
-from modelrollout.sandbox.signals import run_until_told
 
 
 async def main(kubeconfig: Path, directory: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from aiohttp import web
 
-from modelrollout.sandbox.metrics.server import Server, binary, reserved_port
+from localcluster.metrics.server import Server, binary, reserved_port
 
 
 @dataclass(slots=True)

@@ -16,8 +16,8 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from localcluster.metrics.server import Server, binary, reserved_port
 from modelrollout.__main__ import main
-from modelrollout.sandbox.metrics.server import Server, binary, reserved_port
 from tests.docs import blocks
 from tests.fakes.past import Past, Pod, from_then_on
 

@@ -21,12 +21,12 @@ from typing import Any
 import pytest
 import yaml
 
-from modelrollout.sandbox import gateway, metrics
-from modelrollout.sandbox.demo.command import ROOT
-from modelrollout.sandbox.gateway.envoy import EnvoyMissingError
-from modelrollout.sandbox.metrics import PrometheusMissingError
+from demo.command import ROOT
+from localcluster import gateway, metrics
+from localcluster.gateway.envoy import EnvoyMissingError
+from localcluster.metrics import PrometheusMissingError
 
-COMMAND = [sys.executable, "-m", "modelrollout.sandbox.demo"]
+COMMAND = [sys.executable, "-m", "demo"]
 KEYS = {
     "name",
     "outcome",

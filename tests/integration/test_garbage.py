@@ -6,8 +6,8 @@ from typing import Literal
 
 import pytest
 
+from localcluster.controllers.garbage import garbage
 from modelrollout.kube import CONFIG_MAPS, SERVICES, Cluster, Manifest, Resource
-from modelrollout.sandbox.garbage import garbage
 from tests.integration.patience import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -19,9 +19,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from localcluster.gateway import envoy, gateway
+from localcluster.load import LoadGenerator
 from modelrollout.resources import GATEWAYS, HTTP_ROUTES, PODS, SERVICES
-from modelrollout.sandbox.gateway import envoy, gateway
-from modelrollout.sandbox.load import LoadGenerator
 from tests.integration.gateway_stage import (
     FakeCluster,
     Stage,
@@ -378,7 +378,7 @@ async def test_envoy_is_gone_when_its_parent_was_killed(tmp_path: Path) -> None:
     """By SIGKILL, which leaves nobody a chance to clean up."""
     parent = (
         "import asyncio, pathlib, sys\n"
-        "from modelrollout.sandbox.gateway.envoy import running_envoy\n"
+        "from localcluster.gateway.envoy import running_envoy\n"
         "async def main():\n"
         "    async with running_envoy(pathlib.Path(sys.argv[1])) as envoy:\n"
         "        print(envoy.admin_url, flush=True)\n"

@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from localcluster.gateway import CRDS, Gateway, gateway
 from modelrollout.kube import Cluster, Refused
 from modelrollout.resources import CUSTOM_RESOURCES, GATEWAYS, HTTP_ROUTES, Resource
-from modelrollout.sandbox.gateway import CRDS, Gateway, gateway
 from tests.integration.gateway_stage import model_server, pod, route, service, until
 
 pytestmark = [

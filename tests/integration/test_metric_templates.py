@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from demo.operator_process import operator
+from localcluster.kubernetes import api_server
 from modelrollout.api.crd import definitions
 from modelrollout.kube import CUSTOM_RESOURCES, MODEL_ROLLOUTS, Cluster, Manifest
 from modelrollout.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES
-from modelrollout.sandbox.kubernetes import api_server
-from modelrollout.sandbox.operator_process import operator
 from tests import builders
 from tests.integration.patience import eventually
 

@@ -15,9 +15,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from localcluster.controllers.deployments import deployments
+from localcluster.pods import NODE, pods
 from modelrollout.kube import DEPLOYMENTS, PODS, Cluster, Manifest
-from modelrollout.sandbox.deployments import deployments
-from modelrollout.sandbox.pods import NODE, pods
 from tests.integration.patience import eventually
 from tests.integration.world import (
     World,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from localcluster.kubernetes import KubernetesEndpoint
+from localcluster.processes.children import Process
 from modelrollout.kube import PODS, Cluster
-from modelrollout.sandbox.kubernetes import KubernetesEndpoint
-from modelrollout.sandbox.processes import Process
 from tests.integration.patience import eventually
 from tests.integration.world import World, are_gone, ask, is_running, process_of
 

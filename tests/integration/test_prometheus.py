@@ -19,13 +19,13 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from localcluster.kubernetes import api_server
+from localcluster.metrics import Metrics, PrometheusFailedError, PrometheusMissingError, prometheus
+from localcluster.metrics.server import Server, reserved_port
 from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
 from modelrollout.kube import Cluster
 from modelrollout.prometheus import Prometheus
 from modelrollout.resources import PODS
-from modelrollout.sandbox.kubernetes import api_server
-from modelrollout.sandbox.metrics import Metrics, PrometheusFailedError, PrometheusMissingError, prometheus
-from modelrollout.sandbox.metrics.server import Server, reserved_port
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

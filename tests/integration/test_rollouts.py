@@ -24,6 +24,13 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from demo.operator_process import Operator, operator
+from demo.playground import EXAMPLES, images
+from localcluster.cluster import Sandbox, sandbox
+from localcluster.gateway import EnvoyMissingError
+from localcluster.load import LoadGenerator, Sample
+from localcluster.metrics import PrometheusMissingError
+from modelrollout.api.crd import definitions
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.kube import (
     DEPLOYMENTS,
@@ -37,12 +44,6 @@ from modelrollout.kube import (
     Refused,
     Resource,
 )
-from modelrollout.sandbox.__main__ import EXAMPLES, images
-from modelrollout.sandbox.cluster import Sandbox, sandbox
-from modelrollout.sandbox.gateway import EnvoyMissingError
-from modelrollout.sandbox.load import LoadGenerator, Sample
-from modelrollout.sandbox.metrics import PrometheusMissingError
-from modelrollout.sandbox.operator_process import Operator, operator
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
@@ -64,7 +65,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     directory = tmp_path_factory.mktemp("sandbox")
     plain = Path(__file__).parent / "images" / "plain"
     try:
-        async with sandbox(directory, images=images({"test/plain": plain})) as parts:
+        async with sandbox(directory, images=images({"test/plain": plain}), definitions=definitions()) as parts:
             log = directory / "operator.log"
             async with operator(parts.kubernetes.kubeconfig, parts.metrics.url, log) as beside:
                 yield Place(parts, beside)

@@ -1,4 +1,4 @@
-"""`python -m modelrollout.sandbox` from outside: what it starts, and that nothing of it stays."""
+"""`python -m demo.playground` from outside: what it starts, and that nothing of it stays."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from localcluster import gateway, metrics
+from localcluster.gateway.envoy import EnvoyMissingError
+from localcluster.metrics import PrometheusMissingError
+from localcluster.processes.children import Process
 from modelrollout.kube import Cluster, Manifest
-from modelrollout.sandbox import gateway, metrics
-from modelrollout.sandbox.gateway.envoy import EnvoyMissingError
-from modelrollout.sandbox.metrics import PrometheusMissingError
-from modelrollout.sandbox.processes import Process
 from tests.integration.patience import eventually
 from tests.integration.world import World, is_running
 
-COMMAND = [sys.executable, "-m", "modelrollout.sandbox", "--no-operator"]
+COMMAND = [sys.executable, "-m", "demo.playground", "--no-operator"]
 ROUTE: Manifest = {
     "apiVersion": "gateway.networking.k8s.io/v1",
     "kind": "HTTPRoute",

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from demo.operator_process import Operator, operator
+from localcluster.kubernetes import api_server, envtest_assets
 from modelrollout.api.crd import definitions
 from modelrollout.kube import Cluster, Manifest
 from modelrollout.resources import MODEL_ROLLOUTS
-from modelrollout.sandbox.kubernetes import api_server, envtest_assets
-from modelrollout.sandbox.operator_process import Operator, operator
 from modelrollout.webhook import PATH
 from tests.contract.conftest import Kubectl
 from tests.docs import blocks

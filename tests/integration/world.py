@@ -7,8 +7,8 @@ from typing import Any
 
 import aiohttp
 
+from localcluster.pods import NODE
 from modelrollout.kube import DEPLOYMENTS, PODS, Cluster, Manifest
-from modelrollout.sandbox.pods import NODE
 from tests.integration.patience import eventually
 
 

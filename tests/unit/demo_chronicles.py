@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from demo.chronicle import Begun, Chronicle, Facts, Split, Told, Turn
+from localcluster.load import Failure
+from localcluster.load import Outcome as User
 from modelrollout.api.status import Arm, CandidateArm, ModelRolloutStatus, Outcome, Phase, StageStatus, VersionInfo
-from modelrollout.sandbox.demo.chronicle import Begun, Chronicle, Facts, Split, Told, Turn
-from modelrollout.sandbox.load import Failure
-from modelrollout.sandbox.load import Outcome as User
 
 START = 1_800_000_000.0
 NOON = datetime.fromtimestamp(START, UTC)

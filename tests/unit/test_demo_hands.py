@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
+from demo import users
+from demo.chronicle import Split, Told
+from demo.hands import Client, CommandFailedError, Kubectl, hands
+from demo.play import Example, MissingExampleError
+from demo.recorder import Recorder
 from modelrollout.api.status import Phase
 from modelrollout.kube import Manifest, WatchEvent
 from modelrollout.resources import EVENTS, HTTP_ROUTES, MODEL_ROLLOUTS, Resource
-from modelrollout.sandbox.demo import users
-from modelrollout.sandbox.demo.chronicle import Split, Told
-from modelrollout.sandbox.demo.hands import Client, CommandFailedError, Kubectl, hands
-from modelrollout.sandbox.demo.play import Example, MissingExampleError
-from modelrollout.sandbox.demo.recorder import Recorder
 from tests.fakes.cluster import FakeCluster
 from tests.unit.demo_chronicles import status
 

@@ -9,16 +9,16 @@ from html.parser import HTMLParser
 
 import pytest
 
+from demo import curves
+from demo.chart import panel_chart, shown_limits, steps_chart
+from demo.chronicle import Chronicle
+from demo.curves import Curve, Panel
+from demo.page import page
+from demo.report import report
 from modelrollout.analysis.queries import Answered, Query, Series, Unanswered
 from modelrollout.api.spec import CounterRatio, Metric
 from modelrollout.drawing.markup import element, html
 from modelrollout.drawing.plot import Scale, Span, scale, written
-from modelrollout.sandbox.demo import curves
-from modelrollout.sandbox.demo.chart import panel_chart, shown_limits, steps_chart
-from modelrollout.sandbox.demo.chronicle import Chronicle
-from modelrollout.sandbox.demo.curves import Curve, Panel
-from modelrollout.sandbox.demo.page import page
-from modelrollout.sandbox.demo.report import report
 from tests.unit.demo_chronicles import FACTS, at, taken_back
 
 ERRORS = Metric(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from demo.chronicle import Chronicle, Split, Turn
+from demo.report import report, row
+from demo.story import STORY, Release, complaints
+from localcluster.load import Failure
 from modelrollout.api.status import Phase
-from modelrollout.sandbox.demo.chronicle import Chronicle, Split, Turn
-from modelrollout.sandbox.demo.report import report, row
-from modelrollout.sandbox.demo.story import STORY, Release, complaints
-from modelrollout.sandbox.load import Failure
 from tests.unit.demo_chronicles import FACTS, at, begun, ended, status, taken_back, user, with_users
 
 KEYS = [

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from demo.chronicle import Told, by_version, workloads
+from demo.folder import BusyError, claimed
+from demo.recorder import percent
+from demo.report import report
+from demo.scene import Crowd, Scene, differences
+from demo.screen import EVENTS, LiveScreen, PlainScreen, picture, table
+from demo.story import STORY
 from modelrollout.api.status import MetricVerdict, Phase, Verdict
-from modelrollout.sandbox.demo.chronicle import Told, by_version, workloads
-from modelrollout.sandbox.demo.folder import BusyError, claimed
-from modelrollout.sandbox.demo.recorder import percent
-from modelrollout.sandbox.demo.report import report
-from modelrollout.sandbox.demo.scene import Crowd, Scene, differences
-from modelrollout.sandbox.demo.screen import EVENTS, LiveScreen, PlainScreen, picture, table
-from modelrollout.sandbox.demo.story import STORY
 from tests.unit.demo_chronicles import status, taken_back
 
 V3 = STORY[2]

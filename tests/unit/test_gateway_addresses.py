@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from modelrollout.sandbox.gateway.addresses import AddressBook
-from modelrollout.sandbox.gateway.doors import Door
+from localcluster.gateway.addresses import AddressBook
+from localcluster.gateway.doors import Door
 
 DOOR, OTHER = Door("service", "ml", "a", 80), Door("service", "ml", "b", 80)
 # Ours alone, for the sake of whoever runs the tests beside us.

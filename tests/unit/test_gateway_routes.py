@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from modelrollout.sandbox.gateway.attach import Attachment, Finding, attach, attachments, listeners, our_gateways
-from modelrollout.sandbox.gateway.backends import Backend
-from modelrollout.sandbox.gateway.rules import virtual_hosts
+from localcluster.gateway.attach import Attachment, Finding, attach, attachments, listeners, our_gateways
+from localcluster.gateway.backends import Backend
+from localcluster.gateway.rules import virtual_hosts
 
 V1, V2 = Backend("ml", "v1", 80), Backend("ml", "v2", 80)
 KNOWN = {V1: (("127.64.0.1", 8080),), V2: ()}

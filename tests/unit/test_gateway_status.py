@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from modelrollout.sandbox.gateway import GATEWAY, GATEWAY_CLASS
-from modelrollout.sandbox.gateway.backends import Backend
-from modelrollout.sandbox.gateway.doors import Door
-from modelrollout.sandbox.gateway.status import statuses
-from modelrollout.sandbox.gateway.translate import World
+from localcluster.gateway import GATEWAY, GATEWAY_CLASS
+from localcluster.gateway.backends import Backend
+from localcluster.gateway.doors import Door
+from localcluster.gateway.status import statuses
+from localcluster.gateway.translate import World
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 KNOWN = {Backend("ml", "v1", 80): ()}

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from modelrollout.sandbox.gateway import CRDS, GATEWAY, GATEWAY_CLASS, envoy_config
-from modelrollout.sandbox.gateway.backends import Backend, backends
-from modelrollout.sandbox.gateway.doors import Door, doors
-from modelrollout.sandbox.gateway.translate import World, translate
+from localcluster.gateway import CRDS, GATEWAY, GATEWAY_CLASS, envoy_config
+from localcluster.gateway.backends import Backend, backends
+from localcluster.gateway.doors import Door, doors
+from localcluster.gateway.translate import World, translate
 
 FOLDER = Path("/envoy")
 WAY_IN = Door("gateway", "default", "sandbox", 80)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from localcluster.apiserver.certificates import write_serving_files
 from modelrollout import kube
-from modelrollout.sandbox.apiserver.certificates import write_serving_files
 
 
 async def test_a_service_accounts_rotated_token_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from itertools import pairwise
 import pytest
 from aiohttp import web
 
-from modelrollout.sandbox.load import Failure, LoadGenerator, Sample
+from localcluster.load import Failure, LoadGenerator, Sample
 
 SAMPLES = [Sample((float(digit),) * 64, digit) for digit in range(10)]
 TRUTH = list(range(10))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelrollout.sandbox.load import Failure, Outcome, Record, Reply, judge
+from localcluster.load import Failure, Outcome, Record, Reply, judge
 
 RIGHT = b'{"label": 3, "version": "v2"}'
 WRONG = b'{"label": 4, "version": "v2"}'

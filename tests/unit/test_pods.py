@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from modelrollout.sandbox.pods.addresses import Addresses
-from modelrollout.sandbox.pods.environment import UnsupportedError, at_home, environment, expand
-from modelrollout.sandbox.pods.images import Images, NoSuchImageError, command_of, folder_of, name_of, parse
-from modelrollout.sandbox.pods.probes import Probe
-from modelrollout.sandbox.pods.status import pod_status
+from localcluster.pods.addresses import Addresses
+from localcluster.pods.environment import UnsupportedError, at_home, environment, expand
+from localcluster.pods.images import Images, NoSuchImageError, command_of, folder_of, name_of, parse
+from localcluster.pods.probes import Probe
+from localcluster.pods.status import pod_status
 
 HERE = Path("/images/digits")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from localcluster.apiserver.certificates import write_serving_files
 from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
 from modelrollout.prometheus import Prometheus
 from modelrollout.prometheus.lane import LONG
 from modelrollout.prometheus.silence import FIRST
-from modelrollout.sandbox.apiserver.certificates import write_serving_files
 from tests.fakes.prometheus import (
     FakePrometheus,
     Trouble,

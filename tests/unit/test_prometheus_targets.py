@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from modelrollout.sandbox.metrics.targets import configuration, target_groups
+from localcluster.metrics.targets import configuration, target_groups
 
 HTTP = {"name": "http", "containerPort": 8080}
 

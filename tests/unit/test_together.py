@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from modelrollout.sandbox.together import together
+from localcluster.processes.together import together
 
 
 class Diary(list[str]):

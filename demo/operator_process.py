@@ -1,0 +1,103 @@
+"""The operator as a process beside the sandbox, as `modelrollout run` starts it anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from localcluster.processes.children import Process
+
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+
+
+class OperatorFailedError(Exception):
+    """The operator did not come up; the message says where its log is."""
+
+
+class Operator:
+    """A handle: `stop` lets it end in order, `kill` does not, `start` brings it back on the same port."""
+
+    def __init__(self, kubeconfig: Path, prometheus_url: str, log: Path) -> None:
+        self._kubeconfig, self._prometheus_url, self._log = kubeconfig, prometheus_url, log
+        self._port = _free_port()
+        self._process: Process | None = None
+
+    @property
+    def url(self) -> str:
+        """Where /healthz and /metrics are."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def log(self) -> Path:
+        return self._log
+
+    async def start(self) -> None:
+        """Returns when it says that it is healthy. Raises `OperatorFailedError`."""
+        command = [sys.executable, "-m", "modelrollout", "run", "--kubeconfig", str(self._kubeconfig)]
+        command += ["--prometheus-url", self._prometheus_url, "--host", "127.0.0.1", "--port", str(self._port)]
+        command += ["--log-format", "text"]
+        self._process = await Process.start(command, folder=Path.cwd(), environment=os.environ, log=self._log)
+        ended = asyncio.create_task(self._process.wait())
+        healthy = asyncio.create_task(self._healthy())
+        try:
+            await asyncio.wait({ended, healthy}, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not healthy.done():
+                raise OperatorFailedError(f"The operator did not become healthy; see {self._log}.")
+        finally:
+            healthy.cancel()
+            ended.cancel()
+
+    async def stop(self) -> None:
+        if self._process is not None:
+            await self._process.stop(STOP_SECONDS)
+            self._process = None
+
+    async def kill(self) -> None:
+        """As a lost node would: without a word."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+            self._process = None
+
+    async def ended(self) -> int:
+        """Wait for it to end by itself; its exit code."""
+        if self._process is None:
+            raise RuntimeError("the operator was not started")
+        return await self._process.wait()
+
+    async def _healthy(self) -> None:
+        async with aiohttp.ClientSession() as session:
+            while True:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.get(f"{self.url}/healthz") as reply:
+                        if reply.status == 200:
+                            return
+                await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def operator(kubeconfig: Path, prometheus_url: str, log: Path) -> AsyncIterator[Operator]:
+    """A running operator until the block ends."""
+    handle = Operator(kubeconfig, prometheus_url, log)
+    try:
+        await handle.start()
+        yield handle
+    finally:
+        await handle.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,20 @@
+"""Durations of the Gateway API (GEP-2257): `1h30m`, `10s`, `250ms`. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+_PARTS = {
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+    "ms": timedelta(milliseconds=1),
+}
+
+
+def duration(text: str) -> timedelta:
+    """The length of time. The CRD has checked the form already."""
+    return sum(
+        (int(number) * _PARTS[unit] for number, unit in re.findall(r"([0-9]{1,5})(ms|h|m|s)", text)), timedelta()
+    )
