@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelrollout.kube import Manifest
-from modelrollout.reconcile import FINALIZER
+from modelrollout.shell.reconcile import FINALIZER
 
 ERRORS: Manifest = {
     "name": "errors",

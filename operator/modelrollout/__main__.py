@@ -7,10 +7,10 @@ import asyncio
 import logging
 import sys
 
-from modelrollout import settings as operator_settings
 from modelrollout.cli import status
 from modelrollout.cli.backtest import flags as backtest_flags
-from modelrollout.settings import Settings
+from modelrollout.shell import settings as operator_settings
+from modelrollout.shell.settings import Settings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,8 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(settings: Settings) -> int:
     import kopf  # the command line stays quick where the operator is not meant
 
-    from modelrollout.handlers import register
     from modelrollout.kube import KubeError
+    from modelrollout.shell.handlers import register
 
     kopf.configure(
         debug=settings.log_level == "debug",

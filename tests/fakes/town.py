@@ -22,7 +22,6 @@ from modelrollout.expansion import TemplateKey
 from modelrollout.kube import KubeError, Manifest
 from modelrollout.manifests import REVISION_LABEL
 from modelrollout.plan.rollout import Wish, read_wish
-from modelrollout.reconcile import Reconciler
 from modelrollout.resources import (
     CLUSTER_METRIC_TEMPLATES,
     DEPLOYMENTS,
@@ -34,7 +33,8 @@ from modelrollout.resources import (
     PODS,
     SERVICES,
 )
-from modelrollout.telemetry import Telemetry
+from modelrollout.shell.reconcile import Reconciler
+from modelrollout.shell.telemetry import Telemetry
 from tests import builders
 from tests.fakes.cluster import FakeCluster, Killed, copied
 

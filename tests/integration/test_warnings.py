@@ -19,7 +19,7 @@ from localcluster.kubernetes import api_server, envtest_assets
 from modelrollout.api.crd import definitions
 from modelrollout.kube import Cluster, Manifest
 from modelrollout.resources import MODEL_ROLLOUTS
-from modelrollout.webhook import PATH
+from modelrollout.shell.webhook import PATH
 from tests.contract.conftest import Kubectl
 from tests.docs import blocks
 from tests.fakes.applied import applied, counters, serving

@@ -16,10 +16,10 @@ from modelrollout.analysis.queries import Answered, Series, Unanswered
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.kube import Manifest
 from modelrollout.manifests import MODEL, REJECTED, Owner
-from modelrollout.observe import observe
 from modelrollout.plan.planner import finalise, needs, plan
 from modelrollout.plan.rollout import parse
 from modelrollout.plan.world import Observed
+from modelrollout.shell.observe import observe
 from modelrollout.traffic.router import SINCE
 from modelrollout.traffic.service import WEIGHT
 from tests.fakes.cluster import copied

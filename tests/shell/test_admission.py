@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from modelrollout.admission import Advisor, NotAReviewError
 from modelrollout.kube import Manifest, Unreachable
+from modelrollout.shell.admission import Advisor, NotAReviewError
 from tests import builders
 from tests.fakes.applied import NOON, History, applied, review, serving
 from tests.fakes.cluster import FakeCluster, Hook

@@ -6,8 +6,8 @@ import pytest
 
 from modelrollout.kube import Refused, Unreachable
 from modelrollout.manifests import Owner
-from modelrollout.observe import observe
 from modelrollout.resources import HTTP_ROUTES
+from modelrollout.shell.observe import observe
 from tests.fakes.cluster import FakeCluster
 
 OWNER = Owner("ml", "fraud", "uid-fraud")

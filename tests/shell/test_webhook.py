@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from modelrollout.admission import Advisor
-from modelrollout.webhook import PATH, Certificate, CertificateError, Webhook
+from modelrollout.shell.admission import Advisor
+from modelrollout.shell.webhook import PATH, Certificate, CertificateError, Webhook
 from tests.fakes.applied import NOON, History, applied, review, serving
 from tests.fakes.certificates import make_certificate
 from tests.fakes.cluster import FakeCluster

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from modelrollout.announce import announce, event_manifest
 from modelrollout.kube import Refused, Unreachable
 from modelrollout.manifests import Owner
 from modelrollout.plan.world import Event
 from modelrollout.resources import EVENTS
+from modelrollout.shell.announce import announce, event_manifest
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.town import NOON
 

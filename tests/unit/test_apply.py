@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from modelrollout.apply import Applier
 from modelrollout.kube import Manifest, Unreachable
 from modelrollout.manifests import Apply, Delete, Owner, Ref, Scale
 from modelrollout.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES, Resource
+from modelrollout.shell.apply import Applier
 from tests.fakes.cluster import FakeCluster, merged
 
 OWNER = Owner("ml", "fraud", "uid-fraud")

@@ -12,10 +12,10 @@ from modelrollout.api.status import Phase
 from modelrollout.findings import Finding
 from modelrollout.kube import Manifest
 from modelrollout.manifests import Owner
-from modelrollout.observe import observe
 from modelrollout.plan.planner import needs, plan
 from modelrollout.plan.rollout import Wish, parse, read_wish
 from modelrollout.plan.world import Plan
+from modelrollout.shell.observe import observe
 from tests import builders
 from tests.fakes.cluster import merged
 from tests.fakes.town import Town, releasing, run

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from modelrollout import settings as operator_settings
-from modelrollout.settings import Settings
+from modelrollout.shell import settings as operator_settings
+from modelrollout.shell.settings import Settings
 
 
 def told(*arguments: str, **environment: str) -> Settings:

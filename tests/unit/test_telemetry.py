@@ -9,8 +9,8 @@ from prometheus_client import generate_latest
 from modelrollout.api.status import ModelRolloutStatus, Phase, StageStatus
 from modelrollout.plan.rollout import parse
 from modelrollout.plan.world import Plan
-from modelrollout.probes import Probes
-from modelrollout.telemetry import OVERDUE, Telemetry
+from modelrollout.shell.probes import Probes
+from modelrollout.shell.telemetry import OVERDUE, Telemetry
 from tests import builders
 from tests.fakes.town import NOON
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from modelrollout.wakeups import Wakeups
+from modelrollout.shell.wakeups import Wakeups
 
 KEY, OTHER = ("ml", "fraud"), ("ml", "churn")
 

@@ -15,6 +15,4 @@ _PARTS = {
 
 def duration(text: str) -> timedelta:
     """The length of time. The CRD has checked the form already."""
-    return sum(
-        (int(number) * _PARTS[unit] for number, unit in re.findall(r"([0-9]{1,5})(ms|h|m|s)", text)), timedelta()
-    )
+    return timedelta(**{_UNITS[unit]: int(number) for number, unit in re.findall(r"([0-9]{1,5})(ms|h|m|s)", text)})

@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from modelrollout.analysis.queries import Answer, Query
 from modelrollout.expansion import referred
 from modelrollout.kube import Cluster, KubeError, Manifest
-from modelrollout.observe import read_templates
 from modelrollout.plan import foresight
 from modelrollout.plan.rollout import parse
+from modelrollout.shell.observe import read_templates
 
 logger = logging.getLogger(__name__)
 

@@ -12,21 +12,21 @@ from typing import Any
 
 import kopf
 
-from modelrollout.admission import Advisor
 from modelrollout.api.base import GROUP, PLURAL, VERSION
 from modelrollout.api.metric_templates import KIND
 from modelrollout.expansion import referred
 from modelrollout.kube import Cluster
 from modelrollout.manifests import ROLLOUT_LABEL
 from modelrollout.plan.rollout import ROUTERS
-from modelrollout.probes import Probes
 from modelrollout.prometheus.asker import Asker
-from modelrollout.reconcile import FINALIZER, Reconciler
 from modelrollout.resources import CLUSTER_METRIC_TEMPLATES, DEPLOYMENTS, METRIC_TEMPLATES, PODS
-from modelrollout.settings import Settings
-from modelrollout.telemetry import Telemetry
-from modelrollout.wakeups import Key, Wakeups
-from modelrollout.webhook import Certificate, Webhook
+from modelrollout.shell.admission import Advisor
+from modelrollout.shell.probes import Probes
+from modelrollout.shell.reconcile import FINALIZER, Reconciler
+from modelrollout.shell.settings import Settings
+from modelrollout.shell.telemetry import Telemetry
+from modelrollout.shell.wakeups import Key, Wakeups
+from modelrollout.shell.webhook import Certificate, Webhook
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from modelrollout.telemetry import Telemetry
+from modelrollout.shell.telemetry import Telemetry
 
 
 class Probes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from modelrollout.admission import Advisor, NotAReviewError
+from modelrollout.shell.admission import Advisor, NotAReviewError
 
 logger = logging.getLogger(__name__)
 

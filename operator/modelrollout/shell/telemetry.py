@@ -13,7 +13,7 @@ from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.kube import Cluster
 from modelrollout.plan.rollout import Rollout
 from modelrollout.plan.world import Plan
-from modelrollout.wakeups import Key
+from modelrollout.shell.wakeups import Key
 
 OVERDUE = 60.0
 """Seconds that a pass may be late, or may take, before /healthz says that the operator hangs."""

@@ -13,20 +13,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from modelrollout.analysis.queries import Answer, Query
-from modelrollout.announce import announce
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.apply import Applier
 from modelrollout.expansion import referred
 from modelrollout.findings import Finding
 from modelrollout.kube import Cluster, Conflict, Manifest, Refused
 from modelrollout.manifests import Owner, Write
-from modelrollout.observe import observe, read_templates
 from modelrollout.plan.planner import SOON, finalise, needs, plan
 from modelrollout.plan.rollout import Rollout, parse
 from modelrollout.plan.world import Plan
 from modelrollout.resources import MODEL_ROLLOUTS
-from modelrollout.telemetry import Telemetry
-from modelrollout.wakeups import Key
+from modelrollout.shell.announce import announce
+from modelrollout.shell.apply import Applier
+from modelrollout.shell.observe import observe, read_templates
+from modelrollout.shell.telemetry import Telemetry
+from modelrollout.shell.wakeups import Key
 
 logger = logging.getLogger(__name__)
 
