@@ -1,6 +1,6 @@
 """Our engine as the tables see it: the one module of the benchmarks that knows modelrollout's tests.
 
-It does run by run what the operator does look by look: the tests of `modelrollout.analysis.sequential`, put together
+It does run by run what the operator does look by look: the tests of `modelrollout.sequential`, put together
 as verdicts put them together. Exact tests share one wealth; what rests on a limit theorem, or on the ranks of pods, has
 a share of the error rate to itself.
 """
@@ -30,10 +30,10 @@ from benchmarks.analysis.trials import (
     Sums,
     Trial,
 )
-from modelrollout.analysis.sequential import counts, distributions, gauges, groups, horizon, noise, pairs, ranks
-from modelrollout.analysis.sequential.counts import Baseline, Bound
-from modelrollout.analysis.sequential.noise import Mode
-from modelrollout.analysis.sequential.wealth import EFFECT_WEIGHTS, Onsets, Wealth, grown, weights
+from modelrollout.sequential import counts, distributions, gauges, groups, horizon, noise, pairs, ranks
+from modelrollout.sequential.counts import Baseline, Bound
+from modelrollout.sequential.noise import Mode
+from modelrollout.sequential.wealth import EFFECT_WEIGHTS, Onsets, Wealth, grown, weights
 
 SHARES_OF_TAILS = (0.95, 0.75, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.004, 0.001, 1e-4, 1e-6)
 """Of more edges than MOST_EDGES those are compared beyond which stable had about these shares of its requests."""

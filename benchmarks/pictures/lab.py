@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.analysis.trials import Floats
-from modelrollout.analysis.course import Course, look_back, tick_of
-from modelrollout.analysis.evidence import Usual
+from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
+from modelrollout.analysis.judge import Case, judge
 from modelrollout.analysis.queries import Answer, Answered, ArmNames, Query, Reach, Series, queries
-from modelrollout.analysis.verdicts import Case, judge
 from modelrollout.api.spec import Analysis
 from modelrollout.api.status import MetricEvidence, MetricVerdict
 

@@ -29,12 +29,12 @@ from benchmarks.pictures.lab import (
     readings,
     requests,
 )
-from modelrollout.analysis.evidence import Usual
-from modelrollout.analysis.plans import Stretch, sees_a_doubling, sentence
+from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.queries import ArmNames, Series, Unanswered
-from modelrollout.analysis.sequential.noise import Mode
+from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling, sentence
 from modelrollout.api.status import EvidenceStatus, MetricVerdict, ModelRolloutStatus, UsualMetric
 from modelrollout.plan.conditions import sensitivity
+from modelrollout.sequential.noise import Mode
 
 RPS, WEIGHT, USUAL = 100.0, 0.05, 0.01
 KNOWN = Usual(mode=Mode.PLAIN, share=USUAL, rate=RPS)

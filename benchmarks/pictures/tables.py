@@ -10,12 +10,12 @@ from benchmarks.analysis.trials import Margin
 from benchmarks.pictures.lab import ERRORS, analysis
 from benchmarks.pictures.sayings import DEFAULT_EDGES, FITTING
 from modelrollout.analysis import wording
-from modelrollout.analysis.edges import chosen
-from modelrollout.analysis.evidence import Usual
-from modelrollout.analysis.plans import Stretch, smallest_share
-from modelrollout.analysis.ratio import bounds_of
-from modelrollout.analysis.sequential.noise import Mode
+from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.kinds.edges import chosen
+from modelrollout.analysis.kinds.ratio import bounds_of
+from modelrollout.analysis.sensitivity.detectable import Stretch, smallest_share
 from modelrollout.api.analysis import Tolerance
+from modelrollout.sequential.noise import Mode
 
 QUARTER = 900.0
 """Seconds of each step."""

@@ -7,12 +7,12 @@ import numpy as np
 from benchmarks.pictures.courses import RPS, USUAL
 from benchmarks.pictures.drawing import FAR, Axis, Panel, axis, picture
 from benchmarks.pictures.lab import ERRORS, Release, analysis, evenly
-from modelrollout.analysis.evidence import Usual
-from modelrollout.analysis.ratio import bounds_of
-from modelrollout.analysis.sequential.counts import Counts
-from modelrollout.analysis.sequential.intervals import interval, likelihoods
-from modelrollout.analysis.shares import INTERVAL_ALPHA
+from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.kinds.ratio import bounds_of
+from modelrollout.analysis.kinds.shares import INTERVAL_ALPHA
 from modelrollout.api.status import MetricVerdict, Verdict
+from modelrollout.sequential.counts import Counts
+from modelrollout.sequential.intervals import interval, likelihoods
 
 WEIGHT = 0.1
 KINDS = {Verdict.PASS: "good", Verdict.INCONCLUSIVE: "warn", Verdict.FAIL: "bad"}

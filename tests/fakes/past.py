@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
-from modelrollout.analysis.selectors import SelectorError, parse
+from modelrollout.promql.selectors import SelectorError, parse
 from tests.fakes.prometheus import FakePrometheus
 
 Floats = npt.NDArray[np.float64]

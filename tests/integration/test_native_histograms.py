@@ -20,9 +20,9 @@ import pytest
 import pytest_asyncio
 
 from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
-from modelrollout.analysis.selectors import histogram_selector
-from modelrollout.analysis.twins import without_twins
+from modelrollout.analysis.samples.double_scrapes import without_twins
 from modelrollout.prometheus import Prometheus
+from modelrollout.promql.selectors import histogram_selector
 from tests.integration.scraped import Page, scraped, until
 
 protobuf = pytest.importorskip("google.protobuf", reason="protobuf is not installed: pip install modelrollout[sandbox]")

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from modelrollout.analysis.matchers import Matcher, Selector
 from modelrollout.analysis.queries import Answer, Answered, Query, Unanswered
-from modelrollout.analysis.selectors import SelectorError, parse, union
 from modelrollout.prometheus import Prometheus
+from modelrollout.promql.matchers import Matcher, Selector
+from modelrollout.promql.selectors import SelectorError, parse, union
 from tests.integration.scraped import Page, scraped, until
 
 pytestmark = [

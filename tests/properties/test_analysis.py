@@ -13,11 +13,11 @@ import numpy as np
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from modelrollout.analysis.counts import Reading, arm_of, clean, total_growth
-from modelrollout.analysis.evidence import Usual
+from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.queries import Answer, Answered, Series, Unanswered, as_regex, in_quotes
-from modelrollout.analysis.sequential.noise import Mode
+from modelrollout.analysis.samples.counters import Reading, arm_of, clean, total_growth
 from modelrollout.api.status import Verdict
+from modelrollout.sequential.noise import Mode
 from modelrollout.templates import UnknownName, render_text
 from tests.unit.analysis.looking import (
     ACCURACY,

@@ -7,9 +7,9 @@ import re
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from modelrollout.analysis.matchers import Kind, Matcher, Selector
-from modelrollout.analysis.regexes import UnclearRegex, compiled, literally, matches
-from modelrollout.analysis.selectors import SelectorError, histogram_selector, parse, union
+from modelrollout.promql.matchers import Kind, Matcher, Selector
+from modelrollout.promql.regexes import UnclearRegex, compiled, literally, matches
+from modelrollout.promql.selectors import SelectorError, histogram_selector, parse, union
 
 KINDS: list[Kind] = ["=", "!=", "=~", "!~"]
 LABELS = ["pod", "code", "job"]

@@ -11,20 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from modelrollout.analysis.sequential import counts, distributions, gauges, groups, horizon, intervals, pairs, ranks
-from modelrollout.analysis.sequential.counts import Baseline, Bound, Counts, Floats
-from modelrollout.analysis.sequential.distributions import Slower
-from modelrollout.analysis.sequential.noise import History, measured
-from modelrollout.analysis.sequential.wealth import (
-    EFFECT_WEIGHTS,
-    EFFECTS,
-    Onsets,
-    Path,
-    Wealth,
-    grown,
-    weights,
-)
-from modelrollout.analysis.tracks import Track, Words, merged
+from modelrollout.analysis.evidence.tracks import Track, Words, merged
+from modelrollout.sequential import counts, distributions, gauges, groups, horizon, intervals, pairs, ranks
+from modelrollout.sequential.counts import Baseline, Bound, Counts, Floats
+from modelrollout.sequential.distributions import Slower
+from modelrollout.sequential.noise import History, measured
+from modelrollout.sequential.wealth import EFFECT_WEIGHTS, EFFECTS, Onsets, Path, Wealth, grown, weights
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

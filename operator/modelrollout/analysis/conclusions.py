@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence import Before, Evidence, Missing
-from modelrollout.analysis.sequential.noise import Mode
-from modelrollout.analysis.tracks import Track
+from modelrollout.analysis.evidence.material import Before, Evidence, Missing
+from modelrollout.analysis.evidence.tracks import Track
 from modelrollout.api.spec import Metric
 from modelrollout.api.status import MetricVerdict, Verdict
+from modelrollout.sequential.noise import Mode
 
 FEWEST_REQUESTS = 100
 FEWEST_READINGS = 10

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from modelrollout.analysis.matchers import Selector
-from modelrollout.analysis.selectors import SelectorError, histogram_selector, parse, union
 from modelrollout.api.spec import Analysis, Metric
+from modelrollout.promql.matchers import Selector
+from modelrollout.promql.selectors import SelectorError, histogram_selector, parse, union
 from modelrollout.templates import render_text
 
 SHORTEST_WINDOW = timedelta(minutes=1)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from modelrollout.analysis.course import Course, look_back, tick_of
-from modelrollout.analysis.plans import Stretch
-from modelrollout.analysis.preflight import usual_of
+from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
+from modelrollout.analysis.judge import Case
 from modelrollout.analysis.queries import Query, Reach, history_queries, queries
-from modelrollout.analysis.verdicts import Case
+from modelrollout.analysis.sensitivity.detectable import Stretch
+from modelrollout.analysis.sensitivity.preflight import usual_of
 from modelrollout.api.scalars import Duration
 from modelrollout.api.spec import Analysis, Metric
 from modelrollout.api.status import EvidenceStatus, MetricEvidence, ModelRolloutStatus, StageStatus, UsualMetric

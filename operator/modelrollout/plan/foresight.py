@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from modelrollout.analysis.course import tick_of
-from modelrollout.analysis.preflight import looked_up
+from modelrollout.analysis.evidence.ticks import tick_of
 from modelrollout.analysis.queries import Answer, Query, history_queries
+from modelrollout.analysis.sensitivity.preflight import looked_up
 from modelrollout.api.status import UsualMetric
 from modelrollout.manifests import Manifest
 from modelrollout.plan.evidence import stretches

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from modelrollout.analysis.course import tick_of
-from modelrollout.analysis.preflight import looked_up
+from modelrollout.analysis.evidence.ticks import tick_of
+from modelrollout.analysis.judge import Case, judge
 from modelrollout.analysis.queries import Answer, Query, Unanswered
-from modelrollout.analysis.verdicts import Case, judge
+from modelrollout.analysis.sensitivity.preflight import looked_up
 from modelrollout.api.status import EvidenceStatus, MetricVerdict, ModelRolloutStatus, Phase, StageStatus, Verdict
 from modelrollout.manifests import Delete, Owner, Write, ref_of
 from modelrollout.plan import desired, evidence

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from modelrollout.analysis import ledger
-from modelrollout.analysis.course import Course, look_back, tick_of
-from modelrollout.analysis.evidence import Usual
+from modelrollout.analysis.evidence import ledger
+from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
+from modelrollout.analysis.judge import Case, Judgement, judge
 from modelrollout.analysis.queries import Answer, Answered, ArmNames, Query, Reach, Series, parsed, queries
-from modelrollout.analysis.verdicts import Case, Judgement, judge
 from modelrollout.api.spec import Analysis
 from modelrollout.api.status import MetricEvidence, MetricVerdict
 

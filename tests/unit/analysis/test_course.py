@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from modelrollout.analysis.course import LONGEST_TICK, Course, look_back, tick_of
+from modelrollout.analysis.evidence.ticks import LONGEST_TICK, Course, look_back, tick_of
 
 LINE = Course(start=1000.0, tick=15.0, steps=(1100.0, 1300.0), later_steps=3, planned=900.0)
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from modelrollout.analysis.conclusions import is_mistake
-from modelrollout.analysis.counts import Reading
-from modelrollout.analysis.edges import MOST, chosen, paired
-from modelrollout.analysis.histograms import Side, beyond, quantile, side_of
+from modelrollout.analysis.kinds.edges import MOST, chosen, paired
+from modelrollout.analysis.kinds.tails import excluded
 from modelrollout.analysis.queries import Series
-from modelrollout.analysis.tails import excluded
+from modelrollout.analysis.samples.buckets import Side, beyond, quantile, side_of
+from modelrollout.analysis.samples.counters import Reading
 from modelrollout.api.spec import Metric, Tolerance
 from modelrollout.api.status import Verdict
 from tests.unit.analysis.looking import LATENCY, START, Walk, analysis, counter, course, grown, histogram, look

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from modelrollout.analysis import ledger
+from modelrollout.analysis.evidence import ledger
 
 numbers = st.floats(-1e249, 1e249, width=64)
 ledgers = st.dictionaries(

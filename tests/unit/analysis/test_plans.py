@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from modelrollout.analysis.evidence import Usual
-from modelrollout.analysis.plans import OVERHEAD, Stretch, sees_a_doubling, sentence, smallest_share
-from modelrollout.analysis.sequential.counts import Bound
-from modelrollout.analysis.sequential.noise import Mode
+from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.sensitivity.detectable import OVERHEAD, Stretch, sees_a_doubling, sentence, smallest_share
+from modelrollout.sequential.counts import Bound
+from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import ACCURACY, ERRORS, GAUGE, LATENCY, analysis
 
 STRICT = {**ERRORS, "tolerance": {}}

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modelrollout.analysis import rankings
-from modelrollout.analysis.evidence import Usual
+from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.evidence.tracks import Track, Words
+from modelrollout.analysis.kinds import rankings
+from modelrollout.analysis.kinds.rankings import Ranked
 from modelrollout.analysis.queries import Series
-from modelrollout.analysis.rankings import Ranked
-from modelrollout.analysis.sequential.noise import Mode
-from modelrollout.analysis.tracks import Track, Words
 from modelrollout.api.status import Verdict
+from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import ERRORS, Walk, always, analysis, counter, course, same
 
 STRICT = {**ERRORS, "tolerance": {}}

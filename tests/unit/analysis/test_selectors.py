@@ -2,8 +2,8 @@
 
 import pytest
 
-from modelrollout.analysis.matchers import Kind, Matcher, Selector
-from modelrollout.analysis.selectors import SelectorError, histogram_selector, parse, union
+from modelrollout.promql.matchers import Kind, Matcher, Selector
+from modelrollout.promql.selectors import SelectorError, histogram_selector, parse, union
 
 
 def named(name: str, *matchers: tuple[str, Kind, str]) -> Selector:

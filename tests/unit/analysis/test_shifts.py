@@ -7,7 +7,17 @@ import math
 import numpy as np
 import pytest
 
-from modelrollout.analysis.shifts import FARTHEST, SURELY, WEIGHT, Floats, Together, fewer, kept_rows, reach_of, rows_of
+from modelrollout.analysis.evidence.shifts import (
+    FARTHEST,
+    SURELY,
+    WEIGHT,
+    Floats,
+    Together,
+    fewer,
+    kept_rows,
+    reach_of,
+    rows_of,
+)
 
 NONE = np.empty((0, 2))
 

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from modelrollout.analysis.ledger import Ledger
-from modelrollout.analysis.sequential.wealth import weights
-from modelrollout.analysis.tracks import Track, Two, Words, followed, merged
+from modelrollout.analysis.evidence.ledger import Ledger
+from modelrollout.analysis.evidence.tracks import Track, Two, Words, followed, merged
+from modelrollout.sequential.wealth import weights
 
 TICKS, BETS = 60, 3
 RANDOM = np.random.default_rng(7)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modelrollout.analysis.conclusions import is_mistake
-from modelrollout.analysis.evidence import Usual
+from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.queries import Series
 from modelrollout.api.status import Verdict
 from tests.unit.analysis.looking import GAUGE, START, Walk, always, analysis, course, look, readings

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelrollout.analysis import ledger
 from modelrollout.analysis.conclusions import is_mistake
-from modelrollout.analysis.evidence import Usual
+from modelrollout.analysis.evidence import ledger
+from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.judge import judge
 from modelrollout.analysis.queries import Answered, Series, Unanswered
-from modelrollout.analysis.sequential.noise import Mode
-from modelrollout.analysis.verdicts import judge
 from modelrollout.api.status import MetricEvidence, Verdict
+from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import (
     ACCURACY,
     ERRORS,

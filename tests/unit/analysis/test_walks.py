@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pytest
 
-from modelrollout.analysis import ledger
-from modelrollout.analysis.evidence import Usual
+from modelrollout.analysis.evidence import ledger
+from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.queries import Series
-from modelrollout.analysis.sequential.noise import Mode
 from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
+from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import (
     ERRORS,
     GAUGE,

@@ -13,8 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
-from modelrollout.analysis.plans import Stretch
-from modelrollout.analysis.preflight import looked_up
 from modelrollout.analysis.queries import (
     HISTORY,
     HISTORY_STEP,
@@ -25,6 +23,8 @@ from modelrollout.analysis.queries import (
     history_queries,
     parsed,
 )
+from modelrollout.analysis.sensitivity.detectable import Stretch
+from modelrollout.analysis.sensitivity.preflight import looked_up
 from modelrollout.api.spec import Analysis
 from modelrollout.api.status import UsualMetric
 from tests.unit.analysis.looking import INTERVAL, NOON, STABLE, START

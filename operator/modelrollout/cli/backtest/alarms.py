@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from scipy.stats import chi2
 
-from modelrollout.analysis.course import look_back, tick_of
+from modelrollout.analysis.evidence.ticks import look_back, tick_of
 from modelrollout.analysis.queries import (
     MOST_STEPS,
     ONE_POD,

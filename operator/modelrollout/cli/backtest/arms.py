@@ -10,11 +10,11 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from modelrollout.analysis.matchers import Kind, Matcher
 from modelrollout.analysis.queries import ArmNames, in_quotes, parts_of
-from modelrollout.analysis.selectors import SelectorError, parse
 from modelrollout.api.analysis import Analysis, Metric
 from modelrollout.cli.backtest.trouble import MisuseError
+from modelrollout.promql.matchers import Kind, Matcher
+from modelrollout.promql.selectors import SelectorError, parse
 from modelrollout.templates import UnknownName, render_text
 
 NAMES = ("workload", "service", "revision")

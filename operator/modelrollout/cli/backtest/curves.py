@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.counts import Reading, arm_of, clean, total_growth
-from modelrollout.analysis.evidence import Missing
-from modelrollout.analysis.histograms import beyond, quantile, side_of
+from modelrollout.analysis.evidence.material import Missing
 from modelrollout.analysis.queries import (
     BAD,
     CANDIDATE_WRONG,
@@ -22,6 +20,8 @@ from modelrollout.analysis.queries import (
     VALUE,
     Series,
 )
+from modelrollout.analysis.samples.buckets import beyond, quantile, side_of
+from modelrollout.analysis.samples.counters import Reading, arm_of, clean, total_growth
 from modelrollout.api.analysis import Metric
 
 Floats = npt.NDArray[np.float64]

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from modelrollout.analysis.course import tick_of
-from modelrollout.analysis.preflight import looked_up, usual_of
+from modelrollout.analysis.evidence.ticks import tick_of
 from modelrollout.analysis.queries import Answer, Answered, Query, history_queries
-from modelrollout.analysis.sequential.noise import Mode
+from modelrollout.analysis.sensitivity.preflight import looked_up, usual_of
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import UsualMetric
 from modelrollout.cli.backtest.arms import PastArm
 from modelrollout.cli.backtest.fetch import Fetcher
 from modelrollout.cli.backtest.policy import Policy
 from modelrollout.plan.evidence import stretches
+from modelrollout.sequential.noise import Mode
 
 
 def asked(analysis: Analysis, stable: PastArm, pods: Sequence[str], at: datetime) -> tuple[Query, ...]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from modelrollout.analysis.judge import Case, Judgement, judge
 from modelrollout.analysis.queries import Answer, Query, Reach, queries
-from modelrollout.analysis.verdicts import Case, Judgement, judge
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import (
     Arm,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from modelrollout.analysis.course import look_back, tick_of
+from modelrollout.analysis.evidence.ticks import look_back, tick_of
 from modelrollout.analysis.queries import CANDIDATE, VALUE, Answer, Answered, Query, Reach, Series, queries
 from modelrollout.api.analysis import Analysis
 from modelrollout.cli.backtest.arms import PastArm

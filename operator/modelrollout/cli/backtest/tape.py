@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.matchers import NAME
 from modelrollout.analysis.queries import Series
-from modelrollout.analysis.selectors import BUCKET
+from modelrollout.promql.matchers import NAME
+from modelrollout.promql.selectors import BUCKET
 
 Floats = npt.NDArray[np.float64]
 Labels = tuple[tuple[str, str], ...]

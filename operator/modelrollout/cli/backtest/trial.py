@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from modelrollout.analysis.course import look_back, tick_of
+from modelrollout.analysis.evidence.ticks import look_back, tick_of
 from modelrollout.analysis.queries import CANDIDATE, STABLE, Series
 from modelrollout.api.status import MetricVerdict, UsualMetric, Verdict
 from modelrollout.cli.backtest import history

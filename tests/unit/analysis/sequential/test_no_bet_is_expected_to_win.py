@@ -11,10 +11,10 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import binom, multinomial, norm
 
-from modelrollout.analysis.sequential import counts, distributions, gauges, groups, pairs, ranks
-from modelrollout.analysis.sequential.counts import Bound, Counts, Floats
-from modelrollout.analysis.sequential.distributions import Slower
-from modelrollout.analysis.sequential.wealth import AT_START, EFFECT_WEIGHTS, EFFECTS, Wealth, grown, weights
+from modelrollout.sequential import counts, distributions, gauges, groups, pairs, ranks
+from modelrollout.sequential.counts import Bound, Counts, Floats
+from modelrollout.sequential.distributions import Slower
+from modelrollout.sequential.wealth import AT_START, EFFECT_WEIGHTS, EFFECTS, Wealth, grown, weights
 
 ROUNDING = 1e-9
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from modelrollout.analysis.sequential.noise import (
+from modelrollout.sequential.noise import (
     CALM,
     FEWEST_BLOCKS,
     FORGETFUL,
@@ -20,7 +20,7 @@ from modelrollout.analysis.sequential.noise import (
     merged_noise,
     mode,
 )
-from modelrollout.analysis.sequential.ranks import FEWEST_PODS
+from modelrollout.sequential.ranks import FEWEST_PODS
 from tests.unit.analysis.sequential.worlds import fresh_worlds, most
 
 PODS, BLOCKS = 20, 360

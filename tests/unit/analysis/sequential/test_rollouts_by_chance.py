@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from modelrollout.analysis.sequential import gauges, horizon, intervals
-from modelrollout.analysis.sequential.counts import Bound, Floats
+from modelrollout.sequential import gauges, horizon, intervals
+from modelrollout.sequential.counts import Bound, Floats
 from tests.unit.analysis.sequential.worlds import (
     ALPHA,
     EDGES,

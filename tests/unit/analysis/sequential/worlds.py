@@ -12,10 +12,10 @@ import numpy as np
 from scipy.special import ndtr
 from scipy.stats import binom
 
-from modelrollout.analysis.sequential import counts, distributions
-from modelrollout.analysis.sequential.counts import Baseline, Bound, Counts, Floats
-from modelrollout.analysis.sequential.distributions import Slower
-from modelrollout.analysis.sequential.wealth import EFFECT_WEIGHTS, Onsets, Path, Wealth, grown, weights
+from modelrollout.sequential import counts, distributions
+from modelrollout.sequential.counts import Baseline, Bound, Counts, Floats
+from modelrollout.sequential.distributions import Slower
+from modelrollout.sequential.wealth import EFFECT_WEIGHTS, Onsets, Path, Wealth, grown, weights
 
 TICK = 10.0
 HOUR = 360

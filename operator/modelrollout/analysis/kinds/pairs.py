@@ -9,18 +9,20 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import absence, shares, wording
-from modelrollout.analysis.counts import Reading, arm_of, clean, total_growth
-from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
-from modelrollout.analysis.ledger import Ledger
+from modelrollout.analysis import wording
+from modelrollout.analysis.evidence.ledger import Ledger
+from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts
+from modelrollout.analysis.evidence.tracks import Words, followed
+from modelrollout.analysis.kinds import shares
+from modelrollout.analysis.kinds.shares import Ticks
 from modelrollout.analysis.queries import CANDIDATE_WRONG, STABLE_WRONG, TOTAL
-from modelrollout.analysis.sequential import pairs as tests
-from modelrollout.analysis.sequential.counts import Counts, below_limit
-from modelrollout.analysis.sequential.wealth import weights
-from modelrollout.analysis.shares import Ticks
-from modelrollout.analysis.tracks import Words, followed
+from modelrollout.analysis.samples import silent_arms
+from modelrollout.analysis.samples.counters import Reading, arm_of, clean, total_growth
 from modelrollout.api.spec import Metric
 from modelrollout.api.status import Verdict
+from modelrollout.sequential import pairs as tests
+from modelrollout.sequential.counts import Counts, below_limit
+from modelrollout.sequential.wealth import weights
 
 Floats = npt.NDArray[np.float64]
 
@@ -76,7 +78,7 @@ def pair_evidence(before: Before, counted: Parts) -> Evidence | Missing:
         keep=keep,
         seconds=totals.seconds,
         notes=() if mine and theirs else ("one of the two counters has no series, taken as 0",),
-        gap=absence.unseen({"the pairs": arm}, before.end),
+        gap=silent_arms.unseen({"the pairs": arm}, before.end),
     )
 
 

@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import edges as bucket_edges
-from modelrollout.analysis import ledger, ratio, shares, wording
-from modelrollout.analysis.bounds import share
+from modelrollout.analysis import wording
 from modelrollout.analysis.conclusions import FEWEST_REQUESTS
-from modelrollout.analysis.counts import Reading, Target, arm_of, by_target, clean, target_of
-from modelrollout.analysis.evidence import Missing, Usual
-from modelrollout.analysis.histograms import Side, beyond, quantile, side_of
-from modelrollout.analysis.plans import Stretch, sees_a_doubling, sentence
+from modelrollout.analysis.evidence import ledger
+from modelrollout.analysis.evidence.error_budget import share
+from modelrollout.analysis.evidence.material import Missing, Usual
+from modelrollout.analysis.kinds import edges as bucket_edges
+from modelrollout.analysis.kinds import ratio, shares
 from modelrollout.analysis.queries import (
     BAD,
     GOOD,
@@ -36,14 +35,17 @@ from modelrollout.analysis.queries import (
     Query,
     Series,
 )
-from modelrollout.analysis.sequential import counts as tests
-from modelrollout.analysis.sequential import horizon
-from modelrollout.analysis.sequential.counts import Counts
-from modelrollout.analysis.sequential.gauges import BLOCK, long_run_variance
-from modelrollout.analysis.sequential.noise import History, Mode, Noise, measured, merged_noise, mode
-from modelrollout.analysis.sequential.wealth import Onsets, Wealth, carried
+from modelrollout.analysis.samples.buckets import Side, beyond, quantile, side_of
+from modelrollout.analysis.samples.counters import Reading, Target, arm_of, by_target, clean, target_of
+from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling, sentence
 from modelrollout.api.spec import Analysis, Metric
 from modelrollout.api.status import UsualMetric
+from modelrollout.sequential import counts as tests
+from modelrollout.sequential import horizon
+from modelrollout.sequential.counts import Counts
+from modelrollout.sequential.gauges import BLOCK, long_run_variance
+from modelrollout.sequential.noise import History, Mode, Noise, measured, merged_noise, mode
+from modelrollout.sequential.wealth import Onsets, Wealth, carried
 
 Floats = npt.NDArray[np.float64]
 

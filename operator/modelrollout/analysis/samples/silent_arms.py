@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.counts import Arm
-from modelrollout.analysis.course import LATE
-from modelrollout.analysis.evidence import Missing
+from modelrollout.analysis.evidence.material import Missing
+from modelrollout.analysis.evidence.ticks import LATE
+from modelrollout.analysis.samples.counters import Arm
 from modelrollout.api.status import Verdict
 
 MISSED = 1.5

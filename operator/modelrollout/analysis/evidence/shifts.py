@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.course import LATE
-from modelrollout.analysis.evidence import Before
-from modelrollout.analysis.ledger import Ledger
-from modelrollout.analysis.tracks import Keep
+from modelrollout.analysis.evidence.ledger import Ledger
+from modelrollout.analysis.evidence.material import Before
+from modelrollout.analysis.evidence.ticks import LATE
+from modelrollout.analysis.evidence.tracks import Keep
 
 Floats = npt.NDArray[np.float64]
 

@@ -12,7 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.sequential.wealth import EFFECT_WEIGHTS, EFFECTS
+from modelrollout.sequential.wealth import EFFECT_WEIGHTS, EFFECTS
 
 Floats = npt.NDArray[np.float64]
 

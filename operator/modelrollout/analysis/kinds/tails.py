@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.edges import Edges
-from modelrollout.analysis.sequential.counts import Bound, Counts, better, rate
-from modelrollout.analysis.sequential.distributions import Slower
-from modelrollout.analysis.sequential.wealth import weights
-from modelrollout.analysis.shares import Ticks
-from modelrollout.analysis.tracks import Keep
+from modelrollout.analysis.evidence.tracks import Keep
+from modelrollout.analysis.kinds.edges import Edges
+from modelrollout.analysis.kinds.shares import Ticks
 from modelrollout.api.spec import Metric, Tolerance
+from modelrollout.sequential.counts import Bound, Counts, better, rate
+from modelrollout.sequential.distributions import Slower
+from modelrollout.sequential.wealth import weights
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.ledger import Ledger
-from modelrollout.analysis.sequential import counts as tests
-from modelrollout.analysis.sequential.counts import Baseline, Bound, Counts
-from modelrollout.analysis.sequential.intervals import RATIOS, interval, likelihoods
-from modelrollout.analysis.sequential.wealth import EFFECT_WEIGHTS, weights
-from modelrollout.analysis.tracks import Track, Two, Words, followed
+from modelrollout.analysis.evidence.ledger import Ledger
+from modelrollout.analysis.evidence.tracks import Track, Two, Words, followed
+from modelrollout.sequential import counts as tests
+from modelrollout.sequential.counts import Baseline, Bound, Counts
+from modelrollout.sequential.intervals import RATIOS, interval, likelihoods
+from modelrollout.sequential.wealth import EFFECT_WEIGHTS, weights
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.counts import Reading, by_target
-from modelrollout.analysis.evidence import Before
-from modelrollout.analysis.ledger import Ledger
+from modelrollout.analysis.evidence.ledger import Ledger
+from modelrollout.analysis.evidence.material import Before
+from modelrollout.analysis.evidence.tracks import Track
 from modelrollout.analysis.queries import BAD
-from modelrollout.analysis.sequential import ranks
-from modelrollout.analysis.sequential.noise import HALVED, Mode
-from modelrollout.analysis.sequential.wealth import Wealth, carried, weights
-from modelrollout.analysis.tracks import Track
+from modelrollout.analysis.samples.counters import Reading, by_target
+from modelrollout.sequential import ranks
+from modelrollout.sequential.noise import HALVED, Mode
+from modelrollout.sequential.wealth import Wealth, carried, weights
 
 if TYPE_CHECKING:
-    from modelrollout.analysis.ratio import Side
+    from modelrollout.analysis.kinds.ratio import Side
 
 Floats = npt.NDArray[np.float64]
 

@@ -12,19 +12,19 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from modelrollout.analysis import ledger
-from modelrollout.analysis.bounds import share
 from modelrollout.analysis.conclusions import Demand, concluded, nothing
-from modelrollout.analysis.course import LATE, LONGEST, Course
-from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts, Usual
-from modelrollout.analysis.latency import histogram_evidence
-from modelrollout.analysis.ledger import Ledger
-from modelrollout.analysis.means import mean_evidence
-from modelrollout.analysis.pairs import pair_evidence
+from modelrollout.analysis.evidence import ledger
+from modelrollout.analysis.evidence.error_budget import share
+from modelrollout.analysis.evidence.ledger import Ledger
+from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts, Usual
+from modelrollout.analysis.evidence.ticks import LATE, LONGEST, Course
+from modelrollout.analysis.evidence.tracks import Track, merged, of_the_rollout
+from modelrollout.analysis.kinds.histogram import histogram_evidence
+from modelrollout.analysis.kinds.mean import mean_evidence
+from modelrollout.analysis.kinds.pairs import pair_evidence
+from modelrollout.analysis.kinds.ratio import ratio_evidence
+from modelrollout.analysis.kinds.value import value_evidence
 from modelrollout.analysis.queries import CANDIDATE, STABLE, VALUE, Answer, Query, Series, Unanswered
-from modelrollout.analysis.ratio import ratio_evidence
-from modelrollout.analysis.tracks import Track, merged, of_the_rollout
-from modelrollout.analysis.values import value_evidence
 from modelrollout.api.spec import Analysis, Metric
 from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
 

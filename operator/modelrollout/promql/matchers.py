@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from modelrollout.analysis import regexes
-from modelrollout.analysis.quotes import quoted
+from modelrollout.promql import regexes
+from modelrollout.promql.strings import quoted
 
 NAME = "__name__"
 METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")

@@ -14,8 +14,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.ledger import Ledger
-from modelrollout.analysis.sequential.wealth import Path, Wealth, carried, grown
+from modelrollout.analysis.evidence.ledger import Ledger
+from modelrollout.sequential.wealth import Path, Wealth, carried, grown
 
 Floats = npt.NDArray[np.float64]
 

@@ -14,17 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import absence, wording
-from modelrollout.analysis.counts import Arm, Reading, arm_of, clean, total_growth
-from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
-from modelrollout.analysis.ledger import Ledger
+from modelrollout.analysis import wording
+from modelrollout.analysis.evidence.ledger import Ledger
+from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts
+from modelrollout.analysis.evidence.tracks import Track, Words, laid_by
+from modelrollout.analysis.kinds.shares import INTERVAL_ALPHA
+from modelrollout.analysis.kinds.value import SMALLEST_EFFECT, excluded
 from modelrollout.analysis.queries import SQUARES, SUM, TOTAL
-from modelrollout.analysis.sequential.gauges import log_wealth, reach
-from modelrollout.analysis.shares import INTERVAL_ALPHA
-from modelrollout.analysis.tracks import Track, Words, laid_by
-from modelrollout.analysis.values import SMALLEST_EFFECT, excluded
+from modelrollout.analysis.samples import silent_arms
+from modelrollout.analysis.samples.counters import Arm, Reading, arm_of, clean, total_growth
 from modelrollout.api.spec import Tolerance
 from modelrollout.api.status import Verdict
+from modelrollout.sequential.gauges import log_wealth, reach
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,7 +59,7 @@ def mean_evidence(before: Before, candidate: Parts, stable: Parts | Missing | No
     if other is not None and isinstance(stable, dict):
         sides.append(_side(stable, edges, other, reading))
     gap = theirs if isinstance(theirs, Missing) and before.metric.tolerance is not None else None
-    gap = gap or absence.unseen({"the candidate": mine, "stable": other}, before.end)
+    gap = gap or silent_arms.unseen({"the candidate": mine, "stable": other}, before.end)
     return _Judge(before, edges, sides).evidence(gap)
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.bounds import share
-from modelrollout.analysis.evidence import Usual
-from modelrollout.analysis.ratio import bounds_of
-from modelrollout.analysis.sequential.counts import Bound
+from modelrollout.analysis.evidence.error_budget import share
+from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.kinds.ratio import bounds_of
 from modelrollout.api.spec import Analysis, Metric
+from modelrollout.sequential.counts import Bound
 
 OVERHEAD = 1.4
 """Nats that the tests need over the limit; statistics: 3.2."""

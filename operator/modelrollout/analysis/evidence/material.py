@@ -10,13 +10,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.course import Course
-from modelrollout.analysis.ledger import Ledger
+from modelrollout.analysis.evidence.ledger import Ledger
+from modelrollout.analysis.evidence.ticks import Course
+from modelrollout.analysis.evidence.tracks import Track
 from modelrollout.analysis.queries import Series
-from modelrollout.analysis.sequential.noise import HALVED, INFLATION, Mode
-from modelrollout.analysis.tracks import Track
 from modelrollout.api.spec import Metric
 from modelrollout.api.status import Verdict
+from modelrollout.sequential.noise import HALVED, INFLATION, Mode
 
 Floats = npt.NDArray[np.float64]
 Parts = Mapping[str, tuple[Series, ...]]

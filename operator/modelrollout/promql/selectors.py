@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import get_args
 
-from modelrollout.analysis import regexes
-from modelrollout.analysis.matchers import KEYWORDS, LABEL, METRIC, NAME, Kind, Matcher, Selector
-from modelrollout.analysis.quotes import STRING, TextError, unquoted
+from modelrollout.promql import regexes
+from modelrollout.promql.matchers import KEYWORDS, LABEL, METRIC, NAME, Kind, Matcher, Selector
+from modelrollout.promql.strings import STRING, TextError, unquoted
 
 BUCKET = "_bucket"
 

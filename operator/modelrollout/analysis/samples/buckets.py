@@ -11,13 +11,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.counts import Arm, Reading, Samples, arm_of, clean, grown
-from modelrollout.analysis.evidence import Missing
-from modelrollout.analysis.matchers import NAME
+from modelrollout.analysis.evidence.material import Missing
 from modelrollout.analysis.queries import Series
-from modelrollout.analysis.selectors import BUCKET
-from modelrollout.analysis.twins import without_twins
+from modelrollout.analysis.samples.counters import Arm, Reading, Samples, arm_of, clean, grown
+from modelrollout.analysis.samples.double_scrapes import without_twins
 from modelrollout.api.status import Verdict
+from modelrollout.promql.matchers import NAME
+from modelrollout.promql.selectors import BUCKET
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import absence, wording
-from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
-from modelrollout.analysis.ledger import Ledger
+from modelrollout.analysis import wording
+from modelrollout.analysis.evidence.ledger import Ledger
+from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts
+from modelrollout.analysis.evidence.tracks import Track, Words, laid_by
+from modelrollout.analysis.kinds.shares import INTERVAL_ALPHA
 from modelrollout.analysis.queries import VALUE, Series
-from modelrollout.analysis.sequential.gauges import WARM_UP, Moments, log_wealth, reach
-from modelrollout.analysis.sequential.wealth import AT_STEPS
-from modelrollout.analysis.shares import INTERVAL_ALPHA
-from modelrollout.analysis.tracks import Track, Words, laid_by
+from modelrollout.analysis.samples import silent_arms
 from modelrollout.api.spec import Metric, Tolerance
 from modelrollout.api.status import Verdict
+from modelrollout.sequential.gauges import WARM_UP, Moments, log_wealth, reach
+from modelrollout.sequential.wealth import AT_STEPS
 
 Floats = npt.NDArray[np.float64]
 Readings = dict[float, float]
@@ -53,7 +54,7 @@ def value_evidence(before: Before, candidate: Parts, stable: Parts | Missing | N
     is_compared = isinstance(theirs, dict) and metric.tolerance is not None
     heard = dict(zip(("the candidate", "stable"), _heard(known, ends, own, other), strict=True))
     arms = ("the candidate", "stable") if is_compared else ("the candidate",)
-    gap = gap or absence.silent({who: (heard[who], course.tick) for who in arms}, before.end)
+    gap = gap or silent_arms.silent({who: (heard[who], course.tick) for who in arms}, before.end)
     begins = course.beginnings(np.append(course.time(before.first), ends))
     tests = [_Test(before, name, excess, scale, words, begins) for name, excess, scale, words in
              _excesses(metric, own, other, is_compared=isinstance(theirs, dict), ledger=before.ledger)]  # fmt: skip

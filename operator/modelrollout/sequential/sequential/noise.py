@@ -16,7 +16,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.sequential.ranks import FEWEST_PODS
+from modelrollout.sequential.ranks import FEWEST_PODS
 
 Floats = npt.NDArray[np.float64]
 

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.sequential.wealth import EFFECTS
+from modelrollout.sequential.wealth import EFFECTS
 
 Floats = npt.NDArray[np.float64]
 

@@ -11,9 +11,9 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from modelrollout.analysis.matchers import NAME
 from modelrollout.analysis.queries import Series
-from modelrollout.analysis.selectors import BUCKET
+from modelrollout.promql.matchers import NAME
+from modelrollout.promql.selectors import BUCKET
 
 Owner = tuple[tuple[str, str], ...]
 EDGE = "le"

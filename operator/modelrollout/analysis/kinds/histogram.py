@@ -14,22 +14,25 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import absence, shares, shifts, wording
-from modelrollout.analysis import edges as bucket_edges
-from modelrollout.analysis.counts import Reading
-from modelrollout.analysis.edges import Edges, slack
-from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
-from modelrollout.analysis.histograms import Side, beyond, quantile, side_of
-from modelrollout.analysis.ledger import Ledger
+from modelrollout.analysis import wording
+from modelrollout.analysis.evidence import shifts
+from modelrollout.analysis.evidence.ledger import Ledger
+from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts
+from modelrollout.analysis.evidence.tracks import Track, Two, Words, followed, laid_by
+from modelrollout.analysis.kinds import edges as bucket_edges
+from modelrollout.analysis.kinds import shares
+from modelrollout.analysis.kinds.edges import Edges, slack
+from modelrollout.analysis.kinds.shares import Ticks
+from modelrollout.analysis.kinds.tails import GOOD_WEIGHTS, SURELY, RuleOut, Seen, excluded, to_rule_out
 from modelrollout.analysis.queries import HISTOGRAM
-from modelrollout.analysis.sequential import distributions
-from modelrollout.analysis.sequential.counts import HALF_LIFE, Counts, decay
-from modelrollout.analysis.sequential.distributions import Slower
-from modelrollout.analysis.shares import Ticks
-from modelrollout.analysis.tails import GOOD_WEIGHTS, SURELY, RuleOut, Seen, excluded, to_rule_out
-from modelrollout.analysis.tracks import Track, Two, Words, followed, laid_by
+from modelrollout.analysis.samples import silent_arms
+from modelrollout.analysis.samples.buckets import Side, beyond, quantile, side_of
+from modelrollout.analysis.samples.counters import Reading
 from modelrollout.api.spec import Tolerance
 from modelrollout.api.status import Verdict
+from modelrollout.sequential import distributions
+from modelrollout.sequential.counts import HALF_LIFE, Counts, decay
+from modelrollout.sequential.distributions import Slower
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,7 +45,7 @@ def histogram_evidence(before: Before, candidate: Parts, stable: Parts | Missing
         return mine
     theirs = _stable_side(stable, mine, reading) if before.metric.tolerance is not None else None
     other = theirs if isinstance(theirs, Side) else None
-    unseen = absence.unseen({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
+    unseen = silent_arms.unseen({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
     gap = theirs if isinstance(theirs, Missing) else unseen
     edges = _edges(before, mine, other)
     if isinstance(edges, Missing):

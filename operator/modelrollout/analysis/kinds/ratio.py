@@ -10,17 +10,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import absence, fairness, rankings, shares, shifts, wording
-from modelrollout.analysis.counts import Arm, Reading, Samples, arm_of, clean, total_growth
-from modelrollout.analysis.evidence import Before, Evidence, Missing, Parts
-from modelrollout.analysis.ledger import Ledger
+from modelrollout.analysis import wording
+from modelrollout.analysis.evidence import shifts
+from modelrollout.analysis.evidence.ledger import Ledger
+from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts
+from modelrollout.analysis.evidence.tracks import Keep, Track, Two, Words, laid_by
+from modelrollout.analysis.kinds import rankings, shares
+from modelrollout.analysis.kinds.shares import NEGLIGIBLE, Ticks, Totals
 from modelrollout.analysis.queries import BAD, GOOD, TOTAL
-from modelrollout.analysis.sequential.counts import Bound, Counts, decay, rate
-from modelrollout.analysis.sequential.noise import Mode
-from modelrollout.analysis.shares import NEGLIGIBLE, Ticks, Totals
-from modelrollout.analysis.tracks import Keep, Track, Two, Words, laid_by
+from modelrollout.analysis.samples import silent_arms
+from modelrollout.analysis.samples.counters import Arm, Reading, Samples, arm_of, clean, total_growth
 from modelrollout.api.spec import Metric
 from modelrollout.api.status import Verdict
+from modelrollout.sequential.counts import Bound, Counts, decay, rate
+from modelrollout.sequential.noise import Mode
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,7 +61,7 @@ def ratio_evidence(before: Before, candidate: Parts, stable: Parts | Missing | N
     ticks, keep = counted
     gap = theirs if isinstance(theirs, Missing) else None
     evidence = _concluded(before, ticks, keep, part, mine, other, gap, frontier, reading)
-    unseen = absence.unseen({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
+    unseen = silent_arms.unseen({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
     return replace(evidence, gap=evidence.gap or unseen)
 
 
@@ -157,7 +160,7 @@ def _concluded(
         tracks.append(track)
         groups = metric.ratio.groups if metric.ratio else None
         if groups is not None:
-            found = fairness.judged(before, groups, ticks, mine, theirs, reading, tolerated, unacceptable)
+            found = groups.judged(before, groups, ticks, mine, theirs, reading, tolerated, unacceptable)
             tracks += found.tracks
             unseen += found.unseen
             keepers.append(found.keep)

@@ -14,7 +14,7 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.sequential.wealth import Onsets
+from modelrollout.sequential.wealth import Onsets
 
 Floats = npt.NDArray[np.float64]
 

@@ -16,20 +16,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis import shares, wording
-from modelrollout.analysis.counts import Reading, Samples, total_growth
-from modelrollout.analysis.evidence import Before
-from modelrollout.analysis.ledger import Ledger
+from modelrollout.analysis import wording
+from modelrollout.analysis.evidence.ledger import Ledger
+from modelrollout.analysis.evidence.material import Before
+from modelrollout.analysis.evidence.tracks import Track, Two, Words, followed
+from modelrollout.analysis.kinds import shares
+from modelrollout.analysis.kinds.shares import Ticks
 from modelrollout.analysis.queries import BAD
-from modelrollout.analysis.sequential import groups as tests
-from modelrollout.analysis.sequential.counts import Bound, Counts, decay, rate
-from modelrollout.analysis.sequential.wealth import weights
-from modelrollout.analysis.shares import Ticks
-from modelrollout.analysis.tracks import Track, Two, Words, followed
+from modelrollout.analysis.samples.counters import Reading, Samples, total_growth
 from modelrollout.api.spec import Groups
+from modelrollout.sequential import groups as tests
+from modelrollout.sequential.counts import Bound, Counts, decay, rate
+from modelrollout.sequential.wealth import weights
 
 if TYPE_CHECKING:
-    from modelrollout.analysis.ratio import Side
+    from modelrollout.analysis.kinds.ratio import Side
 
 Floats = npt.NDArray[np.float64]
 
