@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element
 
 from demo.curves import Panel
-from modelrollout.drawing.markup import element
-from modelrollout.drawing.plot import LINES, WIDTH, Mark, Scale, Span, line, plot, rule, scale
+from modelrollout.reports.markup import element
+from modelrollout.reports.plot import LINES, WIDTH, Mark, Scale, Span, line, plot, rule, scale
 
 FAR = 3.0  # times the largest value: a limit beyond it is not drawn
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from modelrollout.analysis.queries import Answer, Answered, ArmNames, Query
+from modelrollout.api.placeholders import render_text
 from modelrollout.api.spec import Metric
-from modelrollout.drawing.plot import Unit
-from modelrollout.templates import render_text
+from modelrollout.reports.plot import Unit
 
 LOOK_BACK = timedelta(seconds=10)
 """Over which each point of a curve is taken: long enough for a rate at one scrape a second and 5 % of the traffic."""

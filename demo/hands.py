@@ -13,7 +13,7 @@ import yaml
 
 from localcluster.processes.children import dies_with_parent
 from modelrollout.kube import Cluster
-from modelrollout.resources import MODEL_ROLLOUTS
+from modelrollout.objects.resources import MODEL_ROLLOUTS
 
 SECONDS = 60.0  # for one command; kubectl's first one reads all of the API server's documentation
 MANAGER = "modelrollout-demo"

@@ -17,8 +17,8 @@ from demo.curves import Panel
 from demo.report import DEFINITIONS, decided_at
 from demo.story import IN_WORDS, STORY
 from modelrollout.api.status import Phase
-from modelrollout.drawing.markup import Node, element, html
-from modelrollout.drawing.plot import Mark, Span, written
+from modelrollout.reports.markup import Node, element, html
+from modelrollout.reports.plot import Mark, Span, written
 
 STYLE = Path(__file__).parent / "page.css"
 ABOUT = {release.name: release.about for release in STORY}

@@ -12,7 +12,7 @@ from demo.chronicle import NOBODY, Begun, Split, Told, Turn
 from localcluster.processes.background import running
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.kube import Cluster, Manifest
-from modelrollout.resources import EVENTS, HTTP_ROUTES, MODEL_ROLLOUTS, Resource
+from modelrollout.objects.resources import EVENTS, HTTP_ROUTES, MODEL_ROLLOUTS, Resource
 
 
 class Recorder:

@@ -30,15 +30,15 @@ from benchmarks.analysis.trials import (
     Sums,
     Trial,
 )
-from modelrollout.sequential import counts, distributions, gauges, groups, horizon, noise, pairs, ranks
-from modelrollout.sequential.counts import Baseline, Bound
+from modelrollout.sequential import distributions, gauges, horizon, noise, paired, proportions, ranks, strata
 from modelrollout.sequential.noise import Mode
+from modelrollout.sequential.proportions import Baseline, Bound
 from modelrollout.sequential.wealth import EFFECT_WEIGHTS, Onsets, Wealth, grown, weights
 
 SHARES_OF_TAILS = (0.95, 0.75, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.004, 0.001, 1e-4, 1e-6)
 """Of more edges than MOST_EDGES those are compared beyond which stable had about these shares of its requests."""
 MOST_EDGES = 24
-KNOWN = counts.HALF_LIFE / math.log(2)
+KNOWN = proportions.HALF_LIFE / math.log(2)
 """Seconds of history that a decayed one is worth."""
 
 
@@ -160,15 +160,15 @@ def harm(trial: Trial, run: int, plan: Plan) -> Factors:
             seen = _counts(trial, run)
             usual = _usual(trial, seen, run, plan)
             is_rare = trial.fewer_is_worse
-            log, _ = counts.both(seen, usual, _tolerated(trial), _excluded(trial), is_rare=is_rare)
-            return Factors(log, weights(counts.RARE_EFFECT_WEIGHTS if is_rare else EFFECT_WEIGHTS))
+            log, _ = proportions.both(seen, usual, _tolerated(trial), _excluded(trial), is_rare=is_rare)
+            return Factors(log, weights(proportions.RARE_EFFECT_WEIGHTS if is_rare else EFFECT_WEIGHTS))
         case Histograms():
             return _slower(trial, run, plan)
         case OneSample():
-            log = counts.beyond_limit(_floats(trial.bad[run]), _floats(trial.n[run]), trial.limit)
+            log = proportions.beyond_limit(_floats(trial.bad[run]), _floats(trial.n[run]), trial.limit)
             return Factors(log, weights(EFFECT_WEIGHTS))
         case Paired():
-            log = pairs.worse(_floats(trial.candidate_wrong[run]), _floats(trial.stable_wrong[run]))
+            log = paired.worse(_floats(trial.candidate_wrong[run]), _floats(trial.stable_wrong[run]))
             return _even(log)
         case Disparity():
             return _disparity(trial, run)
@@ -179,17 +179,17 @@ def harm(trial: Trial, run: int, plan: Plan) -> Factors:
 def good(trial: Counts, run: int, plan: Plan) -> Factors:
     """What speaks against the candidate being unacceptable, tick by tick."""
     seen = _counts(trial, run)
-    log = counts.better(seen, _usual(trial, seen, run, plan), _excluded(trial))
-    return Factors(log, weights(counts.GOOD_WEIGHTS))
+    log = proportions.better(seen, _usual(trial, seen, run, plan), _excluded(trial))
+    return Factors(log, weights(proportions.GOOD_WEIGHTS))
 
 
-def _counts(trial: Counts, run: int) -> counts.Counts:
+def _counts(trial: Counts, run: int) -> proportions.Counts:
     """Bad ones per tick; where fewer events are worse, an event that is missing is a bad one."""
     bad_candidate, bad_stable = _floats(trial.bad_candidate[run]), _floats(trial.bad_stable[run])
     candidate, stable = _floats(trial.n_candidate[run]), _floats(trial.n_stable[run])
     if trial.fewer_is_worse:
         bad_candidate, bad_stable = candidate - bad_candidate, stable - bad_stable
-    return counts.Counts(bad_candidate, candidate, bad_stable, stable)
+    return proportions.Counts(bad_candidate, candidate, bad_stable, stable)
 
 
 def _tolerated(trial: Counts) -> Bound:
@@ -201,14 +201,14 @@ def _excluded(trial: Counts) -> Bound:
     return Bound(trial.exclude.ratio, trial.exclude.absolute)
 
 
-def _usual(trial: Counts, seen: counts.Counts, run: int, plan: Plan) -> Floats:
+def _usual(trial: Counts, seen: proportions.Counts, run: int, plan: Plan) -> Floats:
     """What stable's rate is taken for before each tick."""
     bad, n = float(trial.history_bad[run]), float(trial.history_n[run])
     bad = n - bad if trial.fewer_is_worse else bad
     worth = min(KNOWN / (trial.history_ticks * plan.tick_seconds), 1.0)
-    left = counts.decay(plan.tick_seconds)
+    left = proportions.decay(plan.tick_seconds)
     events, requests, _ = Baseline(bad * worth, n * worth).before_each(seen.bad_stable, seen.stable, left)
-    return counts.rate(events, requests)
+    return proportions.rate(events, requests)
 
 
 def _restarts(plan: Plan, *, is_noisy: bool = False) -> Floats:
@@ -294,7 +294,7 @@ def _slower(trial: Histograms, run: int, plan: Plan) -> Factors:
     seen = distributions.Slower(beyond[0], beyond[1], beyond[2], beyond[3])
     # Of an hour of history, as much as a decayed one is worth.
     known = np.add.reduceat(history, np.append(0, edges + 1)) * min(KNOWN / 3600, 1.0)
-    left = counts.decay(plan.tick_seconds)
+    left = proportions.decay(plan.tick_seconds)
     before = distributions.known_before(known, seen.beyond_stable, seen.stable, left)[:-1]
     return Factors(distributions.slower(seen, before), distributions.log_weights(len(edges)))
 
@@ -328,7 +328,7 @@ def _disparity(trial: Disparity, run: int) -> Factors:
     before[0, 1:], before[1, 1:] = np.cumsum(right, axis=0)[:-1], np.cumsum(total, axis=0)[:-1]
     usual = (before[0] + 0.5) / (before[1] + 1.0)
     usual[:, 0] = usual[:, 2]
-    return _even(groups.worse(right, total, usual, groups.GAP, trial.tolerance))
+    return _even(strata.worse(right, total, usual, strata.GAP, trial.tolerance))
 
 
 def _merged(values: Floats, times: int) -> Floats:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, indent, tostring
 
-from modelrollout.drawing.markup import element
+from modelrollout.reports.markup import element
 
 WIDTH = 680.0
 LEFT, RIGHT = 64.0, 20.0

@@ -11,8 +11,8 @@ from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.kinds.ratio import bounds_of
 from modelrollout.analysis.kinds.shares import INTERVAL_ALPHA
 from modelrollout.api.status import MetricVerdict, Verdict
-from modelrollout.sequential.counts import Counts
 from modelrollout.sequential.intervals import interval, likelihoods
+from modelrollout.sequential.proportions import Counts
 
 WEIGHT = 0.1
 KINDS = {Verdict.PASS: "good", Verdict.INCONCLUSIVE: "warn", Verdict.FAIL: "bad"}

@@ -20,7 +20,7 @@ from modelrollout.api.base import API_VERSION, KIND
 from modelrollout.api.crd import definitions as our_definitions
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.resources import MODEL_ROLLOUTS
+from modelrollout.objects.resources import MODEL_ROLLOUTS
 from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR, Broken
 from tests.contract.api_server_client import DEFINITIONS, TABLE, Answer, Api
 from tests.contract.conftest import Kubectl

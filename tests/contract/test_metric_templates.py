@@ -12,7 +12,7 @@ import pytest_asyncio
 from modelrollout.api.presets import PRESETS
 from modelrollout.api.presets.page import as_template
 from modelrollout.api.presets.preset import Preset
-from modelrollout.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES, MODEL_ROLLOUTS
+from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES, MODEL_ROLLOUTS
 from tests import builders
 from tests.contract.api_server_client import TABLE, Answer, Api
 from tests.contract.conftest import Kubectl

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
 from modelrollout.kube import Manifest
-from modelrollout.plan.rollout import Wish, read_wish
+from modelrollout.rollout.rollout import Wish, read_wish
 from tests import builders
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from modelrollout.kube import AlreadyExists, Conflict, Listing, Manifest, Refused
 from modelrollout.kube.errors import Missing
-from modelrollout.resources import DEPLOYMENTS, KNOWN, PODS, SERVICES, Resource
+from modelrollout.objects.resources import DEPLOYMENTS, KNOWN, PODS, SERVICES, Resource
 from tests.fakes import controllers
 
 Moment = Literal["before", "after"]

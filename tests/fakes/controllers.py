@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from modelrollout.kube import Manifest
-from modelrollout.resources import DEPLOYMENTS, PODS
+from modelrollout.objects.resources import DEPLOYMENTS, PODS
 
 if TYPE_CHECKING:
     from tests.fakes.cluster import FakeCluster

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from modelrollout.api.status import Arm
 from modelrollout.kube import Refused, Unreachable
-from modelrollout.manifests import APPLIED, MODEL
-from modelrollout.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES
-from modelrollout.traffic.service import WEIGHT
+from modelrollout.objects.manifests import APPLIED, MODEL
+from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES
+from modelrollout.traffic.plain_service import WEIGHT
 from tests import builders
 from tests.fakes.cluster import READS, FakeCluster, Killed, merged
 from tests.fakes.town import Town

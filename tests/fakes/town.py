@@ -18,11 +18,9 @@ from prometheus_client import generate_latest
 
 from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered, parsed
 from modelrollout.api.status import ModelRolloutStatus, Phase
-from modelrollout.expansion import TemplateKey
 from modelrollout.kube import KubeError, Manifest
-from modelrollout.manifests import REVISION_LABEL
-from modelrollout.plan.rollout import Wish, read_wish
-from modelrollout.resources import (
+from modelrollout.objects.manifests import REVISION_LABEL
+from modelrollout.objects.resources import (
     CLUSTER_METRIC_TEMPLATES,
     DEPLOYMENTS,
     EVENTS,
@@ -33,6 +31,8 @@ from modelrollout.resources import (
     PODS,
     SERVICES,
 )
+from modelrollout.rollout.expansion import TemplateKey
+from modelrollout.rollout.rollout import Wish, read_wish
 from modelrollout.shell.reconcile import Reconciler
 from modelrollout.shell.telemetry import Telemetry
 from tests import builders

@@ -16,11 +16,11 @@ import yaml
 from localcluster.apiserver import schemas, validation
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.kube import Manifest
-from modelrollout.manifests import REJECTED, REVISION_LABEL
+from modelrollout.objects.manifests import REJECTED, REVISION_LABEL
+from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, KNOWN, PODS, SERVICES
 from modelrollout.plan.phases import intended, is_allowed
-from modelrollout.plan.rollout import Wish, read_wish
 from modelrollout.plan.steps import steps
-from modelrollout.resources import DEPLOYMENTS, HTTP_ROUTES, KNOWN, PODS, SERVICES
+from modelrollout.rollout.rollout import Wish, read_wish
 from tests.fakes.cluster import copied
 from tests.fakes.town import NOON, Town
 

@@ -17,7 +17,7 @@ from aiohttp import web
 from localcluster.gateway import Gateway
 from localcluster.load import LoadGenerator, Sample
 from modelrollout.kube import AlreadyExists, Conflict, Listing, WatchEvent
-from modelrollout.resources import KNOWN, Resource
+from modelrollout.objects.resources import KNOWN, Resource
 
 RATE = 200.0
 

@@ -21,7 +21,7 @@ import pytest
 
 from localcluster.gateway import envoy, gateway
 from localcluster.load import LoadGenerator
-from modelrollout.resources import GATEWAYS, HTTP_ROUTES, PODS, SERVICES
+from modelrollout.objects.resources import GATEWAYS, HTTP_ROUTES, PODS, SERVICES
 from tests.integration.gateway_stage import (
     FakeCluster,
     Stage,

@@ -13,7 +13,7 @@ import yaml
 
 from localcluster.gateway import CRDS, Gateway, gateway
 from modelrollout.kube import Cluster, Refused
-from modelrollout.resources import CUSTOM_RESOURCES, GATEWAYS, HTTP_ROUTES, Resource
+from modelrollout.objects.resources import CUSTOM_RESOURCES, GATEWAYS, HTTP_ROUTES, Resource
 from tests.integration.gateway_stage import model_server, pod, route, service, until
 
 pytestmark = [

@@ -11,7 +11,7 @@ from demo.operator_process import operator
 from localcluster.kubernetes import api_server
 from modelrollout.api.crd import definitions
 from modelrollout.kube import CUSTOM_RESOURCES, MODEL_ROLLOUTS, Cluster, Manifest
-from modelrollout.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES
+from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES
 from tests import builders
 from tests.integration.patience import eventually
 

@@ -24,8 +24,8 @@ from localcluster.metrics import Metrics, PrometheusFailedError, PrometheusMissi
 from localcluster.metrics.server import Server, reserved_port
 from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
 from modelrollout.kube import Cluster
+from modelrollout.objects.resources import PODS
 from modelrollout.prometheus import Prometheus
-from modelrollout.resources import PODS
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

@@ -11,7 +11,7 @@ import pytest
 
 from modelrollout.api.status import Phase
 from modelrollout.kube import Manifest
-from modelrollout.resources import SERVICES
+from modelrollout.objects.resources import SERVICES
 from tests import builders
 from tests.fakes.town import Town
 from tests.properties.crash import Run, Story, retold, told

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from modelrollout.api.status import Phase
 from modelrollout.kube import Manifest
-from modelrollout.resources import DEPLOYMENTS, SERVICES
+from modelrollout.objects.resources import DEPLOYMENTS, SERVICES
 from tests.fakes.fate import (
     AUTOSCALER,
     BAD_METRICS,

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from modelrollout.analysis.queries import Answered, Series, Unanswered
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.kube import Manifest
-from modelrollout.manifests import MODEL, REJECTED, Owner
+from modelrollout.objects.manifests import MODEL, REJECTED, Owner
 from modelrollout.plan.planner import finalise, needs, plan
-from modelrollout.plan.rollout import parse
 from modelrollout.plan.world import Observed
+from modelrollout.rollout.rollout import parse
 from modelrollout.shell.observe import observe
+from modelrollout.traffic.plain_service import WEIGHT
 from modelrollout.traffic.router import SINCE
-from modelrollout.traffic.service import WEIGHT
 from tests.fakes.cluster import copied
 from tests.fakes.town import NOON, Town, releasing, run
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from modelrollout.analysis.evidence.tracks import Track, Words, merged
-from modelrollout.sequential import counts, distributions, gauges, groups, horizon, intervals, pairs, ranks
-from modelrollout.sequential.counts import Baseline, Bound, Counts, Floats
+from modelrollout.sequential import distributions, gauges, horizon, intervals, paired, proportions, ranks, strata
 from modelrollout.sequential.distributions import Slower
 from modelrollout.sequential.noise import History, measured
+from modelrollout.sequential.proportions import Baseline, Bound, Counts, Floats
 from modelrollout.sequential.wealth import EFFECT_WEIGHTS, EFFECTS, Onsets, Path, Wealth, grown, weights
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -94,7 +94,7 @@ def test_evidence_does_not_depend_on_how_ticks_are_batched(
     def fold(baseline: Baseline, wealth: Wealth, piece: slice) -> tuple[Baseline, Path]:
         seen = counted.only(np.isin(np.arange(ticks), np.arange(ticks)[piece]))
         events, requests, after = baseline.before_each(seen.bad_stable, seen.stable, decay)
-        log_e = counts.worse(seen, counts.rate(events, requests), bound)
+        log_e = proportions.worse(seen, proportions.rate(events, requests), bound)
         return after, grown(wealth, log_e, restarts[piece], LOG_WEIGHTS)
 
     _, whole = fold(Baseline(), Wealth.untouched(EFFECTS.size), slice(None))
@@ -115,7 +115,7 @@ def test_a_candidate_that_is_within_its_bound_in_every_tick_gains_nothing(
     theirs = counted.bad_stable / np.maximum(counted.stable, 1e-300)
     allowed = np.minimum(bound.factor * theirs + bound.margin, 1.0) * part[: base.size]
     seen = Counts(counted.candidate * allowed, counted.candidate, counted.bad_stable, counted.stable)
-    log_e = counts.worse(seen, base, bound)
+    log_e = proportions.worse(seen, base, bound)
     assert (log_e <= 1e-9 + 1e-13 * (seen.candidate + seen.stable)[:, None]).all()
 
 
@@ -131,7 +131,7 @@ def test_a_candidate_that_is_beyond_what_is_unacceptable_in_every_tick_excludes_
     theirs = np.where(least <= 1, theirs, max(1 - bound.margin, 0.0) / max(bound.factor, 1.0))
     mine = np.maximum(mine, np.minimum(bound.factor * theirs + bound.margin, 1.0))
     seen = Counts(counted.candidate * mine, counted.candidate, counted.stable * theirs, counted.stable)
-    log_e = counts.better(seen, base, bound)
+    log_e = proportions.better(seen, base, bound)
     assert (log_e <= 1e-9 + 1e-13 * (seen.candidate + seen.stable)[:, None]).all()
 
 
@@ -140,7 +140,7 @@ def test_a_candidate_that_is_beyond_what_is_unacceptable_in_every_tick_excludes_
 def test_no_errors_in_either_arm_are_no_evidence(told: tuple[Counts, Floats], bound: Bound) -> None:
     counted, base = told
     nothing = np.zeros(base.size)
-    log_e = counts.worse(Counts(nothing, counted.candidate, nothing, counted.stable), base, bound)
+    log_e = proportions.worse(Counts(nothing, counted.candidate, nothing, counted.stable), base, bound)
     assert (log_e <= 1e-9 + 1e-13 * (counted.candidate + counted.stable)[:, None]).all()
 
 
@@ -148,12 +148,12 @@ def test_no_errors_in_either_arm_are_no_evidence(told: tuple[Counts, Floats], bo
 @given(two_arms(), BOUNDS)
 def test_counts_never_give_anything_but_numbers(told: tuple[Counts, Floats], bound: Bound) -> None:
     counted, base = told
-    for log_e in (counts.worse(counted, base, bound), counts.better(counted, base, bound)):
+    for log_e in (proportions.worse(counted, base, bound), proportions.better(counted, base, bound)):
         assert np.isfinite(log_e).all()
         assert (log_e[~counted.both] == 0).all()
     for limit in (0.0, bound.margin, 1.0):
-        assert np.isfinite(counts.beyond_limit(counted.bad_stable, counted.stable, limit)).all()
-        assert np.isfinite(counts.below_limit(counted.bad_stable, counted.stable, limit)).all()
+        assert np.isfinite(proportions.beyond_limit(counted.bad_stable, counted.stable, limit)).all()
+        assert np.isfinite(proportions.below_limit(counted.bad_stable, counted.stable, limit)).all()
     so_far = intervals.likelihoods(counted)
     assert np.isfinite(so_far).all()
     for alpha in (1e-6, 0.01, 0.5):
@@ -200,10 +200,10 @@ def test_pairs_gain_nothing_where_the_candidate_is_wrong_no_more_often(
 ) -> None:
     stable_wrong = data.draw(amounts(ticks))
     allowed = np.minimum(stable_wrong * tolerated, 1e12) * data.draw(shares(ticks))
-    assert (pairs.worse(allowed, stable_wrong, tolerated) <= 1e-9 + 1e-13 * (allowed + stable_wrong)[:, None]).all()
+    assert (paired.worse(allowed, stable_wrong, tolerated) <= 1e-9 + 1e-13 * (allowed + stable_wrong)[:, None]).all()
     for log_e in (
-        pairs.worse(data.draw(amounts(ticks)), stable_wrong, tolerated),
-        pairs.better(stable_wrong, allowed, tolerated),
+        paired.worse(data.draw(amounts(ticks)), stable_wrong, tolerated),
+        paired.better(stable_wrong, allowed, tolerated),
     ):
         assert np.isfinite(log_e).all()
 
@@ -214,14 +214,14 @@ def test_groups_gain_nothing_where_the_gap_is_what_is_allowed(data: st.DataObjec
     total, usual = data.draw(amounts(ticks, 4)), data.draw(shares(ticks, 4))
     theirs = data.draw(shares(ticks, 4))
     theirs[:, 0] = np.clip(theirs[:, 1] + theirs[:, 2] - theirs[:, 3] - allowed, theirs[:, 0], 1)
-    log_e = groups.worse(theirs * total, total, usual, groups.GAP, allowed)
+    log_e = strata.worse(theirs * total, total, usual, strata.GAP, allowed)
     assert np.isfinite(log_e).all()
-    is_within = theirs @ groups.GAP <= allowed
+    is_within = theirs @ strata.GAP <= allowed
     assert (log_e[is_within] <= 1e-9 + 1e-12 * total[is_within].sum(axis=1)[:, None]).all()
-    anything = groups.worse(data.draw(shares(ticks, 4)) * total, total, usual, groups.GAP, allowed)
+    anything = strata.worse(data.draw(shares(ticks, 4)) * total, total, usual, strata.GAP, allowed)
     assert np.isfinite(anything).all()
     assert np.isfinite(
-        groups.worse(theirs[:, :2] * total[:, :2], total[:, :2], usual[:, :2], groups.FOUR_FIFTHS, 0.0)
+        strata.worse(theirs[:, :2] * total[:, :2], total[:, :2], usual[:, :2], strata.FOUR_FIFTHS, 0.0)
     ).all()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from modelrollout.api.status import Phase
 from modelrollout.kube import Refused
-from modelrollout.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES
+from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES
 from tests import builders
 from tests.fakes.town import Town
 

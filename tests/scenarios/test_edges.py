@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelrollout.api.status import Phase
-from modelrollout.resources import DEPLOYMENTS, SERVICES
+from modelrollout.objects.resources import DEPLOYMENTS, SERVICES
 from tests.fakes.town import Town, releasing
 from tests.fakes.witness import Witness
 

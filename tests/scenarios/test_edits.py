@@ -9,7 +9,7 @@ import pytest
 
 from modelrollout.api.status import Phase
 from modelrollout.kube import Manifest
-from modelrollout.resources import DEPLOYMENTS, MODEL_ROLLOUTS, SERVICES
+from modelrollout.objects.resources import DEPLOYMENTS, MODEL_ROLLOUTS, SERVICES
 from tests import builders
 from tests.fakes.town import Town, releasing
 from tests.fakes.witness import Witness

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from modelrollout.api.status import Phase
-from modelrollout.manifests import MODEL, REJECTED, REVISION_LABEL, Manifest
-from modelrollout.resources import DEPLOYMENTS, HTTP_ROUTES, MODEL_ROLLOUTS, SERVICES, Resource
-from modelrollout.traffic.service import WEIGHT
+from modelrollout.objects.manifests import MODEL, REJECTED, REVISION_LABEL, Manifest
+from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, MODEL_ROLLOUTS, SERVICES, Resource
+from modelrollout.traffic.plain_service import WEIGHT
 from tests.fakes.cluster import copied, merged
 from tests.fakes.town import Town, releasing
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from modelrollout.api.status import Phase
-from modelrollout.resources import MODEL_ROLLOUTS
+from modelrollout.objects.resources import MODEL_ROLLOUTS
 from tests.fakes.cluster import Killed
 from tests.fakes.town import Town, releasing
 from tests.fakes.witness import Witness

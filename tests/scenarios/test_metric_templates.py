@@ -9,7 +9,7 @@ import pytest
 
 from modelrollout.api.status import Phase
 from modelrollout.kube import Manifest, Refused, Unreachable
-from modelrollout.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES
+from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES
 from tests import builders
 from tests.fakes.town import Town
 from tests.fakes.witness import Witness

@@ -8,7 +8,7 @@ import pytest
 
 from modelrollout.api.status import Phase
 from modelrollout.kube import Manifest
-from modelrollout.resources import DEPLOYMENTS
+from modelrollout.objects.resources import DEPLOYMENTS
 from tests import builders
 from tests.fakes.cluster import Killed, merged
 from tests.fakes.town import Town, releasing

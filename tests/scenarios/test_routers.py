@@ -6,7 +6,7 @@ import pytest
 
 from modelrollout.api.status import Phase
 from modelrollout.kube import Manifest
-from modelrollout.resources import HTTP_ROUTES, SERVICES
+from modelrollout.objects.resources import HTTP_ROUTES, SERVICES
 from tests.fakes.town import releasing
 
 GATEWAY = {"port": 8080, "gatewayAPI": {"parentRefs": [{"name": "inference-gateway"}]}}

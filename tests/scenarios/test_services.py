@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from modelrollout.api.status import Phase
-from modelrollout.manifests import REVISION_LABEL, ROLLOUT_LABEL
-from modelrollout.resources import DEPLOYMENTS, PODS, SERVICES
-from modelrollout.traffic.service import WEIGHT
+from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL
+from modelrollout.objects.resources import DEPLOYMENTS, PODS, SERVICES
+from modelrollout.traffic.plain_service import WEIGHT
 from tests.fakes.cluster import merged
 from tests.fakes.town import Town, releasing
 from tests.fakes.witness import Witness

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from modelrollout.kube import Refused, Unreachable
-from modelrollout.manifests import Owner
-from modelrollout.resources import HTTP_ROUTES
+from modelrollout.objects.manifests import Owner
+from modelrollout.objects.resources import HTTP_ROUTES
 from modelrollout.shell.observe import observe
 from tests.fakes.cluster import FakeCluster
 

@@ -10,7 +10,7 @@ import pytest
 
 from modelrollout.api.status import Phase
 from modelrollout.kube import Manifest, Refused, Unreachable
-from modelrollout.resources import DEPLOYMENTS, HTTP_ROUTES, MODEL_ROLLOUTS, SERVICES
+from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, MODEL_ROLLOUTS, SERVICES
 from modelrollout.shell.reconcile import AGAIN
 from tests.fakes.cluster import Hook, merged
 from tests.fakes.town import Town, releasing

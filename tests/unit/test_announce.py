@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from modelrollout.kube import Refused, Unreachable
-from modelrollout.manifests import Owner
+from modelrollout.objects.manifests import Owner
+from modelrollout.objects.resources import EVENTS
 from modelrollout.plan.world import Event
-from modelrollout.resources import EVENTS
 from modelrollout.shell.announce import announce, event_manifest
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.town import NOON

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from modelrollout.kube import Manifest, Unreachable
-from modelrollout.manifests import Apply, Delete, Owner, Ref, Scale
-from modelrollout.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES, Resource
+from modelrollout.objects.manifests import Apply, Delete, Owner, Ref, Scale
+from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES, Resource
 from modelrollout.shell.apply import Applier
 from tests.fakes.cluster import FakeCluster, merged
 

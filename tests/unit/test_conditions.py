@@ -8,7 +8,7 @@ import pytest
 
 from modelrollout.api.status import Condition, Phase
 from modelrollout.kube import Refused
-from modelrollout.resources import HTTP_ROUTES
+from modelrollout.objects.resources import HTTP_ROUTES
 from tests.fakes.cluster import merged
 from tests.fakes.town import Town, releasing
 

@@ -22,7 +22,7 @@ from modelrollout.api.crd import (
 from modelrollout.api.rules import RULES
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES, MODEL_ROLLOUTS
+from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES, MODEL_ROLLOUTS
 
 CHECKED_IN = Path(__file__).parents[2] / "crds"
 DEFINITION = custom_resource_definition()["spec"]

@@ -19,7 +19,7 @@ from demo.play import Example, MissingExampleError
 from demo.recorder import Recorder
 from modelrollout.api.status import Phase
 from modelrollout.kube import Manifest, WatchEvent
-from modelrollout.resources import EVENTS, HTTP_ROUTES, MODEL_ROLLOUTS, Resource
+from modelrollout.objects.resources import EVENTS, HTTP_ROUTES, MODEL_ROLLOUTS, Resource
 from tests.fakes.cluster import FakeCluster
 from tests.unit.demo_chronicles import status
 

@@ -17,8 +17,8 @@ from demo.page import page
 from demo.report import report
 from modelrollout.analysis.queries import Answered, Query, Series, Unanswered
 from modelrollout.api.spec import CounterRatio, Metric
-from modelrollout.drawing.markup import element, html
-from modelrollout.drawing.plot import Scale, Span, scale, written
+from modelrollout.reports.markup import element, html
+from modelrollout.reports.plot import Scale, Span, scale, written
 from tests.unit.demo_chronicles import FACTS, at, taken_back
 
 ERRORS = Metric(

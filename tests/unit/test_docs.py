@@ -10,7 +10,7 @@ import pytest
 from modelrollout.api.metric_templates import CLUSTER_KIND, KIND, MetricTemplateSpec
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.expansion import TemplateKey, expanded
+from modelrollout.rollout.expansion import TemplateKey, expanded
 from tests.docs import blocks
 from tests.specs import small
 

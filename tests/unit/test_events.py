@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from modelrollout.api.findings import Finding
 from modelrollout.api.status import (
     CandidateArm,
     MetricVerdict,
@@ -16,7 +17,6 @@ from modelrollout.api.status import (
     Verdict,
 )
 from modelrollout.api.status import VersionInfo as Version
-from modelrollout.findings import Finding
 from modelrollout.plan.events import events
 from tests.fakes.town import NOON
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from modelrollout.api.status import EvidenceStatus, MetricEvidence, Phase
-from modelrollout.manifests import Owner
+from modelrollout.objects.manifests import Owner
+from modelrollout.objects.resources import MODEL_ROLLOUTS
 from modelrollout.plan.evidence import CHECKPOINT, checkpointed
 from modelrollout.plan.planner import needs
-from modelrollout.plan.rollout import parse
 from modelrollout.plan.statuses import changed
-from modelrollout.resources import MODEL_ROLLOUTS
+from modelrollout.rollout.rollout import parse
 from modelrollout.shell.observe import observe
 from tests import builders
 from tests.fakes.town import Town, releasing, run

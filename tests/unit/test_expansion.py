@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from modelrollout.analysis.queries import ArmNames
+from modelrollout.api.findings import Finding
 from modelrollout.api.spec import ModelRolloutSpec
-from modelrollout.expansion import PLACEHOLDERS, TemplateKey, expanded, referred
-from modelrollout.findings import Finding
-from modelrollout.plan.rollout import Wish, read_wish
+from modelrollout.rollout.expansion import PLACEHOLDERS, TemplateKey, expanded, referred
+from modelrollout.rollout.rollout import Wish, read_wish
 from tests import builders
 from tests.specs import metric, small
 

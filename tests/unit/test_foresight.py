@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelrollout.api.status import UsualMetric
 from modelrollout.plan import foresight
 from modelrollout.plan.foresight import LONGEST, MOST, asked, limited, told
-from modelrollout.plan.rollout import parse
+from modelrollout.rollout.rollout import parse
 from tests import builders
 from tests.fakes.applied import NOON, applied, serving
 

@@ -6,8 +6,18 @@ from typing import Any
 
 import pytest
 
-from modelrollout.manifests import APPLIED, Manifest, Owner, annotation, digest, is_applied, ref_of, revision_of, seal
-from modelrollout.resources import DEPLOYMENTS, SERVICES
+from modelrollout.objects.manifests import (
+    APPLIED,
+    Manifest,
+    Owner,
+    annotation,
+    digest,
+    is_applied,
+    ref_of,
+    revision_of,
+    seal,
+)
+from modelrollout.objects.resources import DEPLOYMENTS, SERVICES
 
 OWNER = Owner("ml", "fraud", "uid-fraud")
 OURS = {"uid": "uid-fraud", "controller": True}

@@ -13,13 +13,13 @@ import pytest
 import yaml
 
 from modelrollout.api.metric_templates import Argument, MetricTemplateSpec
+from modelrollout.api.placeholders import render_text
 from modelrollout.api.presets import PRESETS
 from modelrollout.api.presets.__main__ import main
 from modelrollout.api.presets.page import as_template, page
 from modelrollout.api.presets.preset import Preset
 from modelrollout.api.spec import Metric, ModelRolloutSpec
-from modelrollout.expansion import PLACEHOLDERS, TemplateKey, expanded
-from modelrollout.templates import render_text
+from modelrollout.rollout.expansion import PLACEHOLDERS, TemplateKey, expanded
 from tests.specs import small
 
 PAGE = Path(__file__).parents[2] / "docs/presets.md"

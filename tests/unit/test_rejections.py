@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from modelrollout.findings import Finding
-from modelrollout.manifests import REJECTED, Manifest
-from modelrollout.plan.rejections import note, noted
+from modelrollout.api.findings import Finding
+from modelrollout.objects.manifests import REJECTED, Manifest
+from modelrollout.traffic.rejections import note, noted
 
 WHY = Finding("MetricFailed", "errors 20 % breaks the limit ≤ 5 %; 1 in 10⁹ by chance.")
 

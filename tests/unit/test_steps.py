@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from modelrollout.api.status import StageStatus
-from modelrollout.plan.rollout import Wish, read_wish
 from modelrollout.plan.steps import Step, position, steps
+from modelrollout.rollout.rollout import Wish, read_wish
 from tests import builders
 from tests.fakes.town import NOON
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelrollout.templates import UnknownName, render_text, render_tree
+from modelrollout.api.placeholders import UnknownName, render_text, render_tree
 
 VALUES = {"pods": "fraud-b41c-[a-z0-9]+", "model.version": "12"}
 

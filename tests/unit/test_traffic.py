@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from modelrollout.api.spec import Traffic
-from modelrollout.manifests import REJECTED, REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, is_applied
-from modelrollout.resources import HTTP_ROUTES, SERVICES
-from modelrollout.traffic import services
+from modelrollout.objects.manifests import REJECTED, REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, is_applied
+from modelrollout.objects.resources import HTTP_ROUTES, SERVICES
+from modelrollout.traffic import revision_service
 from modelrollout.traffic.gateway_api import GatewayRouter
+from modelrollout.traffic.plain_service import WEIGHT, ServiceRouter
 from modelrollout.traffic.router import SINCE, Backend, Router, Split
-from modelrollout.traffic.service import WEIGHT, ServiceRouter
 
 OWNER = Owner("ml", "fraud", "uid-fraud")
 OLD, NEW = Backend("fraud-old", "old", 8080), Backend("fraud-new", "new", 9090)
@@ -211,12 +211,12 @@ def test_candidate_gets_the_pods_that_come_nearest_without_exceeding_but_one_at_
 
 
 def test_service_of_a_revision_selects_its_pods_alone_on_a_port_that_never_changes() -> None:
-    service = services.render(OWNER, NEW)
+    service = revision_service.render(OWNER, NEW)
     assert service["spec"] == {
         "selector": {ROLLOUT_LABEL: "fraud", REVISION_LABEL: "new"},
         "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 9090}],
     }
-    assert services.container_port(service) == 9090
+    assert revision_service.container_port(service) == 9090
 
 
 def test_kinds_of_routes() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from modelrollout.kube import Manifest
-from modelrollout.manifests import REVISION_LABEL, ROLLOUT_LABEL, Owner
+from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Owner
 from modelrollout.workloads import deployment, pods
 from modelrollout.workloads.state import WorkloadState
 from tests import builders

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from modelrollout.api.placeholders import render_text
 from modelrollout.api.spec import Analysis, Metric
 from modelrollout.promql.matchers import Selector
 from modelrollout.promql.selectors import SelectorError, histogram_selector, parse, union
-from modelrollout.templates import render_text
 
 SHORTEST_WINDOW = timedelta(minutes=1)
 """What `{{ window }}` is at least."""

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.cli.status_page import page
 from modelrollout.kube import Cluster, KubeError, Manifest, WatchEvent
-from modelrollout.resources import MODEL_ROLLOUTS, Resource
+from modelrollout.objects.resources import MODEL_ROLLOUTS, Resource
 
 CLEAR = "\033[H\033[2J"
 INTERRUPTED = 130

@@ -6,8 +6,8 @@ Knows paths, patches, watches and whose fault an error is; knows nothing of roll
 from modelrollout.kube.cluster import Cluster, Labels, Listing
 from modelrollout.kube.errors import AlreadyExists, Conflict, Gone, KubeError, NoCluster, Refused, Unreachable
 from modelrollout.kube.watching import Manifest, WatchEvent
-from modelrollout.resources import *  # noqa: F403 - the kinds stand here beside the calls that take them
-from modelrollout.resources import KNOWN, Resource
+from modelrollout.objects.resources import *  # noqa: F403 - the kinds stand here beside the calls that take them
+from modelrollout.objects.resources import KNOWN, Resource
 
 __all__ = [
     "KNOWN",

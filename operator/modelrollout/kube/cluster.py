@@ -18,7 +18,7 @@ from typing import Any, Literal, Self
 from modelrollout.kube.connection import Connection, Credentials, Request
 from modelrollout.kube.errors import Conflict, Gone, Missing, Unreachable
 from modelrollout.kube.watching import Manifest, WatchEvent, by_key, differences, remember
-from modelrollout.resources import KNOWN, Resource
+from modelrollout.objects.resources import KNOWN, Resource
 
 logger = logging.getLogger(__name__)
 

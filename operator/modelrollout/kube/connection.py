@@ -23,7 +23,7 @@ from kubernetes.aio import client, config
 
 from modelrollout.kube import errors
 from modelrollout.kube.watching import Manifest, lines
-from modelrollout.resources import Resource
+from modelrollout.objects.resources import Resource
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 METHODS = {

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from modelrollout.api.findings import Finding
 from modelrollout.api.status import CandidateArm, MetricVerdict, ModelRolloutStatus, Phase, StageStatus, Verdict
-from modelrollout.findings import Finding
-from modelrollout.plan.rollout import Wish
 from modelrollout.plan.sight import Sight, is_on_trial
 from modelrollout.plan.steps import position, steps
+from modelrollout.rollout.rollout import Wish
 from modelrollout.workloads import pods
 
 Check = Callable[[Sight, ModelRolloutStatus, Wish, CandidateArm], Finding | None]

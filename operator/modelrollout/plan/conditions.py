@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Literal
 
 from modelrollout.analysis.conclusions import is_mistake
+from modelrollout.api.findings import Finding
 from modelrollout.api.status import Condition, ModelRolloutStatus, Phase, Verdict
-from modelrollout.expansion import NOT_FOUND
-from modelrollout.findings import Finding
 from modelrollout.plan.phases import SERVES_CANDIDATE
 from modelrollout.plan.sight import Sight
+from modelrollout.rollout.expansion import NOT_FOUND
 
 _JUDGES = frozenset({Phase.PENDING, *SERVES_CANDIDATE})
 Truth = Literal["True", "False", "Unknown"]

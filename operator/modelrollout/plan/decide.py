@@ -7,15 +7,15 @@ from typing import assert_never
 
 from pydantic import ValidationError
 
+from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm, CandidateArm, ModelRolloutStatus, Phase, StageStatus, VersionInfo
-from modelrollout.findings import Finding
-from modelrollout.manifests import MODEL, Manifest, annotation, revision_of
+from modelrollout.objects.manifests import MODEL, Manifest, annotation, revision_of
 from modelrollout.plan import checks, evidence, statuses
 from modelrollout.plan.phases import SERVES_CANDIDATE, intended
-from modelrollout.plan.rollout import Wish
 from modelrollout.plan.sight import Sight, is_on_trial
 from modelrollout.plan.statuses import changed
 from modelrollout.plan.steps import PROMOTION, Step, position, steps
+from modelrollout.rollout.rollout import Wish
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm, ModelRolloutStatus, Phase
-from modelrollout.findings import Finding
-from modelrollout.manifests import (
+from modelrollout.objects.manifests import (
     MODEL,
     Apply,
     Delete,
@@ -20,12 +20,11 @@ from modelrollout.manifests import (
     ref_of,
     revision_of,
 )
-from modelrollout.plan import rejections
 from modelrollout.plan.decide import effective_weight
-from modelrollout.plan.rollout import ROUTERS, Wish
 from modelrollout.plan.sight import Sight
 from modelrollout.plan.steps import steps
-from modelrollout.traffic import services
+from modelrollout.rollout.rollout import ROUTERS, Wish
+from modelrollout.traffic import rejections, revision_service
 from modelrollout.traffic.router import MANAGER as TRAFFIC
 from modelrollout.traffic.router import Backend, Split
 from modelrollout.workloads import deployment
@@ -60,9 +59,9 @@ def desired(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> Iterator[Ap
     if arm is not None and status.phase is not Phase.ROLLING_BACK:
         yield Apply(_workload(owner, arm, status, wish), WORKLOAD)
         port = wish.spec.traffic.port
-        yield Apply(services.render(owner, Backend(arm.workload, arm.revision, port)), TRAFFIC)
+        yield Apply(revision_service.render(owner, Backend(arm.workload, arm.revision, port)), TRAFFIC)
     if stable is not None and stable is not arm:
-        yield Apply(services.render(owner, sight.backend(stable)), TRAFFIC)  # with the port that it has kept
+        yield Apply(revision_service.render(owner, sight.backend(stable)), TRAFFIC)  # with the port that it has kept
     if stable is not None:
         weight = effective_weight(sight, status)
         split = Split(

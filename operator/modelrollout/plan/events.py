@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus, Phase, Verdict
-from modelrollout.findings import Finding
 from modelrollout.plan.conditions import sensitivity
 from modelrollout.plan.phases import intended
 from modelrollout.plan.world import Event

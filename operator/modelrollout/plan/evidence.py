@@ -12,10 +12,10 @@ from modelrollout.analysis.sensitivity.preflight import usual_of
 from modelrollout.api.scalars import Duration
 from modelrollout.api.spec import Analysis, Metric
 from modelrollout.api.status import EvidenceStatus, MetricEvidence, ModelRolloutStatus, StageStatus, UsualMetric
-from modelrollout.manifests import digest
-from modelrollout.plan.rollout import Wish
+from modelrollout.objects.manifests import digest
 from modelrollout.plan.sight import Sight, arm_names
 from modelrollout.plan.steps import steps
+from modelrollout.rollout.rollout import Wish
 
 CHECKPOINT = timedelta(minutes=3)
 """A status that nothing else changes is written this often for the checkpoint: it bounds what is read again."""

@@ -12,10 +12,10 @@ from modelrollout.analysis.evidence.ticks import tick_of
 from modelrollout.analysis.queries import Answer, Query, history_queries
 from modelrollout.analysis.sensitivity.preflight import looked_up
 from modelrollout.api.status import UsualMetric
-from modelrollout.manifests import Manifest
+from modelrollout.objects.manifests import Manifest
 from modelrollout.plan.evidence import stretches
-from modelrollout.plan.rollout import Rollout
 from modelrollout.plan.sight import arm_names
+from modelrollout.rollout.rollout import Rollout
 
 MOST, LONGEST = 5, 256
 """Warnings, and characters of one: Kubernetes may cut longer ones and leave out some of many (admission.k8s.io/v1)."""

@@ -18,16 +18,16 @@ from modelrollout.analysis.judge import Case, judge
 from modelrollout.analysis.queries import Answer, Query, Unanswered
 from modelrollout.analysis.sensitivity.preflight import looked_up
 from modelrollout.api.status import EvidenceStatus, MetricVerdict, ModelRolloutStatus, Phase, StageStatus, Verdict
-from modelrollout.manifests import Delete, Owner, Write, ref_of
+from modelrollout.objects.manifests import Delete, Owner, Write, ref_of
 from modelrollout.plan import desired, evidence
 from modelrollout.plan.checks import hold
 from modelrollout.plan.conditions import conditions
 from modelrollout.plan.decide import Decision, decide, with_clock
 from modelrollout.plan.events import events
-from modelrollout.plan.rollout import Rollout, Wish
 from modelrollout.plan.sight import Sight, is_on_trial, look
 from modelrollout.plan.statuses import changed
 from modelrollout.plan.world import Observed, Plan
+from modelrollout.rollout.rollout import Rollout, Wish
 
 REFRESH = timedelta(minutes=1)
 """Verdicts in status are brought up to date when one of them turns, and else no more often than this: evidence that

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from modelrollout.analysis.queries import ArmNames
+from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm, MetricEvidence, MetricVerdict, ModelRolloutStatus, Phase, StageStatus
-from modelrollout.findings import Finding
-from modelrollout.manifests import Manifest, annotation, revision_of
-from modelrollout.plan import rejections
+from modelrollout.objects.manifests import Manifest, annotation, revision_of
 from modelrollout.plan.phases import SERVES_CANDIDATE, intended
-from modelrollout.plan.rollout import ROUTERS, Rollout
 from modelrollout.plan.world import Observed
-from modelrollout.traffic import services
+from modelrollout.rollout.rollout import ROUTERS, Rollout
+from modelrollout.traffic import rejections, revision_service
 from modelrollout.traffic.router import SINCE, Backend, Router
 from modelrollout.workloads import deployment, pods
 from modelrollout.workloads.state import WorkloadState
@@ -56,7 +55,7 @@ class Sight:
     def backend(self, arm: Arm) -> Backend:
         """The arm as a target. Its port is what its own Service has kept, else what the spec says now."""
         found = (service for service in self.observed.services if service["metadata"]["name"] == arm.workload)
-        kept, wish = next(map(services.container_port, found), None), self.rollout.wish
+        kept, wish = next(map(revision_service.container_port, found), None), self.rollout.wish
         return Backend(arm.workload, arm.revision, kept or (wish.spec.traffic.port if wish else 0))
 
     @property

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm, CandidateArm, ModelRolloutStatus, Outcome, Phase, Rejection, Retired
-from modelrollout.findings import Finding
-from modelrollout.plan.rollout import Rollout, Wish
+from modelrollout.rollout.rollout import Rollout, Wish
 
 HISTORY = 10
 REJECTED = 20

@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Literal
 
 from modelrollout.analysis.queries import Answer, Query
+from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.findings import Finding
-from modelrollout.manifests import Manifest, Write
-from modelrollout.resources import Resource
+from modelrollout.objects.manifests import Manifest, Write
+from modelrollout.objects.resources import Resource
 
 
 @dataclass(frozen=True, slots=True)

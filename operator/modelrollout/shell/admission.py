@@ -15,10 +15,10 @@ from typing import Any, Protocol, TypeGuard
 from pydantic import ValidationError
 
 from modelrollout.analysis.queries import Answer, Query
-from modelrollout.expansion import referred
 from modelrollout.kube import Cluster, KubeError, Manifest
 from modelrollout.plan import foresight
-from modelrollout.plan.rollout import parse
+from modelrollout.rollout.expansion import referred
+from modelrollout.rollout.rollout import parse
 from modelrollout.shell.observe import read_templates
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from modelrollout.api.base import API_VERSION, KIND
 from modelrollout.kube import AlreadyExists, Cluster, KubeError, Manifest
-from modelrollout.manifests import Owner, digest
+from modelrollout.objects.manifests import Owner, digest
 from modelrollout.plan.world import Event
 
 logger = logging.getLogger(__name__)

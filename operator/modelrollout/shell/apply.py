@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from modelrollout.kube import Cluster
-from modelrollout.manifests import APPLIED, Apply, Delete, Manifest, Ref, Scale, Write, annotation, digest
+from modelrollout.objects.manifests import APPLIED, Apply, Delete, Manifest, Ref, Scale, Write, annotation, digest
 
 
 class Applier:

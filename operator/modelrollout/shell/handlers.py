@@ -14,12 +14,12 @@ import kopf
 
 from modelrollout.api.base import GROUP, PLURAL, VERSION
 from modelrollout.api.metric_templates import KIND
-from modelrollout.expansion import referred
 from modelrollout.kube import Cluster
-from modelrollout.manifests import ROLLOUT_LABEL
-from modelrollout.plan.rollout import ROUTERS
+from modelrollout.objects.manifests import ROLLOUT_LABEL
+from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, DEPLOYMENTS, METRIC_TEMPLATES, PODS
 from modelrollout.prometheus.asker import Asker
-from modelrollout.resources import CLUSTER_METRIC_TEMPLATES, DEPLOYMENTS, METRIC_TEMPLATES, PODS
+from modelrollout.rollout.expansion import referred
+from modelrollout.rollout.rollout import ROUTERS
 from modelrollout.shell.admission import Advisor
 from modelrollout.shell.probes import Probes
 from modelrollout.shell.reconcile import FINALIZER, Reconciler

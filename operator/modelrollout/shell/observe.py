@@ -6,14 +6,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from modelrollout.api.findings import Finding
 from modelrollout.api.metric_templates import CLUSTER_KIND, KIND
-from modelrollout.expansion import TemplateKey, Templates
-from modelrollout.findings import Finding
 from modelrollout.kube import Cluster, KubeError, Manifest, Refused
-from modelrollout.manifests import ROLLOUT_LABEL, Owner
-from modelrollout.plan.rollout import ROUTERS
-from modelrollout.plan.world import Observed
-from modelrollout.resources import (
+from modelrollout.objects.manifests import ROLLOUT_LABEL, Owner
+from modelrollout.objects.resources import (
     CLUSTER_METRIC_TEMPLATES,
     DEPLOYMENTS,
     METRIC_TEMPLATES,
@@ -21,6 +18,9 @@ from modelrollout.resources import (
     SERVICES,
     Resource,
 )
+from modelrollout.plan.world import Observed
+from modelrollout.rollout.expansion import TemplateKey, Templates
+from modelrollout.rollout.rollout import ROUTERS
 
 _RESOURCES = {KIND: METRIC_TEMPLATES, CLUSTER_KIND: CLUSTER_METRIC_TEMPLATES}
 

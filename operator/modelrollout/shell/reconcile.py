@@ -13,15 +13,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from modelrollout.analysis.queries import Answer, Query
+from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.expansion import referred
-from modelrollout.findings import Finding
 from modelrollout.kube import Cluster, Conflict, Manifest, Refused
-from modelrollout.manifests import Owner, Write
+from modelrollout.objects.manifests import Owner, Write
+from modelrollout.objects.resources import MODEL_ROLLOUTS
 from modelrollout.plan.planner import SOON, finalise, needs, plan
-from modelrollout.plan.rollout import Rollout, parse
 from modelrollout.plan.world import Plan
-from modelrollout.resources import MODEL_ROLLOUTS
+from modelrollout.rollout.expansion import referred
+from modelrollout.rollout.rollout import Rollout, parse
 from modelrollout.shell.announce import announce
 from modelrollout.shell.apply import Applier
 from modelrollout.shell.observe import observe, read_templates

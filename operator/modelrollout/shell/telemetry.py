@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.kube import Cluster
-from modelrollout.plan.rollout import Rollout
 from modelrollout.plan.world import Plan
+from modelrollout.rollout.rollout import Rollout
 from modelrollout.shell.wakeups import Key
 
 OVERDUE = 60.0

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from modelrollout.api.spec import Traffic
-from modelrollout.manifests import APPLIED, REJECTED, Manifest, Owner, seal
-from modelrollout.resources import HTTP_ROUTES
+from modelrollout.objects.manifests import APPLIED, REJECTED, Manifest, Owner, seal
+from modelrollout.objects.resources import HTTP_ROUTES
 from modelrollout.traffic.router import KEPT, SERVICE_PORT, Backend, Split
 
 

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from modelrollout.api.base import GROUP
 from modelrollout.api.spec import Traffic
-from modelrollout.manifests import REJECTED, Manifest, Owner
-from modelrollout.resources import Resource
+from modelrollout.objects.manifests import REJECTED, Manifest, Owner
+from modelrollout.objects.resources import Resource
 
 SERVICE_PORT = 80
 """Port of every revision's own Service. It never changes, so a new container port moves nobody's traffic."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelrollout.findings import Finding
-from modelrollout.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, revision_of
-from modelrollout.resources import DEPLOYMENTS
+from modelrollout.api.findings import Finding
+from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, revision_of
+from modelrollout.objects.resources import DEPLOYMENTS
 from modelrollout.workloads.state import WorkloadState
 
 RESOURCE = DEPLOYMENTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from modelrollout.manifests import Manifest
+from modelrollout.objects.manifests import Manifest
 
 CRASHES = 3
 """Restarts of one container after which waiting to be restarted again is called a crash loop: the first two may be a

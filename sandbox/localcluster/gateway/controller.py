@@ -18,7 +18,7 @@ from localcluster.gateway.envoy import Envoy
 from localcluster.gateway.status import statuses
 from localcluster.gateway.translate import World, translate
 from modelrollout.kube import Cluster, Conflict, KubeError, Refused
-from modelrollout.resources import GATEWAY_CLASSES, GATEWAYS, HTTP_ROUTES, PODS, SERVICES
+from modelrollout.objects.resources import GATEWAY_CLASSES, GATEWAYS, HTTP_ROUTES, PODS, SERVICES
 
 logger = logging.getLogger(__name__)
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-_PARTS = {
-    "h": timedelta(hours=1),
-    "m": timedelta(minutes=1),
-    "s": timedelta(seconds=1),
-    "ms": timedelta(milliseconds=1),
-}
+_UNITS = {"h": "hours", "m": "minutes", "s": "seconds", "ms": "milliseconds"}
 
 
 def duration(text: str) -> timedelta:

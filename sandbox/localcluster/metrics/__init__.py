@@ -23,7 +23,7 @@ from localcluster.metrics.server import PrometheusFailedError, PrometheusMissing
 from localcluster.metrics.targets import configuration, target_groups
 from localcluster.processes.background import running
 from modelrollout.kube import Cluster
-from modelrollout.resources import PODS
+from modelrollout.objects.resources import PODS
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import pytest
 
 from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.sensitivity.detectable import OVERHEAD, Stretch, sees_a_doubling, sentence, smallest_share
-from modelrollout.sequential.counts import Bound
 from modelrollout.sequential.noise import Mode
+from modelrollout.sequential.proportions import Bound
 from tests.unit.analysis.looking import ACCURACY, ERRORS, GAUGE, LATENCY, analysis
 
 STRICT = {**ERRORS, "tolerance": {}}

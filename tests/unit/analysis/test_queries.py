@@ -20,7 +20,7 @@ from modelrollout.analysis.queries import (
     pods_of,
     queries,
 )
-from modelrollout.templates import UnknownName
+from modelrollout.api.placeholders import UnknownName
 from tests.unit.analysis.looking import (
     ACCURACY,
     CANDIDATE,

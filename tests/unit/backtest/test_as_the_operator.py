@@ -11,7 +11,7 @@ import pytest
 
 from modelrollout.analysis.queries import Answer, Query
 from modelrollout.api.status import ModelRolloutStatus, Phase
-from modelrollout.resources import PODS
+from modelrollout.objects.resources import PODS
 from tests.fakes.past import Past, Pod, from_then_on
 from tests.fakes.town import NOON, Town
 from tests.unit.backtest.policies import ACCURACY, ERRORS, found, policy, replayed

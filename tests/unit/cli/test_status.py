@@ -12,7 +12,7 @@ import pytest
 from modelrollout.__main__ import main
 from modelrollout.cli.status import NothingToShowError, as_json, as_text, shown
 from modelrollout.kube import Manifest, WatchEvent
-from modelrollout.resources import Resource
+from modelrollout.objects.resources import Resource
 from tests import builders
 
 MODEL = {"name": "fraud-detector", "version": "11"}

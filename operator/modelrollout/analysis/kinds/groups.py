@@ -25,8 +25,8 @@ from modelrollout.analysis.kinds.shares import Ticks
 from modelrollout.analysis.queries import BAD
 from modelrollout.analysis.samples.counters import Reading, Samples, total_growth
 from modelrollout.api.spec import Groups
-from modelrollout.sequential import groups as tests
-from modelrollout.sequential.counts import Bound, Counts, decay, rate
+from modelrollout.sequential import strata as tests
+from modelrollout.sequential.proportions import Bound, Counts, decay, rate
 from modelrollout.sequential.wealth import weights
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ from modelrollout.analysis.samples.counters import Reading
 from modelrollout.api.spec import Tolerance
 from modelrollout.api.status import Verdict
 from modelrollout.sequential import distributions
-from modelrollout.sequential.counts import HALF_LIFE, Counts, decay
 from modelrollout.sequential.distributions import Slower
+from modelrollout.sequential.proportions import HALF_LIFE, Counts, decay
 
 Floats = npt.NDArray[np.float64]
 

@@ -20,8 +20,8 @@ from modelrollout.analysis.samples import silent_arms
 from modelrollout.analysis.samples.counters import Reading, arm_of, clean, total_growth
 from modelrollout.api.spec import Metric
 from modelrollout.api.status import Verdict
-from modelrollout.sequential import pairs as tests
-from modelrollout.sequential.counts import Counts, below_limit
+from modelrollout.sequential import paired as tests
+from modelrollout.sequential.proportions import Counts, below_limit
 from modelrollout.sequential.wealth import weights
 
 Floats = npt.NDArray[np.float64]

@@ -15,15 +15,15 @@ from modelrollout.analysis.evidence import shifts
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Keep, Track, Two, Words, laid_by
-from modelrollout.analysis.kinds import rankings, shares
+from modelrollout.analysis.kinds import groups, rankings, shares
 from modelrollout.analysis.kinds.shares import NEGLIGIBLE, Ticks, Totals
 from modelrollout.analysis.queries import BAD, GOOD, TOTAL
 from modelrollout.analysis.samples import silent_arms
 from modelrollout.analysis.samples.counters import Arm, Reading, Samples, arm_of, clean, total_growth
 from modelrollout.api.spec import Metric
 from modelrollout.api.status import Verdict
-from modelrollout.sequential.counts import Bound, Counts, decay, rate
 from modelrollout.sequential.noise import Mode
+from modelrollout.sequential.proportions import Bound, Counts, decay, rate
 
 Floats = npt.NDArray[np.float64]
 
@@ -158,9 +158,9 @@ def _concluded(
         else:
             track = replace(track, share=usual.share_kept)
         tracks.append(track)
-        groups = metric.ratio.groups if metric.ratio else None
-        if groups is not None:
-            found = groups.judged(before, groups, ticks, mine, theirs, reading, tolerated, unacceptable)
+        named = metric.ratio.groups if metric.ratio else None
+        if named is not None:
+            found = groups.judged(before, named, ticks, mine, theirs, reading, tolerated, unacceptable)
             tracks += found.tracks
             unseen += found.unseen
             keepers.append(found.keep)

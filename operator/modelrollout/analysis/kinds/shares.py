@@ -12,9 +12,9 @@ import numpy.typing as npt
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.tracks import Track, Two, Words, followed
-from modelrollout.sequential import counts as tests
-from modelrollout.sequential.counts import Baseline, Bound, Counts
+from modelrollout.sequential import proportions as tests
 from modelrollout.sequential.intervals import RATIOS, interval, likelihoods
+from modelrollout.sequential.proportions import Baseline, Bound, Counts
 from modelrollout.sequential.wealth import EFFECT_WEIGHTS, weights
 
 Floats = npt.NDArray[np.float64]

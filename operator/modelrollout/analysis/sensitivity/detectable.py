@@ -17,7 +17,7 @@ from modelrollout.analysis.evidence.error_budget import share
 from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.kinds.ratio import bounds_of
 from modelrollout.api.spec import Analysis, Metric
-from modelrollout.sequential.counts import Bound
+from modelrollout.sequential.proportions import Bound
 
 OVERHEAD = 1.4
 """Nats that the tests need over the limit; statistics: 3.2."""

@@ -40,11 +40,11 @@ from modelrollout.analysis.samples.counters import Reading, Target, arm_of, by_t
 from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling, sentence
 from modelrollout.api.spec import Analysis, Metric
 from modelrollout.api.status import UsualMetric
-from modelrollout.sequential import counts as tests
 from modelrollout.sequential import horizon
-from modelrollout.sequential.counts import Counts
+from modelrollout.sequential import proportions as tests
 from modelrollout.sequential.gauges import BLOCK, long_run_variance
 from modelrollout.sequential.noise import History, Mode, Noise, measured, merged_noise, mode
+from modelrollout.sequential.proportions import Counts
 from modelrollout.sequential.wealth import Onsets, Wealth, carried
 
 Floats = npt.NDArray[np.float64]

@@ -18,8 +18,8 @@ from modelrollout.cli.backtest.moments import length, written
 from modelrollout.cli.backtest.replay import PROMOTED, ROLLED_BACK
 from modelrollout.cli.backtest.table import advice, ending, known
 from modelrollout.cli.backtest.trial import Course, Point, Trial
-from modelrollout.drawing.markup import Node, element, html
-from modelrollout.drawing.plot import HEIGHT, WIDTH, Mark, Scale, Span, Unit, line, plot, rule, scale
+from modelrollout.reports.markup import Node, element, html
+from modelrollout.reports.plot import HEIGHT, WIDTH, Mark, Scale, Span, Unit, line, plot, rule, scale
 
 STYLE = Path(__file__).parent / "page.css"
 UNITS: dict[wording.Unit, Unit] = {"share": "share", "seconds": "seconds", "plain": "number"}

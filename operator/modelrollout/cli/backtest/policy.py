@@ -11,14 +11,14 @@ import yaml
 
 from modelrollout.api.base import KIND as ROLLOUT_KIND
 from modelrollout.api.errors import name_error
+from modelrollout.api.findings import Finding
 from modelrollout.api.metric_templates import CLUSTER_KIND
 from modelrollout.api.metric_templates import KIND as TEMPLATE_KIND
 from modelrollout.api.spec import Analysis
 from modelrollout.cli.backtest.trouble import MisuseError
-from modelrollout.expansion import TemplateKey
-from modelrollout.findings import Finding
-from modelrollout.manifests import Manifest
-from modelrollout.plan.rollout import Wish, read_wish
+from modelrollout.objects.manifests import Manifest
+from modelrollout.rollout.expansion import TemplateKey
+from modelrollout.rollout.rollout import Wish, read_wish
 
 STDIN = Path("-")
 

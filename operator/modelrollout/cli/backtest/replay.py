@@ -26,13 +26,13 @@ from modelrollout.api.status import (
 )
 from modelrollout.cli.backtest.arms import PastArm
 from modelrollout.cli.backtest.policy import Policy
-from modelrollout.manifests import Manifest, Owner
+from modelrollout.objects.manifests import Manifest, Owner
 from modelrollout.plan import checks, evidence
 from modelrollout.plan.decide import decide
-from modelrollout.plan.rollout import Rollout
 from modelrollout.plan.sight import Sight
 from modelrollout.plan.statuses import changed
 from modelrollout.plan.world import Observed
+from modelrollout.rollout.rollout import Rollout
 from modelrollout.traffic.router import Backend, Split
 from modelrollout.workloads import deployment
 

@@ -11,9 +11,9 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import binom, multinomial, norm
 
-from modelrollout.sequential import counts, distributions, gauges, groups, pairs, ranks
-from modelrollout.sequential.counts import Bound, Counts, Floats
+from modelrollout.sequential import distributions, gauges, paired, proportions, ranks, strata
 from modelrollout.sequential.distributions import Slower
+from modelrollout.sequential.proportions import Bound, Counts, Floats
 from modelrollout.sequential.wealth import AT_START, EFFECT_WEIGHTS, EFFECTS, Wealth, grown, weights
 
 ROUNDING = 1e-9
@@ -61,7 +61,7 @@ def test_counts_of_candidates_within_their_bound(bound: Bound, mine: int, theirs
     limits = np.minimum(bound.factor * RATES + bound.margin, 1.0)
     truths = chances(seen, np.outer(INSIDE, limits).ravel(), np.tile(RATES, INSIDE.size))
     for base in TAKEN_FOR:
-        log_e = counts.worse(seen, np.full(seen.stable.size, base), bound)
+        log_e = proportions.worse(seen, np.full(seen.stable.size, base), bound)
         assert expected(truths, log_e, weights(EFFECT_WEIGHTS)) <= 1 + ROUNDING
 
 
@@ -77,15 +77,15 @@ def test_counts_of_candidates_beyond_what_is_unacceptable(bound: Bound, mine: in
     mine_true = np.concatenate([least + share * (1 - least) for share in (0.0, 1e-3, 0.4, 1.0)])
     truths = chances(seen, mine_true, np.tile(theirs_true, 4))
     for base in TAKEN_FOR:
-        log_e = counts.better(seen, np.full(seen.stable.size, base), bound)
-        assert expected(truths, log_e, weights(counts.GOOD_WEIGHTS)) <= 1 + ROUNDING
+        log_e = proportions.better(seen, np.full(seen.stable.size, base), bound)
+        assert expected(truths, log_e, weights(proportions.GOOD_WEIGHTS)) <= 1 + ROUNDING
 
 
 @pytest.mark.parametrize("bound", [bound for bound in BOUNDS if bound.factor and bound.margin < 1], ids=str)
 @pytest.mark.parametrize("side", ["worse", "better"])
 def test_counts_in_millions(bound: Bound, side: str) -> None:
     """Each request has a factor of its own, so n of them have its n-th power."""
-    test: Callable[[Counts, Floats, Bound], Floats] = counts.worse if side == "worse" else counts.better
+    test: Callable[[Counts, Floats, Bound], Floats] = proportions.worse if side == "worse" else proportions.better
     stable = RATES[bound.factor * RATES + bound.margin <= 1]
     candidate = bound.factor * stable + bound.margin
     for (mine, theirs), base in itertools.product(
@@ -108,9 +108,12 @@ def test_one_stream_against_a_limit(limit: float) -> None:
     events = np.arange(81.0)
     requests = np.full(81, 80.0)
     within = binom.logpmf(events, 80, limit * INSIDE[:, None])
-    assert expected(within, counts.beyond_limit(events, requests, limit), weights(EFFECT_WEIGHTS)) <= 1 + ROUNDING
+    assert expected(within, proportions.beyond_limit(events, requests, limit), weights(EFFECT_WEIGHTS)) <= 1 + ROUNDING
     beyond = binom.logpmf(events, 80, 1 - (1 - limit) * INSIDE[:, None])
-    assert expected(beyond, counts.below_limit(events, requests, limit), weights(counts.GOOD_WEIGHTS)) <= 1 + ROUNDING
+    assert (
+        expected(beyond, proportions.below_limit(events, requests, limit), weights(proportions.GOOD_WEIGHTS))
+        <= 1 + ROUNDING
+    )
 
 
 def compositions(total: int, parts: int) -> Floats:
@@ -151,11 +154,11 @@ def test_pairs(tolerated: float) -> None:
     candidate_wrong = np.arange(41.0)
     at_bound = tolerated / (1 + tolerated)
     within = binom.logpmf(candidate_wrong, 40, at_bound * INSIDE[:, None])
-    log_e = pairs.worse(candidate_wrong, 40 - candidate_wrong, tolerated)
-    assert expected(within, log_e, weights(np.ones(pairs.ODDS.size))) <= 1 + ROUNDING
+    log_e = paired.worse(candidate_wrong, 40 - candidate_wrong, tolerated)
+    assert expected(within, log_e, weights(np.ones(paired.ODDS.size))) <= 1 + ROUNDING
     beyond = binom.logpmf(candidate_wrong, 40, 1 - (1 - at_bound) * INSIDE[:, None])
-    log_e = pairs.better(candidate_wrong, 40 - candidate_wrong, tolerated)
-    assert expected(beyond, log_e, weights(np.ones(pairs.GOOD_ODDS.size))) <= 1 + ROUNDING
+    log_e = paired.better(candidate_wrong, 40 - candidate_wrong, tolerated)
+    assert expected(beyond, log_e, weights(np.ones(paired.GOOD_ODDS.size))) <= 1 + ROUNDING
 
 
 @pytest.mark.parametrize("allowed", [0.0, 0.03, 0.3])
@@ -163,11 +166,11 @@ def test_pairs(tolerated: float) -> None:
 def test_gaps_between_groups(allowed: float, total: tuple[int, ...]) -> None:
     drawn = np.random.default_rng(int(100 * allowed))
     truths = [*drawn.random((60, 4)), *drawn.choice([0.0, 0.01, 0.5, 0.99, 1.0], (60, 4))]
-    inside = np.array([truth for truth in truths if groups.GAP @ truth <= allowed + 1e-12])
+    inside = np.array([truth for truth in truths if strata.GAP @ truth <= allowed + 1e-12])
     on_it = inside.copy()  # the group's share falls, or the reference's rises, until the gap is what is allowed
-    on_it[:, 0] = np.clip(on_it[:, 0] - (allowed - inside @ groups.GAP), 0, 1)
-    on_it[:, 1] = np.clip(on_it[:, 1] + (allowed - on_it @ groups.GAP), 0, 1)
-    check_streams(np.concatenate([inside, on_it]), total, groups.GAP, allowed)
+    on_it[:, 0] = np.clip(on_it[:, 0] - (allowed - inside @ strata.GAP), 0, 1)
+    on_it[:, 1] = np.clip(on_it[:, 1] + (allowed - on_it @ strata.GAP), 0, 1)
+    check_streams(np.concatenate([inside, on_it]), total, strata.GAP, allowed)
 
 
 @pytest.mark.parametrize("allowed", [0.0, 0.05])
@@ -176,7 +179,7 @@ def test_the_four_fifths_rule(allowed: float, total: tuple[int, ...]) -> None:
     reference = np.tile([0.0, 1e-4, 0.01, 0.3, 0.9, 1.0], 2)
     least = np.clip(0.8 * reference - allowed, 0, 1)
     group = np.where(np.arange(12) < 6, least, (least + 1) / 2)
-    check_streams(np.stack([group, reference], axis=1), total, groups.FOUR_FIFTHS, allowed)
+    check_streams(np.stack([group, reference], axis=1), total, strata.FOUR_FIFTHS, allowed)
 
 
 def check_streams(truths: Floats, total: tuple[int, ...], rule: Floats, allowed: float) -> None:
@@ -190,8 +193,8 @@ def check_streams(truths: Floats, total: tuple[int, ...], rule: Floats, allowed:
         (0.0, 1.0) * (streams // 2),
         (1.0, 1e-6) * (streams // 2),
     ):
-        log_e = groups.worse(right, totals, np.tile(usual, (len(right), 1)), rule, allowed)
-        assert expected(chance, log_e, weights(np.ones(groups.DROPS.size))) <= 1 + ROUNDING
+        log_e = strata.worse(right, totals, np.tile(usual, (len(right), 1)), rule, allowed)
+        assert expected(chance, log_e, weights(np.ones(strata.DROPS.size))) <= 1 + ROUNDING
 
 
 @pytest.mark.parametrize("total", [(1e9, 1e9, 1e9, 1e9), (1e3, 1e9, 1e5, 1e9), (1e9, 1e2, 1e9, 1e2)])
@@ -200,7 +203,7 @@ def test_gaps_between_groups_of_millions(total: tuple[float, ...], allowed: floa
     totals = np.array(total)
     extremes = np.concatenate([np.zeros((1, 4)), np.diag(totals)])  # nothing right, or all of one stream
     for usual in ((0.9, 0.95, 0.9, 0.95), (0.999, 0.3, 0.99, 0.2)):
-        log_e = groups.worse(extremes, np.tile(totals, (5, 1)), np.tile(usual, (5, 1)), groups.GAP, allowed)
+        log_e = strata.worse(extremes, np.tile(totals, (5, 1)), np.tile(usual, (5, 1)), strata.GAP, allowed)
         right = np.expm1((log_e[1:] - log_e[0]) / totals[:, None])  # streams × bets
         for truth in ((0.9 - allowed, 0.95, 0.9, 0.95), (0.3 - allowed, 0.3, 0.7, 0.7), (0.6, 0.2, 0.6, 0.2)):
             means = log_e[0] + (totals[:, None] * np.log1p(np.array(truth)[:, None] * right)).sum(axis=0)
@@ -250,7 +253,7 @@ def test_gauges_with_gaussian_noise(readings: float, scale: float, worse_by: flo
 
 def test_bets_weigh_what_they_are_said_to_weigh() -> None:
     assert EFFECT_WEIGHTS.sum() == pytest.approx(1.0)
-    assert counts.GOOD_WEIGHTS.sum() == pytest.approx(1.0)
+    assert proportions.GOOD_WEIGHTS.sum() == pytest.approx(1.0)
     assert (EFFECTS > 1).all()
 
 
@@ -258,5 +261,5 @@ def test_no_tick_at_all_leads_to_no_bets() -> None:
     """As when counters are scraped less often than they are looked at."""
     nothing = np.array([])
     bound = Bound(1.25, 0.001)
-    for path in counts.both(Counts(nothing, nothing, nothing, nothing), nothing, bound, Bound(2.0, 0.002)):
+    for path in proportions.both(Counts(nothing, nothing, nothing, nothing), nothing, bound, Bound(2.0, 0.002)):
         assert path.shape[0] == 0

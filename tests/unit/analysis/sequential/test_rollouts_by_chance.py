@@ -14,7 +14,7 @@ import pytest
 from scipy.signal import lfilter
 
 from modelrollout.sequential import gauges, horizon, intervals
-from modelrollout.sequential.counts import Bound, Floats
+from modelrollout.sequential.proportions import Bound, Floats
 from tests.unit.analysis.sequential.worlds import (
     ALPHA,
     EDGES,

@@ -12,9 +12,9 @@ import numpy as np
 from scipy.special import ndtr
 from scipy.stats import binom
 
-from modelrollout.sequential import counts, distributions
-from modelrollout.sequential.counts import Baseline, Bound, Counts, Floats
+from modelrollout.sequential import distributions, proportions
 from modelrollout.sequential.distributions import Slower
+from modelrollout.sequential.proportions import Baseline, Bound, Counts, Floats
 from modelrollout.sequential.wealth import EFFECT_WEIGHTS, Onsets, Path, Wealth, grown, weights
 
 TICK = 10.0
@@ -74,8 +74,8 @@ class World:
 
     def path(self, drawn: np.random.Generator, restarts: Floats) -> Path:
         seen = self.counted(drawn)
-        events, requests, _ = self.known(drawn).before_each(seen.bad_stable, seen.stable, counts.decay(TICK))
-        log_e = counts.worse(seen, counts.rate(events, requests), self.bound)
+        events, requests, _ = self.known(drawn).before_each(seen.bad_stable, seen.stable, proportions.decay(TICK))
+        log_e = proportions.worse(seen, proportions.rate(events, requests), self.bound)
         return grown(Wealth.untouched(EFFECT_WEIGHTS.size), log_e, restarts, weights(EFFECT_WEIGHTS))
 
     def limit(self) -> float:
@@ -133,7 +133,7 @@ def slower(
 
     seen = Slower(*arm(0.05 * rps, candidate), *arm(0.95 * rps, stable))
     history = drawn.multinomial(int(rps * 600 / math.log(2)), -np.diff(stable, prepend=1.0, append=0.0)).astype(float)
-    known = distributions.known_before(history, seen.beyond_stable, seen.stable, counts.decay(TICK))
+    known = distributions.known_before(history, seen.beyond_stable, seen.stable, proportions.decay(TICK))
     log_e = distributions.slower(seen, known[:-1])
     put_on = np.asarray(restarts)[:ticks]
     return grown(Wealth.untouched(log_e.shape[1]), log_e, put_on, distributions.log_weights(stable.size))

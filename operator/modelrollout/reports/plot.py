@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.etree.ElementTree import Element
 
-from modelrollout.drawing.markup import element
+from modelrollout.reports.markup import element
 
 WIDTH, HEIGHT = 1000.0, 100.0  # of the drawing, in units that stretch
 LINES = 4  # across, at most

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.sequential.counts import Counts
+from modelrollout.sequential.proportions import Counts
 
 Floats = npt.NDArray[np.float64]
 

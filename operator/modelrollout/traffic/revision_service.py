@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from modelrollout.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner
-from modelrollout.resources import SERVICES
+from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner
+from modelrollout.objects.resources import SERVICES
 from modelrollout.traffic.router import SERVICE_PORT, Backend
 
 

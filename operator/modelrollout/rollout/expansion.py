@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from modelrollout.api.analysis import Analysis, Metric
 from modelrollout.api.errors import spec_error
+from modelrollout.api.findings import Finding
 from modelrollout.api.metric_templates import (
     CLUSTER_KIND,
     KIND,
@@ -21,12 +22,11 @@ from modelrollout.api.metric_templates import (
     values_of,
     wrong_arguments,
 )
+from modelrollout.api.placeholders import UnknownName, render_tree, require_known
 from modelrollout.api.presets import PRESETS
 from modelrollout.api.references import unknown_metrics
 from modelrollout.api.spec import ModelRolloutSpec
-from modelrollout.findings import Finding
-from modelrollout.manifests import Manifest
-from modelrollout.templates import UnknownName, render_tree, require_known
+from modelrollout.objects.manifests import Manifest
 
 MOST = 32
 """Metrics of a rollout in all."""

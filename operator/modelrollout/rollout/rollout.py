@@ -11,15 +11,15 @@ from pydantic import ValidationError
 
 from modelrollout.analysis.queries import ArmNames, Reach, queries
 from modelrollout.api.errors import name_error, spec_error
+from modelrollout.api.findings import Finding
+from modelrollout.api.placeholders import UnknownName, render_tree
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, VersionInfo
-from modelrollout.expansion import NO_TEMPLATES, Templates, expanded
-from modelrollout.findings import Finding
-from modelrollout.manifests import Manifest, Owner, digest
-from modelrollout.templates import UnknownName, render_tree
+from modelrollout.objects.manifests import Manifest, Owner, digest
+from modelrollout.rollout.expansion import NO_TEMPLATES, Templates, expanded
 from modelrollout.traffic.gateway_api import GatewayRouter
+from modelrollout.traffic.plain_service import ServiceRouter
 from modelrollout.traffic.router import Router
-from modelrollout.traffic.service import ServiceRouter
 from modelrollout.workloads import deployment
 
 ROUTERS: tuple[Router, ...] = (GatewayRouter(), ServiceRouter())

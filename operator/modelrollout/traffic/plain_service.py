@@ -8,8 +8,17 @@ from __future__ import annotations
 
 from modelrollout.api.base import GROUP
 from modelrollout.api.spec import Traffic
-from modelrollout.manifests import APPLIED, REJECTED, REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, annotation, seal
-from modelrollout.resources import SERVICES
+from modelrollout.objects.manifests import (
+    APPLIED,
+    REJECTED,
+    REVISION_LABEL,
+    ROLLOUT_LABEL,
+    Manifest,
+    Owner,
+    annotation,
+    seal,
+)
+from modelrollout.objects.resources import SERVICES
 from modelrollout.traffic.router import KEPT, Backend, Split
 
 WEIGHT = f"{GROUP}/weight"

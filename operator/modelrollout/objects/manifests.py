@@ -11,7 +11,7 @@ from typing import Any
 from kubernetes.utils.quantity import parse_quantity
 
 from modelrollout.api.base import API_VERSION, GROUP, KIND
-from modelrollout.resources import KNOWN, Resource
+from modelrollout.objects.resources import KNOWN, Resource
 
 Manifest = dict[str, Any]
 

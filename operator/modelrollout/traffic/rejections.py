@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 
-from modelrollout.findings import Finding
-from modelrollout.manifests import REJECTED, Manifest, annotation
+from modelrollout.api.findings import Finding
+from modelrollout.objects.manifests import REJECTED, Manifest, annotation
 
 
 def note(revision: str, why: Finding) -> str:
