@@ -34,7 +34,7 @@ test: tools lint ## everything, as CI does
 	$(BIN)/pytest -m demo
 
 test-fast: $(READY) ## without the sandbox: seconds
-	$(BIN)/pytest tests/unit tests/scenarios tests/properties tests/shell
+	$(BIN)/pytest tests/unit tests/scenarios tests/properties
 
 crds: $(READY) ## write crds/ from the models
 	$(BIN)/python -m modelrollout.api.crd crds

@@ -18,7 +18,7 @@ import yaml
 
 from localcluster.kubernetes import KubernetesEndpoint, api_server, envtest_assets
 from modelrollout.api.crd import definitions as our_definitions
-from tests.contract.api_server_client import DEFINITIONS, WIDGET, Api
+from tests.contract.api_server.api_server_client import DEFINITIONS, WIDGET, Api
 
 _numbers = count(1)
 

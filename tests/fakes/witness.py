@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -23,6 +22,7 @@ from modelrollout.plan.steps import steps
 from modelrollout.rollout.rollout import Wish, read_wish
 from tests.fakes.cluster import copied
 from tests.fakes.town import NOON, Town
+from tests.places import ROOT
 
 ROUTES = (HTTP_ROUTES, SERVICES)
 ON_TRIAL = (Phase.PROGRESSING, Phase.PROMOTING, Phase.BAKING)
@@ -35,7 +35,7 @@ class Broken(AssertionError):  # noqa: N818 - a promise is broken, not an error 
 @functools.cache
 def _schema() -> Any:
     """The status as the CRD has it."""
-    text = (Path(__file__).parents[2] / "crds" / "modelrollout.dev_modelrollouts.yaml").read_text()
+    text = (ROOT / "crds" / "modelrollout.dev_modelrollouts.yaml").read_text()
     (version,) = yaml.safe_load(text)["spec"]["versions"]
     return version["schema"]["openAPIV3Schema"]["properties"]["status"]
 

@@ -20,6 +20,7 @@ from localcluster.metrics.server import Server, binary, reserved_port
 from modelrollout.__main__ import main
 from tests.docs import blocks
 from tests.fakes.past import Past, Pod, from_then_on
+from tests.places import ROOT
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -29,7 +30,7 @@ pytestmark = [
     ),
 ]
 
-DOCS = Path(__file__).parents[2] / "docs" / "backtest.md"
+DOCS = ROOT / "docs" / "backtest.md"
 COMMANDS = re.findall(r"^```sh\nmodelrollout (backtest .*?)\n```$", DOCS.read_text(), re.MULTILINE)
 ADDRESS = "http://prometheus:9090"
 

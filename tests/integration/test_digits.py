@@ -8,14 +8,15 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-DIGITS = Path(__file__).parents[2] / "examples/digits"
+from tests.places import ROOT
+
+DIGITS = ROOT / "examples/digits"
 AT_ONCE = 8  # requests
 
 

@@ -26,6 +26,7 @@ from tests.fakes.applied import applied, counters, serving
 from tests.fakes.certificates import make_certificate
 from tests.fakes.prometheus import fake_prometheus
 from tests.integration.patience import eventually
+from tests.places import ROOT
 
 pytestmark = [
     pytest.mark.skipif(
@@ -34,7 +35,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl on PATH"),
 ]
 
-PAGE = Path(__file__).parents[2] / "docs/warnings.md"
+PAGE = ROOT / "docs/warnings.md"
 WARNED = "Warning: errors: at 50 requests/s and 0.1% errors, 5 % for 60 s can see"
 
 
