@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from modelrollout.analysis.queries import Answer, Answered, ArmNames, Query
+from modelrollout.analysis.queries import ArmNames
 from modelrollout.api.placeholders import render_text
 from modelrollout.api.spec import Metric
+from modelrollout.promql.query import Answer, Answered, Query
 from modelrollout.reports.plot import Unit
 
 LOOK_BACK = timedelta(seconds=10)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from numpy.random import Generator
 
 from benchmarks.analysis.trials import Floats, Ints
-from modelrollout.analysis.queries import Series
+from modelrollout.promql.query import Series
 
 Labels = tuple[tuple[str, str], ...]
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.pictures.lab import CANDIDATE, STABLE, Release, analysis, even, labelled, prometheus
-from modelrollout.analysis.queries import ArmNames, Series
+from modelrollout.analysis.queries import ArmNames
 from modelrollout.api.status import MetricVerdict
+from modelrollout.promql.query import Series
 
 APPROVED: Mapping[str, Any] = {
     "name": "approved",

@@ -13,9 +13,10 @@ from benchmarks.analysis.trials import Floats
 from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, judge
-from modelrollout.analysis.queries import Answer, Answered, ArmNames, Query, Reach, Series, queries
+from modelrollout.analysis.queries import ArmNames, Reach, queries
 from modelrollout.api.spec import Analysis
 from modelrollout.api.status import MetricEvidence, MetricVerdict
+from modelrollout.promql.query import Answer, Answered, Query, Series
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 SCRAPE = 5.0

@@ -30,10 +30,11 @@ from benchmarks.pictures.lab import (
     requests,
 )
 from modelrollout.analysis.evidence.material import Usual
-from modelrollout.analysis.queries import ArmNames, Series, Unanswered
+from modelrollout.analysis.queries import ArmNames
 from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling, sentence
 from modelrollout.api.status import EvidenceStatus, MetricVerdict, ModelRolloutStatus, UsualMetric
 from modelrollout.plan.conditions import sensitivity
+from modelrollout.promql.query import Series, Unanswered
 from modelrollout.sequential.noise import Mode
 
 RPS, WEIGHT, USUAL = 100.0, 0.05, 0.01

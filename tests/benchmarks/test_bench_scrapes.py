@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.analysis.scrapes import BAD, TOTAL, Habits, errors, latencies
-from modelrollout.analysis.queries import Series
+from modelrollout.promql.query import Series
 
 TROUBLED = Habits(missed=0.1, duplicated=0.1, late=0.1, resets=6.0, churn=6.0)
 FOREVER = 1e12

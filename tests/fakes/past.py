@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
+from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered
 from modelrollout.promql.selectors import SelectorError, parse
 from tests.fakes.prometheus import FakePrometheus
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from aiohttp import web
 
-from modelrollout.analysis.queries import Series
+from modelrollout.promql.query import Series
 
 Trouble = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -16,7 +16,6 @@ from typing import Any
 
 from prometheus_client import generate_latest
 
-from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered, parsed
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.kube import KubeError, Manifest
 from modelrollout.objects.manifests import REVISION_LABEL
@@ -31,6 +30,7 @@ from modelrollout.objects.resources import (
     PODS,
     SERVICES,
 )
+from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered, parsed
 from modelrollout.rollout.expansion import TemplateKey
 from modelrollout.rollout.rollout import Wish, read_wish
 from modelrollout.shell.reconcile import Reconciler

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
 from modelrollout.analysis.samples.double_scrapes import without_twins
 from modelrollout.prometheus import Prometheus
+from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered
 from modelrollout.promql.selectors import histogram_selector
 from tests.integration.scraped import Page, scraped, until
 

@@ -22,10 +22,10 @@ from aiohttp import web
 from localcluster.kubernetes import api_server
 from localcluster.metrics import Metrics, PrometheusFailedError, PrometheusMissingError, prometheus
 from localcluster.metrics.server import Server, reserved_port
-from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
 from modelrollout.kube import Cluster
 from modelrollout.objects.resources import PODS
 from modelrollout.prometheus import Prometheus
+from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from modelrollout.analysis.queries import Answer, Answered, Query, Unanswered
 from modelrollout.prometheus import Prometheus
 from modelrollout.promql.matchers import Matcher, Selector
+from modelrollout.promql.query import Answer, Answered, Query, Unanswered
 from modelrollout.promql.selectors import SelectorError, parse, union
 from tests.integration.scraped import Page, scraped, until
 

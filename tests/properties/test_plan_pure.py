@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import Phase as Phases
 from hypothesis import strategies as st
 
-from modelrollout.analysis.queries import Answered, Series, Unanswered
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.kube import Manifest
 from modelrollout.objects.manifests import MODEL, REJECTED, Owner
 from modelrollout.plan.planner import finalise, needs, plan
 from modelrollout.plan.world import Observed
+from modelrollout.promql.query import Answered, Series, Unanswered
 from modelrollout.rollout.rollout import parse
 from modelrollout.shell.observe import observe
 from modelrollout.traffic.plain_service import WEIGHT

@@ -24,9 +24,10 @@ from modelrollout.analysis.kinds.mean import mean_evidence
 from modelrollout.analysis.kinds.pairs import pair_evidence
 from modelrollout.analysis.kinds.ratio import ratio_evidence
 from modelrollout.analysis.kinds.value import value_evidence
-from modelrollout.analysis.queries import CANDIDATE, STABLE, VALUE, Answer, Query, Series, Unanswered
+from modelrollout.analysis.queries import CANDIDATE, STABLE, VALUE
 from modelrollout.api.spec import Analysis, Metric
 from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
+from modelrollout.promql.query import Answer, Query, Series, Unanswered
 
 DEFECTS = (ArithmeticError, LookupError, TypeError, ValueError)
 """What a mistake of ours, or a state that somebody edited, may raise while one metric is judged."""

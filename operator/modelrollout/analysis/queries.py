@@ -1,4 +1,4 @@
-"""What to ask of Prometheus for a look at the candidate, and the shapes of what it may answer. Pure.
+"""What to ask of Prometheus for a look at the candidate. Pure.
 
 Counters (`bad`, `good`, `total`, `histogram`) are read as raw samples with start < t ≤ end, never through rate() or
 increase(): those extrapolate, and their windows overlap. A look asks for what came since the checkpoint, and for a
@@ -19,8 +19,8 @@ from typing import Literal
 
 from modelrollout.api.placeholders import render_text
 from modelrollout.api.spec import Analysis, Metric
-from modelrollout.promql.matchers import Selector
-from modelrollout.promql.selectors import SelectorError, histogram_selector, parse, union
+from modelrollout.promql.query import Query, parsed
+from modelrollout.promql.selectors import SelectorError, histogram_selector, union
 
 SHORTEST_WINDOW = timedelta(minutes=1)
 """What `{{ window }}` is at least."""
@@ -39,58 +39,6 @@ SUM, SQUARES = "sum", "squares"
 CANDIDATE_WRONG, STABLE_WRONG = "candidate wrong", "stable wrong"
 COUNTERS = "counters"
 """A part that stands for several, asked for at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What to ask for one part of one metric of one arm.
-
-    `step` None: the raw samples of the series selector `promql` with start < t ≤ end. Otherwise the expression
-    evaluated at every step from start to end, or once when the two are the same moment.
-    """
-
-    metric: str
-    arm: str
-    part: str
-    promql: str
-    start: datetime
-    end: datetime
-    step: timedelta | None
-    parts: tuple[tuple[str, str], ...] = ()
-    """Where one selector asks for several: each part, and the selector that tells its series from the others'."""
-
-    def split(self, series: Sequence[Series]) -> dict[str, tuple[Series, ...]]:
-        """An answer's series by part."""
-        if not self.parts:
-            return {self.part: tuple(series)}
-        found = {part: parsed(text) for part, text in self.parts}
-        return {part: tuple(one for one in series if own.matches(one.labels)) for part, own in found.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One time series: its labels, and samples as (unix seconds, value); values may be NaN or ±Inf."""
-
-    labels: Mapping[str, str]
-    samples: tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What Prometheus knows. No series is an answer, too."""
-
-    series: tuple[Series, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Unanswered:
-    """Why there is no answer; `rejected` when the query is to blame and will be refused again."""
-
-    why: str
-    rejected: bool
-
-
-Answer = Answered | Unanswered
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +119,6 @@ def _counters(
     if (together := _together(tuple(text for _, text in texts))) is not None:
         return [Query(metric.name, arm, COUNTERS, together, start, end, step, tuple(texts))]
     return [Query(metric.name, arm, part, text, start, end, step) for part, text in texts]
-
-
-@functools.lru_cache(maxsize=4096)
-def parsed(text: str) -> Selector:
-    """The selector in a text. Raises SelectorError."""
-    return parse(text)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case
-from modelrollout.analysis.queries import Query, Reach, history_queries, queries
+from modelrollout.analysis.queries import Reach, history_queries, queries
 from modelrollout.analysis.sensitivity.detectable import Stretch
 from modelrollout.analysis.sensitivity.preflight import usual_of
 from modelrollout.api.scalars import Duration
@@ -15,6 +15,7 @@ from modelrollout.api.status import EvidenceStatus, MetricEvidence, ModelRollout
 from modelrollout.objects.manifests import digest
 from modelrollout.plan.sight import Sight, arm_names
 from modelrollout.plan.steps import steps
+from modelrollout.promql.query import Query
 from modelrollout.rollout.rollout import Wish
 
 CHECKPOINT = timedelta(minutes=3)

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from modelrollout.analysis.evidence.ticks import tick_of
-from modelrollout.analysis.queries import Answer, Query, history_queries
+from modelrollout.analysis.queries import history_queries
 from modelrollout.analysis.sensitivity.preflight import looked_up
 from modelrollout.api.status import UsualMetric
 from modelrollout.objects.manifests import Manifest
 from modelrollout.plan.evidence import stretches
 from modelrollout.plan.sight import arm_names
+from modelrollout.promql.query import Answer, Query
 from modelrollout.rollout.rollout import Rollout
 
 MOST, LONGEST = 5, 256

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 
 from modelrollout.analysis.evidence.ticks import tick_of
 from modelrollout.analysis.judge import Case, judge
-from modelrollout.analysis.queries import Answer, Query, Unanswered
 from modelrollout.analysis.sensitivity.preflight import looked_up
 from modelrollout.api.status import EvidenceStatus, MetricVerdict, ModelRolloutStatus, Phase, StageStatus, Verdict
 from modelrollout.objects.manifests import Delete, Owner, Write, ref_of
@@ -27,6 +26,7 @@ from modelrollout.plan.events import events
 from modelrollout.plan.sight import Sight, is_on_trial, look
 from modelrollout.plan.statuses import changed
 from modelrollout.plan.world import Observed, Plan
+from modelrollout.promql.query import Answer, Query, Unanswered
 from modelrollout.rollout.rollout import Rollout, Wish
 
 REFRESH = timedelta(minutes=1)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
 
-from modelrollout.analysis.queries import Answer, Query
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.objects.manifests import Manifest, Write
 from modelrollout.objects.resources import Resource
+from modelrollout.promql.query import Answer, Query
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from modelrollout.analysis.queries import Answer, Query, Unanswered
 from modelrollout.prometheus.client import Prometheus
+from modelrollout.promql.query import Answer, Query, Unanswered
 
 MOST = 50
 """Servers that connections are kept to: their addresses come from users' specs, and each client has threads."""

@@ -23,9 +23,9 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from modelrollout.analysis.queries import Answer, Answered, Query, Unanswered
 from modelrollout.prometheus.lane import Lane, Outcome, Target, milliseconds
 from modelrollout.prometheus.silence import Silence
+from modelrollout.promql.query import Answer, Answered, Query, Unanswered
 
 GRACE = 0.25  # seconds in which a request that timed out may still say so itself
 CLOSED = Unanswered("The connection to Prometheus was closed.", rejected=False)

@@ -21,8 +21,8 @@ from prometheus_api_client import PrometheusConnect
 from urllib3 import Retry, Timeout, disable_warnings
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
-from modelrollout.analysis.queries import Answer, Query, Unanswered
 from modelrollout.prometheus.replies import Data, Reply, Window, answer, too_big, understood
+from modelrollout.promql.query import Answer, Query, Unanswered
 
 logger = logging.getLogger(__name__)
 

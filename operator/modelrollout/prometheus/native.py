@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.queries import Series
+from modelrollout.promql.query import Series
 
 MAX_EDGES = 160  # as many buckets as a server keeps of a histogram by default; a comparison uses fewer
 FINEST, COARSEST = 8, -4  # schemas

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelrollout.analysis.queries import Answer, Answered, Series, Unanswered
 from modelrollout.prometheus.native import MAX_EDGES, as_classic, native
+from modelrollout.promql.query import Answer, Answered, Series, Unanswered
 
 MAX_SERIES = 5_000
 MAX_SAMPLES = 500_000

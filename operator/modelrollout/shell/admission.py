@@ -14,9 +14,9 @@ from typing import Any, Protocol, TypeGuard
 
 from pydantic import ValidationError
 
-from modelrollout.analysis.queries import Answer, Query
 from modelrollout.kube import Cluster, KubeError, Manifest
 from modelrollout.plan import foresight
+from modelrollout.promql.query import Answer, Query
 from modelrollout.rollout.expansion import referred
 from modelrollout.rollout.rollout import parse
 from modelrollout.shell.observe import read_templates

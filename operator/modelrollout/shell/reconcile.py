@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from modelrollout.analysis.queries import Answer, Query
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.kube import Cluster, Conflict, Manifest, Refused
@@ -20,6 +19,7 @@ from modelrollout.objects.manifests import Owner, Write
 from modelrollout.objects.resources import MODEL_ROLLOUTS
 from modelrollout.plan.planner import SOON, finalise, needs, plan
 from modelrollout.plan.world import Plan
+from modelrollout.promql.query import Answer, Query
 from modelrollout.rollout.expansion import referred
 from modelrollout.rollout.rollout import Rollout, parse
 from modelrollout.shell.announce import announce

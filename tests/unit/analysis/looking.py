@@ -14,9 +14,10 @@ from modelrollout.analysis.evidence import ledger
 from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, Judgement, judge
-from modelrollout.analysis.queries import Answer, Answered, ArmNames, Query, Reach, Series, parsed, queries
+from modelrollout.analysis.queries import ArmNames, Reach, queries
 from modelrollout.api.spec import Analysis
 from modelrollout.api.status import MetricEvidence, MetricVerdict
+from modelrollout.promql.query import Answer, Answered, Query, Series, parsed
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 START = NOON.timestamp()

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from modelrollout.analysis.queries import Series
 from modelrollout.analysis.samples.counters import Arm, Reading, arm_of, by_target, clean, target_of, total_growth
+from modelrollout.promql.query import Series
 from tests.unit.analysis.looking import KNOWN, START, counter
 
 NAN, INF = math.nan, math.inf

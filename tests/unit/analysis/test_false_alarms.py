@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelrollout.analysis.queries import Series
 from modelrollout.analysis.sensitivity.detectable import Stretch
 from modelrollout.analysis.sensitivity.preflight import usual_of
 from modelrollout.api.status import Verdict
+from modelrollout.promql.query import Series
 from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import ERRORS, LATENCY, START, Walk, always, analysis, course
 from tests.unit.analysis.traffic import Arm, Floats, fresh, looked_up_in, most, offsets, scraped, served

@@ -10,11 +10,11 @@ import pytest
 from modelrollout.analysis.conclusions import is_mistake
 from modelrollout.analysis.kinds.edges import MOST, chosen, paired
 from modelrollout.analysis.kinds.tails import excluded
-from modelrollout.analysis.queries import Series
 from modelrollout.analysis.samples.buckets import Side, beyond, quantile, side_of
 from modelrollout.analysis.samples.counters import Reading
 from modelrollout.api.spec import Metric, Tolerance
 from modelrollout.api.status import Verdict
+from modelrollout.promql.query import Series
 from tests.unit.analysis.looking import LATENCY, START, Walk, analysis, counter, course, grown, histogram, look
 
 PASS, FAIL, INCONCLUSIVE, NO_DATA = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NO_DATA

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modelrollout.analysis.queries import Series
 from modelrollout.api.status import MetricVerdict, Verdict
+from modelrollout.promql.query import Series
 from tests.unit.analysis.looking import Walk, analysis, counter, course
 
 PAIRS = {

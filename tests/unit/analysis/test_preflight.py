@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from modelrollout.analysis.evidence import ledger
 from modelrollout.analysis.evidence.material import Usual
-from modelrollout.analysis.queries import Answered, Query, Series, Unanswered, history_queries
+from modelrollout.analysis.queries import history_queries
 from modelrollout.analysis.sensitivity.detectable import Stretch
 from modelrollout.analysis.sensitivity.preflight import looked_up, usual_of
 from modelrollout.api.status import UsualMetric
+from modelrollout.promql.query import Answered, Query, Series, Unanswered
 from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import ERRORS, GAUGE, INTERVAL, LATENCY, NOON, STABLE, START, analysis
 from tests.unit.analysis.traffic import Arm, Floats, looked_up_in, scraped, served

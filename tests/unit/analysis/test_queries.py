@@ -11,9 +11,7 @@ from modelrollout.analysis.queries import (
     HISTORY,
     HISTORY_STEP,
     ArmNames,
-    Query,
     Reach,
-    Series,
     as_regex,
     history_queries,
     in_quotes,
@@ -21,6 +19,7 @@ from modelrollout.analysis.queries import (
     queries,
 )
 from modelrollout.api.placeholders import UnknownName
+from modelrollout.promql.query import Query, Series
 from tests.unit.analysis.looking import (
     ACCURACY,
     CANDIDATE,

@@ -12,8 +12,8 @@ from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.evidence.tracks import Track, Words
 from modelrollout.analysis.kinds import rankings
 from modelrollout.analysis.kinds.rankings import Ranked
-from modelrollout.analysis.queries import Series
 from modelrollout.api.status import Verdict
+from modelrollout.promql.query import Series
 from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import ERRORS, Walk, always, analysis, counter, course, same
 

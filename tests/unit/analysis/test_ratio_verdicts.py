@@ -7,8 +7,8 @@ import re
 import pytest
 
 from modelrollout.analysis.conclusions import is_mistake
-from modelrollout.analysis.queries import Series
 from modelrollout.api.status import MetricVerdict, Verdict
+from modelrollout.promql.query import Series
 from tests.unit.analysis.looking import (
     ACCURACY,
     ERRORS,

@@ -1,7 +1,7 @@
 """A histogram that was scraped as a native and as a classic one is counted once."""
 
-from modelrollout.analysis.queries import Series
 from modelrollout.analysis.samples.double_scrapes import without_twins
+from modelrollout.promql.query import Series
 
 
 def native(pod: str, *times: float) -> list[Series]:

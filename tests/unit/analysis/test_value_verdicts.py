@@ -7,8 +7,8 @@ import pytest
 
 from modelrollout.analysis.conclusions import is_mistake
 from modelrollout.analysis.evidence.material import Usual
-from modelrollout.analysis.queries import Series
 from modelrollout.api.status import Verdict
+from modelrollout.promql.query import Series
 from tests.unit.analysis.looking import GAUGE, START, Walk, always, analysis, course, look, readings
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE

@@ -13,8 +13,8 @@ from modelrollout.analysis.conclusions import is_mistake
 from modelrollout.analysis.evidence import ledger
 from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.judge import judge
-from modelrollout.analysis.queries import Answered, Series, Unanswered
 from modelrollout.api.status import MetricEvidence, Verdict
+from modelrollout.promql.query import Answered, Series, Unanswered
 from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import (
     ACCURACY,

@@ -10,8 +10,8 @@ import pytest
 
 from modelrollout.analysis.evidence import ledger
 from modelrollout.analysis.evidence.material import Usual
-from modelrollout.analysis.queries import Series
 from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
+from modelrollout.promql.query import Series
 from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import (
     ERRORS,

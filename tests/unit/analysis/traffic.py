@@ -13,20 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
-from modelrollout.analysis.queries import (
-    HISTORY,
-    HISTORY_STEP,
-    Answer,
-    Answered,
-    Query,
-    Series,
-    history_queries,
-    parsed,
-)
+from modelrollout.analysis.queries import HISTORY, HISTORY_STEP, history_queries
 from modelrollout.analysis.sensitivity.detectable import Stretch
 from modelrollout.analysis.sensitivity.preflight import looked_up
 from modelrollout.api.spec import Analysis
 from modelrollout.api.status import UsualMetric
+from modelrollout.promql.query import Answer, Answered, Query, Series, parsed
 from tests.unit.analysis.looking import INTERVAL, NOON, STABLE, START
 
 Floats = npt.NDArray[np.float64]

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from modelrollout.analysis.queries import Query
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import Phase
 from modelrollout.kube import Manifest
 from modelrollout.objects.manifests import Owner
 from modelrollout.plan.planner import needs, plan
 from modelrollout.plan.world import Plan
+from modelrollout.promql.query import Query
 from modelrollout.rollout.rollout import Wish, parse, read_wish
 from modelrollout.shell.observe import observe
 from tests import builders

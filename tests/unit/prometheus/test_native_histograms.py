@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelrollout.analysis.queries import Series
 from modelrollout.prometheus.native import MAX_EDGES, as_classic, native
+from modelrollout.promql.query import Series
 
 Buckets = Mapping[tuple[float, float], float]
 

@@ -16,10 +16,10 @@ import pytest
 from aiohttp import web
 
 from localcluster.apiserver.certificates import write_serving_files
-from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
 from modelrollout.prometheus import Prometheus
 from modelrollout.prometheus.lane import LONG
 from modelrollout.prometheus.silence import FIRST
+from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered
 from tests.fakes.prometheus import (
     FakePrometheus,
     Trouble,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from modelrollout.analysis.queries import Answer, Answered, Series, Unanswered
 from modelrollout.prometheus.replies import MAX_SAMPLES, MAX_SERIES, Data, Reply, answer, too_big, understood
+from modelrollout.promql.query import Answer, Answered, Series, Unanswered
 
 WHO = "Prometheus at http://prometheus:9090"
 

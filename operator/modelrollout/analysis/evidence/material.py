@@ -13,9 +13,9 @@ import numpy.typing as npt
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.ticks import Course
 from modelrollout.analysis.evidence.tracks import Track
-from modelrollout.analysis.queries import Series
 from modelrollout.api.spec import Metric
 from modelrollout.api.status import Verdict
+from modelrollout.promql.query import Series
 from modelrollout.sequential.noise import HALVED, INFLATION, Mode
 
 Floats = npt.NDArray[np.float64]

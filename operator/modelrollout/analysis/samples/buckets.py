@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis.evidence.material import Missing
-from modelrollout.analysis.queries import Series
 from modelrollout.analysis.samples.counters import Arm, Reading, Samples, arm_of, clean, grown
 from modelrollout.analysis.samples.double_scrapes import without_twins
 from modelrollout.api.status import Verdict
 from modelrollout.promql.matchers import NAME
+from modelrollout.promql.query import Series
 from modelrollout.promql.selectors import BUCKET
 
 Floats = npt.NDArray[np.float64]

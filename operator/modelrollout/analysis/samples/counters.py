@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.queries import Series
+from modelrollout.promql.query import Series
 
 Floats = npt.NDArray[np.float64]
 Target = tuple[tuple[str, str], ...]

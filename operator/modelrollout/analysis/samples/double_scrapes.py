@@ -11,8 +11,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from modelrollout.analysis.queries import Series
 from modelrollout.promql.matchers import NAME
+from modelrollout.promql.query import Series
 from modelrollout.promql.selectors import BUCKET
 
 Owner = tuple[tuple[str, str], ...]

@@ -20,26 +20,13 @@ from modelrollout.analysis.evidence.error_budget import share
 from modelrollout.analysis.evidence.material import Missing, Usual
 from modelrollout.analysis.kinds import edges as bucket_edges
 from modelrollout.analysis.kinds import ratio, shares
-from modelrollout.analysis.queries import (
-    BAD,
-    GOOD,
-    HISTOGRAM,
-    HISTORY_STEP,
-    ONE_POD,
-    OTHER_PODS,
-    PAST,
-    TOTAL,
-    VALUE,
-    Answer,
-    Answered,
-    Query,
-    Series,
-)
+from modelrollout.analysis.queries import BAD, GOOD, HISTOGRAM, HISTORY_STEP, ONE_POD, OTHER_PODS, PAST, TOTAL, VALUE
 from modelrollout.analysis.samples.buckets import Side, beyond, quantile, side_of
 from modelrollout.analysis.samples.counters import Reading, Target, arm_of, by_target, clean, target_of
 from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling, sentence
 from modelrollout.api.spec import Analysis, Metric
 from modelrollout.api.status import UsualMetric
+from modelrollout.promql.query import Answer, Answered, Query, Series
 from modelrollout.sequential import horizon
 from modelrollout.sequential import proportions as tests
 from modelrollout.sequential.gauges import BLOCK, long_run_variance

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from modelrollout.analysis.queries import MOST_STEPS, Answer, Answered, Query, Unanswered
+from modelrollout.analysis.queries import MOST_STEPS
 from modelrollout.cli.backtest.tape import Reel
 from modelrollout.cli.backtest.trouble import AwayError, MisuseError
+from modelrollout.promql.query import Answer, Answered, Query, Unanswered
 
 FIRST = timedelta(minutes=5)
 """The first piece of a query: it shows how much there is of it."""

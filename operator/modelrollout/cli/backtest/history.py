@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from modelrollout.analysis.evidence.ticks import tick_of
-from modelrollout.analysis.queries import Answer, Answered, Query, history_queries
+from modelrollout.analysis.queries import history_queries
 from modelrollout.analysis.sensitivity.preflight import looked_up, usual_of
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import UsualMetric
@@ -14,6 +14,7 @@ from modelrollout.cli.backtest.arms import PastArm
 from modelrollout.cli.backtest.fetch import Fetcher
 from modelrollout.cli.backtest.policy import Policy
 from modelrollout.plan.evidence import stretches
+from modelrollout.promql.query import Answer, Answered, Query
 from modelrollout.sequential.noise import Mode
 
 

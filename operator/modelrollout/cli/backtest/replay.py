@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from modelrollout.analysis.judge import Case, Judgement, judge
-from modelrollout.analysis.queries import Answer, Query, Reach, queries
+from modelrollout.analysis.queries import Reach, queries
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import (
     Arm,
@@ -32,6 +32,7 @@ from modelrollout.plan.decide import decide
 from modelrollout.plan.sight import Sight
 from modelrollout.plan.statuses import changed
 from modelrollout.plan.world import Observed
+from modelrollout.promql.query import Answer, Query
 from modelrollout.rollout.rollout import Rollout
 from modelrollout.traffic.router import Backend, Split
 from modelrollout.workloads import deployment

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from modelrollout.analysis.evidence.ticks import look_back, tick_of
-from modelrollout.analysis.queries import CANDIDATE, VALUE, Answer, Answered, Query, Reach, Series, queries
+from modelrollout.analysis.queries import CANDIDATE, VALUE, Reach, queries
 from modelrollout.api.analysis import Analysis
 from modelrollout.cli.backtest.arms import PastArm
 from modelrollout.cli.backtest.fetch import FIRST, LONGEST, Wanted
 from modelrollout.cli.backtest.tape import CLOSE, Key, Reel, Tape
+from modelrollout.promql.query import Answer, Answered, Query, Series
 
 POOL = "all pods"
 

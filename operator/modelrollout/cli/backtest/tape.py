@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.queries import Series
 from modelrollout.promql.matchers import NAME
+from modelrollout.promql.query import Series
 from modelrollout.promql.selectors import BUCKET
 
 Floats = npt.NDArray[np.float64]

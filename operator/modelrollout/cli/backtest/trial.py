@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from modelrollout.analysis.evidence.ticks import look_back, tick_of
-from modelrollout.analysis.queries import CANDIDATE, STABLE, Series
+from modelrollout.analysis.queries import CANDIDATE, STABLE
 from modelrollout.api.status import MetricVerdict, UsualMetric, Verdict
 from modelrollout.cli.backtest import history
 from modelrollout.cli.backtest.arms import Selected, pod_labels
@@ -24,6 +24,7 @@ from modelrollout.cli.backtest.replay import Arms, Look, Replay, Turn
 from modelrollout.cli.backtest.sources import Versus, wanted_of
 from modelrollout.cli.backtest.tape import Key, Tape
 from modelrollout.cli.backtest.trouble import MisuseError
+from modelrollout.promql.query import Series
 
 CHUNK = timedelta(hours=2)
 LOOKS = 2_500

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from modelrollout.analysis.queries import Answer, Query
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.objects.resources import PODS
+from modelrollout.promql.query import Answer, Query
 from tests.fakes.past import Past, Pod, from_then_on
 from tests.fakes.town import NOON, Town
 from tests.unit.cli.backtest.policies import ACCURACY, ERRORS, found, policy, replayed

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from modelrollout.analysis.queries import Answer, Answered, Query, Series, Unanswered
 from modelrollout.cli.backtest.fetch import Fetcher, Wanted
 from modelrollout.cli.backtest.tape import Reel
 from modelrollout.cli.backtest.trouble import AwayError, MisuseError
+from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered
 
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

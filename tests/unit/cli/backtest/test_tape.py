@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from modelrollout.analysis.queries import Series
 from modelrollout.cli.backtest.tape import Reel
+from modelrollout.promql.query import Series
 
 
 def series(samples: list[tuple[float, float]], **labels: str) -> Series:
