@@ -19,6 +19,7 @@ from typing import Literal
 
 from modelrollout.api.placeholders import render_text
 from modelrollout.api.spec import Analysis, Metric
+from modelrollout.promql.matchers import Selector
 from modelrollout.promql.query import Query, parsed
 from modelrollout.promql.selectors import SelectorError, histogram_selector, union
 
