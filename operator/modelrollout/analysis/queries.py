@@ -52,6 +52,7 @@ class ArmNames:
     revision: str
     workload: str
     service: str
+    pods: str  # a regular expression for the names of its pods
 
     def values(self, look_back: timedelta) -> dict[str, str]:
         """What `{{ … }}` in a metric's PromQL may ask for, fit to stand between quotes."""
@@ -62,7 +63,7 @@ class ArmNames:
             "revision": self.revision,
             "workload": self.workload,
             "service": self.service,
-            "pods": pods_of(self.workload),
+            "pods": self.pods,
             "window": f"{int(look_back.total_seconds())}s",
         }
         return {name: in_quotes(value) for name, value in plain.items()}

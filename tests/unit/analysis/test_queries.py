@@ -187,7 +187,7 @@ def test_a_name_as_a_regular_expression_matches_only_itself(text: str) -> None:
 def test_names_cannot_break_out_of_quotes() -> None:
     # PromQL knows \x22 in every kind of quotes that knows escapes; \" it refuses between single ones.
     assert in_quotes("a\"b'c`d\\e\nf") == r"a\x22b\x27c\x60d\\e\nf"
-    odd = ArmNames("candidate", 'ml"} or x{', "fraud", "b41c", "fraud.v1", "fraud")
+    odd = ArmNames("candidate", 'ml"} or x{', "fraud", "b41c", "fraud.v1", "fraud", pods_of("fraud.v1"))
     values = odd.values(timedelta(minutes=1))
     assert values["namespace"] == r"ml\x22} or x{"
     assert values["pods"] == "fraud[.]v1-[a-z0-9]+(-[a-z0-9]+)?"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from modelrollout.analysis.judge import Case, Judgement, judge
-from modelrollout.analysis.queries import Reach, queries
+from modelrollout.analysis.queries import ArmNames, Reach, queries
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import (
     Arm,
@@ -24,7 +24,6 @@ from modelrollout.api.status import (
     Verdict,
     VersionInfo,
 )
-from modelrollout.cli.backtest.arms import PastArm
 from modelrollout.cli.backtest.policy import Policy
 from modelrollout.objects.manifests import Manifest, Owner
 from modelrollout.plan import checks, evidence
@@ -49,8 +48,8 @@ PROMOTED, ROLLED_BACK = "promoted", "taken back"
 class Arms:
     """Both arms' names, and the analysis with what narrows its queries to each."""
 
-    candidate: PastArm
-    stable: PastArm
+    candidate: ArmNames
+    stable: ArmNames
     of_candidate: Analysis
     of_stable: Analysis
 
