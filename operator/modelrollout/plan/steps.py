@@ -26,7 +26,7 @@ class Step:
 
 def steps(spec: ModelRolloutSpec) -> tuple[Step, ...]:
     return tuple(
-        Step(index, stage.name, number, step.weight, (step.hold or stage.canary.hold).timedelta)
+        Step(index, stage.name, number, step.weight, (step.hold or stage.kind.hold).timedelta)
         for index, stage in enumerate(spec.stages)
         for number, step in enumerate(_canary_steps(stage))
     )
@@ -48,5 +48,5 @@ def position(all_steps: tuple[Step, ...], stage: StageStatus) -> int:
 
 
 def _canary_steps(stage: Stage) -> tuple[StepSpec, ...]:
-    canary = stage.canary
+    canary = stage.kind
     return canary.steps or tuple(StepSpec(weight=weight) for weight in canary.weights or ())

@@ -20,7 +20,8 @@ from modelrollout.api.crd import definitions as our_definitions
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.objects.resources import MODEL_ROLLOUTS
-from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR, Broken
+from tests.broken import Broken
+from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR
 from tests.contract.api_server.api_server_client import DEFINITIONS, TABLE, Answer, Api
 from tests.contract.conftest import Kubectl
 from tests.places import ROOT
