@@ -292,3 +292,82 @@ BROKEN_ROUTES = (
         "the operator alone mirrors requests",
     ),
 )
+
+
+def _gateway(**fields: Any) -> dict[str, Any]:
+    return {f"traffic.gatewayAPI.{field}": value for field, value in fields.items()}
+
+
+def _matched(**fields: Any) -> dict[str, Any]:
+    return _gateway(matches=[fields])
+
+
+def _calls(**fields: Any) -> dict[str, Any]:
+    return {"traffic.gatewayAPI": GONE, "traffic.grpc": {"parentRefs": [{"name": "inference"}], **fields}}
+
+
+def _several(number: int) -> list[dict[str, Any]]:
+    return [{"name": f"n{each}", "value": "v"} for each in range(number)]
+
+
+def _rewritten(**rewrite: Any) -> dict[str, Any]:
+    return {"type": "URLRewrite", "urlRewrite": rewrite}
+
+
+ROUTE_BORDERS: tuple[dict[str, Any], ...] = (
+    _gateway(matches=[]),
+    _gateway(matches=[{}] * 64),
+    _gateway(matches=[{}] * 65),
+    _gateway(hostnames=[f"a{number}" for number in range(16)]),
+    _gateway(hostnames=[f"a{number}" for number in range(17)]),
+    _gateway(hostnames=["*"]),
+    *(
+        _matched(path={"value": value})
+        for value in ("/.a", "/...", "/.", "/..", "/%41", "/%zz", "/é", "/a\n", "/a'(b)", "/" * 2, "/" + "a" * 1023)
+    ),
+    _matched(path={"value": "/" + "a" * 1024}),
+    _matched(path={"type": "RegularExpression", "value": "a b//#(["}),
+    _matched(path={"type": "Exact"}),
+    _matched(headers=_several(15)),
+    _matched(headers=_several(16)),
+    _matched(headers=[{"name": "a" * 256, "value": "v" * 4096}]),
+    _matched(headers=[{"name": "a" * 257, "value": "v"}]),
+    _matched(headers=[{"name": "a", "value": "v" * 4097}]),
+    _matched(headers=[{"name": "!#$%&'*+-.^_`|~", "value": "v"}]),
+    _matched(headers=[{"name": "a b", "value": "v"}]),
+    _matched(queryParams=_several(16)),
+    _matched(queryParams=_several(17)),
+    _matched(queryParams=[{"name": "a", "value": "v"}, {"name": "A", "value": "v"}]),
+    _gateway(filters=[_extension(f"f{number}") for number in range(15)]),
+    _gateway(filters=[{"type": "ResponseHeaderModifier", "responseHeaderModifier": {}}]),
+    _gateway(filters=[{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": _several(16)}}]),
+    _gateway(filters=[{"type": "RequestHeaderModifier", "requestHeaderModifier": {"add": _several(17)}}]),
+    _gateway(filters=[{"type": "ExtensionRef", "extensionRef": {"group": "", "kind": "Secret", "name": "a"}}]),
+    _gateway(filters=[_rewritten()]),
+    _gateway(filters=[_rewritten(path={"type": "ReplaceFullPath", "replaceFullPath": ""})]),
+    _gateway(filters=[_PREFIX_GONE]),
+    _gateway(filters=[_PREFIX_GONE], matches=[]),
+    _gateway(filters=[_PREFIX_GONE], matches=[{}]),
+    _gateway(filters=[_PREFIX_GONE], matches=[{"path": {"type": "RegularExpression", "value": "/a"}}]),
+    _gateway(parentRefs=[{"name": "a"}, {"name": "b"}]),
+    _gateway(parentRefs=[{"name": "a"}, {"name": "a", "namespace": "b"}]),
+    _gateway(parentRefs=[{"name": "a", "port": 80}, {"name": "a", "port": 443}]),
+    _gateway(parentRefs=[{"name": "a", "sectionName": "s"}, {"name": "a", "sectionName": "t"}]),
+    _gateway(parentRefs=[{"name": "a", "sectionName": "s"}, {"name": "a", "sectionName": "s", "port": 80}]),
+    _gateway(parentRefs=[{"name": "a", "group": ""}, {"name": "a"}]),
+    _gateway(parentRefs=[{"name": f"a{number}"} for number in range(33)]),
+    _gateway(timeouts={}),
+    _gateway(timeouts={"request": "0s", "backendRequest": "99999h99999h99999h99999h"}),
+    _gateway(timeouts={"request": "99999h99999h99999h99999h", "backendRequest": "0ms"}),
+    _gateway(timeouts={"request": "1s", "backendRequest": "1001ms"}),
+    _gateway(timeouts={"request": "1s1s", "backendRequest": "2s"}),
+    _gateway(timeouts={"request": "100000s"}),
+    _calls(),
+    _calls(matches=[{}] * 64),
+    _calls(matches=[{"method": {"service": ".a._b.C1"}}]),
+    _calls(matches=[{"method": {"service": "a."}}]),
+    _calls(matches=[{"method": {"type": "RegularExpression", "service": "a.", "method": ".*"}}]),
+    _calls(matches=[{"method": {"type": "RegularExpression"}}]),
+    _calls(filters=[_extension("a"), _extension("a")]),
+)
+"""Routes that are just valid, or just no more: both voices must agree which."""
