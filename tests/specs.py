@@ -44,6 +44,12 @@ def stepwise(*weights: int, name: str = "canary", **fields: Any) -> dict[str, An
     return {"name": name, "canary": {"steps": [{"weight": weight} for weight in weights], **fields}}
 
 
+def workload_ref(**fields: Any) -> dict[str, Any]:
+    """A Deployment that is there already; a field given as None is left out."""
+    whole = {"kind": "Deployment", "name": "fraud", **fields}
+    return {name: value for name, value in whole.items() if value is not None}
+
+
 def small(**changes: Any) -> Spec:
     """A valid spec that says no more than it must; `changes` replace whole fields of it."""
     spec: Spec = {

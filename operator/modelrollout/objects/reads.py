@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from modelrollout.api.findings import Finding
-from modelrollout.objects.manifests import Apply, Delete, Manifest, Ref, Patch, Write
+from modelrollout.objects.manifests import Apply, Delete, Manifest, Patch, Ref, Write
 from modelrollout.objects.resources import Resource
 
 NOT_INSTALLED = "KindNotInstalled"

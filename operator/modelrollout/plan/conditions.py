@@ -12,9 +12,8 @@ from typing import Literal
 from modelrollout.analysis.conclusions import is_mistake
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import Condition, ModelRolloutStatus, Phase, Verdict
-from modelrollout.trial.phases import SERVES_CANDIDATE
-from modelrollout.plan.facts import Sight
 from modelrollout.rollout import expansion, template
+from modelrollout.trial.phases import SERVES_CANDIDATE
 
 _JUDGES = frozenset({Phase.PENDING, *SERVES_CANDIDATE})
 Truth = Literal["True", "False", "Unknown"]

@@ -43,9 +43,7 @@ def retreat(facts: Facts, status: ModelRolloutStatus) -> tuple[Write, ...]:
         return ()
     owner, objects, to = facts.rollout.owner, facts.world.objects, facts.backend(status.stable)
     notes = Notes(rejected=_note(facts, status))
-    return tuple(
-        write for router in facts.strays(status.stable) for write in router.retreat(owner, objects, to, notes)
-    )
+    return tuple(write for router in facts.strays(status.stable) for write in router.retreat(owner, objects, to, notes))
 
 
 def writes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Write, ...]:

@@ -14,10 +14,10 @@ from modelrollout.analysis.sensitivity.preflight import looked_up
 from modelrollout.api.status import UsualMetric
 from modelrollout.objects.manifests import Manifest
 from modelrollout.plan.looks import stretches
-from modelrollout.trial.facts import Facts
-from modelrollout.trial.world import World
 from modelrollout.promql.query import Answer, Query
 from modelrollout.rollout.rollout import Rollout
+from modelrollout.trial.facts import Facts
+from modelrollout.trial.world import World
 
 MOST, LONGEST = 5, 256
 """Warnings, and characters of one: Kubernetes may cut longer ones and leave out some of many (admission.k8s.io/v1)."""

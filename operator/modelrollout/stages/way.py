@@ -25,7 +25,9 @@ STAGES: Mapping[type, Steps] = {
 def way(wish: Wish) -> tuple[Step, ...]:
     """All steps, in order."""
     stages = wish.spec.stages
-    found = [step for index, one in enumerate(stages) for step in STAGES[type(one.kind)](index, one.name, one.kind, wish)]
+    found = [
+        step for index, one in enumerate(stages) for step in STAGES[type(one.kind)](index, one.name, one.kind, wish)
+    ]
     return (*found, *promotion.steps(len(stages), wish))
 
 

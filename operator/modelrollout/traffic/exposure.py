@@ -59,15 +59,11 @@ class Exposure:
             return other
         if other.weight == 100:
             return self
-        return Exposure(
-            min(self.weight, other.weight), min(self.mirror, other.mirror), self.asked & other.asked
-        )
+        return Exposure(min(self.weight, other.weight), min(self.mirror, other.mirror), self.asked & other.asked)
 
     def __or__(self, other: Exposure) -> Exposure:
         """The least that exposes all whom either exposes."""
-        return Exposure(
-            max(self.weight, other.weight), max(self.mirror, other.mirror), self.asked | other.asked
-        )
+        return Exposure(max(self.weight, other.weight), max(self.mirror, other.mirror), self.asked | other.asked)
 
     @property
     def share(self) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
 from modelrollout.api.base import GROUP
 from modelrollout.api.findings import Finding
 from modelrollout.api.traffic import Traffic
@@ -86,7 +87,9 @@ class GatewayRouter:
         if notes.rejected:
             noted[REJECTED] = notes.rejected
         back = _backend_refs(Routing(to))
-        rules = [_without_copies({**rule, "backendRefs": back}, to.service) for rule in route["spec"].get("rules") or ()]
+        rules = [
+            _without_copies({**rule, "backendRefs": back}, to.service) for rule in route["spec"].get("rules") or ()
+        ]
         manifest = {
             "apiVersion": route["apiVersion"],
             "kind": route["kind"],

@@ -16,6 +16,9 @@ def _settings(traffic: Traffic) -> RouteSettings | None:
     return RouteSettings(
         parent_refs=[ref.to_wire() for ref in route.parent_refs],
         hostnames=route.hostnames,
+        matches=[match.to_wire() for match in route.matches],
+        filters=[filter_.to_wire() for filter_ in route.filters],
+        timeouts=route.timeouts.to_wire() if route.timeouts else None,
     )
 
 

@@ -115,4 +115,3 @@ def own(owner: Owner, there: Objects, ref: Ref) -> Manifest | None:
     """The object, if there is one and it is the rollout's."""
     found = there.get(ref)
     return found if isinstance(found, dict) and owner.may_own(found) else None
-

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from modelrollout.api.findings import Finding
-from modelrollout.api.status import CandidateArm, MetricVerdict, StageStatus, Verdict
+from modelrollout.api.status import CandidateArm, MetricVerdict, Verdict
 from modelrollout.rollout.rollout import Wish
 from modelrollout.traffic.exposure import EVERYBODY, Exposure
 from modelrollout.trial.facts import is_on_trial

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from modelrollout.analysis.queries import ArmNames, pods_of
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm, MetricEvidence, MetricVerdict, ModelRolloutStatus, Phase
-from modelrollout.objects.manifests import Manifest, ref_of, revision_of
+from modelrollout.objects.manifests import Manifest, revision_of
 from modelrollout.rollout.rollout import Rollout
 from modelrollout.traffic import rejections, revision_service
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure

@@ -22,4 +22,6 @@ def kind_of(template: Manifest) -> Kind | Finding:
     if (kind := KINDS.get(name)) is not None:
         return kind
     known = " or ".join(f"{kind.resource.kind} ({kind.resource.api_version})" for kind in _ALL)
-    return Finding("InvalidTemplate", f"spec.workload.template.kind must be {known}, the kinds of workload that are supported.")
+    return Finding(
+        "InvalidTemplate", f"spec.workload.template.kind must be {known}, the kinds of workload that are supported."
+    )
