@@ -33,6 +33,8 @@ from modelrollout.objects.resources import (
 from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered, parsed
 from modelrollout.rollout.expansion import TemplateKey
 from modelrollout.rollout.rollout import Wish, read_wish
+from modelrollout.shell.announce import Announcer
+from modelrollout.shell.reader import Direct, Reader
 from modelrollout.shell.reconcile import Reconciler
 from modelrollout.shell.telemetry import Telemetry
 from tests import builders
@@ -133,8 +135,8 @@ def _counters(query: Query, bad: float) -> list[tuple[str, str, float]]:
 class Town:
     """Everything a rollout needs, and hands to move it with."""
 
-    def __init__(self, cluster: FakeCluster | None = None) -> None:
-        self.cluster = cluster or FakeCluster()
+    def __init__(self, cluster: FakeCluster | None = None, read_by: Callable[[Any], Reader] = Direct) -> None:
+        self.cluster, self.read_by = cluster or FakeCluster(), read_by
         self.now = NOON
         self.metrics = Metrics(self)
         self.restarts = 0
@@ -154,9 +156,14 @@ class Town:
             self.slept.append(seconds)
 
         self.telemetry = Telemetry()
+        cluster: Any = self.cluster  # the verbs the operator uses
+        self.announcer = Announcer(cluster)
+        self.reader = self.read_by(cluster)
         self.reconciler = Reconciler(
-            self.cluster,  # type: ignore[arg-type]  # the verbs the operator uses
+            cluster,
+            self.reader,
             self.metrics,
+            self.announcer,
             self.telemetry,
             resync=timedelta(minutes=5),
             clock=lambda: self.now,
@@ -213,7 +220,13 @@ class Town:
             await self._poked.wait()
             self._poked.clear()
 
-        return await self.reconciler.reconcile(KEY, poked)
+        try:
+            due = await self.reconciler.reconcile(KEY, poked)
+        except KubeError:
+            await self.announcer.deliver()
+            raise
+        await self.announcer.deliver()
+        return due
 
     def finalise(self) -> None:
         """What happens once the rollout is being deleted; Kubernetes' garbage collector does the rest."""
