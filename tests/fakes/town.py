@@ -135,8 +135,8 @@ def _counters(query: Query, bad: float) -> list[tuple[str, str, float]]:
 class Town:
     """Everything a rollout needs, and hands to move it with."""
 
-    def __init__(self, cluster: FakeCluster | None = None, read_by: Callable[[Any], Reader] = Direct) -> None:
-        self.cluster, self.read_by = cluster or FakeCluster(), read_by
+    def __init__(self, cluster: FakeCluster | None = None) -> None:
+        self.cluster = cluster or FakeCluster()
         self.now = NOON
         self.metrics = Metrics(self)
         self.restarts = 0
@@ -158,7 +158,7 @@ class Town:
         self.telemetry = Telemetry()
         cluster: Any = self.cluster  # the verbs the operator uses
         self.announcer = Announcer(cluster)
-        self.reader = self.read_by(cluster)
+        self.reader = self.make_reader(cluster)
         self.reconciler = Reconciler(
             cluster,
             self.reader,
@@ -170,6 +170,10 @@ class Town:
             sleep=no_sleep,
         )
         self._due, self._failures = self.now, 0
+
+    def make_reader(self, cluster: Any) -> Reader:
+        """Where passes read what surrounds a rollout."""
+        return Direct(cluster)
 
     # Hands
 
