@@ -13,6 +13,7 @@ from modelrollout.analysis.conclusions import is_mistake
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import Condition, ModelRolloutStatus, Phase, Verdict
 from modelrollout.rollout import expansion, template
+from modelrollout.trial.facts import Facts
 from modelrollout.trial.phases import SERVES_CANDIDATE
 
 _JUDGES = frozenset({Phase.PENDING, *SERVES_CANDIDATE})

@@ -122,15 +122,19 @@ def _moment(facts: Facts, status: ModelRolloutStatus) -> datetime | None:
     again, and hear the same answer.
     """
     wish, stage = facts.rollout.wish, status.stage
-    if wish is None or stage is None or status.candidate is None or not is_on_trial(status):
+    if wish is None or stage is None or status.candidate is None or not _is_exposed(facts, status):
         return None
-    # Less than the step's exposure may be in force for long, while pods start: who has traffic is judged.
-    has_traffic = NOBODY < facts.live(status.stable) <= exposure_at(stage)
-    if status.candidate.revision != wish.revision or not has_traffic:
+    if status.candidate.revision != wish.revision:
         return None
     interval = wish.spec.analysis.interval.timedelta
     number = int((facts.now - stage.since) / interval)
     return stage.since + number * interval if number >= 1 else None
+
+
+def _is_exposed(facts: Facts, status: ModelRolloutStatus) -> bool:
+    """Less than the step's exposure may be in force for long, while pods start: who has traffic is judged."""
+    stage = status.stage
+    return stage is not None and is_on_trial(status) and NOBODY < facts.live(status.stable) <= exposure_at(stage)
 
 
 def _case(facts: Facts, status: ModelRolloutStatus, at: datetime) -> Case | None:
@@ -223,7 +227,7 @@ def judgement(facts: Facts, status: ModelRolloutStatus) -> Judgement | None:
     look = facts.world.look
     if look is None or look.at is None or not _speaks_of(look, status) or look.step != status.stage:
         return None
-    if not is_on_trial(status) or not NOBODY < facts.live(status.stable) <= exposure_at(look.step):
+    if not _is_exposed(facts, status):
         return None
     case = _case(facts, status, look.at)
     return judge(case, look.asked, facts.world.answers) if case is not None else None

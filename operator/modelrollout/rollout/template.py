@@ -1,4 +1,4 @@
-"""Where a rollout's workload comes from: a template in its spec, or a workload of the user's that is there already. Pure.
+"""Where a rollout's workload comes from: a template in its spec, or a workload of the user's that is there. Pure.
 
 A workload that is referred to stays the user's. What was read of it is a template as if it stood in the spec, with its
 size; its selector's labels are left to it, so that a Service of the user's goes on to select its own pods alone.

@@ -1,4 +1,4 @@
-"""What follows the last stage: all traffic goes to the candidate, which is judged for a while, the old version warm. Pure."""
+"""After the last stage: all traffic goes to the candidate, which is judged for a while, the old version warm. Pure."""
 
 from __future__ import annotations
 

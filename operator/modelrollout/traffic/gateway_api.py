@@ -153,7 +153,7 @@ class GatewayRouter:
 
 
 def _rules_for(settings: RouteSettings, routing: Routing) -> list[Manifest]:
-    """Requests that ask for the candidate come first: their matches are more specific, and say so by their order too."""
+    """Requests that ask for the candidate come first: their matches are more specific, and their order says so, too."""
     matches = list(settings.matches)
     common: Manifest = {"timeouts": dict(settings.timeouts)} if settings.timeouts else {}
     rules: list[Manifest] = []
@@ -162,13 +162,15 @@ def _rules_for(settings: RouteSettings, routing: Routing) -> list[Manifest]:
         asked = [
             {**match, "headers": [*match.get("headers", ()), header]} for match in matches or [{}] for header in headers
         ]
-        filters = {"filters": list(settings.filters)} if settings.filters else {}
-        to = _backend_refs(Routing(routing.candidate))
-        rules.append({"matches": asked, **filters, **common, "backendRefs": to})
-    filters = [*settings.filters, *_mirrors(routing)]
-    main = {"matches": matches} if matches else {}
-    rules.append({**main, **({"filters": filters} if filters else {}), **common, "backendRefs": _backend_refs(routing)})
+        rules.append(_rule(asked, settings.filters, common, Routing(routing.candidate)))
+    rules.append(_rule(matches, [*settings.filters, *_mirrors(routing)], common, routing))
     return rules
+
+
+def _rule(matches: Sequence[Manifest], filters: Sequence[Manifest], common: Manifest, routing: Routing) -> Manifest:
+    parts: Manifest = {"matches": list(matches), "filters": list(filters)}
+    present = {name: part for name, part in parts.items() if part}
+    return {**present, **common, "backendRefs": _backend_refs(routing)}
 
 
 def _backend_refs(routing: Routing) -> list[Manifest]:
@@ -230,9 +232,10 @@ def _mirrors_off(rule: Manifest, stable: str) -> Iterator[Manifest]:
 
 
 def _percent(mirror: Manifest) -> int:
-    if (fraction := mirror.get("fraction")) is not None:
-        return max(1, min(100, round(100 * fraction["numerator"] / (fraction.get("denominator") or 100))))
-    return int(mirror.get("percent", 100))
+    """Of requests that are copied; a small part is somebody, too."""
+    if (fraction := mirror.get("fraction")) is None:
+        return int(mirror.get("percent", 100))
+    return max(1, min(100, round(100 * int(fraction["numerator"]) / int(fraction.get("denominator") or 100))))
 
 
 def _services(rule: Manifest) -> set[str]:

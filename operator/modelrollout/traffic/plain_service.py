@@ -32,8 +32,8 @@ WEIGHT = f"{GROUP}/weight"
 
 _WEIGHTS = {str(weight): weight for weight in range(1, 100)}
 _LARGEST_MIX = 99
-"""Percent. A weight that cannot be read counts as this: it is taken back or written anew, and not mistaken for the exact
-switch to all, which waits for all pods."""
+"""Percent. A weight that cannot be read counts as this: it is taken back or written anew. It is not mistaken for the
+exact switch to all, which waits for all pods."""
 
 
 class ServiceRouter:

@@ -19,8 +19,8 @@ _WHERE = "spec.workload.template"
 class PodWorkload:
     """A kind whose `spec.template` is a pod and whose `spec.replicas` is the size.
 
-    `named`: a regular expression for the names of its pods. `answering`: fields beside the pod that decide how the model
-    answers.
+    `named` gives a regular expression for the names of its pods. `answering`: fields beside the pod that decide how the
+    model answers.
     """
 
     resource: Resource

@@ -1,6 +1,6 @@
 """StatefulSets, for model servers whose pods keep a name or a volume. Pure.
 
-Each revision has a set of its own, and so volumes of its own: nothing that the stable pods wrote is lent to a candidate.
+Each revision has a set of its own, and so volumes of its own: a candidate is lent nothing that stable pods wrote.
 """
 
 from __future__ import annotations

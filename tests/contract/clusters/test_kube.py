@@ -10,6 +10,7 @@ import pytest
 
 from modelrollout import kube
 from modelrollout.kube import CONFIG_MAPS, DEPLOYMENTS, HTTP_ROUTES, LEASES, PODS, Cluster, Manifest
+from modelrollout.kube.cluster import NO_VERSION
 from tests.clusters import cluster, kubernetes, namespace
 
 __all__ = ["cluster", "kubernetes", "namespace"]
@@ -102,6 +103,51 @@ async def test_without_force_another_managers_field_is_refused_by_name(cluster: 
         await cluster.apply(settings(namespace, a="2"), manager="operator", force=False)
     assert refusal.value.status == 409
     assert (await cluster.apply(settings(namespace, a="2"), manager="operator"))["data"] == {"a": "2"}
+
+
+async def test_an_apply_of_something_newer_is_a_conflict_and_changes_nothing(cluster: Cluster, namespace: str) -> None:
+    def at(version: str, **data: str) -> Manifest:
+        manifest = settings(namespace, **data)
+        return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
+
+    first = await cluster.apply(settings(namespace, a="1"), manager="one")
+    seen = first["metadata"]["resourceVersion"]
+    second = await cluster.apply(at(seen, a="2"), manager="one")
+    assert second["data"] == {"a": "2"}
+    for force in (True, False):
+        with pytest.raises(kube.Conflict):
+            await cluster.apply(at(seen, a="3"), manager="one", force=force)
+    assert await cluster.read(CONFIG_MAPS, namespace, "settings") == second
+    await cluster.delete(CONFIG_MAPS, namespace, "settings")
+    assert (await cluster.apply(at(seen, a="4"), manager="one"))["data"] == {"a": "4"}  # none is there to differ from
+
+
+async def test_an_apply_can_ask_that_nothing_is_there(cluster: Cluster, namespace: str) -> None:
+    manifest = settings(namespace, a="1")
+    manifest["metadata"]["resourceVersion"] = NO_VERSION
+    made = await cluster.apply(manifest, manager="one")
+    assert made["data"] == {"a": "1"}
+    with pytest.raises(kube.Conflict):
+        await cluster.apply(manifest, manager="one")
+    assert await cluster.read(CONFIG_MAPS, namespace, "settings") == made
+
+
+async def test_a_patch_of_something_newer_is_a_conflict(cluster: Cluster, namespace: str) -> None:
+    made = await cluster.create(settings(namespace, a="1"))
+    patch = {"metadata": {"resourceVersion": made["metadata"]["resourceVersion"]}, "data": {"a": "2"}}
+    await cluster.patch(CONFIG_MAPS, namespace, "settings", patch)
+    with pytest.raises(kube.Conflict):
+        await cluster.patch(CONFIG_MAPS, namespace, "settings", patch)
+
+
+async def test_a_deletion_of_something_newer_is_a_conflict(cluster: Cluster, namespace: str) -> None:
+    made = await cluster.create(settings(namespace, a="1"))
+    uid, seen = made["metadata"]["uid"], made["metadata"]["resourceVersion"]
+    after = await cluster.patch(CONFIG_MAPS, namespace, "settings", {"data": {"a": "2"}})
+    with pytest.raises(kube.Conflict):
+        await cluster.delete(CONFIG_MAPS, namespace, "settings", uid=uid, version=seen)
+    await cluster.delete(CONFIG_MAPS, namespace, "settings", uid=uid, version=after["metadata"]["resourceVersion"])
+    assert await cluster.read(CONFIG_MAPS, namespace, "settings") is None
 
 
 async def test_a_merge_patch_changes_one_field_and_removes_another(cluster: Cluster, namespace: str) -> None:

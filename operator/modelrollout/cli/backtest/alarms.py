@@ -30,7 +30,7 @@ from modelrollout.cli.backtest.replay import LONGEST_STRIDE, PROMOTED, Arms, Rep
 from modelrollout.cli.backtest.sources import POOL, Among, wanted_of
 from modelrollout.cli.backtest.tape import Key, Reel, Tape
 from modelrollout.cli.backtest.trouble import MisuseError
-from modelrollout.plan.evidence import stretches
+from modelrollout.plan.looks import stretches
 from modelrollout.promql.query import Answer, Answered, Query, Series
 
 CHUNK = timedelta(hours=3)

@@ -12,7 +12,7 @@ from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import UsualMetric
 from modelrollout.cli.backtest.fetch import Fetcher
 from modelrollout.cli.backtest.policy import Policy
-from modelrollout.plan.evidence import stretches
+from modelrollout.plan.looks import stretches
 from modelrollout.promql.query import Answer, Answered, Query
 from modelrollout.sequential.noise import Mode
 
