@@ -1,11 +1,12 @@
 """A cluster small enough to think about: the verbs of `modelrollout.kube.Cluster` on a dictionary.
 
-Every call can be made to fail before or after its effect. What real API servers do beyond this is checked against real
-ones, in tests/contract; what runs in a cluster beside the API server is in controllers.py.
+Every call can be made to fail before or after its effect. It does what real API servers do as far as
+tests/contract/clusters/test_verbs.py goes; what runs in a cluster beside the API server is in controllers.py.
 """
 
 from __future__ import annotations
 
+import functools
 import marshal
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from typing import Any, Literal
 
 from modelrollout.kube import AlreadyExists, Conflict, Listing, Manifest, Refused
 from modelrollout.kube.errors import Missing
-from modelrollout.objects.resources import DEPLOYMENTS, KNOWN, PODS, SERVICES, Resource
+from modelrollout.objects.resources import CONFIG_MAPS, DEPLOYMENTS, KNOWN, PODS, SERVICES, Resource
 from tests.fakes import controllers
 
 Moment = Literal["before", "after"]
@@ -25,7 +26,7 @@ Witness = Callable[[str, str, str], None]
 """Called with verb, plural and name right after a write took effect."""
 
 READS = ("get", "list")
-WITHOUT_GENERATION = (PODS.plural, SERVICES.plural, "events")
+WITHOUT_GENERATION = (PODS.plural, SERVICES.plural, CONFIG_MAPS.plural, "events")
 
 
 class Killed(BaseException):
@@ -67,7 +68,7 @@ class FakeCluster:
             items = [
                 copied(manifest)
                 for manifest in self.all(resource)
-                if manifest["metadata"].get("namespace") == namespace
+                if namespace in (None, manifest["metadata"].get("namespace"))
                 and (labels or {}).items() <= (manifest["metadata"].get("labels") or {}).items()
             ]
             return Listing(items, str(self.version))
@@ -75,14 +76,21 @@ class FakeCluster:
         return await self._call("list", resource, "", found)
 
     async def apply(self, manifest: Manifest, *, manager: str, force: bool = True) -> Manifest:
-        def applied() -> Manifest:
-            key = _key_of(manifest)
-            present, managers = self.objects.get(key), self.applied.setdefault(key, {})
-            kept = _without(present or {}, managers.get(manager, {}), manifest)
-            managers[manager] = copied(manifest)
-            return self.put(_overlaid(kept, manifest))
+        name = manifest["metadata"]["name"]
+        return await self._call("apply", _resource(manifest), name, lambda: self._applied(manifest, manager, force))
 
-        return await self._call("apply", _resource(manifest), manifest["metadata"]["name"], applied)
+    def _applied(self, manifest: Manifest, manager: str, force: bool) -> Manifest:
+        key = _key_of(manifest)
+        present, managers = self.objects.get(key, {}), self.applied.setdefault(key, {})
+        _refuse_another_version(manifest, present)
+        others = {other: theirs for other, theirs in managers.items() if other != manager}
+        if not force and (owners := [other for other, theirs in others.items() if _contradict(theirs, manifest)]):
+            raise Refused(409, f"Apply failed with a conflict with {owners}", manifest["metadata"]["name"])
+        still = functools.reduce(_overlaid, others.values(), manifest)
+        kept = _without(present, managers.get(manager, {}), still)
+        stored = self.put(_overlaid(kept, manifest))
+        managers[manager] = copied(manifest)
+        return stored
 
     async def create(self, manifest: Manifest) -> Manifest:
         def made() -> Manifest:
@@ -101,8 +109,7 @@ class FakeCluster:
     async def replace_status(self, manifest: Manifest) -> Manifest:
         def replaced() -> Manifest:
             present = self._present(_key_of(manifest))
-            if present["metadata"]["resourceVersion"] != manifest["metadata"]["resourceVersion"]:
-                raise Conflict("the object has been modified")
+            _refuse_another_version(manifest, present)
             return self.put({**present, "status": manifest["status"]})
 
         return await self._call("status", _resource(manifest), manifest["metadata"]["name"], replaced)
@@ -195,6 +202,13 @@ def _resource(manifest: Manifest) -> Resource:
     return KNOWN[manifest["apiVersion"], manifest["kind"]]
 
 
+def _refuse_another_version(manifest: Manifest, present: Manifest) -> None:
+    """Raises Conflict when a write names a version that is no longer the object's."""
+    read = manifest["metadata"].get("resourceVersion")
+    if present and read not in (None, present["metadata"]["resourceVersion"]):
+        raise Conflict("the object has been modified")
+
+
 def merged(present: Any, patch: Any) -> Any:
     """A merge patch: None removes, lists are replaced."""
     if not isinstance(patch, dict) or not isinstance(present, dict):
@@ -213,6 +227,13 @@ def _without(present: Any, before: Any, after: Any) -> Any:
         for key, value in present.items()
         if key not in before or key in after or key == "status"
     }
+
+
+def _contradict(one: Any, other: Any) -> bool:
+    """Whether a field that both have differs."""
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        return bool(one != other)
+    return any(_contradict(one[key], other[key]) for key in one.keys() & other.keys())
 
 
 def _overlaid(present: Any, manifest: Any) -> Any:
