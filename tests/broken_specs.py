@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.specs import GONE, canary, good_metric, histogram_metric, metric, stepwise, value_metric
+from tests.builders import GONE, canary, good_metric, histogram_metric, metric, stepwise, value_metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import pytest
 
 from modelrollout import kube
 from modelrollout.kube import CONFIG_MAPS, HTTP_ROUTES, LEASES, PODS, Cluster, Manifest
+from tests.builders import deployment, settings
 from tests.clusters import cluster, kubernetes, namespace
-from tests.contract.clusters.objects import deployment, settings
 
 __all__ = ["cluster", "kubernetes", "namespace"]
 

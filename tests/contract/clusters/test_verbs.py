@@ -11,8 +11,8 @@ import pytest_asyncio
 from modelrollout import kube
 from modelrollout.kube import CONFIG_MAPS, DEPLOYMENTS, Cluster, Manifest
 from modelrollout.kube.errors import Missing
+from tests.builders import deployment, settings
 from tests.clusters import api_server_of_kind, namespace
-from tests.contract.clusters.objects import deployment, settings
 from tests.fakes.cluster import FakeCluster
 
 __all__ = ["namespace"]

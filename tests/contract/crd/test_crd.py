@@ -21,10 +21,21 @@ from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.objects.resources import MODEL_ROLLOUTS
 from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR, Broken
+from tests.builders import (
+    GONE,
+    Spec,
+    canary,
+    edited,
+    good_metric,
+    histogram_metric,
+    metric,
+    small,
+    stepwise,
+    value_metric,
+)
 from tests.contract.api_server.api_server_client import DEFINITIONS, TABLE, Answer, Api
 from tests.contract.conftest import Kubectl
 from tests.places import ROOT
-from tests.specs import GONE, Spec, canary, edited, good_metric, histogram_metric, metric, small, stepwise, value_metric
 from tests.valid_specs import valid_specs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -17,8 +17,8 @@ from modelrollout.api.errors import MOST, name_error, spec_error
 from modelrollout.api.spec import ModelRolloutSpec, Promotion, Step, default_stages
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR, Broken
+from tests.builders import Spec, canary, edited, metric, small
 from tests.places import ROOT
-from tests.specs import Spec, canary, edited, metric, small
 from tests.valid_specs import valid_specs
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
