@@ -9,15 +9,18 @@ from __future__ import annotations
 import functools
 import marshal
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from modelrollout.kube import AlreadyExists, Conflict, Listing, Manifest, Refused
+from modelrollout.kube import AlreadyExists, Conflict, Labels, Listing, Manifest, Refused, WatchEvent
 from modelrollout.kube.errors import Missing
+from modelrollout.kube.watching import by_key, key_of
 from modelrollout.objects.resources import CONFIG_MAPS, DEPLOYMENTS, KNOWN, PODS, SERVICES, Resource
 from tests.fakes import controllers
+from tests.fakes.watched import Stream, missed
 
 Moment = Literal["before", "after"]
 Hook = Callable[[Moment, str, str, str], None]
@@ -44,10 +47,12 @@ class FakeCluster:
     hook: Hook = lambda *_: None
     witnesses: list[Witness] = field(default_factory=list)
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
-    version: int = 0
+    version: int = 1  # as etcd: no object ever has this one
     changes: int = 0  # that the operator's watches see; Events are none of it
     log: list[tuple[str, str, str]] = field(default_factory=list)  # verb, plural, name of every write
     applied: dict[tuple[str, str, str], dict[str, Manifest]] = field(default_factory=dict)  # by manager, for SSA
+    streams: list[tuple[Resource, Stream]] = field(default_factory=list)  # the watches that are open
+    history: list[tuple[Resource, WatchEvent]] = field(default_factory=list)
     # What is wrong with the pods
     broken: set[str] = field(default_factory=set)  # versions of the model whose pods are not ready
     limping: dict[str, int] = field(default_factory=dict)  # versions of which so many pods are not ready
@@ -61,35 +66,55 @@ class FakeCluster:
             "get", resource, name, lambda: copied(self.objects.get(_key(resource, namespace, name)))
         )
 
-    async def list(
-        self, resource: Resource, namespace: str | None = None, *, labels: Mapping[str, str] | None = None
-    ) -> Listing:
+    async def list(self, resource: Resource, namespace: str | None = None, *, labels: Labels | None = None) -> Listing:
         def found() -> Listing:
-            items = [
-                copied(manifest)
-                for manifest in self.all(resource)
-                if namespace in (None, manifest["metadata"].get("namespace"))
-                and (labels or {}).items() <= (manifest["metadata"].get("labels") or {}).items()
-            ]
+            items = [copied(manifest) for manifest in self.all(resource) if _is_selected(manifest, namespace, labels)]
             return Listing(items, str(self.version))
 
         return await self._call("list", resource, "", found)
+
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: Labels | None = None,
+        since: Listing | None = None,
+    ) -> AsyncGenerator[WatchEvent]:
+        """Changes for ever, as a `Stream` in `streams` lets them through."""
+        self.requests["watch", resource.plural] += 1
+        self.hook("before", "watch", resource.plural, "")
+        stream, known = Stream(), set(by_key(since.items if since else ()))
+        for event in missed(self.history, resource, since):
+            stream.happened(event)
+        self.streams.append((resource, stream))
+        try:
+            async with aclosing(stream.events()) as events:
+                async for event in events:
+                    if _is_selected(event.object, namespace, labels):
+                        known |= {key_of(event.object)}
+                        yield WatchEvent(event.type, copied(event.object))
+                    elif key_of(event.object) in known:  # it has left the selection
+                        known -= {key_of(event.object)}
+                        yield WatchEvent("DELETED", copied(event.object))
+        finally:
+            self.streams.remove((resource, stream))
 
     async def apply(self, manifest: Manifest, *, manager: str, force: bool = True) -> Manifest:
         name = manifest["metadata"]["name"]
         return await self._call("apply", _resource(manifest), name, lambda: self._applied(manifest, manager, force))
 
     def _applied(self, manifest: Manifest, manager: str, force: bool) -> Manifest:
-        key = _key_of(manifest)
-        present, managers = self.objects.get(key, {}), self.applied.setdefault(key, {})
-        _refuse_another_version(manifest, present)
+        key, wanted = _key_of(manifest), copied(manifest)
+        present, managers = self.objects.get(key), self.applied.setdefault(key, {})
+        _expect(present, wanted["metadata"].pop("resourceVersion", None))
         others = {other: theirs for other, theirs in managers.items() if other != manager}
-        if not force and (owners := [other for other, theirs in others.items() if _contradict(theirs, manifest)]):
-            raise Refused(409, f"Apply failed with a conflict with {owners}", manifest["metadata"]["name"])
-        still = functools.reduce(_overlaid, others.values(), manifest)
-        kept = _without(present, managers.get(manager, {}), still)
-        stored = self.put(_overlaid(kept, manifest))
-        managers[manager] = copied(manifest)
+        if not force and (owners := [other for other, theirs in others.items() if _contradict(theirs, wanted)]):
+            raise Refused(409, f"Apply failed with a conflict with {owners}", wanted["metadata"]["name"])
+        still = functools.reduce(_overlaid, others.values(), wanted)
+        kept = _without(present or {}, managers.get(manager, {}), still)
+        stored = self.put(_overlaid(kept, wanted))
+        managers[manager] = wanted
         return stored
 
     async def create(self, manifest: Manifest) -> Manifest:
@@ -102,22 +127,33 @@ class FakeCluster:
 
     async def patch(self, resource: Resource, namespace: str | None, name: str, patch: Manifest) -> Manifest:
         def patched() -> Manifest:
-            return self.put(merged(self._present(_key(resource, namespace, name)), patch))
+            present = self._present(_key(resource, namespace, name))
+            _expect(present, (patch.get("metadata") or {}).get("resourceVersion"))
+            return self.put(merged(present, patch))
 
         return await self._call("patch", resource, name, patched)
 
     async def replace_status(self, manifest: Manifest) -> Manifest:
         def replaced() -> Manifest:
             present = self._present(_key_of(manifest))
-            _refuse_another_version(manifest, present)
+            _expect(present, manifest["metadata"]["resourceVersion"])
             return self.put({**present, "status": manifest["status"]})
 
         return await self._call("status", _resource(manifest), manifest["metadata"]["name"], replaced)
 
-    async def delete(self, resource: Resource, namespace: str | None, name: str, *, uid: str | None = None) -> None:
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        uid: str | None = None,
+        version: str | None = None,
+    ) -> None:
         def deleted() -> None:
             present = self.objects.get(_key(resource, namespace, name))
             if present is not None and uid in (None, present["metadata"]["uid"]):
+                _expect(present, version)
                 self.remove(resource, name, namespace or "")
 
         await self._call("delete", resource, name, deleted)
@@ -146,12 +182,23 @@ class FakeCluster:
             metadata["resourceVersion"] = str(self.version)
             self.objects[key] = stored
             self.changes += key[0] != "events"
+            self._happened("MODIFIED" if present is not None else "ADDED", stored)
         return copied(stored)
 
     def remove(self, resource: Resource, name: str, namespace: str = "ml") -> None:
         key = _key(resource, namespace, name)
-        self.changes += self.objects.pop(key, None) is not None
         self.applied.pop(key, None)
+        if (gone := self.objects.pop(key, None)) is not None:
+            self.changes += 1
+            self.version += 1
+            self._happened("DELETED", {**gone, "metadata": {**gone["metadata"], "resourceVersion": str(self.version)}})
+
+    def _happened(self, what: Literal["ADDED", "MODIFIED", "DELETED"], manifest: Manifest) -> None:
+        resource, event = _resource(manifest), WatchEvent(what, manifest)
+        self.history.append((resource, event))
+        for watched, stream in self.streams:
+            if watched == resource:
+                stream.happened(event)
 
     def get(self, resource: Resource, name: str, namespace: str = "ml") -> Manifest | None:
         return self.objects.get(_key(resource, namespace, name))
@@ -190,6 +237,19 @@ class FakeCluster:
         return result
 
 
+def _is_selected(manifest: Manifest, namespace: str | None, labels: Labels | None) -> bool:
+    metadata = manifest["metadata"]
+    has = metadata.get("labels") or {}
+    is_labelled = labels in has if isinstance(labels, str) else (labels or {}).items() <= has.items()
+    return is_labelled and namespace in (None, metadata.get("namespace"))
+
+
+def _expect(present: Manifest | None, version: str | None) -> None:
+    """Optimistic locking. What is not there has no version to differ from: server-side apply then makes it."""
+    if present is not None and version not in (None, present["metadata"]["resourceVersion"]):
+        raise Conflict("the object has been modified")
+
+
 def _key(resource: Resource, namespace: str | None, name: str) -> tuple[str, str, str]:
     return (resource.plural, namespace or "", name)
 
@@ -200,13 +260,6 @@ def _key_of(manifest: Manifest) -> tuple[str, str, str]:
 
 def _resource(manifest: Manifest) -> Resource:
     return KNOWN[manifest["apiVersion"], manifest["kind"]]
-
-
-def _refuse_another_version(manifest: Manifest, present: Manifest) -> None:
-    """Raises Conflict when a write names a version that is no longer the object's."""
-    read = manifest["metadata"].get("resourceVersion")
-    if present and read not in (None, present["metadata"]["resourceVersion"]):
-        raise Conflict("the object has been modified")
 
 
 def merged(present: Any, patch: Any) -> Any:

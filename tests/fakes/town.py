@@ -33,6 +33,8 @@ from modelrollout.objects.resources import (
 from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered, parsed
 from modelrollout.rollout.expansion import TemplateKey
 from modelrollout.rollout.rollout import Wish, read_wish
+from modelrollout.shell.announce import Announcer
+from modelrollout.shell.reader import Direct, Reader
 from modelrollout.shell.reconcile import Reconciler
 from modelrollout.shell.telemetry import Telemetry
 from tests import builders
@@ -154,15 +156,24 @@ class Town:
             self.slept.append(seconds)
 
         self.telemetry = Telemetry()
+        cluster: Any = self.cluster  # the verbs the operator uses
+        self.announcer = Announcer(cluster)
+        self.reader = self.make_reader(cluster)
         self.reconciler = Reconciler(
-            self.cluster,  # type: ignore[arg-type]  # the verbs the operator uses
+            cluster,
+            self.reader,
             self.metrics,
+            self.announcer,
             self.telemetry,
             resync=timedelta(minutes=5),
             clock=lambda: self.now,
             sleep=no_sleep,
         )
         self._due, self._failures = self.now, 0
+
+    def make_reader(self, cluster: Any) -> Reader:
+        """Where passes read what surrounds a rollout."""
+        return Direct(cluster)
 
     # Hands
 
@@ -213,7 +224,13 @@ class Town:
             await self._poked.wait()
             self._poked.clear()
 
-        return await self.reconciler.reconcile(KEY, poked)
+        try:
+            due = await self.reconciler.reconcile(KEY, poked)
+        except KubeError:
+            await self.announcer.deliver()
+            raise
+        await self.announcer.deliver()
+        return due
 
     def finalise(self) -> None:
         """What happens once the rollout is being deleted; Kubernetes' garbage collector does the rest."""

@@ -5,6 +5,7 @@ Knows paths, patches, watches and whose fault an error is; knows nothing of roll
 
 from modelrollout.kube.cluster import Cluster, Labels, Listing
 from modelrollout.kube.errors import AlreadyExists, Conflict, Gone, KubeError, NoCluster, Refused, Unreachable
+from modelrollout.kube.mirror import Mirror
 from modelrollout.kube.watching import Manifest, WatchEvent
 from modelrollout.objects.resources import *  # noqa: F403 - the kinds stand here beside the calls that take them
 from modelrollout.objects.resources import KNOWN, Resource
@@ -19,6 +20,7 @@ __all__ = [
     "Labels",
     "Listing",
     "Manifest",
+    "Mirror",
     "NoCluster",
     "Refused",
     "Resource",

@@ -28,6 +28,11 @@ PAGE = 500
 WATCH_SECONDS = 240  # the server ends a watch after this; a dead connection is noticed soon after it
 MAX_PAUSE = 5.0  # seconds between attempts to get a watch going again
 READS = frozenset({"get", "list", "watch"})
+NO_VERSION = "1"
+"""A resourceVersion that no object has: etcd is empty at its first revision, and every write makes another.
+
+Server-side apply cannot say "only if it is not there". With this version it does: kube-apiserver compares versions when
+there is an object (registry/generic/registry/store.go, Update) and drops the given one when it makes an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,9 @@ class Cluster:
     ) -> Manifest:
         """Server-side apply: exactly these fields are `manager`'s from now on, what it left out goes.
 
-        With `force=False` a field of somebody else's raises `Refused`, whose message names them.
+        With `force=False` a field of somebody else's raises `Refused`, whose message names them. Raises `Conflict`
+        when `metadata.resourceVersion` is given and no longer the object's; an object that is gone is made anew.
+        `NO_VERSION` is no object's ever, so with it only an object that is not there is made.
         """
         return await self._write(
             "patch",
@@ -161,13 +168,18 @@ class Cluster:
         name: str,
         *,
         uid: str | None = None,
+        version: str | None = None,
         propagation: Literal["Background", "Foreground", "Orphan"] = "Background",
         grace: int | None = None,
     ) -> None:
-        """Have it gone; that it is gone already is fine. With `uid`, another object of that name is left alone."""
+        """Have it gone; that it is gone already is fine. With `uid`, another object of that name is left alone.
+
+        Raises `Conflict` when `version` is given and no longer the object's resourceVersion.
+        """
         body: Manifest = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
-        if uid is not None:
-            body["preconditions"] = {"uid": uid}
+        expected = {"uid": uid, "resourceVersion": version}
+        if preconditions := {name: value for name, value in expected.items() if value is not None}:
+            body["preconditions"] = preconditions
         if grace is not None:
             body["gracePeriodSeconds"] = grace
         try:

@@ -23,18 +23,18 @@ class WatchEvent:
 
 def by_key(items: Iterable[Manifest]) -> dict[Key, Manifest]:
     """The objects by namespace and name."""
-    return {key(item): item for item in items}
+    return {key_of(item): item for item in items}
 
 
-def key(item: Manifest) -> Key:
+def key_of(item: Manifest) -> Key:
     return item["metadata"].get("namespace", ""), item["metadata"]["name"]
 
 
 def remember(known: dict[Key, Manifest], event: WatchEvent) -> None:
     if event.type == "DELETED":
-        known.pop(key(event.object), None)
+        known.pop(key_of(event.object), None)
     else:
-        known[key(event.object)] = event.object
+        known[key_of(event.object)] = event.object
 
 
 def differences(known: dict[Key, Manifest], now: dict[Key, Manifest]) -> Iterator[WatchEvent]:

@@ -28,7 +28,7 @@ weights, so a verdict outlives a crash between taking traffic back and saving th
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """Names one object."""
+    """Names one object. The namespace of a cluster's own objects is the empty string."""
 
     resource: Resource
     namespace: str
@@ -40,10 +40,15 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Server-side apply of a whole object that is ours, under one manager for each responsibility."""
+    """Server-side apply of a whole object that is ours, under one manager for each responsibility.
+
+    `seen` is the resourceVersion that the write was decided on: it fails when anybody wrote since. Empty: there was no
+    such object. None: it is done whatever is there.
+    """
 
     manifest: Manifest
     manager: str
+    seen: str | None = None
 
     @property
     def ref(self) -> Ref:
@@ -56,6 +61,7 @@ class Scale:
 
     ref: Ref
     replicas: int
+    seen: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class Delete:
 
     ref: Ref
     uid: str
+    seen: str | None = None
 
 
 Write = Apply | Scale | Delete
@@ -71,7 +78,8 @@ Write = Apply | Scale | Delete
 
 def ref_of(manifest: Manifest) -> Ref:
     metadata = manifest["metadata"]
-    return Ref(KNOWN[manifest["apiVersion"], manifest["kind"]], metadata["namespace"], metadata["name"])
+    resource = KNOWN[manifest["apiVersion"], manifest["kind"]]
+    return Ref(resource, metadata.get("namespace", ""), metadata["name"])
 
 
 def revision_of(manifest: Manifest) -> str:

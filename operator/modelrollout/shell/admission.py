@@ -15,11 +15,12 @@ from typing import Any, Protocol, TypeGuard
 from pydantic import ValidationError
 
 from modelrollout.kube import Cluster, KubeError, Manifest
+from modelrollout.objects.reads import Reads
 from modelrollout.plan import foresight
 from modelrollout.promql.query import Answer, Query
-from modelrollout.rollout.expansion import referred
 from modelrollout.rollout.rollout import parse
-from modelrollout.shell.observe import read_templates
+from modelrollout.shell.observe import template_refs, templates
+from modelrollout.shell.reader import Direct
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,8 @@ class Advisor:
     async def _found(self, request: Request) -> tuple[str, ...]:
         new = {**request.new, "metadata": {"name": "new", "uid": "", **request.new["metadata"]}}
         new["metadata"]["namespace"] = request.namespace
-        rollout = parse(new, await read_templates(self._cluster, request.namespace, referred(new.get("spec"))))
+        named = Reads(named=template_refs(request.namespace, new.get("spec")))
+        rollout = parse(new, templates(await Direct(self._cluster).read((request.namespace, ""), named)))
         if rollout.fault is not None:
             return foresight.limited([f"{rollout.fault.reason}: {rollout.fault.message}"])
         asked = foresight.asked(rollout, new, request.old, self._clock().replace(microsecond=0))

@@ -1,8 +1,10 @@
-"""Tells people: Kubernetes Events and log lines with the same words. Never stops a pass."""
+"""Tells people: Kubernetes Events and log lines with the same words. Never stops a pass, nor delays it."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -13,20 +15,54 @@ from modelrollout.plan.world import Event
 
 logger = logging.getLogger(__name__)
 COMPONENT = "modelrollout"
+MOST_WAITING = 1000
+"""Events that wait for an API server that is slow or away."""
 _LONGEST = 1024  # characters that Kubernetes takes in an Event's message
 
 
-async def announce(cluster: Cluster, owner: Owner, events: Sequence[Event], now: datetime) -> None:
-    for event in events:
-        level = logging.WARNING if event.type == "Warning" else logging.INFO
-        about = {"rollout": owner.name, "namespace": owner.namespace, "reason": event.reason}
-        logger.log(level, "%s/%s: %s", owner.namespace, owner.name, event.message, extra=about)
+class Announcer:
+    """Takes what is to be told without delay, and tells it in order from a task of its own.
+
+    A slow API server delays no pass. When it is away for long the newest Events are dropped; the log has them all.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._waiting: deque[Manifest] = deque()
+        self._has_any = asyncio.Event()
+
+    def tell(self, owner: Owner, events: Sequence[Event], now: datetime) -> None:
+        """Log at once, and have the Events written soon."""
+        for event in events:
+            level = logging.WARNING if event.type == "Warning" else logging.INFO
+            about = {"rollout": owner.name, "namespace": owner.namespace, "reason": event.reason}
+            logger.log(level, "%s/%s: %s", owner.namespace, owner.name, event.message, extra=about)
+            if len(self._waiting) < MOST_WAITING:
+                self._waiting.append(event_manifest(owner, event, now))
+            else:
+                logger.warning("An Event is dropped: %d others wait for the API server.", MOST_WAITING, extra=about)
+        self._has_any.set()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self._has_any.wait()
+            self._has_any.clear()
+            await self.deliver()
+
+    async def deliver(self) -> None:
+        """Write all Events that wait, the oldest first."""
+        while self._waiting:
+            await self._write(self._waiting[0])
+            self._waiting.popleft()  # not before: whoever is cancelled meanwhile leaves it to the next
+
+    async def _write(self, manifest: Manifest) -> None:
         try:
-            await cluster.create(event_manifest(owner, event, now))
+            await self._cluster.create(manifest)
         except AlreadyExists:
-            continue  # said in a pass that died right after
+            return  # said in a pass that died right after
         except KubeError as trouble:
-            logger.warning("An Event could not be written: %s", trouble, extra=about)
+            logger.warning("An Event could not be written: %s", trouble)
 
 
 def event_manifest(owner: Owner, event: Event, now: datetime) -> Manifest:

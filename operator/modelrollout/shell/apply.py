@@ -1,11 +1,13 @@
-"""Carries out the writes of a plan, each idempotent. Decides nothing."""
+"""Carries out the writes of a plan, each idempotent, and on condition of what was seen. Decides nothing."""
 
 from __future__ import annotations
 
 from typing import assert_never
 
 from modelrollout.kube import Cluster
+from modelrollout.kube.cluster import NO_VERSION
 from modelrollout.objects.manifests import APPLIED, Apply, Delete, Manifest, Ref, Scale, Write, annotation, digest
+from modelrollout.shell.reader import Reader
 
 
 class Applier:
@@ -15,21 +17,22 @@ class Applier:
     for ever; asking once per version of it is enough.
     """
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, reader: Reader) -> None:
+        self._cluster, self._reader = cluster, reader
         self._in_force: dict[Ref, tuple[str, str]] = {}  # what was applied, and the version it is in force in
 
     async def carry_out(self, write: Write) -> bool:
-        """Whether anything was asked of the API server. Raises KubeError."""
+        """Whether anything was asked of the API server. Raises KubeError; Conflict when `seen` is so no longer."""
         match write:
             case Apply():
                 return await self._apply(write)
-            case Scale(ref=ref, replicas=replicas):
-                patch = {"spec": {"replicas": replicas}}
-                await self._cluster.patch(ref.resource, ref.namespace, ref.name, patch)
-            case Delete(ref=ref, uid=uid):
+            case Scale(ref=ref, replicas=replicas, seen=seen):
+                patch = _expecting({"spec": {"replicas": replicas}}, seen)
+                self._reader.wrote(await self._cluster.patch(ref.resource, ref.namespace, ref.name, patch))
+            case Delete(ref=ref, uid=uid, seen=seen):
                 self._in_force.pop(ref, None)
-                await self._cluster.delete(ref.resource, ref.namespace, ref.name, uid=uid)
+                await self._cluster.delete(ref.resource, ref.namespace, ref.name, uid=uid, version=seen)
+                self._reader.deleted(ref, uid)
             case _:
                 assert_never(write)
         return True
@@ -39,8 +42,11 @@ class Applier:
         if (known := self._in_force.get(ref)) is not None and known[0] == applied:
             present = await self._cluster.read(ref.resource, ref.namespace, ref.name)
             if present is not None and _version(present) == known[1]:
+                self._reader.wrote(present)
                 return False
-        self._in_force[ref] = (applied, _version(await self._cluster.apply(write.manifest, manager=write.manager)))
+        written = await self._cluster.apply(_expecting(write.manifest, write.seen), manager=write.manager)
+        self._reader.wrote(written)
+        self._in_force[ref] = (applied, _version(written))
         return True
 
     def forget(self, namespace: str, rollout: str) -> None:
@@ -48,6 +54,13 @@ class Applier:
         names = (ref for ref in self._in_force if ref.namespace == namespace)
         for ref in [ref for ref in names if ref.name == rollout or ref.name.startswith(f"{rollout}-")]:
             del self._in_force[ref]
+
+
+def _expecting(manifest: Manifest, seen: str | None) -> Manifest:
+    """The manifest, for the API server to refuse unless the object is as it was seen."""
+    if seen is None:
+        return manifest
+    return {**manifest, "metadata": {**manifest.get("metadata", {}), "resourceVersion": seen or NO_VERSION}}
 
 
 def _version(manifest: Manifest) -> str:

@@ -1,26 +1,25 @@
 """The thin shell around kopf: events only wake, one daemon for each rollout makes the passes, deletion is guarded.
 
+kopf watches ModelRollouts; everything around them is watched by mirrors.py.
 Nothing but this module and __main__ knows kopf. Handlers return None and raise nothing of kopf's.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 import kopf
 
 from modelrollout.api.base import GROUP, PLURAL, VERSION
-from modelrollout.api.metric_templates import KIND
 from modelrollout.kube import Cluster
-from modelrollout.objects.manifests import ROLLOUT_LABEL
-from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, DEPLOYMENTS, METRIC_TEMPLATES, PODS
 from modelrollout.prometheus.asker import Asker
-from modelrollout.rollout.expansion import referred
-from modelrollout.rollout.rollout import ROUTERS
 from modelrollout.shell.admission import Advisor
+from modelrollout.shell.announce import Announcer
+from modelrollout.shell.mirrors import Mirrors
 from modelrollout.shell.probes import Probes
 from modelrollout.shell.reconcile import FINALIZER, Reconciler
 from modelrollout.shell.settings import Settings
@@ -30,9 +29,10 @@ from modelrollout.shell.webhook import Certificate, Webhook
 
 logger = logging.getLogger(__name__)
 
-_BY_TEMPLATE = "rollouts_by_template"
 FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
 """Seconds until a failed pass is tried again; doubled with every failure in a row."""
+LAST_WORDS = 2.0
+"""Seconds for the Events that wait when the operator stops."""
 
 
 def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
@@ -56,15 +56,6 @@ def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
     async def rollout_changed(namespace: str | None, name: str | None, **_: Any) -> None:
         shell.wakeups.poke((namespace or "", name or ""))
 
-    async def surroundings_changed(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
-        shell.wakeups.poke((namespace or "", labels.get(ROLLOUT_LABEL, "")))
-
-    for resource in (DEPLOYMENTS, PODS, *(router.resource for router in ROUTERS)):
-        watch = kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=resource.plural)
-        watch(surroundings_changed)
-
-    _watch_templates(registry, shell)
-
     @kopf.daemon(GROUP, VERSION, PLURAL, registry=registry, cancellation_backoff=2, cancellation_timeout=5)
     async def keep_reconciling(namespace: str | None, name: str | None, stopped: kopf.DaemonStopped, **_: Any) -> None:
         await shell.keep((namespace or "", name or ""), stopped)
@@ -75,27 +66,6 @@ def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
         await shell.finalise((namespace or "", name or ""))
 
 
-def _watch_templates(registry: kopf.OperatorRegistry, shell: Shell) -> None:
-    """A change of a template wakes the rollouts that refer to it."""
-
-    @kopf.index(GROUP, VERSION, PLURAL, id=_BY_TEMPLATE, registry=registry)
-    async def rollouts_by_template(namespace: str | None, name: str | None, spec: kopf.Spec, **_: Any) -> Any:
-        return dict.fromkeys(template_places(namespace or "", spec), (namespace or "", name or ""))
-
-    async def template_changed(kind: str, namespace: str | None, name: str | None, **kwargs: Any) -> None:
-        for key in kwargs[_BY_TEMPLATE].get((kind, namespace or "", name or ""), ()):
-            shell.wakeups.poke(key)
-
-    for resource in (METRIC_TEMPLATES, CLUSTER_METRIC_TEMPLATES):
-        watch = kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=resource.plural)
-        watch(functools.partial(template_changed, resource.kind))
-
-
-def template_places(namespace: str, spec: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Kind, namespace (of the cluster's: none) and name of the templates that a rollout there refers to."""
-    return [(key.kind, namespace if key.kind == KIND else "", key.name) for key in referred(dict(spec))]
-
-
 def configure(settings: kopf.OperatorSettings) -> None:
     """Our names on everything that kopf leaves on objects, and time limits on all it does."""
     settings.persistence.finalizer = FINALIZER
@@ -103,9 +73,6 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=f"kopf.{GROUP}")
     settings.networking.request_timeout = 30
     settings.posting.enabled = False  # Events come from plans
-    for resource in (DEPLOYMENTS, PODS, *(router.resource for router in ROUTERS)):
-        # Filters of handlers work in the client; without this every pod of the cluster would be streamed here.
-        settings.watching.label_selectors[resource.group, resource.version, resource.plural] = ROLLOUT_LABEL
 
 
 class Shell:
@@ -119,7 +86,14 @@ class Shell:
         self._asker = Asker(settings.prometheus_url)
         self._telemetry = Telemetry(self._cluster)
         self._probes = Probes(self._telemetry, settings.host, settings.port)
-        self._reconciler = Reconciler(self._cluster, self._asker, self._telemetry, resync=settings.resync_every)
+        self._mirrors = Mirrors(
+            self._cluster, self.wakeups.poke, namespaces=settings.namespaces, resync=settings.resync_every
+        )
+        self._announcer = Announcer(self._cluster)
+        self._announcing: asyncio.Task[None] | None = None
+        self._reconciler = Reconciler(
+            self._cluster, self._mirrors, self._asker, self._announcer, self._telemetry, resync=settings.resync_every
+        )
         self._webhook: Webhook | None = None
         if settings.webhook_certificates is not None:
             certificate = Certificate(settings.webhook_certificates)
@@ -128,6 +102,7 @@ class Shell:
 
     async def start(self) -> None:
         await self._cluster.__aenter__()
+        self._announcing = asyncio.create_task(self._announcer.run())
         port = await self._probes.start()
         logger.info("Serving /healthz and /metrics on port %d.", port)
         if self._webhook is not None:
@@ -137,8 +112,19 @@ class Shell:
         if self._webhook is not None:
             await self._webhook.stop()
         await self._probes.stop()
+        await self._mirrors.stop()
+        await self._stop_announcing()
         await self._asker.close()
         await self._cluster.__aexit__()
+
+    async def _stop_announcing(self) -> None:
+        """What waits to be told gets a moment; the log has it already."""
+        if self._announcing is not None:
+            self._announcing.cancel()
+            await asyncio.gather(self._announcing, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS):
+                await self._announcer.deliver()
 
     async def login(self) -> kopf.ConnectionInfo:
         """kopf's own client gets in the way ours does; it asks again when it is turned away."""

@@ -1,15 +1,15 @@
-"""Reads what a pass needs of the cluster: the rollout's own objects, by its label and by its name, and the templates
-that it refers to. Writes nothing."""
+"""What a pass reads of a ModelRollout, and what was read in the words of the planner."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator
+from typing import Any
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.metric_templates import CLUSTER_KIND, KIND
-from modelrollout.kube import Cluster, KubeError, Manifest, Refused
-from modelrollout.objects.manifests import ROLLOUT_LABEL, Owner
+from modelrollout.kube import Cluster, Manifest, Refused
+from modelrollout.objects.manifests import ROLLOUT_LABEL, Owner, Ref
+from modelrollout.objects.reads import NOT_INSTALLED, Objects, Reads
 from modelrollout.objects.resources import (
     CLUSTER_METRIC_TEMPLATES,
     DEPLOYMENTS,
@@ -19,63 +19,69 @@ from modelrollout.objects.resources import (
     Resource,
 )
 from modelrollout.plan.world import Observed
-from modelrollout.rollout.expansion import TemplateKey, Templates
+from modelrollout.rollout.expansion import TemplateKey, Templates, referred
 from modelrollout.rollout.rollout import ROUTERS
+from modelrollout.shell.reader import Direct
 
-_RESOURCES = {KIND: METRIC_TEMPLATES, CLUSTER_KIND: CLUSTER_METRIC_TEMPLATES}
+_TEMPLATES = {KIND: METRIC_TEMPLATES, CLUSTER_KIND: CLUSTER_METRIC_TEMPLATES}
 
 
-async def observe(cluster: Cluster, owner: Owner, trouble: Finding | None) -> Observed:
-    """The world around a rollout. Raises KubeError when it cannot be read as a whole: half a world decides nothing."""
-    labels = {ROLLOUT_LABEL: owner.name}
-    resources = tuple(router.resource for router in ROUTERS)
-    try:
-        async with asyncio.TaskGroup() as reading:
-            workloads = reading.create_task(_list(cluster, DEPLOYMENTS, owner, labels))
-            services = reading.create_task(_list(cluster, SERVICES, owner, labels))
-            pods = reading.create_task(_list(cluster, PODS, owner, labels))
-            routes = [reading.create_task(_read(cluster, resource, owner)) for resource in resources]
-    except ExceptionGroup as troubles:
-        if (others := troubles.split(KubeError)[1]) is not None:
-            raise others from None
-        raise troubles.exceptions[0] from None  # one call's trouble stands for all: callers sort by its class
-    found = {resource: task.result() for resource, task in zip(resources, routes, strict=True)}
+def reads(namespace: str, name: str, spec: Any) -> Reads:
+    """The rollout's own objects, by its label; its routes, by their name; and the templates that it refers to."""
+    routes = tuple(Ref(router.resource, namespace, name) for router in ROUTERS)
+    return Reads((DEPLOYMENTS, SERVICES, PODS), (*routes, *template_refs(namespace, spec)))
+
+
+def template_refs(namespace: str, spec: Any) -> tuple[Ref, ...]:
+    """The templates that a spec in this namespace names."""
+    found = ((_TEMPLATES[key.kind], key.name) for key in referred(spec))
+    return tuple(Ref(resource, namespace if resource.namespaced else "", name) for resource, name in found)
+
+
+def templates(objects: Objects) -> Templates:
+    """What was found of the templates."""
+    return {
+        TemplateKey(ref.resource.kind, ref.name): _told(item)
+        for ref, item in objects.items()
+        if ref.resource in _TEMPLATES.values()
+    }
+
+
+def observed(objects: Objects, name: str, trouble: Finding | None) -> Observed:
+    """The world around the rollout of this name. Raises Refused when a route may not be read."""
     return Observed(
-        workloads=workloads.result(),
-        services=services.result(),
-        pods=pods.result(),
-        routes={resource: route for resource, route in found.items() if route is not None},
+        workloads=tuple(_labelled(objects, DEPLOYMENTS, name)),
+        services=tuple(_labelled(objects, SERVICES, name)),
+        pods=tuple(_labelled(objects, PODS, name)),
+        routes=dict(_routes(objects, name)),
         trouble=trouble,
     )
 
 
-async def read_templates(cluster: Cluster, namespace: str, keys: Sequence[TemplateKey]) -> Templates:
-    """The templates that a rollout refers to. Raises KubeError when the API server cannot be reached.
-
-    A refusal, of missing rights or a missing definition, is an answer: it must not stand in the way of a pass that
-    takes traffic back for want of readiness.
-    """
-    found: dict[TemplateKey, Manifest | Finding] = {}
-    for key in keys:
-        resource = _RESOURCES[key.kind]
-        try:
-            template = await cluster.read(resource, namespace if resource.namespaced else None, key.name)
-        except Refused as refusal:
-            found[key] = Finding("TemplateUnreadable", f"{key.kind} '{key.name}' cannot be read: {refusal}.")
-        else:
-            if template is not None:
-                found[key] = template
-    return found
+async def observe(cluster: Cluster, owner: Owner, trouble: Finding | None) -> Observed:
+    """The world as the API server shows it now."""
+    objects = await Direct(cluster).read((owner.namespace, owner.name), reads(owner.namespace, owner.name, None))
+    return observed(objects, owner.name, trouble)
 
 
-async def _list(cluster: Cluster, resource: Resource, owner: Owner, labels: dict[str, str]) -> tuple[Manifest, ...]:
-    return tuple((await cluster.list(resource, owner.namespace, labels=labels)).items)
+def _told(item: Manifest | Finding) -> Manifest | Finding:
+    return Finding("TemplateUnreadable", item.message) if isinstance(item, Finding) else item
 
 
-async def _read(cluster: Cluster, resource: Resource, owner: Owner) -> Manifest | None:
-    try:
-        return await cluster.read(resource, owner.namespace, owner.name)
-    except Refused as refusal:
-        if refusal.status == 404:  # a cluster without this router's CRD has no such route
-            return None
-        raise
+def _labelled(objects: Objects, resource: Resource, name: str) -> Iterator[Manifest]:
+    for ref, item in objects.items():
+        if ref.resource != resource or not isinstance(item, dict):
+            continue
+        if (item["metadata"].get("labels") or {}).get(ROLLOUT_LABEL) == name:
+            yield item
+
+
+def _routes(objects: Objects, name: str) -> Iterator[tuple[Resource, Manifest]]:
+    for router in ROUTERS:
+        for ref, item in objects.items():
+            if (ref.resource, ref.name) != (router.resource, name):
+                continue
+            if isinstance(item, dict):
+                yield router.resource, item
+            elif item.reason != NOT_INSTALLED:  # a cluster without this router's CRD has no such route
+                raise Refused(403, item.message, f"{ref}")

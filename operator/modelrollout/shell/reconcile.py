@@ -16,15 +16,16 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.kube import Cluster, Conflict, Manifest, Refused
 from modelrollout.objects.manifests import Owner, Write
+from modelrollout.objects.reads import Objects, Reads, conditional
 from modelrollout.objects.resources import MODEL_ROLLOUTS
 from modelrollout.plan.planner import SOON, finalise, needs, plan
 from modelrollout.plan.world import Plan
 from modelrollout.promql.query import Answer, Query
-from modelrollout.rollout.expansion import referred
 from modelrollout.rollout.rollout import Rollout, parse
-from modelrollout.shell.announce import announce
+from modelrollout.shell.announce import Announcer
 from modelrollout.shell.apply import Applier
-from modelrollout.shell.observe import observe, read_templates
+from modelrollout.shell.observe import observed, reads, templates
+from modelrollout.shell.reader import Reader
 from modelrollout.shell.telemetry import Telemetry
 from modelrollout.shell.wakeups import Key
 
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 FINALIZER = "modelrollout.dev/finalizer"
 AGAIN = timedelta(milliseconds=100)
 """After a conflict: somebody else moved the world, so it is looked at anew."""
+TURNS = 5
+"""Within one pass: as often is a route read again that somebody wrote to while traffic was taken back."""
 LEAVE = timedelta(seconds=2)
 """Between removing the route and letting the pods go, when a rollout is deleted: gateways take a moment to hear it."""
 
@@ -56,22 +59,36 @@ class Done:
     refusal: Finding | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A plan, and what it was made from."""
+
+    rollout: Rollout
+    objects: Objects
+    answers: Mapping[Query, Answer] | None
+    now: datetime
+    made: Plan
+
+
 class Reconciler:
     """Makes passes over rollouts. All it remembers between them can be lost without harm."""
 
     def __init__(
         self,
         cluster: Cluster,
+        reader: Reader,
         asker: Asker,
+        announcer: Announcer,
         telemetry: Telemetry,
         *,
         resync: timedelta | None = None,
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._cluster, self._asker, self._telemetry = cluster, asker, telemetry
+        self._cluster, self._reader, self._asker = cluster, reader, asker
+        self._announcer, self._telemetry = announcer, telemetry
         self._resync, self._clock, self._sleep = resync, clock, sleep
-        self._applier = Applier(cluster)
+        self._applier = Applier(cluster, reader)
         self._trouble: dict[Key, Finding] = {}
 
     async def reconcile(self, key: Key, poked: Callable[[], Awaitable[object]]) -> timedelta | None:
@@ -82,52 +99,78 @@ class Reconciler:
         manifest = await self._cluster.read(MODEL_ROLLOUTS, *key)
         if manifest is None or not is_guarded(manifest):
             return None
-        rollout = parse(manifest, await read_templates(self._cluster, key[0], referred(manifest.get("spec"))))
         try:
-            return await self._pass(key, manifest, rollout, poked)
+            return await self._pass(key, manifest, poked)
         except Conflict as conflict:
             logger.debug("%s/%s changed meanwhile: %s", *key, conflict)
             return AGAIN
 
-    async def _pass(
-        self, key: Key, manifest: Manifest, rollout: Rollout, poked: Callable[[], Awaitable[object]]
-    ) -> timedelta | None:
-        now, made = await self._decided(key, manifest, rollout, poked)
-        done = await self._carry_out(made.retreat)
-        await self._save(manifest, made.status)
-        self._telemetry.saw(rollout, made)  # not before: what could not be saved is decided once more
-        if done.refusal is None:
-            done = await self._carry_out(made.writes) if made.writes else done
-        await announce(self._cluster, rollout.owner, made.events, now)
-        return self._rechecked(key, done, made)
+    async def _pass(self, key: Key, manifest: Manifest, poked: Callable[[], Awaitable[object]]) -> timedelta | None:
+        needed = reads(*key, manifest.get("spec"))
+        decided, done = await self._retreated(manifest, needed, await self._decided(manifest, needed, poked))
+        await self._save(manifest, decided.made.status)
+        self._telemetry.saw(decided.rollout, decided.made)  # not before: what is not saved is decided once more
+        self._announcer.tell(decided.rollout.owner, decided.made.events, decided.now)
+        if done.refusal is None and decided.made.writes:
+            done = await self._written(key, needed, decided)
+        return self._rechecked(key, done, decided.made)
 
-    async def _decided(
-        self, key: Key, manifest: Manifest, rollout: Rollout, poked: Callable[[], Awaitable[object]]
-    ) -> tuple[datetime, Plan]:
+    async def _decided(self, manifest: Manifest, needed: Reads, poked: Callable[[], Awaitable[object]]) -> Decided:
         """The plan of this pass. Taking traffic back for want of readiness does not wait for Prometheus.
 
         Raises Conflict when the rollout itself was edited while we waited: that may be a wish to go back.
         """
         asking: asyncio.Task[Mapping[Query, Answer]] | None = None
-        now = self._clock()
+        key, now = _key(manifest), self._clock()
         try:
             while True:
-                observed = await observe(self._cluster, rollout.owner, self._trouble.get(key))
-                made = plan(rollout, observed, now)
-                queries = needs(rollout, observed, now)
+                objects = await self._reader.read(key, needed)
+                rollout = parse(manifest, templates(objects))
+                seen = observed(objects, key[1], self._trouble.get(key))
+                made = plan(rollout, seen, now)
+                queries = needs(rollout, seen, now)
                 if made.retreat or not queries:
-                    return now, made
+                    return Decided(rollout, objects, None, now, made)
                 asking = asking or asyncio.create_task(self._ask(rollout, queries))
                 if await _is_done_before(asking, poked):
-                    observed, then = observed.with_answers(asking.result()), self._clock()
+                    seen, then = seen.with_answers(asking.result()), self._clock()
                     # What begins now, begins when Prometheus has answered; unless that took until another look is due.
-                    now = then if needs(rollout, observed, then) == queries else now
-                    return now, plan(rollout, observed, now)
+                    now = then if needs(rollout, seen, then) == queries else now
+                    return Decided(rollout, objects, seen.answers, now, plan(rollout, seen, now))
                 if await self._version(key) != manifest["metadata"]["resourceVersion"]:
                     raise Conflict("it was edited while Prometheus was asked")
         finally:
             if asking is not None:
                 asking.cancel()
+
+    async def _retreated(self, manifest: Manifest, needed: Reads, decided: Decided) -> tuple[Decided, Done]:
+        """Takes traffic back. Whoever wrote to a route meanwhile is taken into account at once, not a pass later.
+
+        Raises Conflict when somebody writes to it all the time.
+        """
+        for _ in range(TURNS):
+            try:
+                return decided, await self._carry_out(decided.made.retreat, needed, decided.objects)
+            except Conflict as conflict:
+                logger.debug("Traffic is taken back once more: %s", conflict)
+                decided = self._again(manifest, await self._reader.reread(_key(manifest), needed), decided)
+        raise Conflict("a route changed whenever traffic was to be taken back")
+
+    def _again(self, manifest: Manifest, objects: Objects, decided: Decided) -> Decided:
+        """The same pass with other objects."""
+        rollout, key = parse(manifest, templates(objects)), _key(manifest)
+        seen = observed(objects, key[1], self._trouble.get(key))
+        seen = seen if decided.answers is None else seen.with_answers(decided.answers)
+        return Decided(rollout, objects, decided.answers, decided.now, plan(rollout, seen, decided.now))
+
+    async def _written(self, key: Key, needed: Reads, decided: Decided) -> Done:
+        """The rest of the writes. The status is saved, so what changed meanwhile is left to the next pass."""
+        try:
+            return await self._carry_out(decided.made.writes, needed, decided.objects)
+        except Conflict as conflict:
+            logger.debug("%s/%s changed meanwhile: %s", *key, conflict)
+            await self._reader.reread(key, needed)
+            return Done(has_moved=True)
 
     async def _version(self, key: Key) -> str | None:
         present = await self._cluster.read(MODEL_ROLLOUTS, *key)
@@ -143,12 +186,15 @@ class Reconciler:
         if wire != manifest.get("status"):
             await self._cluster.replace_status({**manifest, "status": wire})
 
-    async def _carry_out(self, writes: tuple[Write, ...]) -> Done:
-        """Up to the first refusal. What follows a refused write waits: the order of writes is there for safety."""
+    async def _carry_out(self, writes: tuple[Write, ...], needed: Reads, objects: Objects) -> Done:
+        """Up to the first refusal. What follows a refused write waits: the order of writes is there for safety.
+
+        Raises Conflict at the first write whose object is no longer as it was read.
+        """
         has_moved = False
         for write in writes:
             try:
-                has_moved |= await self._applier.carry_out(write)
+                has_moved |= await self._applier.carry_out(conditional(write, needed, objects))
             except Refused as refusal:
                 return Done(has_moved, Finding("Refused", f"The API server refused a write: {refusal}."))
         return Done(has_moved)
@@ -170,15 +216,21 @@ class Reconciler:
         manifest = await self._cluster.read(MODEL_ROLLOUTS, *key)
         self._trouble.pop(key, None)
         self._applier.forget(*key)
+        self._reader.forget(key)
         self._telemetry.forget(key)
         if manifest is None or "orphan" in (manifest["metadata"].get("finalizers") or []):
             return
         metadata = manifest["metadata"]
-        owner = Owner(metadata["namespace"], metadata["name"], metadata["uid"])
-        leaving = finalise(owner, await observe(self._cluster, owner, None))
-        await self._carry_out(leaving)
+        owner, needed = Owner(metadata["namespace"], metadata["name"], metadata["uid"]), reads(*key, None)
+        objects = await self._reader.reread(key, needed)
+        leaving = finalise(owner, observed(objects, owner.name, None))
+        await self._carry_out(leaving, needed, {})  # whatever became of a route, it goes
         if leaving:
             await self._sleep(LEAVE.total_seconds())
+
+
+def _key(manifest: Manifest) -> Key:
+    return manifest["metadata"]["namespace"], manifest["metadata"]["name"]
 
 
 def is_guarded(manifest: Mapping[str, Any]) -> bool:

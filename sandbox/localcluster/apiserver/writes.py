@@ -130,7 +130,7 @@ class Writes:
         manager = Manager(options.manager, "Apply", resource.api_version, options.subresource)
         applied = ownership.apply(resource, live, config, manager, force=options.force, now=objects.now())
         if live is None:
-            return self._create(resource, namespace, applied.item, options, applied.claims)
+            return self._create(resource, namespace, _anew(resource, name, applied.item), options, applied.claims)
         return self._change(resource, live, applied.item, options, applied.claims)
 
     def _change(
@@ -219,6 +219,16 @@ class Writes:
         for hook in self.after_write:
             hook(resource, last, True)
         return shown(resource, {**item, "metadata": {**item["metadata"], **_revision(last)}})
+
+
+def _anew(resource: Resource, name: str, applied: Object) -> Object:
+    """What apply makes of an object that is not there: a uid would be that of another one, a version is no obstacle."""
+    metadata = dict(applied["metadata"])
+    metadata.pop("resourceVersion", None)
+    if uid := metadata.get("uid"):
+        why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        raise errors.conflict(resource.group, resource.plural, name, why)
+    return {**applied, "metadata": metadata}
 
 
 def shown(resource: Resource, stored: Object) -> Object:

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localcluster.controllers.deployment_plan import is_of, plan, pod_of
-from localcluster.controllers.mirror import Key, Mirror, key_of
 from localcluster.processes.background import running
-from modelrollout.kube import DEPLOYMENTS, PODS, Cluster, Conflict, KubeError, Manifest, WatchEvent
+from modelrollout.kube import DEPLOYMENTS, PODS, Cluster, Conflict, KubeError, Manifest, Mirror, WatchEvent
+from modelrollout.kube.watching import Key, key_of
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from localcluster.controllers.mirror import Mirror
 from localcluster.controllers.namespaces import namespaces
 from localcluster.processes.background import running
 from modelrollout.kube import (
@@ -29,6 +28,7 @@ from modelrollout.kube import (
     Cluster,
     KubeError,
     Manifest,
+    Mirror,
     Resource,
 )
 

@@ -13,9 +13,8 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from localcluster.controllers.mirror import Mirror
 from localcluster.processes.background import running
-from modelrollout.kube import CUSTOM_RESOURCES, KNOWN, NAMESPACES, Cluster, KubeError, Manifest, Resource
+from modelrollout.kube import CUSTOM_RESOURCES, KNOWN, NAMESPACES, Cluster, KubeError, Manifest, Mirror, Resource
 
 logger = logging.getLogger(__name__)
 

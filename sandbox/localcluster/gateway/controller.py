@@ -10,14 +10,14 @@ import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
-from localcluster.controllers.mirror import Key, Mirror, key_of
 from localcluster.gateway.addresses import AddressBook
 from localcluster.gateway.backends import Object, backends
 from localcluster.gateway.doors import Address, Addresses, Door, doors
 from localcluster.gateway.envoy import Envoy
 from localcluster.gateway.status import statuses
 from localcluster.gateway.translate import World, translate
-from modelrollout.kube import Cluster, Conflict, KubeError, Refused
+from modelrollout.kube import Cluster, Conflict, KubeError, Mirror, Refused
+from modelrollout.kube.watching import Key, key_of
 from modelrollout.objects.resources import GATEWAY_CLASSES, GATEWAYS, HTTP_ROUTES, PODS, SERVICES
 
 logger = logging.getLogger(__name__)

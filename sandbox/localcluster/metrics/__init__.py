@@ -18,11 +18,10 @@ from pathlib import Path
 
 import yaml
 
-from localcluster.controllers.mirror import Mirror
 from localcluster.metrics.server import PrometheusFailedError, PrometheusMissingError, Server, binary, reserved_port
 from localcluster.metrics.targets import configuration, target_groups
 from localcluster.processes.background import running
-from modelrollout.kube import Cluster
+from modelrollout.kube import Cluster, Mirror
 from modelrollout.objects.resources import PODS
 
 

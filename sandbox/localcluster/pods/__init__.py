@@ -16,7 +16,6 @@ from pathlib import Path
 
 import aiohttp
 
-from localcluster.controllers.mirror import Mirror
 from localcluster.pods.addresses import Addresses, NoAddressError
 from localcluster.pods.containers import Host
 from localcluster.pods.images import Images
@@ -24,7 +23,7 @@ from localcluster.pods.runner import NODE, PodRunner
 from localcluster.pods.status import HOST, timestamp
 from localcluster.processes.background import running
 from localcluster.processes.children import Guard
-from modelrollout.kube import NODES, PODS, AlreadyExists, Cluster, Manifest, WatchEvent
+from modelrollout.kube import NODES, PODS, AlreadyExists, Cluster, Manifest, Mirror, WatchEvent
 
 logger = logging.getLogger(__name__)
 

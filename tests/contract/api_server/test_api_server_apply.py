@@ -294,6 +294,17 @@ async def test_an_applied_version_is_a_condition(api: Api, namespace: str) -> No
     assert (answer.status, answer.body["reason"]) == (409, "Conflict")
 
 
+async def test_an_applied_uid_keeps_an_object_from_being_made_and_a_version_does_not(api: Api, namespace: str) -> None:
+    manifest = widget("a", size=5)
+    manifest["metadata"]["uid"] = "11111111-1111-1111-1111-111111111111"
+    answer = await api.apply(widgets(namespace, "a"), manifest, "me")
+    assert (answer.status, answer.body["reason"]) == (409, "Conflict")
+    assert "no existing object was found" in answer.message
+    manifest["metadata"] = {"name": "a", "resourceVersion": "1"}
+    assert (await api.apply(widgets(namespace, "a"), manifest, "me")).status == 201
+    assert (await api.apply(widgets(namespace, "a"), manifest, "me")).status == 409
+
+
 async def test_a_rehearsed_apply_leaves_no_trace(api: Api, namespace: str) -> None:
     answer = await api.apply(widgets(namespace, "a"), widget("a"), "me", dryRun="All")
     assert answer.status == 201

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from modelrollout import kube
 from modelrollout.kube import CONFIG_MAPS, DEPLOYMENTS, Cluster, Manifest
+from modelrollout.kube.cluster import NO_VERSION
 from modelrollout.kube.errors import Missing
 from tests.builders import deployment, settings
 from tests.clusters import api_server_of_kind, namespace
@@ -180,13 +181,46 @@ async def test_a_status_does_not_make_a_new_generation_and_a_spec_does(cluster: 
     assert "generation" not in (await cluster.create(settings(namespace)))["metadata"]
 
 
-async def test_applying_to_a_version_that_is_no_longer_there_is_a_conflict(cluster: Cluster, namespace: str) -> None:
-    def seen(version: str, **data: str) -> Manifest:
+async def test_an_apply_of_something_newer_is_a_conflict_and_changes_nothing(cluster: Cluster, namespace: str) -> None:
+    def at(version: str, **data: str) -> Manifest:
         manifest = settings(namespace, **data)
         return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
 
-    first = (await cluster.apply(settings(namespace, a="1"), manager="one"))["metadata"]["resourceVersion"]
-    second = (await cluster.apply(seen(first, a="2"), manager="one"))["metadata"]["resourceVersion"]
+    first = await cluster.apply(settings(namespace, a="1"), manager="one")
+    seen = first["metadata"]["resourceVersion"]
+    second = await cluster.apply(at(seen, a="2"), manager="one")
+    assert second["data"] == {"a": "2"}
+    for force in (True, False):
+        with pytest.raises(kube.Conflict):
+            await cluster.apply(at(seen, a="3"), manager="one", force=force)
+    assert await cluster.read(CONFIG_MAPS, namespace, "settings") == second
+    await cluster.delete(CONFIG_MAPS, namespace, "settings")
+    assert (await cluster.apply(at(seen, a="4"), manager="one"))["data"] == {"a": "4"}  # none is there to differ from
+
+
+async def test_an_apply_can_ask_that_nothing_is_there(cluster: Cluster, namespace: str) -> None:
+    manifest = settings(namespace, a="1")
+    manifest["metadata"]["resourceVersion"] = NO_VERSION
+    made = await cluster.apply(manifest, manager="one")
+    assert made["data"] == {"a": "1"}
     with pytest.raises(kube.Conflict):
-        await cluster.apply(seen(first, a="3"), manager="one")
-    assert (await cluster.apply(seen(second, a="4"), manager="one"))["data"] == {"a": "4"}
+        await cluster.apply(manifest, manager="one")
+    assert await cluster.read(CONFIG_MAPS, namespace, "settings") == made
+
+
+async def test_a_patch_of_something_newer_is_a_conflict(cluster: Cluster, namespace: str) -> None:
+    made = await cluster.create(settings(namespace, a="1"))
+    patch = {"metadata": {"resourceVersion": made["metadata"]["resourceVersion"]}, "data": {"a": "2"}}
+    await cluster.patch(CONFIG_MAPS, namespace, "settings", patch)
+    with pytest.raises(kube.Conflict):
+        await cluster.patch(CONFIG_MAPS, namespace, "settings", patch)
+
+
+async def test_a_deletion_of_something_newer_is_a_conflict(cluster: Cluster, namespace: str) -> None:
+    made = await cluster.create(settings(namespace, a="1"))
+    uid, seen = made["metadata"]["uid"], made["metadata"]["resourceVersion"]
+    after = await cluster.patch(CONFIG_MAPS, namespace, "settings", {"data": {"a": "2"}})
+    with pytest.raises(kube.Conflict):
+        await cluster.delete(CONFIG_MAPS, namespace, "settings", uid=uid, version=seen)
+    await cluster.delete(CONFIG_MAPS, namespace, "settings", uid=uid, version=after["metadata"]["resourceVersion"])
+    assert await cluster.read(CONFIG_MAPS, namespace, "settings") is None

@@ -8,6 +8,7 @@ from modelrollout.kube import Manifest, Unreachable
 from modelrollout.objects.manifests import Apply, Delete, Owner, Ref, Scale
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES, Resource
 from modelrollout.shell.apply import Applier
+from modelrollout.shell.reader import Direct
 from tests.fakes.cluster import FakeCluster, merged
 
 OWNER = Owner("ml", "fraud", "uid-fraud")
@@ -25,7 +26,7 @@ def cluster() -> FakeCluster:
 
 @pytest.fixture
 def applier(cluster: FakeCluster) -> Applier:
-    return Applier(cluster)  # type: ignore[arg-type]  # the verbs the operator uses
+    return Applier(cluster, Direct(cluster))  # type: ignore[arg-type]  # the verbs the operator uses
 
 
 async def test_apply_that_was_in_force_before_is_not_sent_again(applier: Applier, cluster: FakeCluster) -> None:

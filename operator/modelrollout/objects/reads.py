@@ -1,0 +1,50 @@
+"""The objects that a pass reads of one rollout, and what was found of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from modelrollout.api.findings import Finding
+from modelrollout.objects.manifests import Apply, Delete, Manifest, Ref, Scale, Write
+from modelrollout.objects.resources import Resource
+
+NOT_INSTALLED = "KindNotInstalled"
+"""The reason when the cluster does not know the kind of an object: its definition may be on its way."""
+UNREADABLE = "Unreadable"
+"""The reason when the API server refuses to show an object."""
+
+Objects = Mapping[Ref, Manifest | Finding]
+"""What was found: the object, or why it cannot be read. Left out: it does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """All objects of the `labelled` kinds that carry the rollout's label in its namespace, and each `named` object."""
+
+    labelled: tuple[Resource, ...] = ()
+    named: tuple[Ref, ...] = ()
+
+
+def conditional(write: Write, reads: Reads, objects: Objects) -> Write:
+    """The write, on condition that its object is still as it was read when the write was decided on.
+
+    An object that is not there is only known to be missing when it was asked for by name: one that lost its label is
+    there and was not found. Nothing is asked of such a write.
+    """
+    found = objects.get(write.ref)
+    if isinstance(found, dict):
+        return _seen(write, str(found["metadata"]["resourceVersion"]))
+    if found is None and write.ref in reads.named and isinstance(write, Apply):
+        return _seen(write, "")
+    return write
+
+
+def _seen(write: Write, version: str) -> Write:
+    match write:
+        case Apply():
+            return replace(write, seen=version)
+        case Scale():
+            return replace(write, seen=version)
+        case Delete():
+            return replace(write, seen=version)

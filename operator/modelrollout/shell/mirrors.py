@@ -1,0 +1,266 @@
+"""What passes read, from memory: a mirror of every kind that rollouts read, and a poke for whoever a change is about.
+
+A mirror may be late, or have lost an event until the next look at everything. Passes bear that: their writes are
+conditional on what they read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from datetime import timedelta
+
+from modelrollout.api.findings import Finding
+from modelrollout.kube import Cluster, KubeError, Manifest, Mirror, Refused, WatchEvent
+from modelrollout.objects.manifests import ROLLOUT_LABEL, Ref, ref_of
+from modelrollout.objects.reads import Objects, Reads
+from modelrollout.objects.resources import Resource
+from modelrollout.shell.reader import Direct, is_unknown_kind, unreadable
+from modelrollout.shell.wakeups import Key
+
+logger = logging.getLogger(__name__)
+
+RETRY_REFUSED = timedelta(minutes=1)
+"""Until a kind that the cluster does not have, or does not show us, is asked for again."""
+LONGEST_RETRY = timedelta(seconds=30)
+RESYNC = timedelta(minutes=5)
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Follower:
+    """Keeps one mirror true: it looks at everything, follows the changes, and looks again after `resync`."""
+
+    def __init__(
+        self,
+        mirror: Mirror,
+        is_whole: bool,
+        resync: timedelta,
+        changed: Callable[[WatchEvent], None],
+        answered: Callable[[], None],
+        clock: Callable[[], float],
+        sleep: Sleep,
+    ) -> None:
+        self.mirror, self.is_whole = mirror, is_whole
+        self.refusal: Refused | None = None
+        self._resync, self._changed, self._answered = resync.total_seconds(), changed, answered
+        self._clock, self._sleep = clock, sleep
+        self._looked: float | None = None
+        self._failures = 0
+        self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(_say_why)
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since everything was looked at: no lost event is older. None: nobody has yet."""
+        return None if self._looked is None else self._clock() - self._looked
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether the mirror, or the refusal, may be taken for an answer."""
+        return not self._task.done() and self.age is not None and self.age < 2 * self._resync
+
+    @property
+    def has_died(self) -> bool:
+        return self._task.done()
+
+    async def look(self) -> None:
+        """Look at everything now. Raises KubeError."""
+        await self.mirror.fill(self._changed)
+        self._note(None)
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.look()
+                self._failures = 0
+                async with asyncio.timeout(self._resync):
+                    await self.mirror.follow(self._changed)
+            except TimeoutError:
+                continue  # it is time for the next look
+            except KubeError as trouble:
+                await self._sleep(self._pause(trouble))
+
+    def _note(self, refusal: Refused | None) -> None:
+        has_turned = (self.refusal is None) != (refusal is None)
+        self.refusal, self._looked = refusal, self._clock()
+        if has_turned:
+            self._answered()
+
+    def _pause(self, trouble: KubeError) -> float:
+        if isinstance(trouble, Refused):
+            self._note(trouble)
+            return RETRY_REFUSED.total_seconds()
+        logger.warning("A kind cannot be looked at and will be tried again: %s", trouble)
+        self._failures = min(self._failures + 1, 10)
+        return min(LONGEST_RETRY.total_seconds(), 0.5 * 2.0**self._failures)
+
+
+def _say_why(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        logger.error("A mirror stopped; the next pass begins another.", exc_info=error)
+
+
+class Mirrors:
+    """A `Reader` from memory. While a kind that is read is not there yet, or is too old, it asks the API server.
+
+    A kind's mirror begins with the first rollout that reads it. It holds only what carries a rollout's label, until
+    an object of the kind is read by its name.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        poke: Callable[[Key], None],
+        *,
+        namespaces: Iterable[str] = (),
+        resync: timedelta = RESYNC,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """`namespaces`: those that are served; none: all of them."""
+        self._cluster, self._poke, self._resync, self._clock, self._sleep = cluster, poke, resync, clock, sleep
+        self._is_narrow = bool(tuple(namespaces))
+        self._direct = Direct(cluster)
+        self._followers: dict[tuple[Resource, str | None], Follower] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._named: dict[Key, tuple[Ref, ...]] = {}
+        self._readers: defaultdict[Ref, set[Key]] = defaultdict(set)
+
+    async def read(self, key: Key, reads: Reads) -> Objects:
+        self._refer(key, reads.named)
+        followers = [self._follower(ref.resource, ref.namespace, is_whole=True) for ref in reads.named]
+        followers += [self._follower(resource, key[0], is_whole=False) for resource in reads.labelled]
+        if all(follower.is_synced for follower in followers):
+            return dict(self._known(key, reads))
+        return await self._direct.read(key, reads)
+
+    async def reread(self, key: Key, reads: Reads) -> Objects:
+        before = [(ref, item) for ref, item in self._stored(key, reads) if isinstance(item, dict)]
+        found = await self._direct.read(key, reads)
+        for item in found.values():
+            if not isinstance(item, Finding):
+                self.wrote(item)
+        for ref, item in before:
+            if ref not in found:
+                self.deleted(ref, item["metadata"]["uid"])
+        return found
+
+    def wrote(self, manifest: Manifest) -> None:
+        ref = ref_of(manifest)
+        if (follower := self._present(ref.resource, ref.namespace)) is not None:
+            follower.mirror.put(manifest)
+
+    def deleted(self, ref: Ref, uid: str) -> None:
+        if (follower := self._present(ref.resource, ref.namespace)) is not None:
+            follower.mirror.drop(ref.namespace, ref.name, uid)
+
+    def forget(self, key: Key) -> None:
+        self._refer(key, ())
+        del self._named[key]
+
+    def ages(self) -> dict[str, float | None]:
+        """By plural, the seconds since all objects of a kind were looked at; the oldest look counts."""
+        ages: dict[str, float | None] = {}
+        for (resource, _), follower in self._followers.items():
+            known = ages.get(resource.plural, 0.0)
+            ages[resource.plural] = None if known is None or follower.age is None else max(known, follower.age)
+        return ages
+
+    async def look(self) -> None:
+        """Look at everything now, as the resync does from time to time. Raises KubeError."""
+        for follower in list(self._followers.values()):
+            await follower.look()
+
+    async def stop(self) -> None:
+        stopping = [follower.stop() for follower in self._followers.values()]
+        await asyncio.gather(*stopping, *self._leaving)
+        self._followers.clear()
+
+    # Which mirrors there are
+
+    def _place(self, resource: Resource, namespace: str) -> tuple[Resource, str | None]:
+        return resource, namespace if self._is_narrow and resource.namespaced else None
+
+    def _present(self, resource: Resource, namespace: str) -> Follower | None:
+        return self._followers.get(self._place(resource, namespace))
+
+    def _follower(self, resource: Resource, namespace: str, *, is_whole: bool) -> Follower:
+        present = self._present(resource, namespace)
+        if present is not None and not present.has_died and (present.is_whole or not is_whole):
+            return present
+        if present is not None:
+            leaving = asyncio.create_task(present.stop())
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+        place = self._place(resource, namespace)
+        self._followers[place] = self._begun(*place, is_whole)
+        return self._followers[place]
+
+    def _begun(self, resource: Resource, namespace: str | None, is_whole: bool) -> Follower:
+        mirror = Mirror(self._cluster, resource, namespace, label=ROLLOUT_LABEL, only_labelled=not is_whole)
+
+        def changed(event: WatchEvent) -> None:
+            self._changed(resource, event)
+
+        def answered() -> None:
+            for ref, keys in self._readers.items():
+                if ref.resource == resource:
+                    self._poke_all(keys)
+
+        return Follower(mirror, is_whole, self._resync, changed, answered, self._clock, self._sleep)
+
+    # What is in them
+
+    def _known(self, key: Key, reads: Reads) -> Iterator[tuple[Ref, Manifest | Finding]]:
+        """Raises Refused when a kind is refused as a whole."""
+        for resource in reads.labelled:
+            follower = self._follower(resource, key[0], is_whole=False)
+            if follower.refusal is not None and not is_unknown_kind(follower.refusal):
+                raise follower.refusal
+        yield from self._stored(key, reads)
+
+    def _stored(self, key: Key, reads: Reads) -> Iterator[tuple[Ref, Manifest | Finding]]:
+        for resource in reads.labelled:
+            if (follower := self._present(resource, key[0])) is not None and follower.refusal is None:
+                yield from ((ref_of(item), item) for item in follower.mirror.labelled(*key))
+        for ref in reads.named:
+            if (follower := self._present(ref.resource, ref.namespace)) is None:
+                continue
+            if follower.refusal is not None:
+                yield ref, unreadable(ref, follower.refusal)
+            elif (item := follower.mirror.get(ref.namespace, ref.name)) is not None:
+                yield ref, item
+
+    # Whom a change is about
+
+    def _changed(self, resource: Resource, event: WatchEvent) -> None:
+        metadata = event.object["metadata"]
+        namespace = metadata.get("namespace", "")
+        about = set(self._readers.get(Ref(resource, namespace, metadata["name"]), ()))
+        if rollout := (metadata.get("labels") or {}).get(ROLLOUT_LABEL):
+            about.add((namespace, rollout))
+        self._poke_all(about)
+
+    def _poke_all(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            self._poke(key)
+
+    def _refer(self, key: Key, named: tuple[Ref, ...]) -> None:
+        before = self._named.get(key, ())
+        if before == named:
+            return
+        for ref in before:
+            self._readers[ref].discard(key)
+            if not self._readers[ref]:
+                del self._readers[ref]
+        for ref in named:
+            self._readers[ref].add(key)
+        self._named[key] = named

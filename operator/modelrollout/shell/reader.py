@@ -1,0 +1,86 @@
+"""Where a pass reads the objects around a rollout: from the API server here, from memory in mirrors.py."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from modelrollout.api.findings import Finding
+from modelrollout.kube import Cluster, KubeError, Manifest, Refused
+from modelrollout.objects.manifests import ROLLOUT_LABEL, Ref, ref_of
+from modelrollout.objects.reads import NOT_INSTALLED, UNREADABLE, Objects, Reads
+from modelrollout.objects.resources import Resource
+from modelrollout.shell.wakeups import Key
+
+
+class Reader(Protocol):
+    """What a pass needs of it. It may show what is no longer so: writes are conditional on what was read."""
+
+    async def read(self, key: Key, reads: Reads) -> Objects:
+        """What is known now. Raises KubeError when a whole kind cannot be read: half a world decides nothing."""
+
+    async def reread(self, key: Key, reads: Reads) -> Objects:
+        """The same from the API server itself."""
+
+    def wrote(self, manifest: Manifest) -> None:
+        """Take note of what a write of our own returned."""
+
+    def deleted(self, ref: Ref, uid: str) -> None:
+        """Take note of an object that we deleted."""
+
+    def forget(self, key: Key) -> None:
+        """A rollout that is gone."""
+
+
+class Direct:
+    """Asks the API server for everything, all at once."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def read(self, key: Key, reads: Reads) -> Objects:
+        try:
+            async with asyncio.TaskGroup() as reading:
+                kinds = [reading.create_task(self._labelled(resource, *key)) for resource in reads.labelled]
+                names = [reading.create_task(self._named(ref)) for ref in reads.named]
+        except ExceptionGroup as troubles:
+            if (others := troubles.split(KubeError)[1]) is not None:
+                raise others from None
+            raise troubles.exceptions[0] from None  # one call's trouble stands for all: callers sort by its class
+        found: dict[Ref, Manifest | Finding] = {ref_of(item): item for kind in kinds for item in kind.result()}
+        named = ((ref, name.result()) for ref, name in zip(reads.named, names, strict=True))
+        return found | {ref: item for ref, item in named if item is not None}
+
+    reread = read
+
+    def wrote(self, manifest: Manifest) -> None: ...
+
+    def deleted(self, ref: Ref, uid: str) -> None: ...
+
+    def forget(self, key: Key) -> None: ...
+
+    async def _labelled(self, resource: Resource, namespace: str, rollout: str) -> Sequence[Manifest]:
+        try:
+            return (await self._cluster.list(resource, namespace, labels={ROLLOUT_LABEL: rollout})).items
+        except Refused as refusal:
+            if is_unknown_kind(refusal):
+                return ()
+            raise
+
+    async def _named(self, ref: Ref) -> Manifest | Finding | None:
+        try:
+            return await self._cluster.read(ref.resource, ref.namespace or None, ref.name)
+        except Refused as refusal:
+            return unreadable(ref, refusal)
+
+
+def is_unknown_kind(refusal: Refused) -> bool:
+    """Whether the cluster lacks the definition: then there are no objects of the kind."""
+    return refusal.status == 404
+
+
+def unreadable(ref: Ref, refusal: Refused) -> Finding:
+    """A refusal is an answer: it must not stand in the way of a pass that takes traffic back."""
+    reason = NOT_INSTALLED if is_unknown_kind(refusal) else UNREADABLE
+    return Finding(reason, f"{ref.resource.kind} '{ref.name}' cannot be read: {refusal}.")
