@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.broken import Broken
-from tests.specs import GONE
+from tests.builders import GONE
 
 _VALUES = "supported values"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.broken import Broken
 from tests.broken_routes import BROKEN_ROUTES
-from tests.specs import GONE, canary, good_metric, histogram_metric, metric, stepwise, value_metric, workload_ref
+from tests.builders import GONE, canary, good_metric, histogram_metric, metric, stepwise, value_metric, workload_ref
 
 
 def _metrics(*metrics: dict[str, Any]) -> dict[str, Any]:

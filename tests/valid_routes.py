@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.specs import Spec
+from tests.builders import Spec
 
 _labels = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,10}[a-z0-9])?", fullmatch=True)
 _domains = st.lists(_labels, min_size=1, max_size=3).map(".".join)

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from modelrollout.api.scalars import DURATION_PATTERN
-from tests.specs import Spec, canary
+from tests.builders import Spec, canary
 from tests.valid_routes import routers
 
 

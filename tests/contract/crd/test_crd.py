@@ -26,7 +26,7 @@ from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR
 from tests.contract.api_server.api_server_client import DEFINITIONS, TABLE, Answer, Api
 from tests.contract.conftest import Kubectl
 from tests.places import ROOT
-from tests.specs import (
+from tests.builders import (
     GONE,
     Spec,
     canary,

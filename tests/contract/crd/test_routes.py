@@ -15,7 +15,7 @@ from localcluster.gateway import CRDS
 from modelrollout.api.traffic import GatewayAPI, Traffic
 from tests.broken_routes import ROUTE_BORDERS
 from tests.contract.api_server.api_server_client import DEFINITIONS, Api
-from tests.specs import Spec, edited
+from tests.builders import Spec, edited
 from tests.valid_routes import http_routes
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

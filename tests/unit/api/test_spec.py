@@ -21,7 +21,7 @@ from modelrollout.api.workload import Workload, WorkloadRef
 from tests.broken import Broken
 from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR
 from tests.places import ROOT
-from tests.specs import Spec, canary, edited, metric, small, stepwise, workload_ref
+from tests.builders import Spec, canary, edited, metric, small, stepwise, workload_ref
 from tests.valid_routes import routers
 from tests.valid_specs import valid_specs
 

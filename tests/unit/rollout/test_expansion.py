@@ -13,7 +13,7 @@ from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.rollout.expansion import PLACEHOLDERS, TemplateKey, expanded, referred
 from modelrollout.rollout.rollout import Wish, read_wish
 from tests import builders
-from tests.specs import metric, small
+from tests.builders import metric, small
 
 OURS = TemplateKey("MetricTemplate", "ours")
 
