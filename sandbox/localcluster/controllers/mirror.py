@@ -1,4 +1,4 @@
-"""A live copy of all objects of one kind, for the sandbox's controllers. Reads only."""
+"""A live copy of all objects of one kind, for the local cluster's controllers. Reads only."""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from localcluster.controllers.deployment_plan import TEMPLATE_HASH, DeploymentPlan, plan, pod_of, template_hash
+from localcluster.controllers.deployment_plan import DeploymentPlan, plan, pod_of
+from localcluster.controllers.replicas import TEMPLATE_HASH, template_hash
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ROLLING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
