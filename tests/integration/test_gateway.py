@@ -280,7 +280,7 @@ async def test_a_service_made_anew_answers_on_its_new_cluster_ip(stage: Stage) -
         assert (await stage.ask(url))[:2] == (200, "v1")
 
 
-async def test_two_sandboxes_with_the_same_cluster_ip_keep_to_themselves(stage: Stage, tmp_path: Path) -> None:
+async def test_two_local_clusters_with_the_same_cluster_ip_keep_to_themselves(stage: Stage, tmp_path: Path) -> None:
     front = service("front", cluster_ip=free_cluster_ip(), port=18080, version="v1")
     stage.cluster.put(front)
     mine = await stage.gateway.service_url("ml", "front", 18080)

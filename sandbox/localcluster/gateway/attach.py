@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from localcluster.gateway.backends import Object
 
-CONTROLLER = "modelrollout.dev/sandbox"
+CONTROLLER = "localcluster.internal/envoy"
 GROUP = "gateway.networking.k8s.io"
 ANY = "*"
 
@@ -125,14 +125,14 @@ def _listener(gateway: Object, spec: Object) -> Listener:
 
 def _finding(protocol: str, allowed: Object) -> Finding | None:
     if protocol != "HTTP":
-        return Finding("UnsupportedProtocol", f"The sandbox serves listeners of protocol HTTP, not {protocol}.")
+        return Finding("UnsupportedProtocol", f"The local cluster serves listeners of protocol HTTP, not {protocol}.")
     if (allowed.get("namespaces") or {}).get("from") == "Selector":
         return Finding(
-            "UnsupportedValue", "The sandbox knows allowedRoutes.namespaces from: All or Same, not Selector."
+            "UnsupportedValue", "The local cluster knows allowedRoutes.namespaces from: All or Same, not Selector."
         )
     kinds = allowed.get("kinds") or ()
     if kinds and not any((k.get("group", GROUP), k["kind"]) == (GROUP, "HTTPRoute") for k in kinds):
-        return Finding("InvalidRouteKinds", "The sandbox serves HTTPRoutes, and allowedRoutes.kinds has none.")
+        return Finding("InvalidRouteKinds", "The local cluster serves HTTPRoutes, and allowedRoutes.kinds has none.")
     return None
 
 

@@ -24,7 +24,7 @@ _PLENTY = 1_000_000  # the gateway itself never is what refuses a request
 def bootstrap(folder: Path) -> Resource:
     """What Envoy starts with: an admin port of its own choice, all else from watched files."""
     return {
-        "node": {"id": "sandbox", "cluster": "sandbox"},
+        "node": {"id": "localcluster", "cluster": "localcluster"},
         "admin": {"address": _socket(("127.0.0.1", 0))},
         "dynamic_resources": {
             "lds_config": _watched(file_of("listeners", "all", folder)),
@@ -134,7 +134,7 @@ def listener(name: str, address: tuple[str, int], chain: Resource) -> Resource:
         "name": name,
         "address": _socket(address),
         "filter_chains": [{"filters": [chain]}],
-        # With it, the Envoy of a second sandbox could listen here too and would get every other connection.
+        # With it, the Envoy of a second local cluster could listen here too and would get every other connection.
         "enable_reuse_port": False,
     }
 

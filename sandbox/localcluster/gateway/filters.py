@@ -16,7 +16,7 @@ _APPEND = {"set": "OVERWRITE_IF_EXISTS_OR_ADD", "add": "APPEND_IF_EXISTS_OR_ADD"
 
 
 def not_done(filters: Iterable[Object], *, mirrors_too: bool) -> str | None:
-    """The first filter the sandbox cannot do, in words; Envoy mirrors per rule and not per backend."""
+    """The first filter the local cluster cannot do, in words; Envoy mirrors per rule and not per backend."""
     for item in filters:
         kind: str = item["type"]
         if kind in _KINDS:
@@ -62,7 +62,9 @@ def resolve(ref: Object, namespace: str, known: Backends) -> Backend | Finding:
     if (group, kind) != ("", "Service"):
         return Finding("InvalidKind", f"A backend is a Service; {kind} '{name}' is not.")
     if ref.get("namespace", namespace) != namespace:
-        message = f"Service '{name}' is in namespace '{ref['namespace']}', and the sandbox has no ReferenceGrants."
+        message = (
+            f"Service '{name}' is in namespace '{ref['namespace']}', and the local cluster has no ReferenceGrants."
+        )
         return Finding("RefNotPermitted", message)
     backend = Backend(namespace, name, ref.get("port", 0))
     if backend not in known:

@@ -38,7 +38,7 @@ def rules(route: Object) -> Sequence[Object]:
 
 
 def invalid(rule: Object) -> str | None:
-    """What the rule asks for that the sandbox cannot do, in words."""
+    """What the rule asks for that the local cluster cannot do, in words."""
     filters, refs = rule.get("filters") or (), rule.get("backendRefs") or ()
     if why := not_done(filters, mirrors_too=True):
         return f"filter {why}"

@@ -50,7 +50,7 @@ def _changed(item: Object, status: dict[str, Any]) -> Iterator[tuple[Object, dic
 
 def _class_status(item: Object, now: datetime) -> dict[str, Any]:
     said = (item.get("status") or {}).get("conditions") or ()
-    accepted = _true("Accepted", "Accepted", "Served by the sandbox's Envoy.")
+    accepted = _true("Accepted", "Accepted", "Served by the local cluster's Envoy.")
     return {**(item.get("status") or {}), "conditions": _conditions([accepted], said, item, now)}
 
 
@@ -101,12 +101,12 @@ def _accepted(route: Object, ref: Object, gateway: Object) -> list[Condition]:
         return [_false("Accepted", outcome)]
     wrong = [f"Rule {n} asks for {why}" for n, rule in enumerate(rules(route)) if (why := invalid(rule))]
     if not wrong:
-        return [_true("Accepted", "Accepted", "Served by the sandbox's Envoy.")]
-    finding = Finding("UnsupportedValue", f"{'; '.join(wrong)}, which the sandbox does not do; it answers 500.")
+        return [_true("Accepted", "Accepted", "Served by the local cluster's Envoy.")]
+    finding = Finding("UnsupportedValue", f"{'; '.join(wrong)}, which the local cluster does not do; it answers 500.")
     if len(wrong) == len(rules(route)):
         return [_false("Accepted", finding)]
     partly = {"type": "PartiallyInvalid", "status": "True", "reason": finding.reason, "message": finding.message}
-    return [_true("Accepted", "Accepted", "Served in part by the sandbox's Envoy."), partly]
+    return [_true("Accepted", "Accepted", "Served in part by the local cluster's Envoy."), partly]
 
 
 def _resolved(route: Object, known: Backends) -> Condition:

@@ -12,7 +12,7 @@ from localcluster.gateway.rules import virtual_hosts
 
 V1, V2 = Backend("ml", "v1", 80), Backend("ml", "v2", 80)
 KNOWN = {V1: (("127.64.0.1", 8080),), V2: ()}
-CLASS = {"metadata": {"name": "sandbox"}, "spec": {"controllerName": "modelrollout.dev/sandbox"}}
+CLASS = {"metadata": {"name": "sandbox"}, "spec": {"controllerName": "localcluster.internal/envoy"}}
 
 
 def gateway(*specs: dict[str, Any], name: str = "front") -> dict[str, Any]:

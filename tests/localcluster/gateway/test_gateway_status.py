@@ -46,7 +46,7 @@ def test_a_good_route_is_accepted_and_resolved() -> None:
         "parents": [
             {
                 "parentRef": PARENT,
-                "controllerName": "modelrollout.dev/sandbox",
+                "controllerName": "localcluster.internal/envoy",
                 "conditions": [
                     {
                         "type": kind,
@@ -57,7 +57,7 @@ def test_a_good_route_is_accepted_and_resolved() -> None:
                         "lastTransitionTime": "2026-01-01T12:00:00Z",
                     }
                     for kind, message in [
-                        ("Accepted", "Served by the sandbox's Envoy."),
+                        ("Accepted", "Served by the local cluster's Envoy."),
                         ("ResolvedRefs", "Every backend exists."),
                     ]
                 ],
