@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 Resource = dict[str, Any]
 
@@ -48,7 +48,8 @@ def file_of(kind: str, name: str, folder: Path) -> Path:
     return folder / kind / f"{name.replace('/', '_').replace(':', '_')}.json"
 
 
-def cluster(name: str, folder: Path) -> Resource:
+def cluster(name: str, folder: Path, *, protocol: Literal["http", "http2"] = "http") -> Resource:
+    """Servers that speak HTTP/1.1, or HTTP/2 from the first byte (h2c)."""
     return {
         "name": name,
         "type": "EDS",
@@ -64,7 +65,7 @@ def cluster(name: str, folder: Path) -> Resource:
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": f"{_EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions",
                 "common_http_protocol_options": {"idle_timeout": "1s"},
-                "explicit_http_config": {"http_protocol_options": {}},
+                "explicit_http_config": {f"{protocol}_protocol_options": {}},
             }
         },
     }
