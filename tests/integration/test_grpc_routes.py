@@ -8,16 +8,13 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
-from localcluster.gateway import gateway
-from tests.integration.gateway_stage import FakeCluster, Stage, pod, route, service, until
+from tests.integration.gateway_stage import Stage, route, staged, until
 from tests.integration.h2c import MESSAGE, grpc_server
 
 CURL = shutil.which("curl")
@@ -45,16 +42,8 @@ pytestmark = [
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    cluster = FakeCluster()
-    async with AsyncExitStack() as stack:
-        for version in ("v1", "v2"):
-            port = await stack.enter_async_context(grpc_server(version))
-            cluster.put(pod(f"{version}-a", port, version=version))
-            cluster.put(service(version, version=version))
-        cluster.put(grpc_route(v1=100, v2=0))
-        way_in = await stack.enter_async_context(gateway(cluster, tmp_path))
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield Stage(cluster, way_in, session)
+    async with staged(tmp_path, grpc_server, grpc_route(v1=100, v2=0)) as stage:
+        yield stage
 
 
 def grpc_route(*matches: dict[str, Any], **weights: int) -> dict[str, Any]:

@@ -37,34 +37,13 @@ def world(machine: Path, cluster: Cluster, namespace: str, notes: Path) -> World
 
 
 async def apply(world: World, replicas: int, container: Manifest | None = None, **spec: Any) -> None:
-    template = {"containers": [container or world.container()], "terminationGracePeriodSeconds": 5}
-    manifest = {
-        "apiVersion": "apps/v1",
-        "kind": "StatefulSet",
-        "metadata": {"name": "web", "namespace": world.namespace},
-        "spec": {
-            "replicas": replicas,
-            "serviceName": "webs",
-            "selector": {"matchLabels": {"app": "web"}},
-            "template": {"metadata": {"labels": {"app": "web"}}, "spec": template},
-            **spec,
-        },
-    }
-    await world.cluster.apply(manifest, manager="test")
+    await world.deploy(replicas, container, kind="StatefulSet", serviceName="webs", **spec)
 
 
 async def settled(world: World, replicas: int) -> Manifest:
-    """The status once that many pods are all there is, ready and of the present template."""
-
-    async def look() -> Manifest:
-        found = await world.cluster.read(STATEFUL_SETS, world.namespace, "web") or {}
-        status: Manifest = found.get("status") or {}
-        counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
-        seen = status.get("observedGeneration") == found["metadata"]["generation"]
-        is_all = len(await world.pods()) == replicas and status.get("currentRevision") == status.get("updateRevision")
-        return status if seen and is_all and counts == [replicas] * 3 else {}
-
-    return await eventually(look, f"the StatefulSet has {replicas} pods, all available")
+    status = await world.settled(replicas, STATEFUL_SETS)
+    assert status["currentRevision"] == status["updateRevision"]
+    return status
 
 
 async def names(world: World) -> list[str]:

@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from localcluster.controllers.stateful_set_plan import StatefulSetPlan, plan, pod_of, revision
+from tests.localcluster.controllers.builders import NOON, seen, workload
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PARALLEL = {"podManagementPolicy": "Parallel"}
 ON_DELETE = {"updateStrategy": {"type": "OnDelete"}}
 
 
-def stateful_set(replicas: int | None = 3, *, image: str = "v1", status: Any = None, **spec: Any) -> Any:
-    return {
-        "metadata": {"name": "web", "namespace": "ml", "uid": "owner", "generation": 4},
-        "spec": {
-            **({} if replicas is None else {"replicas": replicas}),
-            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"image": image}]}},
-            **spec,
-        },
-        "status": status or {},
-    }
+def stateful_set(replicas: int | None = 3, **more: Any) -> Any:
+    return workload(replicas, generation=4, **more)
 
 
-def pod(
-    ordinal: int,
-    *,
-    image: str = "v1",
-    ready: bool = True,
-    since: datetime = NOON,
-    leaving: bool = False,
-    phase: str = "Running",
-) -> Any:
-    made = pod_of(stateful_set(image=image), ordinal, "node")
-    moment = since.strftime("%Y-%m-%dT%H:%M:%SZ")
-    condition = {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": moment}
-    times = {"deletionTimestamp": "2026-01-01T12:00:00Z"} if leaving else {}
-    metadata = {**made["metadata"], **times, "uid": f"{image}-{ordinal}"}
-    return {**made, "metadata": metadata, "status": {"phase": phase, "conditions": [condition]}}
+def pod(ordinal: int, *, image: str = "v1", **more: Any) -> Any:
+    return seen(pod_of(stateful_set(image=image), ordinal, "node"), uid=f"{image}-{ordinal}", **more)
 
 
 def moves(wanted: StatefulSetPlan) -> tuple[list[int], list[str]]:
