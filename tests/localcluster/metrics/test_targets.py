@@ -1,4 +1,4 @@
-"""Which pods the sandbox's Prometheus scrapes, where, and under which labels."""
+"""Which pods the local cluster's Prometheus scrapes, where, and under which labels."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -137,21 +137,21 @@ def test_relative_weights_become_percent() -> None:
 
 
 def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
-    with claimed(tmp_path), pytest.raises(BusyError, match=r"already; --directory"), claimed(tmp_path):
+    with claimed(tmp_path, "demo"), pytest.raises(BusyError, match=r"already; --directory"), claimed(tmp_path, "demo"):
         raise AssertionError("the folder was given twice")
 
 
 def test_a_new_demo_clears_away_what_the_one_before_left(tmp_path: Path) -> None:
-    with claimed(tmp_path):
+    with claimed(tmp_path, "demo"):
         (tmp_path / "logs").mkdir()
         (tmp_path / "report.json").write_text("{}")
         (tmp_path / "mine.txt").write_text("keep")
-    with claimed(tmp_path):
+    with claimed(tmp_path, "demo"):
         assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "mine.txt"]
 
 
 def test_a_folder_of_somebody_else_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "precious.log").write_text("keep")
-    with claimed(tmp_path):
+    with claimed(tmp_path, "demo"):
         assert (tmp_path / "logs" / "precious.log").exists()

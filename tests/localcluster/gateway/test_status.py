@@ -46,7 +46,7 @@ def test_a_good_route_is_accepted_and_resolved() -> None:
         "parents": [
             {
                 "parentRef": PARENT,
-                "controllerName": "modelrollout.dev/sandbox",
+                "controllerName": "localcluster.internal/envoy",
                 "conditions": [
                     {
                         "type": kind,
@@ -57,7 +57,7 @@ def test_a_good_route_is_accepted_and_resolved() -> None:
                         "lastTransitionTime": "2026-01-01T12:00:00Z",
                     }
                     for kind, message in [
-                        ("Accepted", "Served by the sandbox's Envoy."),
+                        ("Accepted", "Served by the local cluster's Envoy."),
                         ("ResolvedRefs", "Every backend exists."),
                     ]
                 ],
@@ -84,12 +84,77 @@ def test_a_listener_that_is_not_there_is_told() -> None:
 
 
 def test_a_filter_that_is_not_done_makes_a_route_unaccepted_and_one_of_two_rules_partly_invalid() -> None:
-    rewritten = route("v1", filters=[{"type": "URLRewrite", "urlRewrite": {}}])
-    assert parent(told(rewritten))["Accepted"] == ("False", "UnsupportedValue")
-    rewritten["spec"]["rules"].append({"backendRefs": [{"name": "v1", "port": 80}]})
-    said = parent(told(rewritten))
+    shared = route("v1", filters=[{"type": "CORS", "cors": {}}])
+    assert parent(told(shared))["Accepted"] == ("False", "UnsupportedValue")
+    shared["spec"]["rules"].append({"backendRefs": [{"name": "v1", "port": 80}]})
+    said = parent(told(shared))
     assert said["Accepted"] == ("True", "Accepted")
     assert said["PartiallyInvalid"] == ("True", "UnsupportedValue")
+
+
+def test_a_prefix_that_is_replaced_of_paths_matched_otherwise_is_not_done() -> None:
+    rewrite = {"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}}
+    exact = route("v1", filters=[rewrite], matches=[{"path": {"type": "Exact", "value": "/a"}}])
+    [entry] = told(exact)["HTTPRoute"]["parents"]
+    assert entry["conditions"][0]["message"] == (
+        "Rule 0 asks for replacePrefixMatch where a match is not by PathPrefix, "
+        "which the local cluster does not do; it answers 500."
+    )
+
+
+# Two kinds of routes
+
+
+def grpc(created: str, *hosts: str) -> dict[str, Any]:
+    made = route("v1")
+    metadata = {**made["metadata"], "name": "g", "creationTimestamp": created}
+    return {**made, "kind": "GRPCRoute", "metadata": metadata, "spec": {**made["spec"], "hostnames": list(hosts)}}
+
+
+def of(kind: str, said: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    [entry] = said[kind]["parents"]
+    return conditions(entry)
+
+
+GOOD = {"Accepted": ("True", "Accepted"), "ResolvedRefs": ("True", "ResolvedRefs")}
+BEATEN = {"Accepted": ("False", "HostnameConflict"), "ResolvedRefs": ("True", "ResolvedRefs")}
+
+
+def test_a_grpc_route_is_accepted_and_resolved() -> None:
+    assert of("GRPCRoute", told(grpc("2026-01-01T00:00:00Z"))) == GOOD
+
+
+def test_of_an_http_and_a_grpc_route_for_one_hostname_the_older_is_served() -> None:
+    http = route("v1")
+    http["metadata"]["creationTimestamp"] = "2026-01-02T00:00:00Z"
+    said = told(http, grpc("2026-01-01T00:00:00Z", "a.example.com"))
+    assert (of("HTTPRoute", said), of("GRPCRoute", said)) == (BEATEN, GOOD)
+    said = told(http, grpc("2026-01-03T00:00:00Z", "a.example.com"))
+    assert (of("HTTPRoute", said), of("GRPCRoute", said)) == (GOOD, BEATEN)
+    [entry] = said["GRPCRoute"]["parents"]
+    assert entry["conditions"][0]["message"] == (
+        "HTTPRoute 'ml/r' has a hostname of this route at listener 'http' and is older; "
+        "a hostname is for one kind of route."
+    )
+    [listener] = said["Gateway"]["listeners"]
+    assert listener["attachedRoutes"] == 1
+
+
+def test_two_kinds_of_routes_share_a_listener_by_hostname() -> None:
+    http = route("v1")
+    http["spec"]["hostnames"] = ["b.example.com"]
+    said = told(http, grpc("2026-01-03T00:00:00Z", "a.example.com"))
+    assert (of("HTTPRoute", said), of("GRPCRoute", said)) == (GOOD, GOOD)
+
+
+def test_a_listener_that_allows_one_kind_turns_the_other_away() -> None:
+    only = deepcopy(GATEWAY)
+    only["spec"]["listeners"][0]["allowedRoutes"]["kinds"] = [{"kind": "GRPCRoute"}]
+    said = told(route("v1"), grpc("2026-01-03T00:00:00Z"), gateway=only)
+    assert of("HTTPRoute", said)["Accepted"] == ("False", "NotAllowedByListeners")
+    assert of("GRPCRoute", said) == GOOD
+    [listener] = said["Gateway"]["listeners"]
+    assert listener["supportedKinds"] == [{"group": "gateway.networking.k8s.io", "kind": "GRPCRoute"}]
 
 
 def test_a_route_of_somebody_elses_gateway_is_left_alone() -> None:
