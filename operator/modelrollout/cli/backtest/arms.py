@@ -10,12 +10,13 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from modelrollout.analysis.queries import ArmNames, in_quotes, parts_of
+from modelrollout.analysis.queries import ArmNames, parts_of
 from modelrollout.api.analysis import Analysis, Metric
 from modelrollout.api.placeholders import UnknownName, render_text
 from modelrollout.cli.backtest.trouble import MisuseError
 from modelrollout.promql.matchers import Kind, Matcher
 from modelrollout.promql.selectors import SelectorError, parse
+from modelrollout.promql.strings import in_quotes
 
 NAMES = ("workload", "service", "revision")
 """What queries may ask for besides pods and is not known in history, unless it is said."""
