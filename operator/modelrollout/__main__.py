@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import logging
 import sys
 
 from modelrollout.cli import status_flags
@@ -42,6 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(settings: Settings) -> int:
+    import asyncio
+    import logging
+
     import kopf
 
     from modelrollout.kube import KubeError
