@@ -15,7 +15,8 @@ from typing import Any
 from localcluster.controllers.deployment_plan import is_of, plan, pod_of
 from localcluster.controllers.mirror import Key, Mirror, key_of
 from localcluster.processes.background import running
-from modelrollout.kube import DEPLOYMENTS, PODS, Cluster, Conflict, KubeError, Manifest, WatchEvent
+from modelrollout.kube import Cluster, Conflict, KubeError, Manifest, WatchEvent
+from modelrollout.objects.resources import DEPLOYMENTS, PODS
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from typing import Any
 from localcluster.controllers.mirror import Mirror
 from localcluster.controllers.namespaces import namespaces
 from localcluster.processes.background import running
-from modelrollout.kube import (
+from modelrollout.kube import Cluster, KubeError, Manifest
+from modelrollout.objects.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
@@ -26,9 +27,6 @@ from modelrollout.kube import (
     PODS,
     SECRETS,
     SERVICES,
-    Cluster,
-    KubeError,
-    Manifest,
     Resource,
 )
 

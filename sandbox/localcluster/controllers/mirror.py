@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import aclosing
 
-from modelrollout.kube import Cluster, Listing, Manifest, Resource, WatchEvent
+from modelrollout.kube import Cluster, Listing, Manifest, WatchEvent
+from modelrollout.objects.resources import Resource
 
 Key = tuple[str, str]
 

@@ -15,7 +15,8 @@ import aiohttp
 
 from localcluster.controllers.mirror import Mirror
 from localcluster.processes.background import running
-from modelrollout.kube import CUSTOM_RESOURCES, KNOWN, NAMESPACES, Cluster, KubeError, Manifest, Resource
+from modelrollout.kube import Cluster, KubeError, Manifest
+from modelrollout.objects.resources import CUSTOM_RESOURCES, KNOWN, NAMESPACES, Resource
 
 logger = logging.getLogger(__name__)
 
