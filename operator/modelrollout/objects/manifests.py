@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kubernetes.utils.quantity import parse_quantity
-
 from modelrollout.api.base import API_VERSION, GROUP, KIND
 from modelrollout.objects.resources import KNOWN, Resource
 
@@ -176,6 +174,8 @@ def _same_quantity(desired: Any, observed: Any) -> bool:
     """The API server rewrites quantities: ``1000m`` comes back as ``1``."""
     if not (isinstance(desired, str | int | float) and isinstance(observed, str | int | float)):
         return False
+    from kubernetes.utils.quantity import parse_quantity  # with it comes the whole client, half a second of it
+
     try:
         return bool(parse_quantity(desired) == parse_quantity(observed))  # type: ignore[no-untyped-call]  # ships no types
     except ValueError:

@@ -5,7 +5,7 @@ Each revision has a set of its own, and so volumes of its own: a candidate is le
 
 from __future__ import annotations
 
-from modelrollout.analysis.queries import as_regex
+from modelrollout.promql.strings import as_regex
 from modelrollout.objects.resources import STATEFUL_SETS
 from modelrollout.workloads.pod_workload import PodWorkload
 

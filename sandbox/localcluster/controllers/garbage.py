@@ -13,7 +13,8 @@ from typing import Any
 
 from localcluster.controllers.namespaces import namespaces
 from localcluster.processes.background import running
-from modelrollout.kube import (
+from modelrollout.kube import Cluster, KubeError, Manifest, Mirror
+from modelrollout.objects.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
@@ -24,10 +25,6 @@ from modelrollout.kube import (
     SECRETS,
     SERVICES,
     STATEFUL_SETS,
-    Cluster,
-    KubeError,
-    Manifest,
-    Mirror,
     Resource,
 )
 
