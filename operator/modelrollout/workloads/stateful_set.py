@@ -5,8 +5,8 @@ Each revision has a set of its own, and so volumes of its own: a candidate is le
 
 from __future__ import annotations
 
-from modelrollout.promql.strings import as_regex
 from modelrollout.objects.resources import STATEFUL_SETS
+from modelrollout.promql.strings import as_regex
 from modelrollout.workloads.pod_workload import PodWorkload
 
 

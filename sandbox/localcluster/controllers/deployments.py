@@ -9,7 +9,8 @@ from datetime import datetime
 from localcluster.controllers.deployment_plan import plan, pod_of
 from localcluster.controllers.replicas import Move, Object
 from localcluster.controllers.workloads import workloads
-from modelrollout.kube import DEPLOYMENTS, Cluster
+from modelrollout.kube import Cluster
+from modelrollout.objects.resources import DEPLOYMENTS
 
 
 def deployments(cluster: Cluster, node: str) -> AbstractAsyncContextManager[None]:

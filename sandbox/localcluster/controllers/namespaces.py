@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from localcluster.processes.background import running
-from modelrollout.kube import CUSTOM_RESOURCES, KNOWN, NAMESPACES, Cluster, KubeError, Manifest, Mirror, Resource
+from modelrollout.kube import Cluster, KubeError, Manifest, Mirror
+from modelrollout.objects.resources import CUSTOM_RESOURCES, KNOWN, NAMESPACES, Resource
 
 logger = logging.getLogger(__name__)
 

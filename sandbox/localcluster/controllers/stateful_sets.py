@@ -9,7 +9,8 @@ from datetime import datetime
 from localcluster.controllers.replicas import Move, Object
 from localcluster.controllers.stateful_set_plan import plan, pod_of
 from localcluster.controllers.workloads import workloads
-from modelrollout.kube import STATEFUL_SETS, Cluster
+from modelrollout.kube import Cluster
+from modelrollout.objects.resources import STATEFUL_SETS
 
 
 def stateful_sets(cluster: Cluster, node: str) -> AbstractAsyncContextManager[None]:

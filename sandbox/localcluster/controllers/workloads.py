@@ -12,11 +12,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from modelrollout.kube import Mirror
-from modelrollout.kube.watching import Key, key_of
 from localcluster.controllers.replicas import Move, Object, is_of
 from localcluster.processes.background import running
-from modelrollout.kube import PODS, Cluster, Conflict, KubeError, Manifest, Resource, WatchEvent
+from modelrollout.kube import Cluster, Conflict, KubeError, Manifest, Mirror, WatchEvent
+from modelrollout.kube.watching import Key, key_of
+from modelrollout.objects.resources import PODS, Resource
 
 logger = logging.getLogger(__name__)
 

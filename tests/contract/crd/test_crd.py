@@ -23,9 +23,6 @@ from modelrollout.objects.resources import MODEL_ROLLOUTS
 from tests.broken import Broken
 from tests.broken_routes import ROUTE_BORDERS
 from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR
-from tests.contract.api_server.api_server_client import DEFINITIONS, TABLE, Answer, Api
-from tests.contract.conftest import Kubectl
-from tests.places import ROOT
 from tests.builders import (
     GONE,
     Spec,
@@ -39,6 +36,9 @@ from tests.builders import (
     value_metric,
     workload_ref,
 )
+from tests.contract.api_server.api_server_client import DEFINITIONS, TABLE, Answer, Api
+from tests.contract.conftest import Kubectl
+from tests.places import ROOT
 from tests.valid_specs import valid_specs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

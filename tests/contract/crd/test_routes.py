@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from localcluster.gateway import CRDS
 from modelrollout.api.traffic import GatewayAPI, Traffic
 from tests.broken_routes import ROUTE_BORDERS
-from tests.contract.api_server.api_server_client import DEFINITIONS, Api
 from tests.builders import Spec, edited
+from tests.contract.api_server.api_server_client import DEFINITIONS, Api
 from tests.valid_routes import http_routes
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -20,8 +20,8 @@ from modelrollout.api.status import ModelRolloutStatus, Phase, StageStatus
 from modelrollout.api.workload import Workload, WorkloadRef
 from tests.broken import Broken
 from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR
-from tests.places import ROOT
 from tests.builders import Spec, canary, edited, metric, small, stepwise, workload_ref
+from tests.places import ROOT
 from tests.valid_routes import routers
 from tests.valid_specs import valid_specs
 

@@ -15,7 +15,6 @@ from modelrollout.api.placeholders import UnknownName, render_text
 from modelrollout.cli.backtest.trouble import MisuseError
 from modelrollout.promql.matchers import Kind, Matcher
 from modelrollout.promql.selectors import SelectorError, parse
-from modelrollout.promql.strings import in_quotes
 
 NAMES = ("workload", "service", "revision")
 """What queries may ask for besides pods and is not known in history, unless it is said."""
