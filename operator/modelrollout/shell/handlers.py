@@ -89,6 +89,7 @@ class Shell:
         self._mirrors = Mirrors(
             self._cluster, self.wakeups.poke, namespaces=settings.namespaces, resync=settings.resync_every
         )
+        self._telemetry.show_ages(self._mirrors.ages)
         self._announcer = Announcer(self._cluster)
         self._announcing: asyncio.Task[None] | None = None
         self._reconciler = Reconciler(

@@ -23,8 +23,6 @@ from modelrollout.shell.wakeups import Key
 
 logger = logging.getLogger(__name__)
 
-RETRY_REFUSED = timedelta(minutes=1)
-"""Until a kind that the cluster does not have, or does not show us, is asked for again."""
 LONGEST_RETRY = timedelta(seconds=30)
 RESYNC = timedelta(minutes=5)
 
@@ -96,8 +94,8 @@ class Follower:
 
     def _pause(self, trouble: KubeError) -> float:
         if isinstance(trouble, Refused):
-            self._note(trouble)
-            return RETRY_REFUSED.total_seconds()
+            self._note(trouble)  # the cluster lacks the kind, or does not show it: an answer until the next look
+            return self._resync
         logger.warning("A kind cannot be looked at and will be tried again: %s", trouble)
         self._failures = min(self._failures + 1, 10)
         return min(LONGEST_RETRY.total_seconds(), 0.5 * 2.0**self._failures)
@@ -155,7 +153,11 @@ class Mirrors:
 
     def wrote(self, manifest: Manifest) -> None:
         ref = ref_of(manifest)
-        if (follower := self._present(ref.resource, ref.namespace)) is not None:
+        if (follower := self._present(ref.resource, ref.namespace)) is None:
+            return
+        if follower.refusal is not None:  # the kind is there after all: its definition came, or a right to read it
+            self._renew(ref.resource, ref.namespace, follower.is_whole)
+        else:
             follower.mirror.put(manifest)
 
     def deleted(self, ref: Ref, uid: str) -> None:
@@ -196,11 +198,14 @@ class Mirrors:
         present = self._present(resource, namespace)
         if present is not None and not present.has_died and (present.is_whole or not is_whole):
             return present
-        if present is not None:
+        return self._renew(resource, namespace, is_whole)
+
+    def _renew(self, resource: Resource, namespace: str, is_whole: bool) -> Follower:
+        place = self._place(resource, namespace)
+        if (present := self._followers.get(place)) is not None:
             leaving = asyncio.create_task(present.stop())
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
-        place = self._place(resource, namespace)
         self._followers[place] = self._begun(*place, is_whole)
         return self._followers[place]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -40,6 +40,10 @@ class Telemetry:
         self.registry.register(_Statuses(self._statuses))
         if cluster is not None:
             self.registry.register(_Requests(cluster))
+
+    def show_ages(self, ages: Callable[[], Mapping[str, float | None]]) -> None:
+        """Shows how old the operator's picture of each kind may be."""
+        self.registry.register(_Ages(ages))
 
     def saw(self, rollout: Rollout, made: Plan) -> None:
         """Shows what a pass decided."""
@@ -85,6 +89,22 @@ class _Statuses(Collector):
             for entry in status.verdicts:
                 verdict.add_metric((*key, entry.metric, entry.verdict.value), 1)
         yield from (phase, weight, verdict)
+
+
+class _Ages(Collector):
+    """By plural, the seconds since all objects of a kind were looked at: no event that got lost is older."""
+
+    def __init__(self, ages: Callable[[], Mapping[str, float | None]]) -> None:
+        self._ages = ages
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "modelrollout_mirror_age_seconds", "Time since all objects of a kind were looked at.", labels=("resource",)
+        )
+        for resource, age in self._ages().items():
+            if age is not None:
+                family.add_metric((resource,), age)
+        yield family
 
 
 class _Requests(Collector):

@@ -22,7 +22,7 @@ from modelrollout.objects.resources import (
     SERVICES,
     Resource,
 )
-from modelrollout.shell.mirrors import RETRY_REFUSED, Mirrors
+from modelrollout.shell.mirrors import RESYNC, Mirrors
 from modelrollout.shell.reader import Direct
 from modelrollout.shell.wakeups import Key
 from tests.fakes.cluster import FakeCluster, Hook, merged
@@ -306,10 +306,20 @@ async def test_a_kind_that_is_refused_is_an_answer_until_it_is_there(world: Worl
     assert await world.is_true()
     assert world.poked == []
     world.cluster.hook = lambda *_: None
-    assert await world.wake() == [RETRY_REFUSED.total_seconds()]
+    assert await world.wake() == [RESYNC.total_seconds()]
     world.cluster.requests.clear()
     assert await world.is_true()
     assert KEY in world.poked
+
+
+async def test_a_refused_kind_of_which_we_could_write_an_object_is_read_from_then_on(world: World) -> None:
+    world.cluster.hook = refusing(Refused(404, "is the CRD installed?", "/apis"), "httproutes")
+    await world.synced()
+    world.cluster.hook = lambda *_: None
+    world.mirrors.wrote(world.cluster.put(made(HTTP_ROUTES, "fraud", rules=[])))
+    await settle()
+    world.cluster.requests.clear()
+    assert await world.is_true()
 
 
 async def test_a_labelled_kind_that_the_cluster_does_not_have_has_no_objects(world: World) -> None:

@@ -62,6 +62,13 @@ def test_the_weight_of_a_candidate_that_is_gone_is_zero(telemetry: Telemetry) ->
     assert b'candidate_weight_percent{namespace="ml",rollout="fraud"} 0.0' in generate_latest(telemetry.registry)
 
 
+def test_the_age_of_a_kind_that_nobody_has_looked_at_is_not_told(telemetry: Telemetry) -> None:
+    telemetry.show_ages(lambda: {"pods": 12.0, "services": None})
+    told = generate_latest(telemetry.registry).decode()
+    assert 'modelrollout_mirror_age_seconds{resource="pods"} 12.0' in told
+    assert "services" not in told
+
+
 async def test_healthz_names_the_rollout_whose_pass_does_not_come(telemetry: Telemetry, clock: Clock) -> None:
     probes = Probes(telemetry, "127.0.0.1", 0)
     port = await probes.start()
