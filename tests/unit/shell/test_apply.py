@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelrollout.kube import Manifest, Unreachable
-from modelrollout.objects.manifests import Apply, Delete, Owner, Ref, Scale
+from modelrollout.objects.manifests import Apply, Delete, Owner, Patch, Ref
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES, Resource
 from modelrollout.shell.apply import Applier
 from modelrollout.shell.reader import Direct
@@ -77,9 +77,9 @@ async def test_apply_that_failed_is_not_taken_for_done(applier: Applier, cluster
     assert await applier.carry_out(route()) is True
 
 
-async def test_scale_sets_the_replicas_and_leaves_the_rest(applier: Applier, cluster: FakeCluster) -> None:
+async def test_patch_sets_the_replicas_and_leaves_the_rest(applier: Applier, cluster: FakeCluster) -> None:
     cluster.put(OWNER.object(DEPLOYMENTS, "fraud-1", spec={"replicas": 1, "template": {"spec": {}}}))
-    await applier.carry_out(Scale(Ref(DEPLOYMENTS, "ml", "fraud-1"), 4))
+    await applier.carry_out(Patch(Ref(DEPLOYMENTS, "ml", "fraud-1"), {"spec": {"replicas": 4}}))
     found = cluster.get(DEPLOYMENTS, "fraud-1")
     assert found is not None
     assert (found["spec"]["replicas"], found["spec"]["template"]) == (4, {"spec": {}})
