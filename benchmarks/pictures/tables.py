@@ -14,7 +14,7 @@ from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.kinds.edges import chosen
 from modelrollout.analysis.kinds.ratio import bounds_of
 from modelrollout.analysis.sensitivity.detectable import Stretch, smallest_share
-from modelrollout.api.analysis import Tolerance
+from modelrollout.api.metric import Tolerance
 from modelrollout.sequential.noise import Mode
 
 QUARTER = 900.0

@@ -22,8 +22,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from modelrollout.api import metric_templates
-from modelrollout.api.analysis import Metric
 from modelrollout.api.base import GROUP, KIND, PLURAL, VERSION
+from modelrollout.api.metric import Metric
 from modelrollout.api.metric_templates import MetricTemplateSpec
 from modelrollout.api.rules import RULES, with_rules
 from modelrollout.api.spec import ROLLOUT_NAME, ModelRolloutSpec

@@ -11,18 +11,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from modelrollout.api.analysis import (
-    AT_LEAST_A_SECOND,
-    Analysis,
-    CounterRatio,
-    Groups,
-    Mean,
-    Metric,
-    Pairs,
-    PrometheusServer,
-    Tolerance,
-)
+from modelrollout.api.analysis import AT_LEAST_A_SECOND, Analysis, PrometheusServer
 from modelrollout.api.base import Model
+from modelrollout.api.metric import CounterRatio, Groups, Mean, Metric, Pairs, Tolerance
 from modelrollout.api.references import PresetRef, TemplateRef
 from modelrollout.api.rules import Rule, unique_by
 from modelrollout.api.scalars import CLOCK_PATTERN, Duration

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +22,11 @@ from modelrollout.analysis.evidence.tracks import Track, Two, Words, followed
 from modelrollout.analysis.kinds import shares
 from modelrollout.analysis.kinds.shares import Ticks
 from modelrollout.analysis.queries import BAD
-from modelrollout.analysis.samples.counters import Reading, Samples, total_growth
+from modelrollout.analysis.samples.counters import Reading, Samples, Side, total_growth
 from modelrollout.api.spec import Groups
 from modelrollout.sequential import strata as tests
 from modelrollout.sequential.proportions import Bound, Counts, decay, rate
 from modelrollout.sequential.wealth import weights
-
-if TYPE_CHECKING:
-    from modelrollout.analysis.kinds.ratio import Side
 
 Floats = npt.NDArray[np.float64]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +13,10 @@ from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.material import Before
 from modelrollout.analysis.evidence.tracks import Track
 from modelrollout.analysis.queries import BAD
-from modelrollout.analysis.samples.counters import Reading, by_target
+from modelrollout.analysis.samples.counters import Reading, Side, by_target
 from modelrollout.sequential import ranks
 from modelrollout.sequential.noise import HALVED, Mode
 from modelrollout.sequential.wealth import Wealth, carried, weights
-
-if TYPE_CHECKING:
-    from modelrollout.analysis.kinds.ratio import Side
 
 Floats = npt.NDArray[np.float64]
 

@@ -5,7 +5,7 @@ A share of what is good is tested as the share of what is not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from modelrollout.analysis.kinds import groups, rankings, shares
 from modelrollout.analysis.kinds.shares import NEGLIGIBLE, Ticks, Totals
 from modelrollout.analysis.queries import BAD, GOOD, TOTAL
 from modelrollout.analysis.samples import silent_arms
-from modelrollout.analysis.samples.counters import Arm, Reading, Samples, arm_of, clean, total_growth
+from modelrollout.analysis.samples.counters import Reading, Side, arm_of, clean, total_growth
 from modelrollout.api.spec import Metric
 from modelrollout.api.status import Verdict
 from modelrollout.sequential.noise import Mode
@@ -33,16 +33,6 @@ EVERYTHING = 1 - 1e-9
 """Of requests, to go wrong: a bound beyond it is one that only a candidate which gets nothing right can break."""
 MOSTLY_BAD = 0.5
 """Share of stable's that goes wrong above which a few per cent fewer that go right are a regression: conversions."""
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One arm's counters, and when they were scraped."""
-
-    part: str
-    events: list[Samples]
-    total: list[Samples]
-    arm: Arm
 
 
 def ratio_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:

@@ -94,6 +94,16 @@ class Arm:
     warm: Mapping[Target, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One arm's counters, of all and of those of interest (`part`: bad or good); and when they were scraped."""
+
+    part: str
+    events: list[Samples]
+    total: list[Samples]
+    arm: Arm
+
+
 def arm_of(parts: Iterable[Sequence[Samples]], reading: Reading) -> Arm | None:
     """What the scrapes of an arm's series tell; None without samples."""
     first: dict[Target, float] = {}

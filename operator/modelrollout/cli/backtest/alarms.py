@@ -18,7 +18,8 @@ from scipy.stats import chi2
 
 from modelrollout.analysis.evidence.ticks import look_back, tick_of
 from modelrollout.analysis.queries import MOST_STEPS, ONE_POD, OTHER_PODS, VALUE, as_regex
-from modelrollout.api.analysis import Analysis, Metric
+from modelrollout.api.analysis import Analysis
+from modelrollout.api.metric import Metric
 from modelrollout.api.status import UsualMetric, Verdict
 from modelrollout.cli.backtest import history
 from modelrollout.cli.backtest.arms import Selected, narrowed, past_arm, pod_labels

@@ -11,7 +11,8 @@ from typing import Literal
 from pydantic import BaseModel
 
 from modelrollout.analysis.queries import ArmNames, in_quotes, parts_of
-from modelrollout.api.analysis import Analysis, Metric
+from modelrollout.api.analysis import Analysis
+from modelrollout.api.metric import Metric
 from modelrollout.api.placeholders import UnknownName, render_text
 from modelrollout.cli.backtest.trouble import MisuseError
 from modelrollout.promql.matchers import Kind, Matcher

@@ -12,7 +12,7 @@ from modelrollout.analysis.evidence.material import Missing
 from modelrollout.analysis.queries import BAD, CANDIDATE_WRONG, GOOD, HISTOGRAM, STABLE_WRONG, SUM, TOTAL, VALUE
 from modelrollout.analysis.samples.buckets import beyond, quantile, side_of
 from modelrollout.analysis.samples.counters import Reading, arm_of, clean, total_growth
-from modelrollout.api.analysis import Metric
+from modelrollout.api.metric import Metric
 from modelrollout.promql.query import Series
 
 Floats = npt.NDArray[np.float64]

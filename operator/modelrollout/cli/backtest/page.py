@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 
 from modelrollout.analysis import wording
 from modelrollout.analysis.queries import CANDIDATE, STABLE
-from modelrollout.api.analysis import Metric
+from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
 from modelrollout.cli.backtest.alarms import CONFIDENCE, WEEK, Alarms
 from modelrollout.cli.backtest.moments import length, written
