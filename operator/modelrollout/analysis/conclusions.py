@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.material import Before, Evidence, Missing
 from modelrollout.analysis.evidence.tracks import Track
-from modelrollout.api.spec import Metric
+from modelrollout.api.metric import Metric
 from modelrollout.api.status import MetricVerdict, Verdict
 from modelrollout.sequential.noise import Mode
 

@@ -25,7 +25,8 @@ from modelrollout.analysis.kinds.pairs import pair_evidence
 from modelrollout.analysis.kinds.ratio import ratio_evidence
 from modelrollout.analysis.kinds.value import value_evidence
 from modelrollout.analysis.queries import CANDIDATE, STABLE, VALUE
-from modelrollout.api.spec import Analysis, Metric
+from modelrollout.api.analysis import Analysis
+from modelrollout.api.metric import Metric
 from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
 from modelrollout.promql.query import Answer, Query, Series, Unanswered
 

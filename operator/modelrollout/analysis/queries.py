@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from modelrollout.api.analysis import Analysis
+from modelrollout.api.metric import Metric
 from modelrollout.api.placeholders import render_text
-from modelrollout.api.spec import Analysis, Metric
 from modelrollout.promql.matchers import Selector
 from modelrollout.promql.query import Query, parsed
 from modelrollout.promql.selectors import SelectorError, histogram_selector, union

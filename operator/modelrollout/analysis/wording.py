@@ -6,7 +6,7 @@ import math
 from datetime import timedelta
 from typing import Literal
 
-from modelrollout.api.spec import Metric
+from modelrollout.api.metric import Metric
 
 Unit = Literal["share", "seconds", "plain"]
 

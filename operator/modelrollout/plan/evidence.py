@@ -9,8 +9,9 @@ from modelrollout.analysis.judge import Case
 from modelrollout.analysis.queries import Reach, history_queries, queries
 from modelrollout.analysis.sensitivity.detectable import Stretch
 from modelrollout.analysis.sensitivity.preflight import usual_of
+from modelrollout.api.analysis import Analysis
+from modelrollout.api.metric import Metric
 from modelrollout.api.scalars import Duration
-from modelrollout.api.spec import Analysis, Metric
 from modelrollout.api.status import EvidenceStatus, MetricEvidence, ModelRolloutStatus, StageStatus, UsualMetric
 from modelrollout.objects.manifests import digest
 from modelrollout.plan.sight import Sight, arm_names

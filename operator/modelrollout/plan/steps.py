@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from modelrollout.api.spec import ModelRolloutSpec, Stage
-from modelrollout.api.spec import Step as StepSpec
+from modelrollout.api.spec import ModelRolloutSpec
+from modelrollout.api.stages import Stage
+from modelrollout.api.stages import Step as StepSpec
 from modelrollout.api.status import StageStatus
 
 PROMOTION = "promotion"

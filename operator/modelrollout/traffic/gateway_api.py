@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from modelrollout.api.spec import Traffic
+from modelrollout.api.traffic import Traffic
 from modelrollout.objects.manifests import APPLIED, REJECTED, Manifest, Owner, seal
 from modelrollout.objects.resources import HTTP_ROUTES
 from modelrollout.traffic.router import KEPT, SERVICE_PORT, Backend, Split

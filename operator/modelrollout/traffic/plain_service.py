@@ -7,7 +7,7 @@ ready pods: the candidate is given as many pods as come nearest to the weight wi
 from __future__ import annotations
 
 from modelrollout.api.base import GROUP
-from modelrollout.api.spec import Traffic
+from modelrollout.api.traffic import Traffic
 from modelrollout.objects.manifests import (
     APPLIED,
     REJECTED,

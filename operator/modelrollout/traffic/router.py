@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from modelrollout.api.base import GROUP
-from modelrollout.api.spec import Traffic
+from modelrollout.api.traffic import Traffic
 from modelrollout.objects.manifests import REJECTED, Manifest, Owner
 from modelrollout.objects.resources import Resource
 

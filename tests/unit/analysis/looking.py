@@ -15,7 +15,7 @@ from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, Judgement, judge
 from modelrollout.analysis.queries import ArmNames, Reach, queries
-from modelrollout.api.spec import Analysis
+from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import MetricEvidence, MetricVerdict
 from modelrollout.promql.query import Answer, Answered, Query, Series, parsed
 

@@ -12,7 +12,7 @@ from modelrollout.analysis.kinds.edges import MOST, chosen, paired
 from modelrollout.analysis.kinds.tails import excluded
 from modelrollout.analysis.samples.buckets import Side, beyond, quantile, side_of
 from modelrollout.analysis.samples.counters import Reading
-from modelrollout.api.spec import Metric, Tolerance
+from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Series
 from tests.unit.analysis.looking import LATENCY, START, Walk, analysis, counter, course, grown, histogram, look

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from modelrollout.analysis import wording
-from modelrollout.api.spec import Metric
+from modelrollout.api.metric import Metric
 from tests.unit.analysis.looking import ACCURACY, GAUGE, LATENCY
 
 

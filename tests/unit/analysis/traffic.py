@@ -16,7 +16,7 @@ from scipy.stats import binom
 from modelrollout.analysis.queries import HISTORY, HISTORY_STEP, history_queries
 from modelrollout.analysis.sensitivity.detectable import Stretch
 from modelrollout.analysis.sensitivity.preflight import looked_up
-from modelrollout.api.spec import Analysis
+from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import UsualMetric
 from modelrollout.promql.query import Answer, Answered, Query, Series, parsed
 from tests.unit.analysis.looking import INTERVAL, NOON, STABLE, START

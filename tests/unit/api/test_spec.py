@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from modelrollout.api.crd import structural
 from modelrollout.api.errors import MOST, name_error, spec_error
-from modelrollout.api.spec import ModelRolloutSpec, Promotion, Step, default_stages
+from modelrollout.api.spec import ModelRolloutSpec, Promotion
+from modelrollout.api.stages import Step, default_stages
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR, Broken
 from tests.places import ROOT

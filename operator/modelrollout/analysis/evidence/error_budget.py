@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from modelrollout.api.spec import Analysis, Metric
+from modelrollout.api.analysis import Analysis
+from modelrollout.api.metric import Metric
 
 LIMITS = 0.2
 """What min and max together have of a metric's share where it has a tolerance, too: regressions show there first."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.ticks import Course
 from modelrollout.analysis.evidence.tracks import Track
-from modelrollout.api.spec import Metric
+from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Series
 from modelrollout.sequential.noise import HALVED, INFLATION, Mode

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis import wording
-from modelrollout.api.spec import Tolerance
+from modelrollout.api.metric import Tolerance
 
 Floats = npt.NDArray[np.float64]
 

@@ -23,7 +23,7 @@ from modelrollout.analysis.kinds import shares
 from modelrollout.analysis.kinds.shares import Ticks
 from modelrollout.analysis.queries import BAD
 from modelrollout.analysis.samples.counters import Reading, Samples, Side, total_growth
-from modelrollout.api.spec import Groups
+from modelrollout.api.metric import Groups
 from modelrollout.sequential import strata as tests
 from modelrollout.sequential.proportions import Bound, Counts, decay, rate
 from modelrollout.sequential.wealth import weights

@@ -28,7 +28,7 @@ from modelrollout.analysis.queries import HISTOGRAM
 from modelrollout.analysis.samples import silent_arms
 from modelrollout.analysis.samples.buckets import Side, beyond, quantile, side_of
 from modelrollout.analysis.samples.counters import Reading
-from modelrollout.api.spec import Tolerance
+from modelrollout.api.metric import Tolerance
 from modelrollout.api.status import Verdict
 from modelrollout.sequential import distributions
 from modelrollout.sequential.distributions import Slower

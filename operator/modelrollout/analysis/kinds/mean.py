@@ -23,7 +23,7 @@ from modelrollout.analysis.kinds.value import SMALLEST_EFFECT, excluded
 from modelrollout.analysis.queries import SQUARES, SUM, TOTAL
 from modelrollout.analysis.samples import silent_arms
 from modelrollout.analysis.samples.counters import Arm, Reading, arm_of, clean, total_growth
-from modelrollout.api.spec import Tolerance
+from modelrollout.api.metric import Tolerance
 from modelrollout.api.status import Verdict
 from modelrollout.sequential.gauges import log_wealth, reach
 

@@ -18,7 +18,7 @@ from modelrollout.analysis.kinds.shares import Ticks
 from modelrollout.analysis.queries import CANDIDATE_WRONG, STABLE_WRONG, TOTAL
 from modelrollout.analysis.samples import silent_arms
 from modelrollout.analysis.samples.counters import Reading, arm_of, clean, total_growth
-from modelrollout.api.spec import Metric
+from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
 from modelrollout.sequential import paired as tests
 from modelrollout.sequential.proportions import Counts, below_limit

@@ -20,7 +20,7 @@ from modelrollout.analysis.kinds.shares import NEGLIGIBLE, Ticks, Totals
 from modelrollout.analysis.queries import BAD, GOOD, TOTAL
 from modelrollout.analysis.samples import silent_arms
 from modelrollout.analysis.samples.counters import Reading, Side, arm_of, clean, total_growth
-from modelrollout.api.spec import Metric
+from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
 from modelrollout.sequential.noise import Mode
 from modelrollout.sequential.proportions import Bound, Counts, decay, rate

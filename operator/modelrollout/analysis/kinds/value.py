@@ -17,7 +17,7 @@ from modelrollout.analysis.evidence.tracks import Track, Words, laid_by
 from modelrollout.analysis.kinds.shares import INTERVAL_ALPHA
 from modelrollout.analysis.queries import VALUE
 from modelrollout.analysis.samples import silent_arms
-from modelrollout.api.spec import Metric, Tolerance
+from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Series
 from modelrollout.sequential.gauges import WARM_UP, Moments, log_wealth, reach

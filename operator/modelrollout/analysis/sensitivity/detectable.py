@@ -16,7 +16,8 @@ from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.error_budget import share
 from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.kinds.ratio import bounds_of
-from modelrollout.api.spec import Analysis, Metric
+from modelrollout.api.analysis import Analysis
+from modelrollout.api.metric import Metric
 from modelrollout.sequential.proportions import Bound
 
 OVERHEAD = 1.4

@@ -24,7 +24,8 @@ from modelrollout.analysis.queries import BAD, GOOD, HISTOGRAM, HISTORY_STEP, ON
 from modelrollout.analysis.samples.buckets import Side, beyond, quantile, side_of
 from modelrollout.analysis.samples.counters import Reading, Target, arm_of, by_target, clean, target_of
 from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling, sentence
-from modelrollout.api.spec import Analysis, Metric
+from modelrollout.api.analysis import Analysis
+from modelrollout.api.metric import Metric
 from modelrollout.api.status import UsualMetric
 from modelrollout.promql.query import Answer, Answered, Query, Series
 from modelrollout.sequential import horizon
