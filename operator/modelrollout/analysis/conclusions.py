@@ -15,7 +15,7 @@ from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.material import Before, Evidence, Missing
 from modelrollout.analysis.evidence.tracks import Track
 from modelrollout.api.metric import Metric
-from modelrollout.api.status import MetricVerdict, Verdict
+from modelrollout.api.status import ASKS_WRONGLY, QUERY_REJECTED, MetricVerdict, Verdict
 from modelrollout.sequential.noise import Mode
 
 FEWEST_REQUESTS = 100
@@ -23,7 +23,6 @@ FEWEST_READINGS = 10
 FEW = 0.5  # samples that count for none: increments are split among ticks
 FEWEST_PAIRS = 20
 INT64 = 2**63 - 1
-_MISTAKEN = " asks wrongly: "  # it stands in the message, for that is what status keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +36,6 @@ class Demand:
     @property
     def good(self) -> float:
         return math.log(1 / self.beta)
-
-
-def is_mistake(verdict: MetricVerdict) -> bool:
-    """Whether the user's own metric is to blame for having no evidence, so that waiting does not mend it."""
-    return verdict.message.startswith(f"{verdict.metric}{_MISTAKEN}")
 
 
 def needed(metric: Metric) -> int:
@@ -59,7 +53,8 @@ def nothing(before: Before, missing: Missing, query: str | None) -> MetricVerdic
     return MetricVerdict(
         metric=metric.name,
         verdict=missing.verdict,
-        message=f"{metric.name}{_MISTAKEN if missing.mistake else ': '}{missing.why}.",
+        reason=QUERY_REJECTED if missing.mistake else None,
+        message=_message(metric, missing.why, is_mistake=missing.mistake),
         query=query,
         window_start=_moment(before.course.step_start),
         window_end=_moment(before.end),
@@ -76,10 +71,12 @@ def concluded(
     gap = evidence.gap if verdict is not Verdict.FAIL else None
     unseen = evidence.unseen if verdict is not Verdict.FAIL else ()
     compared = (evidence.interval,) if evidence.interval and verdict in (Verdict.FAIL, Verdict.PASS) else ()
+    is_mistake = gap is not None and gap.mistake
     notes = "".join(f"; {note}" for note in (*compared, *evidence.notes, *unseen, *_noise(before)))
     return MetricVerdict(
         metric=metric.name,
         verdict=verdict,
+        reason=QUERY_REJECTED if is_mistake else None,
         candidate=evidence.candidate,
         stable=evidence.stable,
         bound=track.words.bound if track else None,
@@ -88,11 +85,15 @@ def concluded(
         ruled_out=_share(evidence.good / demand.good) if evidence.tracks else None,
         samples=_whole(evidence.samples),
         stable_samples=None if evidence.stable_samples is None else _whole(evidence.stable_samples),
-        message=f"{metric.name}{_MISTAKEN if gap and gap.mistake else ': '}{says}{notes}.",
+        message=_message(metric, f"{says}{notes}", is_mistake=is_mistake),
         query=query,
         window_start=_moment(before.course.step_start),
         window_end=_moment(before.end),
     )
+
+
+def _message(metric: Metric, says: str, *, is_mistake: bool) -> str:
+    return f"{metric.name}{ASKS_WRONGLY if is_mistake else ': '}{says}."
 
 
 def _conclusion(

@@ -7,13 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from modelrollout.analysis.conclusions import is_mistake
 from modelrollout.analysis.kinds.edges import MOST, chosen, paired
 from modelrollout.analysis.kinds.tails import excluded
 from modelrollout.analysis.samples.buckets import Side, beyond, quantile, side_of
 from modelrollout.analysis.samples.counters import Reading
 from modelrollout.api.metric import Metric, Tolerance
-from modelrollout.api.status import Verdict
+from modelrollout.api.status import QUERY_REJECTED, Verdict
 from modelrollout.promql.query import Series
 from tests.unit.analysis.looking import LATENCY, START, Walk, analysis, counter, course, grown, histogram, look
 
@@ -173,7 +172,7 @@ def test_arms_are_compared_on_the_edges_they_share() -> None:
 
 def test_arms_without_a_common_edge_cannot_be_compared() -> None:
     verdict = look(LATENCY, histogram({0.3: 1000}, 1000), STABLE)
-    assert (verdict.verdict, is_mistake(verdict)) == (Verdict.NO_DATA, True)
+    assert (verdict.verdict, verdict.reason) == (Verdict.NO_DATA, QUERY_REJECTED)
     assert "the buckets of candidate and stable have no edge in common" in verdict.message
 
 
@@ -198,7 +197,7 @@ def test_an_edge_is_one_number_however_it_is_written() -> None:
 )
 def test_what_is_no_classic_histogram_is_the_metrics_mistake(series: list[Series], why: str) -> None:
     verdict = look(LATENCY, {"histogram": series}, STABLE)
-    assert (verdict.verdict, is_mistake(verdict)) == (Verdict.NO_DATA, True)
+    assert (verdict.verdict, verdict.reason) == (Verdict.NO_DATA, QUERY_REJECTED)
     assert why in verdict.message
 
 
@@ -321,5 +320,5 @@ def test_buckets_that_change_in_the_middle_of_a_rollout_are_the_metrics_mistake(
     walk = Walk(wished, lambda now: before if now < START + 140 else after, course(wished))
     walk.look(135)
     verdict = walk.look(150).verdicts[0]
-    assert (verdict.verdict, is_mistake(verdict)) == (NO_DATA, True)
+    assert (verdict.verdict, verdict.reason) == (NO_DATA, QUERY_REJECTED)
     assert "the buckets changed in the middle of the rollout" in verdict.message

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modelrollout.analysis.conclusions import is_mistake
 from modelrollout.analysis.evidence.material import Usual
-from modelrollout.api.status import Verdict
+from modelrollout.api.status import QUERY_REJECTED, Verdict
 from modelrollout.promql.query import Series
 from tests.unit.analysis.looking import GAUGE, START, Walk, always, analysis, course, look, readings
 
@@ -104,14 +103,14 @@ def test_slow_noise_counts_for_few_readings() -> None:
 def test_several_series_of_one_arm_are_refused_and_none_is_chosen() -> None:
     several = {"value": [Series({"pod": str(n)}, readings([0.9])["value"][0].samples) for n in range(4)]}
     verdict = look(SCORE, several, readings([0.93]))
-    assert (verdict.verdict, is_mistake(verdict), verdict.message) == (
+    assert (verdict.verdict, verdict.reason, verdict.message) == (
         Verdict.UNAVAILABLE,
-        True,
+        QUERY_REJECTED,
         "score asks wrongly: the query yields 4 series for the candidate; "
         "aggregate it to one, for example with avg(…).",
     )
     of_stable = look(SCORE, readings([0.93] * 9), several)
-    assert (of_stable.verdict, is_mistake(of_stable), of_stable.candidate) == (Verdict.UNAVAILABLE, True, "93%")
+    assert (of_stable.verdict, of_stable.reason, of_stable.candidate) == (Verdict.UNAVAILABLE, QUERY_REJECTED, "93%")
 
 
 def test_readings_that_are_no_numbers_are_dropped() -> None:

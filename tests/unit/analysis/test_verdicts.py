@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelrollout.analysis.conclusions import is_mistake
 from modelrollout.analysis.evidence import ledger
 from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.judge import judge
-from modelrollout.api.status import MetricEvidence, Verdict
+from modelrollout.api.status import QUERY_REJECTED, MetricEvidence, Verdict
 from modelrollout.promql.query import Answered, Series, Unanswered
 from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import (
@@ -61,7 +60,7 @@ def test_an_unreachable_prometheus_is_unavailable(metric: Mapping[str, Any], par
         verdict = look(metric, candidate, stable)
         assert verdict.verdict is Verdict.UNAVAILABLE
         assert verdict.message.startswith(f"{metric['name']}: Prometheus at http://prometheus:9090 cannot be reached")
-        assert not is_mistake(verdict)
+        assert verdict.reason is None
 
 
 @every_kind
@@ -72,7 +71,7 @@ def test_a_rejected_query_is_told_from_an_absent_prometheus(metric: Mapping[str,
         assert verdict.message.startswith(
             f"{metric['name']} asks wrongly: Prometheus rejects the query: 1:3: parse error"
         )
-        assert is_mistake(verdict)
+        assert verdict.reason == QUERY_REJECTED
 
 
 @every_kind

@@ -16,7 +16,7 @@ from modelrollout.api.crd import structural
 from modelrollout.api.errors import MOST, name_error, spec_error
 from modelrollout.api.spec import ModelRolloutSpec, Promotion
 from modelrollout.api.stages import Step, default_stages
-from modelrollout.api.status import ModelRolloutStatus, Phase
+from modelrollout.api.status import QUERY_REJECTED, ModelRolloutStatus, Phase
 from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR, Broken
 from tests.places import ROOT
 from tests.specs import Spec, canary, edited, metric, small
@@ -166,6 +166,13 @@ def test_status_fields_of_a_newer_operator_are_ignored() -> None:
     )
     assert status.phase is Phase.HEALTHY
     assert status.to_wire()["stable"] == _ARM
+
+
+def test_a_verdict_written_before_there_were_reasons_is_read_with_its_reason() -> None:
+    told = {"metric": "errors", "verdict": "NoData", "message": "errors asks wrongly: bad has to be a part of total."}
+    seen = {"metric": "errors", "verdict": "NoData", "message": "errors: total has no samples of the candidate."}
+    status = ModelRolloutStatus.model_validate({"verdicts": [told, seen]})
+    assert [verdict.reason for verdict in status.verdicts] == [QUERY_REJECTED, None]
 
 
 def test_what_is_unknown_in_a_status_is_absent_and_never_null() -> None:
