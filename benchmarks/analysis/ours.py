@@ -328,7 +328,7 @@ def _disparity(trial: Disparity, run: int) -> Factors:
     before[0, 1:], before[1, 1:] = np.cumsum(right, axis=0)[:-1], np.cumsum(total, axis=0)[:-1]
     usual = (before[0] + 0.5) / (before[1] + 1.0)
     usual[:, 0] = usual[:, 2]
-    return _even(strata.worse(right, total, usual, strata.GAP, trial.tolerance))
+    return _even(strata.worse(right, total, usual, strata.GAP_RULE, trial.tolerance))
 
 
 def _merged(values: Floats, times: int) -> Floats:

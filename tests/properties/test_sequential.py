@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from modelrollout.analysis.evidence.tracks import Track, Words, merged
+from modelrollout.analysis.evidence.tracks import Track, Words, merge_harm
 from modelrollout.sequential import distributions, gauges, horizon, intervals, paired, proportions, ranks, strata
 from modelrollout.sequential.distributions import Slower
 from modelrollout.sequential.noise import History, measured
@@ -214,11 +214,11 @@ def test_groups_gain_nothing_where_the_gap_is_what_is_allowed(data: st.DataObjec
     total, usual = data.draw(amounts(ticks, 4)), data.draw(shares(ticks, 4))
     theirs = data.draw(shares(ticks, 4))
     theirs[:, 0] = np.clip(theirs[:, 1] + theirs[:, 2] - theirs[:, 3] - allowed, theirs[:, 0], 1)
-    log_e = strata.worse(theirs * total, total, usual, strata.GAP, allowed)
+    log_e = strata.worse(theirs * total, total, usual, strata.GAP_RULE, allowed)
     assert np.isfinite(log_e).all()
-    is_within = theirs @ strata.GAP <= allowed
+    is_within = theirs @ strata.GAP_RULE <= allowed
     assert (log_e[is_within] <= 1e-9 + 1e-12 * total[is_within].sum(axis=1)[:, None]).all()
-    anything = strata.worse(data.draw(shares(ticks, 4)) * total, total, usual, strata.GAP, allowed)
+    anything = strata.worse(data.draw(shares(ticks, 4)) * total, total, usual, strata.GAP_RULE, allowed)
     assert np.isfinite(anything).all()
     assert np.isfinite(
         strata.worse(theirs[:, :2] * total[:, :2], total[:, :2], usual[:, :2], strata.FOUR_FIFTHS, 0.0)
@@ -255,7 +255,7 @@ def test_gauges_give_numbers_and_sums_that_do_not_depend_on_batches(
     assert np.isfinite(log_e).all()
     assert (log_e[readings.cumsum() <= 0] <= 0).all()
     for alpha in (1e-6, 0.05):
-        assert gauges.reach(float(readings.size), variance or 0.0, scale, alpha) > 0
+        assert gauges.half_width(float(readings.size), variance or 0.0, scale, alpha) > 0
 
 
 PLANS = st.builds(Onsets, st.floats(-1e6, 1e6), st.integers(0, 5), st.floats(0, 1e6))
@@ -283,7 +283,7 @@ def test_never_more_than_everything_is_put_on_however_time_is_cut(plan: Onsets, 
 def test_the_mean_of_wealths_lies_between_them(data: st.DataObject, metrics: int, ticks: int) -> None:
     logs = data.draw(npst.arrays(np.float64, (metrics, ticks), elements=st.floats(-700, 700)))
     tracks = [(0, Track("t", Words("", ""), row[1:], float(row[0]), good=0.0, is_kept=True)) for row in logs]
-    mean = merged(tracks, [-math.log(metrics)] * metrics)
+    mean = merge_harm(tracks, [-math.log(metrics)] * metrics)
     assert (mean >= logs.min(axis=0) - 1e-9).all()
     assert (mean <= logs.max(axis=0) + 1e-9).all()
 

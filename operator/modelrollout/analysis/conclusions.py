@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence.material import Before, Evidence, Missing
+from modelrollout.analysis.evidence.material import Evidence, LookStart, Missing
 from modelrollout.analysis.evidence.tracks import Track
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import ASKS_WRONGLY, QUERY_REJECTED, MetricVerdict, Verdict
@@ -20,7 +20,7 @@ from modelrollout.sequential.noise import Mode
 
 FEWEST_REQUESTS = 100
 FEWEST_READINGS = 10
-FEW = 0.5  # samples that count for none: increments are split among ticks
+NEXT_TO_NOTHING = 0.5  # samples that count for none: increments are split among ticks
 FEWEST_PAIRS = 20
 INT64 = 2**63 - 1
 
@@ -38,7 +38,7 @@ class Demand:
         return math.log(1 / self.beta)
 
 
-def needed(metric: Metric) -> int:
+def fewest_samples(metric: Metric) -> int:
     """Fewest samples of each arm before the metric may pass."""
     if metric.value is not None:
         return max(metric.min_samples or 0, FEWEST_READINGS)
@@ -47,7 +47,7 @@ def needed(metric: Metric) -> int:
     return FEWEST_PAIRS if metric.pairs is not None else FEWEST_REQUESTS
 
 
-def nothing(before: Before, missing: Missing, query: str | None) -> MetricVerdict:
+def report_missing(before: LookStart, missing: Missing, query: str | None) -> MetricVerdict:
     """The verdict when an arm cannot be judged."""
     metric = before.metric
     return MetricVerdict(
@@ -61,8 +61,8 @@ def nothing(before: Before, missing: Missing, query: str | None) -> MetricVerdic
     )
 
 
-def concluded(
-    before: Before, evidence: Evidence, demand: Demand, failed: Track | None, query: str | None
+def conclude(
+    before: LookStart, evidence: Evidence, demand: Demand, failed: Track | None, query: str | None
 ) -> MetricVerdict:
     """The verdict on what was seen. `failed`: the track that broke its bound, if one did."""
     metric = before.metric
@@ -81,8 +81,8 @@ def concluded(
         stable=evidence.stable,
         bound=track.words.bound if track else None,
         difference=evidence.interval,
-        evidence=_share(max((t.highest / demand.harm[t.name] for t in evidence.tracks), default=0.0)),
-        ruled_out=_share(evidence.good / demand.good) if evidence.tracks else None,
+        evidence=_percent_reached(max((t.highest / demand.harm[t.name] for t in evidence.tracks), default=0.0)),
+        ruled_out=_percent_reached(evidence.good / demand.good) if evidence.tracks else None,
         samples=_whole(evidence.samples),
         stable_samples=None if evidence.stable_samples is None else _whole(evidence.stable_samples),
         message=_message(metric, f"{says}{notes}", is_mistake=is_mistake),
@@ -97,12 +97,12 @@ def _message(metric: Metric, says: str, *, is_mistake: bool) -> str:
 
 
 def _conclusion(
-    before: Before, evidence: Evidence, demand: Demand, failed: Track | None
+    before: LookStart, evidence: Evidence, demand: Demand, failed: Track | None
 ) -> tuple[Verdict, Track | None, str]:
     """The verdict, the bound that decided it, and the sentence."""
-    seen = _seen(evidence)
+    seen = _shown(evidence)
     if failed is not None:
-        seen = seen if evidence.samples >= FEW else "what was seen before this step"
+        seen = seen if evidence.samples >= NEXT_TO_NOTHING else "what was seen before this step"
         return Verdict.FAIL, failed, f"{seen}{_failure(failed, demand)}"
     if evidence.gap is not None:
         return evidence.gap.verdict, None, f"{evidence.gap.why}; the candidate shows {seen}"
@@ -125,7 +125,7 @@ def _moment(unix: float) -> datetime:
     return datetime.fromtimestamp(unix, UTC)
 
 
-def _share(reached: float) -> str | None:
+def _percent_reached(reached: float) -> str | None:
     """0.342 → 34%; more than all is all."""
     return f"{math.floor(100 * min(max(reached, 0.0), 1.0))}%" if math.isfinite(reached) else None
 
@@ -134,8 +134,8 @@ def _whole(samples: float) -> int:
     return min(round(samples), INT64)
 
 
-def _seen(evidence: Evidence) -> str:
-    if evidence.samples < FEW:
+def _shown(evidence: Evidence) -> str:
+    if evidence.samples < NEXT_TO_NOTHING:
         return f"no {evidence.unit} yet"
     seen = f"{evidence.what}{evidence.candidate} over {wording.number(evidence.samples)} {evidence.unit}"
     if evidence.stable is None or evidence.stable_samples is None:
@@ -157,9 +157,9 @@ def _shortage(metric: Metric, evidence: Evidence) -> str:
     """How many samples are missing before anything may pass; empty when there are enough."""
     stable = math.inf if evidence.stable_samples is None else evidence.stable_samples
     arm, samples = ("stable ", stable) if stable < evidence.samples else ("", evidence.samples)
-    if samples >= needed(metric):
+    if samples >= fewest_samples(metric):
         return ""
-    more = needed(metric) - samples
+    more = fewest_samples(metric) - samples
     return f"; {arm}needs {_more(evidence, more)}{_wait(evidence, more, samples)}"
 
 
@@ -200,7 +200,7 @@ def _wait(evidence: Evidence, more: float, samples: float) -> str:
     return f" (about {wording.duration(timedelta(seconds=seconds))})" if seconds < 30 * 86_400 else ""
 
 
-def _noise(before: Before) -> tuple[str, ...]:
+def _noise(before: LookStart) -> tuple[str, ...]:
     """How noise of single pods is allowed for, where it is not as everybody expects."""
     match before.usual.mode:
         case Mode.DISPERSED:

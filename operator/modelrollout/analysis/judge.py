@@ -12,13 +12,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from modelrollout.analysis.conclusions import Demand, concluded, nothing
+from modelrollout.analysis.conclusions import Demand, conclude, report_missing
 from modelrollout.analysis.evidence import ledger
-from modelrollout.analysis.evidence.error_budget import share
+from modelrollout.analysis.evidence.error_budget import share_of_bound
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts, Usual
-from modelrollout.analysis.evidence.ticks import LATE, LONGEST, Course
-from modelrollout.analysis.evidence.tracks import Track, merged, of_the_rollout
+from modelrollout.analysis.evidence.material import Evidence, LookStart, Missing, Parts, Prior
+from modelrollout.analysis.evidence.ticks import LONGEST_DELAY, LONGEST_REREAD, Course
+from modelrollout.analysis.evidence.tracks import Track, merge_harm, without_step
 from modelrollout.analysis.kinds.histogram import histogram_evidence
 from modelrollout.analysis.kinds.mean import mean_evidence
 from modelrollout.analysis.kinds.pairs import pair_evidence
@@ -43,7 +43,7 @@ class Case:
 
     analysis: Analysis
     course: Course
-    usual: Mapping[str, Usual]
+    usual: Mapping[str, Prior]
     kept: Mapping[str, MetricEvidence]
     basis: Mapping[str, str]
     end: float  # of the look, unix seconds
@@ -51,12 +51,12 @@ class Case:
     thresholds: Mapping[str, float]
     seed: str
 
-    def before(self, metric: Metric) -> Before:
+    def before(self, metric: Metric) -> LookStart:
         first, known = self._known(metric)
-        return Before(
+        return LookStart(
             metric=metric,
             course=self.course,
-            usual=self.usual.get(metric.name, Usual()),
+            usual=self.usual.get(metric.name, Prior()),
             first=first,
             ledger=known,
             end=self.end,
@@ -72,7 +72,7 @@ class Case:
         After a long outage only its last part is read again, and so it is of a metric that is new: what the tests had
         stays, but for what was of a step that is over.
         """
-        oldest = self.course.ticks(self.end - max(LONGEST.total_seconds(), self.look_back))
+        oldest = self.course.ticks(self.end - max(LONGEST_REREAD.total_seconds(), self.look_back))
         kept = self.kept.get(metric.name)
         known = ledger.read(kept.state) if kept is not None and kept.basis == self.basis.get(metric.name, "") else {}
         if kept is None or not known:
@@ -81,7 +81,7 @@ class Case:
             return kept.ticks, known
         left, reached = self.course.time(kept.ticks), self.course.time(oldest)
         is_another_step = any(left < step <= reached for step in self.course.steps)
-        return oldest, of_the_rollout(known) if is_another_step else known
+        return oldest, without_step(known) if is_another_step else known
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,51 +96,51 @@ def judge(case: Case, asked: Sequence[Query], answers: Mapping[Query, Answer]) -
     """The verdicts at this look. `asked` is what `queries` returned for it; other queries are not looked at."""
     alpha, beta = case.analysis.false_rollback_rate.value, case.analysis.false_promotion_rate.value
     befores = [case.before(metric) for metric in case.analysis.metrics]
-    found = [_found(before, asked, answers) for before in befores]
+    found = [_evidence_on(before, asked, answers) for before in befores]
     pairs = [(b, e) for b, e in zip(befores, found, strict=True) if isinstance(e, Evidence)]
-    failed = _failed(pairs, case.analysis)
+    failed = _broken_bounds(pairs, case.analysis)
     verdicts = []
     for before, evidence in zip(befores, found, strict=True):
         name = before.metric.name
         text = " / ".join(q.promql for q in asked if q.metric == name and q.arm == CANDIDATE) or None
         if isinstance(evidence, Missing):
-            verdicts.append(nothing(before, evidence, text))
+            verdicts.append(report_missing(before, evidence, text))
             continue
-        harm = {track.name: _needed(before, track, case.analysis) for track in evidence.tracks}
+        harm = {track.name: _needed_alone(before, track, case.analysis) for track in evidence.tracks}
         demand = Demand(alpha, beta, harm)
         try:
-            verdicts.append(concluded(before, evidence, demand, failed.get(name), text))
+            verdicts.append(conclude(before, evidence, demand, failed.get(name), text))
         except DEFECTS as defect:
-            verdicts.append(nothing(before, _broken(defect), text))
-    late = case.course.ticks(case.end - LATE.total_seconds())
-    checkpoint = (_kept(case, before, one, late) for before, one in zip(befores, found, strict=True))
+            verdicts.append(report_missing(before, _our_defect(defect), text))
+    late = case.course.ticks(case.end - LONGEST_DELAY.total_seconds())
+    checkpoint = (_checkpoint(case, before, one, late) for before, one in zip(befores, found, strict=True))
     return Judgement(tuple(verdicts), tuple(one for one in checkpoint if one is not None))
 
 
-def _share(before: Before, track: Track, analysis: Analysis) -> float:
+def _share(before: LookStart, track: Track, analysis: Analysis) -> float:
     """The part of the error rate that a track has."""
-    return share(before.metric, track.name, analysis) * track.share
+    return share_of_bound(before.metric, track.name, analysis) * track.share
 
 
-def _needed(before: Before, track: Track, analysis: Analysis) -> float:
+def _needed_alone(before: LookStart, track: Track, analysis: Analysis) -> float:
     """ln of the wealth that a track needs to fail by itself."""
     if track.threshold is not None:
         return track.threshold
     return -math.log(analysis.false_rollback_rate.value * _share(before, track, analysis))
 
 
-def _failed(found: Sequence[tuple[Before, Evidence]], analysis: Analysis) -> dict[str, Track]:
+def _broken_bounds(found: Sequence[tuple[LookStart, Evidence]], analysis: Analysis) -> dict[str, Track]:
     """The metrics that broke a bound, with the track that says so."""
     tracks = [(before, track) for before, evidence in found for track in evidence.tracks]
     failed: dict[str, Track] = {}
     for before, track in sorted(tracks, key=lambda one: one[1].highest):  # of one metric the clearest
-        if track.highest >= _needed(before, track, analysis):
+        if track.highest >= _needed_alone(before, track, analysis):
             failed[before.metric.name] = track
     joint = [(before, track) for before, track in tracks if track.joint and track.threshold is None]
     if failed or not joint:
         return failed
     logs = [math.log(_share(before, track, analysis)) for before, track in joint]
-    together = merged([(before.first, track) for before, track in joint], logs)
+    together = merge_harm([(before.first, track) for before, track in joint], logs)
     if together.max() < -math.log(analysis.false_rollback_rate.value):
         return {}
     largest = max(range(len(joint)), key=lambda at: joint[at][1].highest + logs[at])
@@ -148,25 +148,25 @@ def _failed(found: Sequence[tuple[Before, Evidence]], analysis: Analysis) -> dic
     return {before.metric.name: track}
 
 
-def _found(before: Before, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Evidence | Missing:
+def _evidence_on(before: LookStart, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Evidence | Missing:
     own = [query for query in asked if query.metric == before.metric.name]
-    candidate = _heard([query for query in own if query.arm == CANDIDATE], answers)
-    stable = _heard([query for query in own if query.arm == STABLE], answers)
+    candidate = _parts_of_arm([query for query in own if query.arm == CANDIDATE], answers)
+    stable = _parts_of_arm([query for query in own if query.arm == STABLE], answers)
     if candidate is None:
         return Missing(Verdict.UNAVAILABLE, "it was not asked for")
     try:
         return candidate if isinstance(candidate, Missing) else _evidence(before, candidate, stable)
     except DEFECTS as defect:
-        return _broken(defect)
+        return _our_defect(defect)
 
 
-def _broken(defect: Exception) -> Missing:
+def _our_defect(defect: Exception) -> Missing:
     """One metric that cannot be judged for a mistake of ours must not keep the others from taking traffic back."""
     why = f"it could not be judged, which is a defect of ModelRollout ({type(defect).__name__}: {defect})"
     return Missing(Verdict.UNAVAILABLE, why)
 
 
-def _heard(asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Parts | Missing | None:
+def _parts_of_arm(asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Parts | Missing | None:
     """All parts of one arm, or why one of them is not there; None when nothing of this arm was asked."""
     parts: dict[str, tuple[Series, ...]] = {}
     for query in asked:
@@ -187,11 +187,11 @@ def _refusal(query: Query, answer: Unanswered) -> str:
     return why
 
 
-def _evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+def _evidence(before: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     metric = before.metric
     if metric.pairs is not None:
         return pair_evidence(before, candidate)
-    judged: Callable[[Before, Parts, Parts | Missing | None], Evidence | Missing] = value_evidence
+    judged: Callable[[LookStart, Parts, Parts | Missing | None], Evidence | Missing] = value_evidence
     if metric.ratio is not None:
         judged = ratio_evidence
     elif metric.histogram is not None:
@@ -201,7 +201,7 @@ def _evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) 
     return judged(before, candidate, stable)
 
 
-def _kept(case: Case, before: Before, evidence: Evidence | Missing, late: int) -> MetricEvidence | None:
+def _checkpoint(case: Case, before: LookStart, evidence: Evidence | Missing, late: int) -> MetricEvidence | None:
     """The checkpoint of a metric: up to ticks of which no sample can be on its way any more.
 
     Where an arm could not be asked nothing moves on: its samples are read once it can. Data that were not there in time
@@ -215,7 +215,7 @@ def _kept(case: Case, before: Before, evidence: Evidence | Missing, late: int) -
     if ticks <= 0:
         return kept
     try:
-        state = ledger.written(evidence.keep(ticks))
+        state = ledger.write(evidence.keep(ticks))
     except DEFECTS:  # it was said with the verdict, or will be with the next
         return kept
     return MetricEvidence(metric=name, basis=case.basis.get(name, ""), ticks=before.first + ticks, state=state)

@@ -29,7 +29,7 @@ SHORTEST_WINDOW = timedelta(minutes=1)
 HISTORY = timedelta(hours=6)
 """An hour of history takes one clean service in eight for a noisy one; statistics: 3.3."""
 HISTORY_STEP = timedelta(minutes=1)
-MOST_STEPS = 10_000  # Prometheus takes 11,000 points of a series
+MOST_POINTS = 10_000  # Prometheus takes 11,000 points of a series
 
 CANDIDATE = "candidate"
 STABLE = "stable"
@@ -95,11 +95,11 @@ def queries(
         if (reach := reaches.get(metric.name)) is not None
         for names in arms
         if names.arm == CANDIDATE or (metric.tolerance is not None and metric.pairs is None)
-        for query in _queries_of(metric, names, reach, analysis.interval.timedelta)
+        for query in _arm_queries(metric, names, reach, analysis.interval.timedelta)
     )
 
 
-def _queries_of(metric: Metric, names: ArmNames, reach: Reach, interval: timedelta) -> list[Query]:
+def _arm_queries(metric: Metric, names: ArmNames, reach: Reach, interval: timedelta) -> list[Query]:
     values = names.values(max(interval, SHORTEST_WINDOW))
 
     if metric.value is not None:  # a reading belongs to the tick that it ends
@@ -118,13 +118,13 @@ def _counters(
     texts = [(part, _rendered(metric, text, values, path)) for part, text, path in parts_of(metric)]
     if metric.histogram is not None:
         return [Query(metric.name, arm, part, histogram_selector(text), start, end, step) for part, text in texts]
-    if (together := _together(tuple(text for _, text in texts))) is not None:
+    if (together := _one_selector(tuple(text for _, text in texts))) is not None:
         return [Query(metric.name, arm, COUNTERS, together, start, end, step, tuple(texts))]
     return [Query(metric.name, arm, part, text, start, end, step) for part, text in texts]
 
 
 @functools.lru_cache(maxsize=4096)
-def _together(texts: tuple[str, ...]) -> str | None:
+def _one_selector(texts: tuple[str, ...]) -> str | None:
     """One selector for the series of all; None when there is none that could be told apart again."""
     try:
         first, *others = map(parsed, texts)
@@ -155,7 +155,7 @@ def _history_of(
     if metric.value is None:
         yield from _counters(metric, PAST, values, at - HISTORY, at, HISTORY_STEP)
         return
-    step = max(tick, HISTORY / MOST_STEPS)
+    step = max(tick, HISTORY / MOST_POINTS)
     for arm, names in ((ONE_POD, pods[:1]), (OTHER_PODS, pods[1:])):
         if names:
             own = {**values, "pods": in_quotes("|".join(map(as_regex, names)))}

@@ -166,7 +166,7 @@ def loosened(schema: Schema) -> Schema:
         case "array":
             return {**_described(schema), "type": "array", "maxItems": 32, "items": loosened(schema["items"])}
         case "string":
-            return {**_described(schema), "type": "string", "maxLength": metric_templates.LONGEST}
+            return {**_described(schema), "type": "string", "maxLength": metric_templates.LONGEST_QUERY}
         case _:
             return {**_described(schema), "x-kubernetes-int-or-string": True}
 

@@ -17,7 +17,7 @@ KIND = "MetricTemplate"
 CLUSTER_KIND = "ClusterMetricTemplate"
 PREFIX = "args."
 """What the names of placeholders begin with that stand for an argument."""
-LONGEST = 4096  # characters of a query, as in a ModelRollout
+LONGEST_QUERY = 4096  # characters of a query, as in a ModelRollout
 
 ArgumentName = Annotated[
     str,

@@ -8,7 +8,7 @@ from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case
 from modelrollout.analysis.queries import Reach, history_queries, queries
 from modelrollout.analysis.sensitivity.detectable import Stretch
-from modelrollout.analysis.sensitivity.preflight import usual_of
+from modelrollout.analysis.sensitivity.preflight import prior_of
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.api.scalars import Duration
@@ -87,7 +87,7 @@ def case(sight: Sight, evidence: EvidenceStatus, end: datetime) -> Case | None:
         return None
     analysis = wish.spec.analysis
     basis = bases(sight, analysis)
-    usual = {one.metric: usual_of(one) for one in evidence.usual if one.basis == basis.get(one.metric)}
+    usual = {one.metric: prior_of(one) for one in evidence.usual if one.basis == basis.get(one.metric)}
     is_planned_time = end.timestamp() <= line.start + line.planned
     thresholds = {name: one.threshold for name, one in usual.items() if one.threshold is not None and is_planned_time}
     return Case(

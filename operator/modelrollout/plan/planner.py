@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from modelrollout.analysis.evidence.ticks import tick_of
 from modelrollout.analysis.judge import Case, judge
-from modelrollout.analysis.sensitivity.preflight import looked_up
+from modelrollout.analysis.sensitivity.preflight import summarise_history
 from modelrollout.api.status import EvidenceStatus, MetricVerdict, ModelRolloutStatus, Phase, StageStatus, Verdict
 from modelrollout.objects.manifests import Delete, Owner, Write, ref_of
 from modelrollout.plan import desired, evidence
@@ -115,7 +115,7 @@ def _informed(sight: Sight, answers: Mapping[Query, Answer] | None) -> Sight:
     if is_away and status.stage is None:
         return sight  # there is time to ask again
     analysis = wish.spec.analysis
-    found = looked_up(
+    found = summarise_history(
         analysis, asked, answers, evidence.bases(sight, analysis), evidence.stretches(wish),
         tick_of(analysis.interval.timedelta).total_seconds(),
     )  # fmt: skip

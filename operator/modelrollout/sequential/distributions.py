@@ -31,7 +31,7 @@ TILTS_WEIGH = 0.25
 as a whole is found 20–30 % later, and tails no sooner (simulated on the worlds of statistics: 3.5)."""
 SMOOTHING = 0.5
 """Requests that stable is taken to have had in each bucket."""
-WIDEST = 1 - 1e-9
+HIGHEST_RANK = 1 - 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _tilts(seen: Slower, shares: Floats, weight: Floats) -> Floats:
     """Tilts of the whole distribution: ticks × (WILCOXON + SAVAGE)."""
     middle = shares.cumsum(axis=1) - shares / 2
     wilcoxon = WILCOXON[:, None] * (middle - 0.5)[:, None, :]
-    savage = SAVAGE[:, None] * (-np.log1p(-np.minimum(middle, WIDEST)) - 1)[:, None, :]
+    savage = SAVAGE[:, None] * (-np.log1p(-np.minimum(middle, HIGHEST_RANK)) - 1)[:, None, :]
     tilt = np.exp(np.concatenate((wilcoxon, savage), axis=1))  # ticks × bets × buckets
     tilt /= (tilt * shares[:, None, :]).sum(axis=2, keepdims=True)
     null = np.log1p(weight[:, :, None] * (tilt - 1))

@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 BLOCK = 600.0
 """Seconds of a batch whose means are taken for independent; statistics: 2.4."""
 FEWEST_BLOCKS = 6
-SURE = 0.90
+VARIANCE_CONFIDENCE = 0.90
 """The variance used is an upper bound of this confidence: taken as estimated, short histories cry wolf."""
 WARM_UP = 10
 """Readings before anything is concluded: the limit needs some."""
@@ -40,7 +40,7 @@ def log_wealth(sums: Floats, variances: Floats, scale: Floats | float) -> Floats
     return np.asarray(np.where(signal < 0, for_better, for_worse) - np.log(spread) / 2, dtype=np.float64)
 
 
-def reach(count: float, variance: float, scale: float, alpha: float) -> float:
+def half_width(count: float, variance: float, scale: float, alpha: float) -> float:
     """Half the width of an interval for the mean that holds at every time with 1 − alpha (two-sided mixture)."""
     if count <= 0 or variance <= 0:
         return math.inf
@@ -63,7 +63,9 @@ def long_run_variance(readings: Floats, per_block: int) -> float | None:
     found = _batch_means(readings[: blocks * per_block], per_block)
     if per_block > 1:
         found += max(found - _batch_means(readings[: blocks * per_block], per_block // 2), 0.0)
-    upper = (blocks - 1) / chdtri(blocks - 1, SURE)  # the χ² quantile that is exceeded with probability SURE
+    upper = (blocks - 1) / chdtri(
+        blocks - 1, VARIANCE_CONFIDENCE
+    )  # the χ² quantile that is exceeded with this probability
     return found * float(upper)
 
 
@@ -118,4 +120,4 @@ class Moments:
         seen = (self.neighbours - ends + (n - 1) * self.mean**2) / squares
         likely = min(max(seen + (1 + 3 * seen) / n, 0.0), 0.99)
         careful = min(likely + 2 * math.sqrt((1 - likely**2) / n), 0.99)
-        return squares / (n - 1) * (1 + careful) / (1 - careful) * float((n - 1) / chdtri(n - 1, SURE))
+        return squares / (n - 1) * (1 + careful) / (1 - careful) * float((n - 1) / chdtri(n - 1, VARIANCE_CONFIDENCE))

@@ -20,7 +20,7 @@ RUNS = 10_000
 TICKS = 360
 """The plan is simulated in so many ticks at most: fewer looks than there are would give too low a threshold."""
 SEED = 20_240_117
-BEYOND = 1e-6
+BEYOND_OTHERS = 1e-6
 """Nats by which a path has to exceed what too many paths reach."""
 
 
@@ -43,4 +43,4 @@ def threshold(events: Floats, weights: Floats, restarts: Floats, alpha: float, *
     # The highest that too many of them reach, and a little: where events are few, many paths end there exactly.
     enough = runs - 1 - int(alpha * runs)
     exceeded = float(np.partition(highest, enough)[enough])
-    return min(math.log(exceeded) + BEYOND, math.log(1 / alpha)) if exceeded > 1 else math.log(1 / alpha)
+    return min(math.log(exceeded) + BEYOND_OTHERS, math.log(1 / alpha)) if exceeded > 1 else math.log(1 / alpha)

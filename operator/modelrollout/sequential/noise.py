@@ -22,11 +22,11 @@ Floats = npt.NDArray[np.float64]
 
 BLOCKS = (60.0, 300.0)
 """Seconds over which dispersion is looked for; statistics: 2.7 (its 10 s are finer than histories are read here)."""
-CALM = 1.10
+CALM_DISPERSION = 1.10
 """Dispersion up to which requests are taken to fail one by one."""
-SURE = 2.5
+SURE_DEVIATIONS = 2.5
 """Standard deviations that dispersion has to lie beyond chance: several blocks and tails are looked at."""
-FORGETFUL = 0.05
+FORGETFUL_CORRELATION = 0.05
 """Correlation of pods' ranks from block to block up to which blocks are taken to be independent."""
 INFLATION = 1.5
 """By so much the estimated dispersion is multiplied: it is an estimate."""
@@ -86,9 +86,9 @@ def mode(noise: Noise | None, wish: str = "auto") -> Mode:
         return Mode.STRICT
     if noise is None:
         return Mode.ASSUMED
-    if noise.dispersion <= CALM:
+    if noise.dispersion <= CALM_DISPERSION:
         return Mode.PLAIN
-    return Mode.RANKED if noise.memory <= FORGETFUL and noise.pods >= FEWEST_PODS else Mode.DISPERSED
+    return Mode.RANKED if noise.memory <= FORGETFUL_CORRELATION and noise.pods >= FEWEST_PODS else Mode.DISPERSED
 
 
 def _merged(bad: Floats, total: Floats, times: int) -> tuple[Floats, Floats]:
@@ -101,7 +101,7 @@ def _merged(bad: Floats, total: Floats, times: int) -> tuple[Floats, Floats]:
 
 def _beyond_chance(dispersion: float, freedom: float) -> float:
     """The dispersion, where chance alone does not show as much; few pods and long blocks tell little."""
-    return dispersion if dispersion > 1 + SURE * math.sqrt(2 / max(freedom, 1.0)) else 1.0
+    return dispersion if dispersion > 1 + SURE_DEVIATIONS * math.sqrt(2 / max(freedom, 1.0)) else 1.0
 
 
 def _dispersion(bad: Floats, total: Floats) -> tuple[float, float]:
@@ -139,7 +139,7 @@ def _ranks(rates: Floats) -> Floats:
     return np.asarray(below + (equal - 1) / 2, dtype=np.float64)
 
 
-def merged_noise(found: Sequence[Noise | None]) -> Noise | None:
+def noisiest(found: Sequence[Noise | None]) -> Noise | None:
     """The noisier of several, as of a tail beyond one edge and another."""
     known = [one for one in found if one is not None]
     return max(known, key=lambda one: one.dispersion) if known else None

@@ -51,13 +51,13 @@ HALF_LIFE = 600.0
 """Seconds in which what is known of stable's rate loses half its weight; statistics: 2.1."""
 
 TINY = 1e-12
-WIDEST = 1 - 1e-6
+WIDEST_MARGIN = 1 - 1e-6
 """A margin beyond this allows everything."""
 JUST_WITHIN = 0.95
 """Odds of the candidate, as a share of those at the bound, that are betted on at most to show that it is within it."""
-FEW_TICKS = 64
+MOST_CACHED_TICKS = 64
 """So many ticks at most have their bets laid out once and kept."""
-LEAST = 0.05
+LEAST_RATE_KEPT = 0.05
 """A bet leaves stable at least this share of its rate on the null: alternatives without it would be ruin."""
 
 
@@ -179,7 +179,7 @@ class _Bets(NamedTuple):
 
 
 def _rows(base: Floats) -> int:
-    return base.size if base.size <= FEW_TICKS else 1
+    return base.size if base.size <= MOST_CACHED_TICKS else 1
 
 
 @lru_cache(maxsize=1024)
@@ -189,7 +189,7 @@ def _bets(
 ) -> _Bets:  # fmt: skip
     columns: list[tuple[float, ...]] = []
     if tolerated:
-        side = 0.0 if tolerated.margin > WIDEST else 1.0
+        side = 0.0 if tolerated.margin > WIDEST_MARGIN else 1.0
         columns += [(*_null(tolerated), odds, odds - 1, math.inf, side) for odds in harms]
     if excluded:
         side = 0.0 if excluded.factor <= 0 and excluded.margin <= 0 else -1.0
@@ -200,9 +200,9 @@ def _bets(
 def _null(bound: Bound) -> tuple[float, float, float, float, float]:
     """The columns of `_Bets` that the bound decides; a limit that is 0 or 1 is a hair away from it."""
     factor = max(bound.factor, 0.0)
-    margin = min(max(bound.margin, 0.0 if factor else TINY), WIDEST)
+    margin = min(max(bound.margin, 0.0 if factor else TINY), WIDEST_MARGIN)
     shift, most = (margin / factor, min(1.0, (1 - margin) / factor)) if factor else (0.0, 1.0)
-    return factor, margin, shift, 4 * shift, most * WIDEST
+    return factor, margin, shift, 4 * shift, most * WIDEST_MARGIN
 
 
 def _log_e(counts: Counts, base: Floats, bets: _Bets) -> Floats:
@@ -238,9 +238,9 @@ def _log_e(counts: Counts, base: Floats, bets: _Bets) -> Floats:
     share *= bets.factor
     np.multiply(share, near, out=push)
     np.subtract(push, share, out=pull)
-    if gains[2:].min() < LEAST - 1:
+    if gains[2:].min() < LEAST_RATE_KEPT - 1:
         # Both alternatives drawn towards the null by one factor keep the condition: it is linear in them.
-        gains *= (LEAST - 1) / np.minimum(np.minimum(pull, push), LEAST - 1)
+        gains *= (LEAST_RATE_KEPT - 1) / np.minimum(np.minimum(pull, push), LEAST_RATE_KEPT - 1)
     np.log1p(gains, out=gains)
     gains *= wide[3:]
     return np.asarray(np.add.reduce(gains), dtype=np.float64)

@@ -15,14 +15,14 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-GAP: Floats = np.array([-1.0, 1.0, 1.0, -1.0])
+GAP_RULE: Floats = np.array([-1.0, 1.0, 1.0, -1.0])
 FOUR_FIFTHS: Floats = np.array([-1.0, 0.8])
 DROPS: Floats = np.array([0.25, 0.4, 0.6, 1.0, 2.0])
 """By so much the group's log-odds of a right answer fall in the alternatives; statistics: 2.5."""
-DOUBLINGS = 60
-STEPS = 16
+BRACKET_ROUNDS = 60
+BISECTION_ROUNDS = 16
 TINY = 1e-9
-MOST_LOST = 1e-9 - 1
+WORST_FACTOR = 1e-9 - 1
 """What a request may change a wealth by at worst, less 1."""
 
 
@@ -43,7 +43,7 @@ def worse(right: Floats, total: Floats, usual: Floats, rule: Floats, allowed: fl
     push = pressure[..., None] * rule / total_here
     right_gains, wrong_gains = push * (1 - null), -push * null
     lowest = np.minimum(right_gains, wrong_gains).min(axis=2, keepdims=True)
-    drawn = MOST_LOST / np.minimum(lowest, MOST_LOST)
+    drawn = WORST_FACTOR / np.minimum(lowest, WORST_FACTOR)
     log_e = right[:, None, :] * np.log1p(drawn * right_gains)
     log_e += (total - right)[:, None, :] * np.log1p(drawn * wrong_gains)
     return np.where(np.all(total > 0, axis=1, keepdims=True), log_e.sum(axis=2), 0.0)
@@ -53,7 +53,7 @@ def _pressure(there: Floats, total: Floats, rule: Floats, allowed: float) -> Flo
     """The μ that takes `there` to the edge of the null; rather a little too small; 0 for what is in the null."""
     low = np.zeros(there.shape[:-1])
     high = np.ones(there.shape[:-1])
-    for _ in range(DOUBLINGS):  # until the largest μ is enough everywhere
+    for _ in range(BRACKET_ROUNDS):  # until the largest μ is enough everywhere
         beyond = _reached(there, total, rule, high) > allowed
         if not beyond.any():
             break
@@ -62,7 +62,7 @@ def _pressure(there: Floats, total: Floats, rule: Floats, allowed: float) -> Flo
     too_little = np.maximum(allowed - _reached(there, total, rule, high), 0.0)
     is_inside = too_much <= 0
     too_much = np.where(is_inside, 1.0, too_much)
-    for _ in range(STEPS):
+    for _ in range(BISECTION_ROUNDS):
         # Where the line between the ends passes 0; the end that stays counts half, lest it stay for ever (Illinois).
         middle = low + (high - low) * (too_much / (too_much + too_little))
         found = _reached(there, total, rule, middle) - allowed

@@ -34,7 +34,7 @@ EFFECT_WEIGHTS: Floats = np.array([0.14, 0.20, 0.20, 0.16, 0.12, 0.08, 0.06, 0.0
 NOTHING = -math.inf
 NEXT_TO_NOTHING = 1e-300
 """Has a logarithm, and no effect."""
-FEW = 128
+FEW_NUMBERS = 128
 """Numbers that numpy's pairwise addition of logarithms is done with sooner than a shift, exponentials and a sum."""
 
 
@@ -145,7 +145,7 @@ def weights(shares: Floats) -> Floats:
 
 def _log_of_sum(logs: Floats) -> Floats:
     """ln Σ exp over the last axis."""
-    if logs.size < FEW:
+    if logs.size < FEW_NUMBERS:
         return np.asarray(np.logaddexp.reduce(logs, axis=1), dtype=np.float64)
     top = logs.max(axis=1)
     return np.asarray(top + np.log(np.exp(logs - top[:, None]).sum(axis=1)), dtype=np.float64)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from modelrollout.analysis.evidence import ledger
-from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.evidence.material import Prior
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, Judgement, judge
 from modelrollout.analysis.queries import ArmNames, Reach, queries
@@ -69,7 +69,7 @@ def course(wished: Analysis, *steps: float, later_steps: int = 4, planned: float
     return Course(START, tick, tuple(START + step for step in steps), later_steps, planned)
 
 
-def case(wished: Analysis, line: Course, end: float, usual: Usual | Mapping[str, Usual] | None = None) -> Case:
+def case(wished: Analysis, line: Course, end: float, usual: Prior | Mapping[str, Prior] | None = None) -> Case:
     """A look that ends so many seconds after noon, with nothing kept."""
     known = usual if isinstance(usual, Mapping) else {one.name: usual for one in wished.metrics if usual is not None}
     return Case(
@@ -109,7 +109,7 @@ def look(
     at: int = 10,
     others: int = 0,
     steps: Sequence[float] = (),
-    usual: Usual | None = None,
+    usual: Prior | None = None,
     **fields: Any,
 ) -> MetricVerdict:
     """The verdict on one metric; `others` more take their part of the chance of a false rollback."""
@@ -185,7 +185,7 @@ class Walk:
     analysis: Analysis
     store: Store
     course: Course
-    usual: Usual | Mapping[str, Usual] | None = None
+    usual: Prior | Mapping[str, Prior] | None = None
     values: Mapping[str, Sequence[Series]] = field(default_factory=dict)
     is_compared: bool = True
     kept: dict[str, MetricEvidence] = field(default_factory=dict)

@@ -7,7 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from modelrollout.analysis.samples.counters import Arm, Reading, arm_of, by_target, clean, target_of, total_growth
+from modelrollout.analysis.samples.counters import (
+    Reading,
+    Scrapes,
+    by_target,
+    clean,
+    scrapes_of,
+    target_of,
+    total_growth,
+)
 from modelrollout.promql.query import Series
 from tests.unit.analysis.looking import KNOWN, START, counter
 
@@ -20,7 +28,7 @@ def per_tick(
 ) -> list[float]:
     """What these series grew by between edges (seconds after noon); `others` are another part of the same metric."""
     samples = clean(series)
-    arm = arm_of((samples, clean(others)), reading)
+    arm = scrapes_of((samples, clean(others)), reading)
     assert arm is not None
     return [round(float(one), 9) for one in total_growth(samples, START + np.array(edges), arm, reading)]
 
@@ -150,8 +158,8 @@ def test_a_gap_longer_than_the_look_back_tells_nothing_of_when_it_grew() -> None
 
 
 def test_pods_are_known_up_to_the_earliest_last_scrape_of_those_that_still_answer() -> None:
-    def arm(*series: Series) -> Arm:
-        found = arm_of((clean(series),), LONG)
+    def arm(*series: Series) -> Scrapes:
+        found = scrapes_of((clean(series),), LONG)
         assert found is not None
         return found
 
@@ -163,18 +171,18 @@ def test_pods_are_known_up_to_the_earliest_last_scrape_of_those_that_still_answe
 
 def test_both_parts_of_a_metric_are_known_only_as_far_as_the_older_one() -> None:
     errors, requests = clean([counter([10, 20])]), clean([counter([100, 200, 300])])
-    arm = arm_of((errors, requests), LONG)
+    arm = scrapes_of((errors, requests), LONG)
     assert arm is not None
     assert arm.frontier == START + 10
 
 
 def test_nobody_can_say_anything_of_an_arm_without_samples() -> None:
-    assert arm_of(((), ()), LONG) is None
+    assert scrapes_of(((), ()), LONG) is None
 
 
 def test_growth_is_told_of_each_process_by_itself() -> None:
     series = clean([counter([0, 5], pod="a"), counter([0, 2], pod="a", code="500"), counter([0, 9], pod="b")])
-    arm = arm_of((series,), LONG)
+    arm = scrapes_of((series,), LONG)
     assert arm is not None
     found = by_target(series, START + np.array([0.0, 60.0]), arm, LONG)
     assert {dict(target)["pod"]: grown.tolist() for target, grown in found.items()} == {"a": [7], "b": [9]}

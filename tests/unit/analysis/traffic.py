@@ -15,7 +15,7 @@ from scipy.stats import binom
 
 from modelrollout.analysis.queries import HISTORY, HISTORY_STEP, history_queries
 from modelrollout.analysis.sensitivity.detectable import Stretch
-from modelrollout.analysis.sensitivity.preflight import looked_up
+from modelrollout.analysis.sensitivity.preflight import summarise_history
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import UsualMetric
 from modelrollout.promql.query import Answer, Answered, Query, Series, parsed
@@ -109,4 +109,4 @@ def looked_up_in(wished: Analysis, stretches: Sequence[Stretch], series: Sequenc
         selected = [one for one in series if selector.matches(one.labels)]
         answers[query] = Answered(remembered(selected, -HISTORY.total_seconds(), 0.0, HISTORY_STEP.total_seconds()))
     basis = {metric.name: f"basis of {metric.name}" for metric in wished.metrics}
-    return looked_up(wished, asked, answers, basis, stretches, INTERVAL.total_seconds())
+    return summarise_history(wished, asked, answers, basis, stretches, INTERVAL.total_seconds())

@@ -166,11 +166,11 @@ def test_pairs(tolerated: float) -> None:
 def test_gaps_between_groups(allowed: float, total: tuple[int, ...]) -> None:
     drawn = np.random.default_rng(int(100 * allowed))
     truths = [*drawn.random((60, 4)), *drawn.choice([0.0, 0.01, 0.5, 0.99, 1.0], (60, 4))]
-    inside = np.array([truth for truth in truths if strata.GAP @ truth <= allowed + 1e-12])
+    inside = np.array([truth for truth in truths if strata.GAP_RULE @ truth <= allowed + 1e-12])
     on_it = inside.copy()  # the group's share falls, or the reference's rises, until the gap is what is allowed
-    on_it[:, 0] = np.clip(on_it[:, 0] - (allowed - inside @ strata.GAP), 0, 1)
-    on_it[:, 1] = np.clip(on_it[:, 1] + (allowed - on_it @ strata.GAP), 0, 1)
-    check_streams(np.concatenate([inside, on_it]), total, strata.GAP, allowed)
+    on_it[:, 0] = np.clip(on_it[:, 0] - (allowed - inside @ strata.GAP_RULE), 0, 1)
+    on_it[:, 1] = np.clip(on_it[:, 1] + (allowed - on_it @ strata.GAP_RULE), 0, 1)
+    check_streams(np.concatenate([inside, on_it]), total, strata.GAP_RULE, allowed)
 
 
 @pytest.mark.parametrize("allowed", [0.0, 0.05])
@@ -203,7 +203,7 @@ def test_gaps_between_groups_of_millions(total: tuple[float, ...], allowed: floa
     totals = np.array(total)
     extremes = np.concatenate([np.zeros((1, 4)), np.diag(totals)])  # nothing right, or all of one stream
     for usual in ((0.9, 0.95, 0.9, 0.95), (0.999, 0.3, 0.99, 0.2)):
-        log_e = strata.worse(extremes, np.tile(totals, (5, 1)), np.tile(usual, (5, 1)), strata.GAP, allowed)
+        log_e = strata.worse(extremes, np.tile(totals, (5, 1)), np.tile(usual, (5, 1)), strata.GAP_RULE, allowed)
         right = np.expm1((log_e[1:] - log_e[0]) / totals[:, None])  # streams × bets
         for truth in ((0.9 - allowed, 0.95, 0.9, 0.95), (0.3 - allowed, 0.3, 0.7, 0.7), (0.6, 0.2, 0.6, 0.2)):
             means = log_e[0] + (totals[:, None] * np.log1p(np.array(truth)[:, None] * right)).sum(axis=0)

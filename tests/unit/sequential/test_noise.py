@@ -10,15 +10,15 @@ import pytest
 from scipy.signal import lfilter
 
 from modelrollout.sequential.noise import (
-    CALM,
+    CALM_DISPERSION,
     FEWEST_BLOCKS,
-    FORGETFUL,
+    FORGETFUL_CORRELATION,
     History,
     Mode,
     Noise,
     measured,
-    merged_noise,
     mode,
+    noisiest,
 )
 from modelrollout.sequential.ranks import FEWEST_PODS
 from tests.unit.sequential.worlds import fresh_worlds, most
@@ -89,9 +89,9 @@ def test_slow_drifts_are_remembered_and_clusters_are_not() -> None:
         assert sum(mode(seen(clustered, drawn, 0.01, 500.0)) is not Mode.RANKED for _ in range(30)) <= most(30, 0.05)
 
 
-CALM_PODS = Noise(CALM, 0.5, 40, 7200)
-BURSTY_PODS = Noise(CALM + 0.01, FORGETFUL, FEWEST_PODS, 7200)
-DRIFTING_PODS = Noise(3.0, FORGETFUL + 0.01, 40, 7200)
+CALM_PODS = Noise(CALM_DISPERSION, 0.5, 40, 7200)
+BURSTY_PODS = Noise(CALM_DISPERSION + 0.01, FORGETFUL_CORRELATION, FEWEST_PODS, 7200)
+DRIFTING_PODS = Noise(3.0, FORGETFUL_CORRELATION + 0.01, 40, 7200)
 FEW_PODS = Noise(3.0, 0.0, FEWEST_PODS - 1, 7200)
 
 
@@ -111,8 +111,8 @@ def test_how_events_are_counted_follows_from_the_noise_and_the_wish(
 
 
 def test_the_noisier_of_several_histories_decides() -> None:
-    assert merged_noise([None, CALM_PODS, DRIFTING_PODS, BURSTY_PODS]) == DRIFTING_PODS
-    assert merged_noise([None, None]) is None
+    assert noisiest([None, CALM_PODS, DRIFTING_PODS, BURSTY_PODS]) == DRIFTING_PODS
+    assert noisiest([None, None]) is None
 
 
 def test_the_order_of_pods_changes_nothing() -> None:

@@ -14,7 +14,7 @@ Ledger = Mapping[str, Floats]
 """Named arrays; what is a single number has one entry."""
 
 
-def written(ledger: Ledger) -> str:
+def write(ledger: Ledger) -> str:
     """A ledger as text; `read` gives the same numbers back."""
     names = sorted(ledger)
     sizes = {name: int(np.size(ledger[name])) for name in names}
@@ -22,7 +22,7 @@ def written(ledger: Ledger) -> str:
     return f"{json.dumps(sizes, separators=(',', ':'))}{base64.b64encode(body).decode()}"
 
 
-LARGEST = 1e250
+LARGEST_NUMBER = 1e250
 """No state has larger numbers, and what is computed from them must not overflow."""
 
 
@@ -32,7 +32,7 @@ def read(text: str) -> dict[str, Floats]:
         sizes, end = json.JSONDecoder().raw_decode(text)  # a name may hold a brace, too
         numbers = np.frombuffer(base64.b64decode(text[end:], validate=True), dtype="<f8").astype(np.float64)
         are_sizes = all(type(size) is int and size >= 0 for size in sizes.values())
-        if not are_sizes or sum(sizes.values()) != numbers.size or not (np.abs(numbers) < LARGEST).all():
+        if not are_sizes or sum(sizes.values()) != numbers.size or not (np.abs(numbers) < LARGEST_NUMBER).all():
             return {}
         ledger, at = {}, 0
         for name, size in sizes.items():

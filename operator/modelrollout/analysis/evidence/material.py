@@ -36,7 +36,7 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
+class Prior:
     """What stable's history says of a metric, found before the first tick and not changed after it.
 
     `share`: of bad events; `rate`: requests per second of stable; `dispersion`: over that of independent requests;
@@ -63,12 +63,12 @@ class Usual:
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class LookStart:
     """All that is known before the new answers: the metric, the time line, and the state up to tick `first`."""
 
     metric: Metric
     course: Course
-    usual: Usual
+    usual: Prior
     first: int
     ledger: Ledger
     end: float  # of the look, unix seconds

@@ -20,22 +20,22 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Before
-from modelrollout.analysis.evidence.ticks import LATE
+from modelrollout.analysis.evidence.material import LookStart
+from modelrollout.analysis.evidence.ticks import LONGEST_DELAY
 from modelrollout.analysis.evidence.tracks import Keep
 
 Floats = npt.NDArray[np.float64]
 
-WEIGHT = 0.5
+JUMP_WEIGHT = 0.5
 """κ for ticks as long as a scrape: a jump in mid-scrape adds 0.06 nats at most for each end of a tick."""
-SURELY = 4.0
+SURE_JUMP = 4.0
 """Squared standard deviations from which on a change is a jump and no chance."""
-FARTHEST = 8
+FARTHEST_TICKS = 8
 """Ticks at most that are looked at on either side."""
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class BothArms:
     """What both arms counted in the new ticks and beside them (events: ticks × kinds of them; requests: ticks).
 
     `before`: the ticks before them. `after`: what is known of the time after them; a row without requests is nothing.
@@ -49,10 +49,10 @@ class Together:
 
 def reach_of(spacing: float, tick: float) -> int:
     """How many ticks away a jump still moves events: those that a scrape spans."""
-    return min(max(math.ceil(spacing / tick - 0.1), 1), FARTHEST) if spacing < math.inf else 1
+    return min(max(math.ceil(spacing / tick - 0.1), 1), FARTHEST_TICKS) if spacing < math.inf else 1
 
 
-def fewer(seen: Together, weight: Floats, reach: int, surely: float) -> Floats:
+def discounts(seen: BothArms, weight: Floats, reach: int, surely: float) -> Floats:
     """By how many times fewer what was counted in each tick counts, 1 or more.
 
     `weight`: the candidate's part of the requests. `surely`: squared standard deviations beyond which it is a jump.
@@ -72,21 +72,21 @@ def fewer(seen: Together, weight: Floats, reach: int, surely: float) -> Floats:
         excess = np.square(expected - seen.events) - surely * (expected * np.maximum(scale, 1.0) + seen.events)
         jump = np.maximum(excess, 0.0) / np.maximum(seen.events, 1.0)
         most = np.maximum(most, np.where(there, jump.max(axis=1, initial=0.0), 0.0))
-    return np.asarray(1 + WEIGHT * reach**2 * weight * most, dtype=np.float64)
+    return np.asarray(1 + JUMP_WEIGHT * reach**2 * weight * most, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """`fewer`: of each new tick. `settled`: the ticks of which that is certain. `keep`: the state after so many."""
+class Discount:
+    """`factors`: of each new tick. `settled`: the ticks of which that is certain. `keep`: the state after so many."""
 
-    fewer: Floats
+    factors: Floats
     settled: int
     keep: Keep
 
 
-def found(
-    before: Before, events: Floats, requests: Floats, weight: Floats, *, spacing: float, edges: Floats, surely: float
-) -> Found:
+def discount_jumps(
+    before: LookStart, events: Floats, requests: Floats, weight: Floats, *, spacing: float, edges: Floats, surely: float
+) -> Discount:
     """Of both arms' events (ticks × kinds) and requests; the last row is of the time after the ticks between `edges`.
 
     `spacing`: seconds from scrape to scrape. How far a jump reaches is fixed at the first look: it must not depend on
@@ -94,26 +94,26 @@ def found(
     """
     ticks, kinds, course = len(edges) - 1, events.shape[1], before.course
     kept = before.ledger.get("reach")
-    is_kept = kept is not None and kept.size == 1 and 1 <= kept[0] <= FARTHEST
+    is_kept = kept is not None and kept.size == 1 and 1 <= kept[0] <= FARTHEST_TICKS
     reach = int(kept[0]) if kept is not None and is_kept else reach_of(spacing, course.tick)
     after = np.column_stack((events[ticks:], requests[ticks:]))
-    seen = Together(events[:ticks], requests[:ticks], rows_of(before.ledger, "together", kinds), after)
+    seen = BothArms(events[:ticks], requests[:ticks], read_rows(before.ledger, "together", kinds), after)
     is_cut = ticks > 0 and edges[-1] - edges[-2] < course.tick * (1 - 1e-6)
-    sure = course.ticks(before.end - LATE.total_seconds()) - before.first
+    sure = course.ticks(before.end - LONGEST_DELAY.total_seconds()) - before.first
 
     def keep(count: int) -> Ledger:
-        return {"together": kept_rows(seen, count, reach), "reach": np.array([float(reach)])}
+        return {"together": last_rows(seen, count, reach), "reach": np.array([float(reach)])}
 
-    return Found(fewer(seen, weight, reach, surely), max(min(ticks - is_cut, sure) - reach, 0), keep)
+    return Discount(discounts(seen, weight, reach, surely), max(min(ticks - is_cut, sure) - reach, 0), keep)
 
 
-def kept_rows(seen: Together, count: int, reach: int) -> Floats:
+def last_rows(seen: BothArms, count: int, reach: int) -> Floats:
     """What has to be kept of the last ticks, after so many of them, in one piece."""
     own = np.column_stack((seen.events, seen.requests))[:count]
     return np.concatenate((seen.before, own))[-reach:].ravel()
 
 
-def rows_of(ledger: Ledger, name: str, kinds: int) -> Floats:
+def read_rows(ledger: Ledger, name: str, kinds: int) -> Floats:
     """The ticks before the new ones, as they were kept."""
     kept = ledger.get(name)
     if kept is None or kept.size % (kinds + 1):

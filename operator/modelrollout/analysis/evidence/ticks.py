@@ -22,9 +22,9 @@ LONGEST_TICK = timedelta(seconds=30)
 """Within a tick the arms' shares of the traffic are taken as constant; a step may change them."""
 SHORTEST_LOOK_BACK = timedelta(minutes=2)
 """Samples this old still tell where a counter stood: it takes scrapes of up to two minutes."""
-LATE = timedelta(minutes=1)
+LONGEST_DELAY = timedelta(minutes=1)
 """So long a sample may be on its way and still count: what is older than that goes into the checkpoint."""
-LONGEST = timedelta(hours=1)
+LONGEST_REREAD = timedelta(hours=1)
 """A look never reads further back than this, or some intervals: it bounds what Prometheus has to send after a long
 outage, for a metric that came in mid-rollout, or one that nobody has heard of yet."""
 

@@ -19,8 +19,8 @@ from modelrollout.sequential.wealth import Path, Wealth, carried, grown
 
 Floats = npt.NDArray[np.float64]
 
-OF_A_STEP = frozenset({"totals", "mine", "theirs", "shown", "step", "seconds"})
-ENDS_OF_A_STEP = (".good", ".step", ".beyond.excess", "/totals")
+STEP_NAMES = frozenset({"totals", "mine", "theirs", "shown", "step", "seconds"})
+STEP_ENDINGS = (".good", ".step", ".beyond.excess", "/totals")
 """Names in a ledger, and their ends, of what belongs to the present step alone."""
 
 
@@ -57,7 +57,7 @@ class Track:
         return max(self.before, float(self.harm.max(initial=-math.inf)))
 
 
-def merged(joint: Sequence[tuple[int, Track]], logs: Sequence[float]) -> Floats:
+def merge_harm(joint: Sequence[tuple[int, Track]], logs: Sequence[float]) -> Floats:
     """ln of the weighted mean of several harm wealths, after each tick at which all of them are known.
 
     `joint`: tracks, and the tick that each begins at; `logs`: of their shares. One that ends earlier stays where it is.
@@ -74,7 +74,7 @@ def merged(joint: Sequence[tuple[int, Track]], logs: Sequence[float]) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Two:
+class Wealths:
     """A harm path and its mirrored pieces, one for each step that the new ticks belong to; and how to keep them."""
 
     name: str
@@ -99,7 +99,7 @@ class Two:
         }
 
 
-def followed(
+def bet(
     name: str,
     harm: Floats,
     harm_weights: Floats,
@@ -109,39 +109,39 @@ def followed(
     restarts: Floats,
     beginnings: Sequence[int],
     ledger: Ledger,
-) -> Two:
+) -> Wealths:
     """Both wealths over the new ticks. `harm`, `good`: ln factors, ticks × bets; weights: their ln shares."""
     ticks = len(harm)
-    known = _wealth(ledger.get(f"{name}.harm"), harm.shape[1])
+    known = _kept_wealth(ledger.get(f"{name}.harm"), harm.shape[1])
     path = grown(known, harm, restarts, harm_weights)
     kept = ledger.get(f"{name}.good")
     pieces = []
-    for first, end in _between(beginnings, ticks):
+    for first, end in _pieces(beginnings, ticks):
         is_new = first in beginnings or kept is None or kept.size != good.shape[1] + 1
         begun = Wealth(good_weights, 0.0) if is_new or kept is None else Wealth(kept[:-1], 0.0)
         highest = 0.0 if is_new or kept is None else float(kept[-1])
         piece = carried(begun, good[first:end])
         pieces.append((first, piece, highest))
-    return Two(name, path, tuple(pieces))
+    return Wealths(name, path, tuple(pieces))
 
 
-def laid_by(ledger: Ledger, beginnings: Sequence[int], ticks: int) -> Ledger:
+def carry_over(ledger: Ledger, beginnings: Sequence[int], ticks: int) -> Ledger:
     """What is kept of a ledger over ticks in which nothing is compared: while stable cannot be seen, or at 100 %."""
-    return ledger if all(at > ticks for at in beginnings) else of_the_rollout(ledger)
+    return ledger if all(at > ticks for at in beginnings) else without_step(ledger)
 
 
-def of_the_rollout(ledger: Ledger) -> dict[str, Floats]:
+def without_step(ledger: Ledger) -> dict[str, Floats]:
     """What of a ledger outlasts a step: not what was counted at that step, nor what would let another one end."""
-    return {name: kept for name, kept in ledger.items() if name not in OF_A_STEP and not name.endswith(ENDS_OF_A_STEP)}
+    return {name: kept for name, kept in ledger.items() if name not in STEP_NAMES and not name.endswith(STEP_ENDINGS)}
 
 
-def _between(beginnings: Sequence[int], ticks: int) -> list[tuple[int, int]]:
+def _pieces(beginnings: Sequence[int], ticks: int) -> list[tuple[int, int]]:
     """The stretches of ticks that belong to one step; an empty one where a step has begun and has none yet."""
     bounds = [0, *(at for at in beginnings if at > 0), ticks]
     return [(first, max(end, first)) for first, end in pairwise(bounds)]
 
 
-def _wealth(kept: Floats | None, bets: int) -> Wealth:
+def _kept_wealth(kept: Floats | None, bets: int) -> Wealth:
     if kept is None or kept.size != bets + 1:
         return Wealth.untouched(bets)
     return Wealth(kept[:-1], float(kept[-1]))

@@ -16,9 +16,9 @@ from modelrollout.api.metric import Tolerance
 Floats = npt.NDArray[np.float64]
 
 ROUNDING = 1e-9  # edges are decimal: 0.1 × 1.1 is not quite 0.11
-MOST = 24
+MOST_EDGES = 24
 """Edges of stable that are compared at most: more of them hardly see more, and every one costs time and room."""
-TAILS = (0.95, 0.75, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.004, 0.001, 1e-4, 1e-6)
+KEPT_TAILS = (0.95, 0.75, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.004, 0.001, 1e-4, 1e-6)
 """Of more edges those are kept beyond which stable had about these shares of its requests; statistics: 2.3."""
 
 
@@ -32,34 +32,34 @@ class Edges:
 
     def reach(self, tolerance: Tolerance) -> dict[int, int]:
         """For each edge, by place, the first one that is not below it once the tolerance is added."""
-        return _reach(self.all, range(len(self.all)), tolerance)
+        return _first_beyond_tolerance(self.all, range(len(self.all)), tolerance)
 
 
-def chosen(
+def choose_edges(
     shared: Sequence[float], own: Sequence[float], tolerance: Tolerance | None, limit: float | None,
     usual: Mapping[float, float] | None,
 ) -> Edges:  # fmt: skip
     """`shared`: edges that both arms have; `own`: the candidate's; `usual`: stable's requests within each, if known."""
-    nears = thinned(shared, usual)
+    nears = thin(shared, usual)
     wanted = set(nears)
     if tolerance is not None:
-        places = _reach(shared, [shared.index(near) for near in nears], tolerance)
+        places = _first_beyond_tolerance(shared, [shared.index(near) for near in nears], tolerance)
         wanted |= {shared[far] for far in places.values()}
     if limit is not None:
-        wanted |= set(beyond_limit(own, limit))
+        wanted |= set(first_edge_beyond(own, limit))
     edges = tuple(sorted(wanted))
-    return paired(edges, [edges.index(near) for near in nears], tolerance)
+    return pair_edges(edges, [edges.index(near) for near in nears], tolerance)
 
 
-def paired(edges: tuple[float, ...], nears: Sequence[int], tolerance: Tolerance | None) -> Edges:
+def pair_edges(edges: tuple[float, ...], nears: Sequence[int], tolerance: Tolerance | None) -> Edges:
     """With what is compared: for each edge of the candidate the largest of stable's that is not beyond it."""
-    pairs = _reach(edges, nears, tolerance) if tolerance is not None else {}
+    pairs = _first_beyond_tolerance(edges, nears, tolerance) if tolerance is not None else {}
     by_far = {far: near for near, far in sorted(pairs.items())}
     far = tuple(sorted(by_far))
     return Edges(edges, tuple(by_far[at] for at in far), far)
 
 
-def beyond_limit(edges: Sequence[float], limit: float) -> list[float]:
+def first_edge_beyond(edges: Sequence[float], limit: float) -> list[float]:
     """The first edge not below a limit, if there is one: beyond it the limit is broken for sure."""
     return [edge for edge in edges if edge >= limit * (1 - ROUNDING)][:1]
 
@@ -69,21 +69,21 @@ def slack(value: float, tolerance: Tolerance) -> float:
     return value + tolerance.relative.value * abs(value) + tolerance.absolute.value
 
 
-def thinned(edges: Sequence[float], usual: Mapping[float, float] | None) -> tuple[float, ...]:
-    """MOST of the edges at most: by stable's tails where its history is known, else evenly."""
-    if len(edges) <= MOST:
+def thin(edges: Sequence[float], usual: Mapping[float, float] | None) -> tuple[float, ...]:
+    """MOST_EDGES of the edges at most: by stable's tails where its history is known, else evenly."""
+    if len(edges) <= MOST_EDGES:
         return tuple(edges)
     within = usual or {}
     total = within.get(math.inf, 0.0)
     if total <= 0 or any(edge not in within for edge in edges):
-        places = np.unique(np.linspace(0, len(edges) - 1, MOST).round().astype(int))
+        places = np.unique(np.linspace(0, len(edges) - 1, MOST_EDGES).round().astype(int))
         return tuple(edges[place] for place in places)
     tails = np.array([1 - within[edge] / total for edge in edges])
-    distance = np.abs(np.log(np.maximum(tails, 1e-9))[None, :] - np.log(np.array(TAILS))[:, None])
+    distance = np.abs(np.log(np.maximum(tails, 1e-9))[None, :] - np.log(np.array(KEPT_TAILS))[:, None])
     return tuple(edges[place] for place in sorted(set(distance.argmin(axis=1).tolist())))
 
 
-def _reach(edges: Sequence[float], nears: Sequence[int], tolerance: Tolerance) -> dict[int, int]:
+def _first_beyond_tolerance(edges: Sequence[float], nears: Sequence[int], tolerance: Tolerance) -> dict[int, int]:
     found = {}
     for near in nears:
         least = slack(edges[near], tolerance)
@@ -93,7 +93,9 @@ def _reach(edges: Sequence[float], nears: Sequence[int], tolerance: Tolerance) -
     return found
 
 
-def blind(edges: Edges, tolerance: Tolerance, usual: float, total: float, q: float, unit: wording.Unit) -> list[str]:
+def what_edges_hide(
+    edges: Edges, tolerance: Tolerance, usual: float, total: float, q: float, unit: wording.Unit
+) -> list[str]:
     """What the buckets cannot show around stable's quantile, if that is more than the tolerance asks for."""
     if total <= 0 or not edges.all or usual == math.inf:
         return []

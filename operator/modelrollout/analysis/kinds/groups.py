@@ -17,12 +17,12 @@ import numpy.typing as npt
 
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Before
-from modelrollout.analysis.evidence.tracks import Track, Two, Words, followed
+from modelrollout.analysis.evidence.material import LookStart
+from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet
 from modelrollout.analysis.kinds import shares
 from modelrollout.analysis.kinds.shares import Ticks
 from modelrollout.analysis.queries import BAD
-from modelrollout.analysis.samples.counters import Reading, Samples, Side, total_growth
+from modelrollout.analysis.samples.counters import ArmCounters, Reading, Samples, total_growth
 from modelrollout.api.metric import Groups
 from modelrollout.sequential import strata as tests
 from modelrollout.sequential.proportions import Bound, Counts, decay, rate
@@ -32,13 +32,13 @@ Floats = npt.NDArray[np.float64]
 
 DROP_WEIGHTS = weights(np.ones(tests.DROPS.size))
 NO_MIRROR = weights(np.ones(1))
-PRIOR = 0.5
-UNTESTED = 30 * 86_400.0
+PRIOR_COUNT = 0.5
+LONGEST_WAIT = 30 * 86_400.0
 """Seconds after which nobody calls it waiting any more: such a group cannot be tested at this traffic."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class GroupTracks:
     """The tracks of all groups, what cannot be tested, and how to keep their state."""
 
     tracks: tuple[Track, ...]
@@ -46,15 +46,15 @@ class Judged:
     keep: Callable[[int], Ledger]
 
 
-def judged(
-    before: Before, groups: Groups, ticks: Ticks, mine: Side, theirs: Side, reading: Reading,
+def judge_groups(
+    before: LookStart, groups: Groups, ticks: Ticks, mine: ArmCounters, theirs: ArmCounters, reading: Reading,
     tolerated: Bound, unacceptable: Bound,
-) -> Judged:  # fmt: skip
+) -> GroupTracks:  # fmt: skip
     """`ticks`: those of the whole metric."""
     found = {value: _counts(groups.label, value, ticks.edges, mine, theirs, reading) for value in groups.values}
     ledger = before.ledger
     tracks: list[Track] = []
-    twos: list[Two] = []
+    twos: list[Wealths] = []
     unseen: list[str] = []
     keepers: list[Callable[[int], Ledger]] = []
     for value, counts in found.items():
@@ -65,11 +65,9 @@ def judged(
         left = decay(before.course.tick)
         events, requests, _ = known.before_each(counts.bad_stable, counts.stable, left)
         name = f"group {value}"
-        two = shares.compared(
-            name, own, rate(events, requests), tolerated, unacceptable, before.usual.inflation, ledger
-        )
+        two = shares.compare(name, own, rate(events, requests), tolerated, unacceptable, before.usual.inflation, ledger)
         twos.append(two)
-        drifts = shares.compared_drifts(totals, tolerated, unacceptable, before.usual.inflation)
+        drifts = shares.comparison_drifts(totals, tolerated, unacceptable, before.usual.inflation)
         is_bad = mine.part == BAD
         words = Words(
             f"{shares.bound_words(tolerated, totals, is_bad=is_bad)} in group {value}",
@@ -97,10 +95,10 @@ def judged(
             kept |= more(count)
         return kept
 
-    return Judged(tuple(tracks), tuple(unseen), keep)
+    return GroupTracks(tuple(tracks), tuple(unseen), keep)
 
 
-def _counts(label: str, value: str, edges: Floats, mine: Side, theirs: Side, reading: Reading) -> Counts:
+def _counts(label: str, value: str, edges: Floats, mine: ArmCounters, theirs: ArmCounters, reading: Reading) -> Counts:
     columns: list[Floats] = []
     for side in (mine, theirs):
         total = total_growth(_of(side.total, label, value), edges, side.arm, reading)
@@ -117,7 +115,7 @@ def _is_out_of_reach(track: Track, totals: shares.Totals) -> bool:
     if totals.seconds < 60 or track.good >= math.log(1 / 0.05):
         return False
     each = totals.candidate / totals.seconds
-    return each <= 0 or track.good_drift <= 0 or 3.0 / track.good_drift / each > UNTESTED
+    return each <= 0 or track.good_drift <= 0 or 3.0 / track.good_drift / each > LONGEST_WAIT
 
 
 def _keeper(value: str, ticks: Ticks, ledger: Ledger, left: float) -> Callable[[int], Ledger]:
@@ -125,7 +123,7 @@ def _keeper(value: str, ticks: Ticks, ledger: Ledger, left: float) -> Callable[[
         seen = ticks.counts.first(count)
         known = shares.baseline(ledger, None, None)
         _, _, after = known.before_each(seen.bad_stable, seen.stable, left)
-        kept = shares.as_ledger(shares.totals_after(ticks, count, ledger))
+        kept = shares.totals_in_ledger(shares.totals_after(ticks, count, ledger))
         kept["baseline"] = np.array([after.events, after.requests])
         return {f"{value}/{name}": part for name, part in kept.items()}
 
@@ -133,20 +131,20 @@ def _keeper(value: str, ticks: Ticks, ledger: Ledger, left: float) -> Callable[[
 
 
 def _gap(
-    before: Before, ticks: Ticks, value: str, group: Counts, reference: Counts, groups: Groups, part: str
-) -> tuple[Two, Words, bool]:
+    before: LookStart, ticks: Ticks, value: str, group: Counts, reference: Counts, groups: Groups, part: str
+) -> tuple[Wealths, Words, bool]:
     """The difference of differences, of shares that went right."""
     name = f"gap {value}"
     right, total, usual = _streams(name, group, reference, before.ledger)
     allowed = groups.max_extra_gap.value
-    harm = tests.worse(right, total, usual, tests.GAP, allowed) / before.usual.inflation
-    two = followed(
+    harm = tests.worse(right, total, usual, tests.GAP_RULE, allowed) / before.usual.inflation
+    two = bet(
         name, harm, DROP_WEIGHTS, np.zeros((len(ticks), 1)), NO_MIRROR,
         restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=before.ledger,
     )  # fmt: skip
     sums = _kept(f"{name}.sums", before.ledger) + np.stack((right.sum(axis=0), total.sum(axis=0)))
     shown = np.divide(sums[0], sums[1], out=np.zeros(4), where=sums[1] > 0)
-    widened = float(shown @ tests.GAP) if (sums[1] > 0).all() else 0.0
+    widened = float(shown @ tests.GAP_RULE) if (sums[1] > 0).all() else 0.0
     words = Words(f"a gap of {value} to {groups.values[0]} wider by ≤ {wording.share(allowed)}", "a wider one")
     return two, words, widened <= allowed
 
@@ -160,7 +158,7 @@ def _streams(name: str, group: Counts, reference: Counts, ledger: Ledger) -> tup
     known = _kept(f"{name}.sums", ledger)
     right_before = known[0] + right.cumsum(axis=0) - right
     total_before = known[1] + total.cumsum(axis=0) - total
-    usual = (right_before + PRIOR) / (total_before + 2 * PRIOR)
+    usual = (right_before + PRIOR_COUNT) / (total_before + 2 * PRIOR_COUNT)
     usual[:, 0] = usual[:, 2]  # the candidate's group is betted to do worse than stable's, not than it did itself
     return right, total, usual
 

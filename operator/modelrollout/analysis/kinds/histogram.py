@@ -17,16 +17,16 @@ import numpy.typing as npt
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence import shifts
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts
-from modelrollout.analysis.evidence.tracks import Track, Two, Words, followed, laid_by
+from modelrollout.analysis.evidence.material import Evidence, LookStart, Missing, Parts
+from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet, carry_over
 from modelrollout.analysis.kinds import edges as bucket_edges
 from modelrollout.analysis.kinds import shares
 from modelrollout.analysis.kinds.edges import Edges, slack
 from modelrollout.analysis.kinds.shares import Ticks
-from modelrollout.analysis.kinds.tails import GOOD_WEIGHTS, SURELY, RuleOut, Seen, excluded, to_rule_out
+from modelrollout.analysis.kinds.tails import GOOD_WEIGHTS, SURE_JUMP, CountedTails, RuleOut, choose_tails, excluded
 from modelrollout.analysis.queries import HISTOGRAM
 from modelrollout.analysis.samples import silent_arms
-from modelrollout.analysis.samples.buckets import Side, beyond, quantile, side_of
+from modelrollout.analysis.samples.buckets import ArmHistograms, counts_beyond, histograms_of, quantile
 from modelrollout.analysis.samples.counters import Reading
 from modelrollout.api.metric import Tolerance
 from modelrollout.api.status import Verdict
@@ -37,15 +37,15 @@ from modelrollout.sequential.proportions import HALF_LIFE, Counts, decay
 Floats = npt.NDArray[np.float64]
 
 
-def histogram_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+def histogram_evidence(before: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a histogram. Stable None: it is not compared; Missing: it should be, and cannot."""
     reading = Reading(before.since, before.look_back, before.warm_up)
-    mine = side_of(candidate[HISTOGRAM], "the candidate", reading)
+    mine = histograms_of(candidate[HISTOGRAM], "the candidate", reading)
     if isinstance(mine, Missing):
         return mine
     theirs = _stable_side(stable, mine, reading) if before.metric.tolerance is not None else None
-    other = theirs if isinstance(theirs, Side) else None
-    unseen = silent_arms.unseen({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
+    other = theirs if isinstance(theirs, ArmHistograms) else None
+    unseen = silent_arms.silent_arm({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
     gap = theirs if isinstance(theirs, Missing) else unseen
     edges = _edges(before, mine, other)
     if isinstance(edges, Missing):
@@ -55,22 +55,24 @@ def histogram_evidence(before: Before, candidate: Parts, stable: Parts | Missing
     return _Judge(before, seen, is_compared=other is not None).evidence(gap)
 
 
-def _stable_side(stable: Parts | Missing | None, mine: Side, reading: Reading) -> Side | Missing | None:
+def _stable_side(
+    stable: Parts | Missing | None, mine: ArmHistograms, reading: Reading
+) -> ArmHistograms | Missing | None:
     if stable is None or isinstance(stable, Missing):
         return stable
-    theirs = side_of(stable[HISTOGRAM], "stable", reading)
-    if isinstance(theirs, Side) and not set(mine.edges) & set(theirs.edges):
+    theirs = histograms_of(stable[HISTOGRAM], "stable", reading)
+    if isinstance(theirs, ArmHistograms) and not set(mine.edges) & set(theirs.edges):
         return Missing(Verdict.NO_DATA, "the buckets of candidate and stable have no edge in common", mistake=True)
     return theirs
 
 
-def _edges(before: Before, mine: Side, theirs: Side | None) -> Edges | Missing:
+def _edges(before: LookStart, mine: ArmHistograms, theirs: ArmHistograms | None) -> Edges | Missing:
     """The edges that are compared: fixed at the first look of a rollout, for the bets are on them."""
     kept, nears = before.ledger.get("edges"), before.ledger.get("nears")
     tolerance = before.metric.tolerance
     if kept is not None and nears is not None and kept.size:
         edges = tuple(kept.tolist())
-        found = bucket_edges.paired(edges, nears.astype(int).tolist(), tolerance)
+        found = bucket_edges.pair_edges(edges, nears.astype(int).tolist(), tolerance)
         compared = {edges[place] for place in found.near}
         has_own = mine.is_native or set(edges) <= set(mine.edges)
         if has_own and (theirs is None or theirs.is_native or compared <= set(theirs.edges)):
@@ -79,37 +81,44 @@ def _edges(before: Before, mine: Side, theirs: Side | None) -> Edges | Missing:
         return Missing(Verdict.NO_DATA, why, mistake=True)
     shared = sorted(set(mine.edges) & set(theirs.edges)) if theirs else list(mine.edges)
     limit = before.metric.max.value if before.metric.max is not None else None
-    return bucket_edges.chosen(shared, mine.edges, tolerance, limit, before.usual.buckets)
+    return bucket_edges.choose_edges(shared, mine.edges, tolerance, limit, before.usual.buckets)
 
 
-def _seen(before: Before, edges: Edges, mine: Side, theirs: Side | None, frontier: float, reading: Reading) -> Seen:
+def _seen(
+    before: LookStart,
+    edges: Edges,
+    mine: ArmHistograms,
+    theirs: ArmHistograms | None,
+    frontier: float,
+    reading: Reading,
+) -> CountedTails:
     course = before.course
     bounds = course.edges(before.first, frontier)
     newest = min(max(side.arm.newest for side in (mine, theirs) if side is not None), before.end)
     all_bounds = np.append(bounds, max(newest, bounds[-1]))  # the last row is of the time after the ticks
-    slow, total = beyond(mine, edges.all, all_bounds, reading, in_doubt="fewer")
+    slow, total = counts_beyond(mine, edges.all, all_bounds, reading, in_doubt="fewer")
     if theirs is not None:
-        usual, everybody = beyond(theirs, edges.all, all_bounds, reading)
+        usual, everybody = counts_beyond(theirs, edges.all, all_bounds, reading)
     else:
         usual, everybody = np.zeros_like(slow), np.zeros_like(total)
     none, ticks, shift = np.zeros(len(bounds) - 1), len(bounds) - 1, None
     if theirs is not None and edges.far:
         requests = total + everybody
         weight = np.divide(total, requests, out=np.zeros_like(total), where=requests > 0)
-        shift = shifts.found(
+        shift = shifts.discount_jumps(
             before, slow[:, list(edges.far)] + usual[:, list(edges.near)], requests, weight[:-1],
-            spacing=max(mine.arm.spacing, theirs.arm.spacing), edges=bounds, surely=SURELY,
+            spacing=max(mine.arm.spacing, theirs.arm.spacing), edges=bounds, surely=SURE_JUMP,
         )  # fmt: skip
     counts = Counts(none, total[:ticks], none, everybody[:ticks])
-    fewer, settled = (shift.fewer, shift.settled) if shift else (none + 1, ticks)
+    fewer, settled = (shift.factors, shift.settled) if shift else (none + 1, ticks)
     found = Ticks(bounds, counts, course.beginnings(bounds), before.restarts(bounds), fewer, settled)
-    return Seen(found, edges, slow[:ticks], usual[:ticks], shift.keep if shift else None)
+    return CountedTails(found, edges, slow[:ticks], usual[:ticks], shift.keep if shift else None)
 
 
 class _Judge:
     """The evidence of what was seen, put together once."""
 
-    def __init__(self, before: Before, seen: Seen, *, is_compared: bool) -> None:
+    def __init__(self, before: LookStart, seen: CountedTails, *, is_compared: bool) -> None:
         self._before, self._seen, self._is_compared = before, seen, is_compared
         metric, ledger = before.metric, before.ledger
         self._q = metric.quantile_share
@@ -123,14 +132,14 @@ class _Judge:
         self._stable_at = quantile(seen.edges.all, self._theirs, self._totals.stable, self._q)
         self._known: Floats | None = None
         self._rule_out: RuleOut | None = None
-        self._twos: list[Two] = []
+        self._twos: list[Wealths] = []
 
     def evidence(self, gap: Missing | None) -> Evidence:
         seen, metric, totals = self._seen, self._before.metric, self._totals
         tracks: list[Track] = []
         unseen: list[str] = []
         if self._is_compared and metric.tolerance is not None and seen.edges.far:
-            unseen += bucket_edges.blind(
+            unseen += bucket_edges.what_edges_hide(
                 seen.edges, metric.tolerance, self._stable_at, totals.stable, self._q, self._unit
             )
             tracks.append(self._tolerance(metric.tolerance))
@@ -169,7 +178,7 @@ class _Judge:
             return Missing(Verdict.NO_DATA, f"{why}: give the histogram more edges, or narrow the tolerance")
         if metric.max is None or self._totals.candidate <= 0 or self._mine_at <= metric.max.value:
             return None
-        found = bucket_edges.beyond_limit(edges, metric.max.value)
+        found = bucket_edges.first_edge_beyond(edges, metric.max.value)
         if not found:
             return Missing(Verdict.NO_DATA, f"no bucket edge reaches max {metric.max}, and {name} is beyond the last")
         place = edges.index(found[0])
@@ -188,9 +197,9 @@ class _Judge:
         )
         known = _merged(self._known, seen.edges.near)
         harm = distributions.slower(slower, known[:-1]) / self._dispersion
-        rule_out = self._rule_out = to_rule_out(before.metric, seen, self._known, self._q)
+        rule_out = self._rule_out = choose_tails(before.metric, seen, self._known, self._q)
         good = rule_out.better() / self._dispersion
-        two = followed(
+        two = bet(
             "tolerance", harm, distributions.log_weights(len(seen.edges.far)), good, GOOD_WEIGHTS,
             restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=before.ledger,
         )  # fmt: skip
@@ -207,19 +216,19 @@ class _Judge:
     def _limit(self, limit: float, written: str) -> Track | str:
         """`max` as a share: slower than an edge that is not below max may be 1 − q at most."""
         seen, totals = self._seen, self._totals
-        found = bucket_edges.beyond_limit(seen.edges.all, limit)
+        found = bucket_edges.first_edge_beyond(seen.edges.all, limit)
         if not found:
             return f"no bucket edge reaches max {written}, so breaking it cannot be seen"
         place = seen.edges.all.index(found[0])
         allowed = 1 - self._q
-        two = shares.limited(
+        two = shares.hold_to_limit(
             "max", seen.ticks, seen.mine[:, place], seen.ticks.counts.candidate, allowed, self._dispersion,
             self._before.ledger,
         )  # fmt: skip
         self._twos.append(two)
         beyond_it = wording.share(shares.unacceptable_limit(allowed))
         words = Words(f"≤ {written}", f"≥ {beyond_it} of its requests slower than {wording.text(found[0], self._unit)}")
-        drifts = shares.limited_drifts(float(self._mine[place]), totals.candidate, allowed, self._dispersion)
+        drifts = shares.limit_drifts(float(self._mine[place]), totals.candidate, allowed, self._dispersion)
         is_kept = totals.candidate > 0 and self._mine_at <= limit
         return shares.track(two, words, is_kept=is_kept, drifts=drifts)
 
@@ -231,7 +240,7 @@ class _Judge:
             "mine": _tail("mine", seen.mine, seen.ticks, count, ledger),
             "theirs": _tail("theirs", seen.theirs, seen.ticks, count, ledger),
         }
-        kept |= shares.as_ledger(shares.totals_after(seen.ticks, count, ledger))
+        kept |= shares.totals_in_ledger(shares.totals_after(seen.ticks, count, ledger))
         known = ledger.get("known") if self._known is None else self._known[count]
         if known is not None:
             kept["known"] = known
@@ -243,7 +252,7 @@ class _Judge:
             kept |= seen.keep_shifts(count)
         for one in self._twos:
             kept |= one.ledger(count)
-        return {**laid_by(ledger, seen.ticks.beginnings, count), **kept}
+        return {**carry_over(ledger, seen.ticks.beginnings, count), **kept}
 
     def _interval(self) -> str | None:
         if self._rule_out is None:
@@ -277,7 +286,7 @@ def _tail(name: str, grown: Floats, ticks: Ticks, count: int, ledger: Ledger) ->
     return np.asarray(known + grown[begun[-1] if begun else 0 : count].sum(axis=0), dtype=np.float64)
 
 
-def _history(before: Before, edges: Edges) -> Floats:
+def _history(before: LookStart, edges: Edges) -> Floats:
     """Stable's requests by bucket before the first new tick: kept, else of its history, else nothing."""
     kept, buckets = before.ledger.get("known"), before.usual.buckets
     if kept is not None and kept.size == len(edges.all) + 1:

@@ -16,16 +16,16 @@ import numpy.typing as npt
 
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts
-from modelrollout.analysis.evidence.tracks import Track, Words, laid_by
+from modelrollout.analysis.evidence.material import Evidence, LookStart, Missing, Parts
+from modelrollout.analysis.evidence.tracks import Track, Words, carry_over
 from modelrollout.analysis.kinds.shares import INTERVAL_ALPHA
 from modelrollout.analysis.kinds.value import SMALLEST_EFFECT, excluded
 from modelrollout.analysis.queries import SQUARES, SUM, TOTAL
 from modelrollout.analysis.samples import silent_arms
-from modelrollout.analysis.samples.counters import Arm, Reading, arm_of, clean, total_growth
+from modelrollout.analysis.samples.counters import Reading, Scrapes, clean, scrapes_of, total_growth
 from modelrollout.api.metric import Tolerance
 from modelrollout.api.status import Verdict
-from modelrollout.sequential.gauges import log_wealth, reach
+from modelrollout.sequential.gauges import half_width, log_wealth
 
 Floats = npt.NDArray[np.float64]
 
@@ -45,41 +45,41 @@ class _Side:
         return np.stack((self.sums, self.squares, self.users))
 
 
-def mean_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+def mean_evidence(before: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a mean. Stable None: it is not compared; Missing: it should be, and cannot."""
     reading = Reading(before.since, before.look_back, before.warm_up)
     mine = _arm(candidate, "the candidate", reading)
     if isinstance(mine, Missing):
         return mine
     theirs = stable if stable is None or isinstance(stable, Missing) else _arm(stable, "stable", reading)
-    other = theirs if isinstance(theirs, Arm) and before.metric.tolerance is not None else None
+    other = theirs if isinstance(theirs, Scrapes) and before.metric.tolerance is not None else None
     frontier = min(mine.frontier, other.frontier if other else mine.frontier, before.end)
     edges = before.course.edges(before.first, frontier)
     sides = [_side(candidate, edges, mine, reading)]
     if other is not None and isinstance(stable, dict):
         sides.append(_side(stable, edges, other, reading))
     gap = theirs if isinstance(theirs, Missing) and before.metric.tolerance is not None else None
-    gap = gap or silent_arms.unseen({"the candidate": mine, "stable": other}, before.end)
+    gap = gap or silent_arms.silent_arm({"the candidate": mine, "stable": other}, before.end)
     return _Judge(before, edges, sides).evidence(gap)
 
 
-def _arm(parts: Parts, who: str, reading: Reading) -> Arm | Missing:
+def _arm(parts: Parts, who: str, reading: Reading) -> Scrapes | Missing:
     counted = [clean(parts[part]) for part in (TOTAL, SUM, SQUARES)]
-    arm = arm_of(counted, reading)
+    arm = scrapes_of(counted, reading)
     if arm is None or not all(counted):
         missing = next((name for name, part in zip(("count", "sum", "squares"), counted, strict=True) if not part), "")
         return Missing(Verdict.NO_DATA, f"{missing} has no samples of {who}")
     return arm
 
 
-def _side(parts: Parts, edges: Floats, arm: Arm, reading: Reading) -> _Side:
+def _side(parts: Parts, edges: Floats, arm: Scrapes, reading: Reading) -> _Side:
     return _Side(*(total_growth(clean(parts[part]), edges, arm, reading) for part in (SUM, SQUARES, TOTAL)))
 
 
 class _Judge:
     """What was seen of both arms; the state is sums only, so that any number of ticks is added at once."""
 
-    def __init__(self, before: Before, edges: Floats, sides: Sequence[_Side]) -> None:
+    def __init__(self, before: LookStart, edges: Floats, sides: Sequence[_Side]) -> None:
         self._before, self._edges, self._sides = before, edges, sides
         self._begins = before.course.beginnings(edges)
         self._sign = 1.0 if before.metric.better_when == "lower" else -1.0
@@ -225,7 +225,7 @@ class _Judge:
         scale = SMALLEST_EFFECT * abs(self._usual())
         if information <= 0 or variance <= 0 or scale <= 0:
             return None
-        return wording.beyond(excess / information, reach(information, variance, scale, INTERVAL_ALPHA), unit)
+        return wording.beyond(excess / information, half_width(information, variance, scale, INTERVAL_ALPHA), unit)
 
     def _keep(self, ticks: int) -> Ledger:
         kept: dict[str, Floats] = {
@@ -236,7 +236,7 @@ class _Judge:
         for name, (bound, beyond, _) in self._bounds(is_compared=len(self._sides) == 2).items():
             kept[f"{name}.excess"] = np.array(self._excess(name, bound, ticks, anew=False)[:2])
             kept[f"{name}.beyond.excess"] = np.array(self._excess(f"{name}.beyond", beyond, ticks, anew=True)[:2])
-        return {**laid_by(self._before.ledger, self._begins, ticks), **kept}
+        return {**carry_over(self._before.ledger, self._begins, ticks), **kept}
 
     def _kept_moments(self, ticks: int, *, anew: bool) -> Floats:
         """The moments of both arms; stable's are as they were while it cannot be seen."""

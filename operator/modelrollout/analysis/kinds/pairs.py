@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts
-from modelrollout.analysis.evidence.tracks import Words, followed
+from modelrollout.analysis.evidence.material import Evidence, LookStart, Missing, Parts
+from modelrollout.analysis.evidence.tracks import Words, bet
 from modelrollout.analysis.kinds import shares
 from modelrollout.analysis.kinds.shares import Ticks
 from modelrollout.analysis.queries import CANDIDATE_WRONG, STABLE_WRONG, TOTAL
 from modelrollout.analysis.samples import silent_arms
-from modelrollout.analysis.samples.counters import Reading, arm_of, clean, total_growth
+from modelrollout.analysis.samples.counters import Reading, clean, scrapes_of, total_growth
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
 from modelrollout.sequential import paired as tests
@@ -32,12 +32,12 @@ NEGLIGIBLE = 0.005
 """Of all answers: models that hardly ever differ need not be compared any further."""
 
 
-def pair_evidence(before: Before, counted: Parts) -> Evidence | Missing:
+def pair_evidence(before: LookStart, counted: Parts) -> Evidence | Missing:
     """The evidence of pairs."""
     reading = Reading(before.since, before.look_back, before.warm_up)
     mine, theirs = clean(counted[CANDIDATE_WRONG]), clean(counted[STABLE_WRONG])
     compared = clean(counted.get(TOTAL, ()))
-    arm = arm_of((mine, theirs, compared), reading)
+    arm = scrapes_of((mine, theirs, compared), reading)
     if arm is None:
         return Missing(Verdict.NO_DATA, "none of the counters has samples")
     course, ledger = before.course, before.ledger
@@ -47,7 +47,7 @@ def pair_evidence(before: Before, counted: Parts) -> Evidence | Missing:
     ticks = Ticks(edges, Counts(wrong, answers, other, answers), course.beginnings(edges), before.restarts(edges),
                   np.ones(len(answers)), len(answers))  # fmt: skip
     tolerated, unacceptable = odds_of(before.metric)
-    two = followed(
+    two = bet(
         "tolerance", tests.worse(wrong, other, tolerated), HARM_WEIGHTS,
         _ruled_out(wrong, other, answers, unacceptable), GOOD_WEIGHTS,
         restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,
@@ -64,7 +64,7 @@ def pair_evidence(before: Before, counted: Parts) -> Evidence | Missing:
     is_kept = totals.bad_candidate <= tolerated * totals.bad_stable
 
     def keep(count: int) -> Ledger:
-        return shares.as_ledger(shares.totals_after(ticks, count, ledger)) | two.ledger(count)
+        return shares.totals_in_ledger(shares.totals_after(ticks, count, ledger)) | two.ledger(count)
 
     return Evidence(
         unit="answers",
@@ -78,7 +78,7 @@ def pair_evidence(before: Before, counted: Parts) -> Evidence | Missing:
         keep=keep,
         seconds=totals.seconds,
         notes=() if mine and theirs else ("one of the two counters has no series, taken as 0",),
-        gap=silent_arms.unseen({"the pairs": arm}, before.end),
+        gap=silent_arms.silent_arm({"the pairs": arm}, before.end),
     )
 
 

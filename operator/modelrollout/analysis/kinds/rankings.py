@@ -10,21 +10,21 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Before
+from modelrollout.analysis.evidence.material import LookStart
 from modelrollout.analysis.evidence.tracks import Track
 from modelrollout.analysis.queries import BAD
-from modelrollout.analysis.samples.counters import Reading, Side, by_target
+from modelrollout.analysis.samples.counters import ArmCounters, Reading, by_target
 from modelrollout.sequential import ranks
 from modelrollout.sequential.noise import HALVED, Mode
 from modelrollout.sequential.wealth import Wealth, carried, weights
 
 Floats = npt.NDArray[np.float64]
 
-EVEN = weights(np.ones(ranks.POWERS.size))
+EVEN_WEIGHTS = weights(np.ones(ranks.POWERS.size))
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
+class RankPath:
     """The path of the ranks' wealth over the new ticks, where it stood before, and how to keep it."""
 
     log: Floats
@@ -32,31 +32,33 @@ class Ranked:
     keep: Callable[[int], Ledger]
 
 
-def followed(before: Before, edges: Floats, frontier: float, mine: Side, theirs: Side, reading: Reading) -> Ranked:
+def rank_blocks(
+    before: LookStart, edges: Floats, frontier: float, mine: ArmCounters, theirs: ArmCounters, reading: Reading
+) -> RankPath:
     """Blocks that ended within the new ticks, each counted whole, also where it began before them."""
     course = before.course
     length = max(math.ceil(ranks.BLOCK / course.tick - 1e-9), 1)  # ticks of a block
     done, ended = before.first // length, course.ticks(frontier) // length
     kept = before.ledger.get("ranks")
-    start = Wealth(EVEN if kept is None or kept.size != EVEN.size else kept, 0.0)
+    start = Wealth(EVEN_WEIGHTS if kept is None or kept.size != EVEN_WEIGHTS.size else kept, 0.0)
     bounds = np.asarray(course.start + np.arange(done, ended + 1) * length * course.tick, dtype=np.float64)
     rows = [np.zeros(ranks.POWERS.size)] * 0
     if ended > done:
         rates, usual = (_rates(side, bounds, reading) for side in (mine, theirs))
         for block in range(ended - done):
             seed = f"{before.seed}/{done + block}"
-            rows.append(ranks.factors(_there(rates[:, block]), _there(usual[:, block]), seed))
-    path = carried(start, np.array(rows).reshape(-1, EVEN.size))
+            rows.append(ranks.factors(_without_nan(rates[:, block]), _without_nan(usual[:, block]), seed))
+    path = carried(start, np.array(rows).reshape(-1, EVEN_WEIGHTS.size))
     levels = np.append(start.log, path.log)
 
     def blocks(ticks: int) -> int:
         return max((before.first + ticks) // length - done, 0)
 
     counts = [min(blocks(tick), len(rows)) for tick in range(1, len(edges))]
-    return Ranked(levels[counts], start.log, lambda ticks: {"ranks": path.after(min(blocks(ticks), len(rows))).bets})
+    return RankPath(levels[counts], start.log, lambda ticks: {"ranks": path.after(min(blocks(ticks), len(rows))).bets})
 
 
-def judged(track: Track, ranked: Ranked, mode: Mode) -> Track:
+def with_ranks(track: Track, ranked: RankPath, mode: Mode) -> Track:
     """The track with ranks in place of counted events, or with both where both have to agree."""
     if mode is Mode.RANKED:
         return replace(track, harm=ranked.log, before=ranked.before, joint=False, share=HALVED, threshold=None)
@@ -64,7 +66,7 @@ def judged(track: Track, ranked: Ranked, mode: Mode) -> Track:
     return replace(track, harm=both, before=min(track.before, ranked.before), joint=False, threshold=None)
 
 
-def _rates(side: Side, bounds: Floats, reading: Reading) -> Floats:
+def _rates(side: ArmCounters, bounds: Floats, reading: Reading) -> Floats:
     """Bad shares, pods × blocks; NaN where a pod had no requests."""
     total = by_target(side.total, bounds, side.arm, reading)
     events = by_target(side.events, bounds, side.arm, reading)
@@ -76,5 +78,5 @@ def _rates(side: Side, bounds: Floats, reading: Reading) -> Floats:
     return np.array(rows).reshape(len(rows), -1)
 
 
-def _there(rates: Floats) -> Floats:
+def _without_nan(rates: Floats) -> Floats:
     return rates[~np.isnan(rates)]

@@ -13,13 +13,13 @@ import numpy.typing as npt
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence import shifts
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts
-from modelrollout.analysis.evidence.tracks import Keep, Track, Two, Words, laid_by
+from modelrollout.analysis.evidence.material import Evidence, LookStart, Missing, Parts
+from modelrollout.analysis.evidence.tracks import Keep, Track, Wealths, Words, carry_over
 from modelrollout.analysis.kinds import groups, rankings, shares
 from modelrollout.analysis.kinds.shares import NEGLIGIBLE, Ticks, Totals
 from modelrollout.analysis.queries import BAD, GOOD, TOTAL
 from modelrollout.analysis.samples import silent_arms
-from modelrollout.analysis.samples.counters import Reading, Side, arm_of, clean, total_growth
+from modelrollout.analysis.samples.counters import ArmCounters, Reading, clean, scrapes_of, total_growth
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
 from modelrollout.sequential.noise import Mode
@@ -35,7 +35,7 @@ MOSTLY_BAD = 0.5
 """Share of stable's that goes wrong above which a few per cent fewer that go right are a regression: conversions."""
 
 
-def ratio_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+def ratio_evidence(before: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a ratio. Stable None: it is not compared; Missing: it should be, and cannot."""
     part = BAD if BAD in candidate else GOOD
     reading = Reading(before.since, before.look_back, before.warm_up)
@@ -43,32 +43,32 @@ def ratio_evidence(before: Before, candidate: Parts, stable: Parts | Missing | N
     if isinstance(mine, Missing):
         return mine
     theirs = stable if stable is None or isinstance(stable, Missing) else _side(part, stable, "stable", reading)
-    other = theirs if isinstance(theirs, Side) else None
+    other = theirs if isinstance(theirs, ArmCounters) else None
     frontier = min(mine.arm.frontier, other.arm.frontier if other else mine.arm.frontier, before.end)
     counted = _ticks(before, mine, other, frontier, reading)
     if isinstance(counted, Missing):
         return counted
     ticks, keep = counted
     gap = theirs if isinstance(theirs, Missing) else None
-    evidence = _concluded(before, ticks, keep, part, mine, other, gap, frontier, reading)
-    unseen = silent_arms.unseen({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
+    evidence = _evidence(before, ticks, keep, part, mine, other, gap, frontier, reading)
+    unseen = silent_arms.silent_arm({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
     return replace(evidence, gap=evidence.gap or unseen)
 
 
-def _side(part: str, parts: Parts, who: str, reading: Reading) -> Side | Missing:
+def _side(part: str, parts: Parts, who: str, reading: Reading) -> ArmCounters | Missing:
     events, total = clean(parts[part]), clean(parts[TOTAL])
-    arm = arm_of((total, events), reading)
+    arm = scrapes_of((total, events), reading)
     if arm is None or not total:
         but = f", though {part} has some" if events else ""
         return Missing(Verdict.NO_DATA, f"total has no samples of {who}{but}")
     if not events and part == GOOD:
         # A wrong selector looks just like this, and would read as "everything went wrong".
         return Missing(Verdict.NO_DATA, f"good has no samples of {who}, though total has some")
-    return Side(part, events, total, arm)
+    return ArmCounters(part, events, total, arm)
 
 
 def _ticks(
-    before: Before, mine: Side, theirs: Side | None, frontier: float, reading: Reading
+    before: LookStart, mine: ArmCounters, theirs: ArmCounters | None, frontier: float, reading: Reading
 ) -> tuple[Ticks, Keep] | Missing:
     course = before.course
     edges = course.edges(before.first, frontier)
@@ -90,29 +90,31 @@ def _ticks(
         columns += [events if side.part == BAD else total - events, total]
     counts = Counts(*columns)
     shift = _shifts(before, counts, edges, mine, theirs)
-    fewer, settled = (shift.fewer, shift.settled) if shift else (np.ones(len(edges) - 1), len(edges) - 1)
+    fewer, settled = (shift.factors, shift.settled) if shift else (np.ones(len(edges) - 1), len(edges) - 1)
     ticks = Ticks(edges, counts.first(len(edges) - 1), course.beginnings(edges), before.restarts(edges), fewer, settled)
-    return ticks, shift.keep if shift else _nothing
+    return ticks, shift.keep if shift else _keep_nothing
 
 
-def _shifts(before: Before, counts: Counts, edges: Floats, mine: Side, theirs: Side | None) -> shifts.Found | None:
+def _shifts(
+    before: LookStart, counts: Counts, edges: Floats, mine: ArmCounters, theirs: ArmCounters | None
+) -> shifts.Discount | None:
     """What the last row, of the time after the ticks, and the ticks' neighbours say of jumps."""
     if theirs is None:
         return None
     requests = counts.candidate + counts.stable
     weight = np.divide(counts.candidate, requests, out=np.zeros_like(requests), where=requests > 0)
-    return shifts.found(
+    return shifts.discount_jumps(
         before, (counts.bad_candidate + counts.bad_stable)[:, None], requests, weight[:-1],
-        spacing=max(mine.arm.spacing, theirs.arm.spacing), edges=edges, surely=shifts.SURELY,
+        spacing=max(mine.arm.spacing, theirs.arm.spacing), edges=edges, surely=shifts.SURE_JUMP,
     )  # fmt: skip
 
 
-def _nothing(count: int) -> Ledger:
+def _keep_nothing(count: int) -> Ledger:
     return {}
 
 
-def _concluded(
-    before: Before, ticks: Ticks, keep_shifts: Keep, part: str, mine: Side, theirs: Side | None, gap: Missing | None,
+def _evidence(
+    before: LookStart, ticks: Ticks, keep_shifts: Keep, part: str, mine: ArmCounters, theirs: ArmCounters | None, gap: Missing | None,
     frontier: float, reading: Reading,
 ) -> Evidence:  # fmt: skip
     metric, ledger, usual = before.metric, before.ledger, before.usual
@@ -121,18 +123,18 @@ def _concluded(
     left = decay(before.course.tick)
     events, requests, _ = known.before_each(ticks.counts.bad_stable, ticks.counts.stable, left)
     dispersion = usual.inflation
-    twos: list[Two] = []
+    twos: list[Wealths] = []
     tracks: list[Track] = []
     keepers: list[Keep] = [keep_shifts]
     unseen: list[str] = []
     if metric.tolerance is not None and theirs is not None:
         tolerated, unacceptable = bounds_of(metric)
-        two = shares.compared(
+        two = shares.compare(
             "tolerance", ticks, rate(events, requests), tolerated, unacceptable, dispersion, ledger,
             is_rare=usual.share is not None and usual.share > MOSTLY_BAD,
         )  # fmt: skip
         twos.append(two)
-        drifts = shares.compared_drifts(totals, tolerated, unacceptable, dispersion)
+        drifts = shares.comparison_drifts(totals, tolerated, unacceptable, dispersion)
         is_kept = totals.share <= tolerated.factor * totals.stable_share + tolerated.margin + shares.ROUNDING
         words = Words(
             shares.bound_words(tolerated, totals, is_bad=part == BAD),
@@ -142,15 +144,15 @@ def _concluded(
             two, words, is_kept=is_kept and totals.stable > 0, drifts=drifts, threshold=before.threshold
         )
         if usual.mode in (Mode.RANKED, Mode.STRICT):
-            ranks = rankings.followed(before, ticks.edges, frontier, mine, theirs, reading)
-            track = rankings.judged(track, ranks, usual.mode)
+            ranks = rankings.rank_blocks(before, ticks.edges, frontier, mine, theirs, reading)
+            track = rankings.with_ranks(track, ranks, usual.mode)
             keepers.append(ranks.keep)
         else:
             track = replace(track, share=usual.share_kept)
         tracks.append(track)
         named = metric.ratio.groups if metric.ratio else None
         if named is not None:
-            found = groups.judged(before, named, ticks, mine, theirs, reading, tolerated, unacceptable)
+            found = groups.judge_groups(before, named, ticks, mine, theirs, reading, tolerated, unacceptable)
             tracks += found.tracks
             unseen += found.unseen
             keepers.append(found.keep)
@@ -158,20 +160,20 @@ def _concluded(
         if limit is None:
             continue
         hits, of, most = _limit(part, is_high, limit.value, ticks.counts, totals)
-        two = shares.limited(name, ticks, hits, ticks.counts.candidate, most, dispersion, ledger)
+        two = shares.hold_to_limit(name, ticks, hits, ticks.counts.candidate, most, dispersion, ledger)
         twos.append(two)
         is_kept = of <= most * totals.candidate + shares.ROUNDING * max(totals.candidate, 1)
-        drifts = shares.limited_drifts(of, totals.candidate, most, dispersion)
+        drifts = shares.limit_drifts(of, totals.candidate, most, dispersion)
         words = _limit_words(limit, is_high, most)
         tracks.append(shares.track(two, words, is_kept=is_kept and totals.candidate > 0, drifts=drifts))
 
     def keep(count: int) -> Ledger:
         seen = replace(ticks, counts=ticks.counts.first(count))
         _, _, after = known.before_each(seen.counts.bad_stable, seen.counts.stable, left)
-        kept = shares.as_ledger(shares.totals_after(ticks, count, ledger))
+        kept = shares.totals_in_ledger(shares.totals_after(ticks, count, ledger))
         kept |= shares.ratios_after(ledger, ticks.weighed.first(count))
         kept["baseline"] = np.array([after.events, after.requests])
-        kept = {**laid_by(ledger, ticks.beginnings, count), **kept}
+        kept = {**carry_over(ledger, ticks.beginnings, count), **kept}
         for one in twos:
             kept |= one.ledger(count)
         for more in keepers:
@@ -254,7 +256,7 @@ def _interval(part: str, ledger: Ledger, counts: Counts) -> str | None:
     return f"its share of errors is {told}" if part == BAD else f"its share of wrong ones is {told}"
 
 
-def _uncounted(candidate: Side, stable: Side | None) -> tuple[str, ...]:
+def _uncounted(candidate: ArmCounters, stable: ArmCounters | None) -> tuple[str, ...]:
     """What a counter that nobody shows was taken for: right until the first event, or a selector that is wrong."""
     arms = {"the candidate": candidate, "stable": stable}
     silent = [who for who, side in arms.items() if side is not None and not side.events]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.tracks import Track, Two, Words, followed
+from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet
 from modelrollout.sequential import proportions as tests
 from modelrollout.sequential.intervals import RATIOS, interval, likelihoods
 from modelrollout.sequential.proportions import Baseline, Bound, Counts
@@ -30,7 +30,7 @@ ROUNDING = 1e-12  # two equal shares may differ in their last digit
 HARM_WEIGHTS = weights(EFFECT_WEIGHTS)
 RARE_WEIGHTS = weights(tests.RARE_EFFECT_WEIGHTS)
 GOOD_WEIGHTS = weights(tests.GOOD_WEIGHTS)
-EVEN = weights(np.ones(4))
+LIMIT_GOOD_WEIGHTS = weights(np.ones(4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,13 @@ class Ticks:
     counts: Counts
     beginnings: Sequence[int]
     restarts: Floats
-    fewer: Floats  # by how many times fewer what was counted counts where arms are compared, 1 or more
+    discount: Floats  # factor by which events are discounted where arms are compared, 1 or more
     settled: int  # ticks of which that is certain: a jump after them may still be seen
 
     @property
     def weighed(self) -> Counts:
         """What the arms are compared by."""
-        return Counts(*(part / self.fewer for part in self.counts.parts))
+        return Counts(*(part / self.discount for part in self.counts.parts))
 
     def __len__(self) -> int:
         return len(self.counts.candidate)
@@ -83,7 +83,7 @@ def totals_after(ticks: Ticks, count: int, ledger: Ledger) -> Totals:
     return Totals(*(known + np.array([*grown, ticks.edges[count] - ticks.edges[first]])).tolist())
 
 
-def as_ledger(totals: Totals) -> dict[str, Floats]:
+def totals_in_ledger(totals: Totals) -> dict[str, Floats]:
     return {
         "totals": np.array([totals.bad_candidate, totals.candidate, totals.bad_stable, totals.stable, totals.seconds])
     }
@@ -100,30 +100,30 @@ def baseline(ledger: Ledger, share: float | None, rate: float | None) -> Baselin
     return Baseline(share * rate * lasting, rate * lasting)
 
 
-def compared(
+def compare(
     name: str, ticks: Ticks, base: Floats, tolerated: Bound, unacceptable: Bound, dispersion: float, ledger: Ledger,
     *, is_rare: bool = False,
-) -> Two:  # fmt: skip
+) -> Wealths:  # fmt: skip
     """Candidate against stable. `base`: stable's rate before each tick; `is_rare`: few go right.
 
     Noise makes events count for fewer.
     """
     found = tests.both(ticks.weighed, base, tolerated, unacceptable, is_rare=is_rare)
     harm, good = (factors / dispersion for factors in found)
-    return followed(
+    return bet(
         name, harm, RARE_WEIGHTS if is_rare else HARM_WEIGHTS, good, GOOD_WEIGHTS,
         restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,
     )  # fmt: skip
 
 
-def limited(name: str, ticks: Ticks, events: Floats, requests: Floats, limit: float, dispersion: float,
-            ledger: Ledger) -> Two:  # fmt: skip
+def hold_to_limit(name: str, ticks: Ticks, events: Floats, requests: Floats, limit: float, dispersion: float,
+            ledger: Ledger) -> Wealths:  # fmt: skip
     """The candidate alone against a limit on the share of `events`."""
     limit = min(max(limit, tests.TINY), 1 - 1e-9)
     harm = tests.beyond_limit(events, requests, limit) / dispersion
     good = tests.below_limit(events, requests, unacceptable_limit(limit)) / dispersion
-    return followed(
-        name, harm, HARM_WEIGHTS, good, EVEN,
+    return bet(
+        name, harm, HARM_WEIGHTS, good, LIMIT_GOOD_WEIGHTS,
         restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,
     )  # fmt: skip
 
@@ -133,7 +133,7 @@ def unacceptable_limit(limit: float) -> float:
     return min(max(BEYOND_LIMIT * limit, NEGLIGIBLE), (limit + 1) / 2)
 
 
-def compared_drifts(totals: Totals, tolerated: Bound, unacceptable: Bound, dispersion: float) -> tuple[float, float]:
+def comparison_drifts(totals: Totals, tolerated: Bound, unacceptable: Bound, dispersion: float) -> tuple[float, float]:
     """By how much ln harm and ln good are expected to grow with each further request of the candidate.
 
     As things are: each arm's share as estimated, and the arms' traffic in proportion as it has been. A candidate of
@@ -150,7 +150,7 @@ def compared_drifts(totals: Totals, tolerated: Bound, unacceptable: Bound, dispe
     return max(float(harm) / dispersion, 0.0), max(float(good) / dispersion, 0.0)
 
 
-def limited_drifts(events: float, requests: float, limit: float, dispersion: float) -> tuple[float, float]:
+def limit_drifts(events: float, requests: float, limit: float, dispersion: float) -> tuple[float, float]:
     """The same for a limit."""
     if requests <= 0:
         return 0.0, 0.0
@@ -161,7 +161,7 @@ def limited_drifts(events: float, requests: float, limit: float, dispersion: flo
     return max(float(harm) / dispersion, 0.0), max(float(good) / dispersion, 0.0)
 
 
-def track(two: Two, words: Words, *, is_kept: bool, drifts: tuple[float, float], share: float = 1.0,
+def track(two: Wealths, words: Words, *, is_kept: bool, drifts: tuple[float, float], share: float = 1.0,
           threshold: float | None = None) -> Track:  # fmt: skip
     return Track(
         name=two.name,

@@ -18,12 +18,12 @@ from modelrollout.sequential.wealth import weights
 
 Floats = npt.NDArray[np.float64]
 
-KNOWN = 100.0
+KNOWN_REQUESTS = 100.0
 """Requests that have to be known of stable before an edge is chosen by where they lie."""
 TWICE_AS_SLOW = 1.0
-COARSE = Bound(3.0)
+COARSE_BOUND = Bound(3.0)
 """What is ruled out where no bucket edge lies at what is unacceptable: a tail three times as heavy."""
-SURELY = 9.0
+SURE_JUMP = 9.0
 """Squared standard deviations from which on a change of any of many tails is a jump and no chance."""
 GOOD_SHARES: Floats = np.array([0.02, 0.1, 0.3, 0.6])
 """Candidate's tail beyond the farther edge as parts of stable's beyond the nearer one."""
@@ -31,7 +31,7 @@ GOOD_WEIGHTS = weights(np.ones(GOOD_SHARES.size))
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class CountedTails:
     """What was counted: beyond all edges (ticks × edges) and in all (`ticks.counts`), of both arms."""
 
     ticks: Ticks
@@ -43,7 +43,7 @@ class Seen:
     @property
     def slower(self) -> Slower:
         """The tails that are compared, by what they count for."""
-        far, near, fewer = list(self.edges.far), list(self.edges.near), self.ticks.fewer[:, None]
+        far, near, fewer = list(self.edges.far), list(self.edges.near), self.ticks.discount[:, None]
         counts = self.ticks.weighed
         return Slower(self.mine[:, far] / fewer, counts.candidate, self.theirs[:, near] / fewer, counts.stable)
 
@@ -81,7 +81,7 @@ class RuleOut:
         return GOOD_SHARES * max(0.6 * self.bound.factor, 1.0)
 
 
-def to_rule_out(metric: Metric, seen: Seen, known: Floats, q: float) -> RuleOut:
+def choose_tails(metric: Metric, seen: CountedTails, known: Floats, q: float) -> RuleOut:
     """At the edge beyond which stable is known to have about 1 − q of its requests."""
     reach = seen.edges.reach(excluded(metric))
     places = list(reach) or list(range(len(seen.edges.all)))
@@ -90,14 +90,14 @@ def to_rule_out(metric: Metric, seen: Seen, known: Floats, q: float) -> RuleOut:
     beyond_each = (tails[:, places] + 1e-3) / (totals + 1)[:, None]
     choice = np.abs(np.log(np.maximum(beyond_each, 1e-12)) - math.log(1 - q)).argmin(axis=1)
     rows, near = np.arange(len(choice)), np.array(places)[choice]
-    counts, fewer = seen.ticks.weighed, seen.ticks.fewer
-    is_known = totals >= KNOWN  # before that nobody can say which edge is the right one
+    counts, fewer = seen.ticks.weighed, seen.ticks.discount
+    is_known = totals >= KNOWN_REQUESTS  # before that nobody can say which edge is the right one
     counts = Counts(counts.bad_candidate, counts.candidate * is_known, counts.bad_stable, counts.stable * is_known)
     fewer = np.where(is_known, fewer, np.inf)
     theirs = seen.theirs[rows, near] / fewer
     compared = Counts(seen.mine[rows, far[choice]] / fewer, counts.candidate, theirs, counts.stable)
     alike = Counts(seen.mine[rows, near] / fewer, *compared.parts[1:])
-    return RuleOut(compared, alike, tails[rows, near], totals, Bound(1.0) if reach else COARSE)
+    return RuleOut(compared, alike, tails[rows, near], totals, Bound(1.0) if reach else COARSE_BOUND)
 
 
 def excluded(metric: Metric) -> Tolerance:

@@ -12,15 +12,15 @@ import numpy.typing as npt
 
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts
-from modelrollout.analysis.evidence.tracks import Track, Words, laid_by
+from modelrollout.analysis.evidence.material import Evidence, LookStart, Missing, Parts
+from modelrollout.analysis.evidence.tracks import Track, Words, carry_over
 from modelrollout.analysis.kinds.shares import INTERVAL_ALPHA
 from modelrollout.analysis.queries import VALUE
 from modelrollout.analysis.samples import silent_arms
 from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Series
-from modelrollout.sequential.gauges import WARM_UP, Moments, log_wealth, reach
+from modelrollout.sequential.gauges import WARM_UP, Moments, half_width, log_wealth
 from modelrollout.sequential.wealth import AT_STEPS
 
 Floats = npt.NDArray[np.float64]
@@ -33,10 +33,10 @@ NO_SPREAD = 1e-12
 UNKNOWN_SPREAD = 2.0
 """Without a history readings are taken to vary by this many times what is worth seeing at least. A gauge that is
 refreshed every few minutes stands still in between: its readings say no more than one, and their spread is 0."""
-LARGEST = 1e120  # its square is still a number
+LARGEST_READING = 1e120  # its square is still a number
 
 
-def value_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+def value_evidence(before: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a value. Stable None: it is not compared; Missing: it should be, and cannot."""
     metric = before.metric
     mine = _readings(candidate[VALUE], "the candidate")
@@ -48,24 +48,24 @@ def value_evidence(before: Before, candidate: Parts, stable: Parts | Missing | N
     course = before.course
     ends = course.edges(before.first, before.end)[1:]
     ends = ends[: course.ticks(before.end) - before.first]  # a reading belongs to the whole tick that it ends
-    own = _on(ends, mine)
-    other = _on(ends, theirs) if isinstance(theirs, dict) else np.full(len(ends), math.nan)
+    own = _at_ends(ends, mine)
+    other = _at_ends(ends, theirs) if isinstance(theirs, dict) else np.full(len(ends), math.nan)
     known = before.ledger.get("heard")
     known = np.full(2, course.start) if known is None or known.size != 2 else known
     is_compared = isinstance(theirs, dict) and metric.tolerance is not None
-    heard = dict(zip(("the candidate", "stable"), _heard(known, ends, own, other), strict=True))
+    heard = dict(zip(("the candidate", "stable"), _last_read(known, ends, own, other), strict=True))
     arms = ("the candidate", "stable") if is_compared else ("the candidate",)
-    gap = gap or silent_arms.silent({who: (heard[who], course.tick) for who in arms}, before.end)
+    gap = gap or silent_arms.silent_since({who: (heard[who], course.tick) for who in arms}, before.end)
     begins = course.beginnings(np.append(course.time(before.first), ends))
     tests = [_Test(before, name, excess, scale, words, begins) for name, excess, scale, words in
              _excesses(metric, own, other, is_compared=isinstance(theirs, dict), ledger=before.ledger)]  # fmt: skip
     unit = wording.unit_of(metric)
-    shown = _shown(before, begins, own, other)
+    shown = _means_shown(before, begins, own, other)
     count, mean, usual = shown(len(ends))
 
     def keep(ticks: int) -> Ledger:
-        last = _heard(known, ends[:ticks], own[:ticks], other[:ticks])
-        kept: dict[str, Floats] = dict(laid_by(before.ledger, begins, ticks))
+        last = _last_read(known, ends[:ticks], own[:ticks], other[:ticks])
+        kept: dict[str, Floats] = dict(carry_over(before.ledger, begins, ticks))
         kept |= {"shown": np.array(shown(ticks)), "heard": np.array(last)}
         for test in tests:
             kept |= test.ledger(ticks)
@@ -94,7 +94,7 @@ def _readings(series: Sequence[Series], who: str) -> Readings | Missing:
         return Missing(Verdict.UNAVAILABLE, why, mistake=True)
     # Of two values for one moment the larger, so that the order of samples decides nothing.
     readings = {
-        at: min(max(value, -LARGEST), LARGEST)
+        at: min(max(value, -LARGEST_READING), LARGEST_READING)
         for one in series
         for at, value in sorted(one.samples)
         if math.isfinite(value)
@@ -102,13 +102,13 @@ def _readings(series: Sequence[Series], who: str) -> Readings | Missing:
     return readings or Missing(Verdict.NO_DATA, f"the query yields no number for {who}")
 
 
-def _on(ends: Floats, readings: Readings) -> Floats:
+def _at_ends(ends: Floats, readings: Readings) -> Floats:
     """The reading at each tick's end, to the millisecond; NaN where there is none."""
     by_millisecond = {round(at * 1000): value for at, value in readings.items()}
     return np.array([by_millisecond.get(round(end * 1000), math.nan) for end in ends.tolist()])
 
 
-def _heard(known: Floats, ends: Floats, *arms: Floats) -> list[float]:
+def _last_read(known: Floats, ends: Floats, *arms: Floats) -> list[float]:
     """When each arm was last read, with when that was before these ticks."""
     return [
         float(max(before, ends[~np.isnan(read)].max(initial=-math.inf)))
@@ -190,7 +190,7 @@ class _Test:
     """
 
     def __init__(
-        self, before: Before, name: str, excess: _Excess, scale: float, words: Words, begins: Sequence[int]
+        self, before: LookStart, name: str, excess: _Excess, scale: float, words: Words, begins: Sequence[int]
     ) -> None:
         self.name, self.words, self.scale, self._begins = name, words, scale, begins
         self._excess, self._variance = excess, before.usual.variance
@@ -286,8 +286,8 @@ def _packed(one: Moments) -> Floats:
     return np.array([one.count, one.total, one.squares, one.neighbours, one.first, one.last])
 
 
-def _shown(
-    before: Before, begins: Sequence[int], own: Floats, other: Floats
+def _means_shown(
+    before: LookStart, begins: Sequence[int], own: Floats, other: Floats
 ) -> Callable[[int], tuple[float, float, float]]:
     """Readings at this step, the candidate's mean and stable's, after so many ticks."""
     kept = before.ledger.get("shown")
@@ -324,4 +324,4 @@ def _interval(tests: Sequence[_Test], unit: wording.Unit) -> str | None:
     variance = test.variance(whole)
     if variance is None or variance <= 0 or whole.count < WARM_UP or math.isnan(test.scale):
         return None
-    return wording.beyond(whole.mean, reach(whole.count, variance, test.scale, INTERVAL_ALPHA), unit)
+    return wording.beyond(whole.mean, half_width(whole.count, variance, test.scale, INTERVAL_ALPHA), unit)

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis.evidence.material import Missing
-from modelrollout.analysis.samples.counters import Arm, Reading, Samples, arm_of, clean, grown
-from modelrollout.analysis.samples.double_scrapes import without_twins
+from modelrollout.analysis.samples.counters import Reading, Samples, Scrapes, clean, grown, scrapes_of
+from modelrollout.analysis.samples.double_scrapes import without_double_scrapes
 from modelrollout.api.status import Verdict
 from modelrollout.promql.matchers import NAME
 from modelrollout.promql.query import Series
@@ -23,11 +23,11 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ArmHistograms:
     """One arm's histograms (one for each set of labels): its samples by bucket edge; and when they were scraped."""
 
     histograms: tuple[Mapping[float, Samples], ...]
-    arm: Arm
+    arm: Scrapes
 
     @property
     def is_native(self) -> bool:
@@ -45,10 +45,10 @@ class Side:
         return tuple(sorted(edge for edge in shared if edge < math.inf))
 
 
-def side_of(series: Sequence[Series], who: str, reading: Reading) -> Side | Missing:
+def histograms_of(series: Sequence[Series], who: str, reading: Reading) -> ArmHistograms | Missing:
     """One arm's histograms, or why they cannot be read."""
-    samples = clean(_with_edge(one) for one in without_twins(series))
-    arm = arm_of((samples,), reading)
+    samples = clean(_with_edge(one) for one in without_double_scrapes(series))
+    arm = scrapes_of((samples,), reading)
     if arm is None:
         return Missing(Verdict.NO_DATA, f"the histogram has no samples of {who}")
     if not all(one.labels["le"] for one in samples):
@@ -61,11 +61,16 @@ def side_of(series: Sequence[Series], who: str, reading: Reading) -> Side | Miss
     if any(math.inf not in group for group in groups.values()):
         # The slowest requests are in no other bucket: without it nobody knows how many there were.
         return Missing(Verdict.NO_DATA, f'series of {who} lack the bucket le="+Inf"; select all buckets', mistake=True)
-    return Side(tuple(groups.values()), arm)
+    return ArmHistograms(tuple(groups.values()), arm)
 
 
-def beyond(
-    side: Side, bounds: Sequence[float], edges: Floats, reading: Reading, *, in_doubt: Literal["fewer", "more"] = "more"
+def counts_beyond(
+    side: ArmHistograms,
+    bounds: Sequence[float],
+    edges: Floats,
+    reading: Reading,
+    *,
+    in_doubt: Literal["fewer", "more"] = "more",
 ) -> tuple[Floats, Floats]:
     """Requests beyond each of the bucket `bounds` in each tick between `edges` (ticks × bounds), and all (ticks).
 
@@ -82,7 +87,7 @@ def beyond(
         total += requests
         if not bounds:
             continue
-        below = [_bucket(group, bound, in_doubt) for bound in bounds]
+        below = [_bucket_up_to(group, bound, in_doubt) for bound in bounds]
         within = np.stack(
             [np.zeros_like(requests) if one is None else grown(one, edges, side.arm, reading, resets) for one in below],
             axis=1,
@@ -93,7 +98,7 @@ def beyond(
     return slower, total
 
 
-def _bucket(group: Mapping[float, Samples], bound: float, in_doubt: Literal["fewer", "more"]) -> Samples | None:
+def _bucket_up_to(group: Mapping[float, Samples], bound: float, in_doubt: Literal["fewer", "more"]) -> Samples | None:
     """The bucket up to a bound, else up to an edge beside it; of classic ones only edges that all have are compared."""
     if bound in group:
         return group[bound]

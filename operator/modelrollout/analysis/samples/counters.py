@@ -29,10 +29,10 @@ from modelrollout.promql.query import Series
 Floats = npt.NDArray[np.float64]
 Target = tuple[tuple[str, str], ...]
 
-LARGEST = 2.0**53
-STILL_ALIVE = 2.5
+LARGEST_COUNT = 2.0**53
+ALIVE_SCRAPES = 2.5
 """Scrapes after which a target that was not seen any more holds nobody up."""
-NEW = 1.5
+NEW_SCRAPES = 1.5
 """Scrapes into the look-back after which a target that was not seen before is new."""
 
 
@@ -65,7 +65,7 @@ def clean(series: Iterable[Series]) -> list[Samples]:
 
 def _clean(labels: Target, samples: Sequence[tuple[float, float]]) -> Samples:
     table = np.array(samples, dtype=np.float64).reshape(-1, 2)
-    table = table[(table[:, 1] >= 0) & (table[:, 1] <= LARGEST)]  # neither holds for NaN
+    table = table[(table[:, 1] >= 0) & (table[:, 1] <= LARGEST_COUNT)]  # neither holds for NaN
     if (table[1:, 0] > table[:-1, 0]).all():
         return Samples(dict(labels), table[:, 0], table[:, 1])
     table = table[np.lexsort((table[:, 1], table[:, 0]))]
@@ -83,7 +83,7 @@ def target_of(labels: Mapping[str, str]) -> Target | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class Scrapes:
     """When the targets of one arm were scraped: first, last, how often, and until when each is new."""
 
     first: Mapping[Target, float]
@@ -95,16 +95,16 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ArmCounters:
     """One arm's counters, of all and of those of interest (`part`: bad or good); and when they were scraped."""
 
     part: str
     events: list[Samples]
     total: list[Samples]
-    arm: Arm
+    arm: Scrapes
 
 
-def arm_of(parts: Iterable[Sequence[Samples]], reading: Reading) -> Arm | None:
+def scrapes_of(parts: Iterable[Sequence[Samples]], reading: Reading) -> Scrapes | None:
     """What the scrapes of an arm's series tell; None without samples."""
     first: dict[Target, float] = {}
     last: dict[Target, float] = {}
@@ -121,10 +121,10 @@ def arm_of(parts: Iterable[Sequence[Samples]], reading: Reading) -> Arm | None:
         for target, at in latest.items():  # the parts of a ratio may be a scrape apart: the older one counts
             last[target] = min(last.get(target, math.inf), at)
     newest = max(float(one.times[-1]) for part in parts for one in part)
-    alive = [at for at in last.values() if at >= newest - STILL_ALIVE * spacing] or [newest]
-    new_after = reading.since + NEW * (spacing if spacing < math.inf else 0.0)
+    alive = [at for at in last.values() if at >= newest - ALIVE_SCRAPES * spacing] or [newest]
+    new_after = reading.since + NEW_SCRAPES * (spacing if spacing < math.inf else 0.0)
     warm = {target: at + reading.warm_up for target, at in first.items() if at > new_after and target}
-    return Arm(first, spacing, min(alive), newest, warm)
+    return Scrapes(first, spacing, min(alive), newest, warm)
 
 
 def _spacing(samples: Iterable[Samples]) -> float:
@@ -136,11 +136,11 @@ def _spacing(samples: Iterable[Samples]) -> float:
 NEVER: Floats = np.array([])
 
 
-def grown(one: Samples, edges: Floats, arm: Arm, reading: Reading, resets: Floats = NEVER) -> Floats:
+def grown(one: Samples, edges: Floats, arm: Scrapes, reading: Reading, resets: Floats = NEVER) -> Floats:
     """How much a series grew between neighbouring edges; at `resets` it is known to have started anew."""
     times, values = one.times, one.values
     target = target_of(one.labels)
-    start = _from_nothing(one, target, arm)
+    start = _grows_from_zero_since(one, target, arm)
     if start is not None:
         times, values = np.append(start, times), np.append(0.0, values)
     steps = np.diff(values)
@@ -157,7 +157,7 @@ def grown(one: Samples, edges: Floats, arm: Arm, reading: Reading, resets: Float
     return np.diff(np.interp(edges, times, sums))
 
 
-def _from_nothing(one: Samples, target: Target | None, arm: Arm) -> float | None:
+def _grows_from_zero_since(one: Samples, target: Target | None, arm: Scrapes) -> float | None:
     """Since when a series that its target did not show before has been growing from 0.
 
     Half a scrape is allowed for, as not everything that stores samples gives those of a scrape one time. To take an old
@@ -170,14 +170,14 @@ def _from_nothing(one: Samples, target: Target | None, arm: Arm) -> float | None
     return max(at - arm.spacing, first)
 
 
-def total_growth(samples: Sequence[Samples], edges: Floats, arm: Arm, reading: Reading) -> Floats:
+def total_growth(samples: Sequence[Samples], edges: Floats, arm: Scrapes, reading: Reading) -> Floats:
     """How much all series together grew between neighbouring edges."""
     if not samples:
         return np.zeros(len(edges) - 1)
     return np.asarray(np.sum([grown(one, edges, arm, reading) for one in samples], axis=0), dtype=np.float64)
 
 
-def by_target(samples: Sequence[Samples], edges: Floats, arm: Arm, reading: Reading) -> dict[Target, Floats]:
+def by_target(samples: Sequence[Samples], edges: Floats, arm: Scrapes, reading: Reading) -> dict[Target, Floats]:
     """The same for each target by itself."""
     found: dict[Target, Floats] = {}
     for one in samples:

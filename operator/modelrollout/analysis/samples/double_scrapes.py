@@ -19,7 +19,7 @@ Owner = tuple[tuple[str, str], ...]
 EDGE = "le"
 
 
-def without_twins(series: Sequence[Series]) -> tuple[Series, ...]:
+def without_double_scrapes(series: Sequence[Series]) -> tuple[Series, ...]:
     """Of each process (each set of labels but name and edge) either the native series or the classic ones.
 
     Native, as it has more edges; classic where the native one began only in mid-window and the classic one goes on: the
@@ -32,7 +32,7 @@ def without_twins(series: Sequence[Series]) -> tuple[Series, ...]:
     for one in series:
         if EDGE in one.labels:
             forms[_owner(one)][one.labels.get(NAME, "").endswith(BUCKET)].append(one)
-    kept = {id(one) for native, classic in forms.values() for one in _better(native, classic)}
+    kept = {id(one) for native, classic in forms.values() for one in _preferred_form(native, classic)}
     return tuple(one for one in series if id(one) in kept)
 
 
@@ -42,13 +42,13 @@ def _owner(one: Series) -> Owner:
     return (NAME, name), *sorted(others)
 
 
-def _better(native: list[Series], classic: list[Series]) -> list[Series]:
+def _preferred_form(native: list[Series], classic: list[Series]) -> list[Series]:
     if not native or not classic:
         return native or classic
-    (first, last), (classic_first, classic_last) = _reach(native), _reach(classic)
+    (first, last), (classic_first, classic_last) = _time_span(native), _time_span(classic)
     return classic if classic_first < first and classic_last >= last else native
 
 
-def _reach(series: Iterable[Series]) -> tuple[float, float]:
+def _time_span(series: Iterable[Series]) -> tuple[float, float]:
     times = [at for one in series for at, _ in (one.samples[:1] + one.samples[-1:])]
     return min(times, default=math.inf), max(times, default=-math.inf)

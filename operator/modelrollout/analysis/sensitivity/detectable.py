@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence.error_budget import share
-from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.evidence.error_budget import share_of_bound
+from modelrollout.analysis.evidence.material import Prior
 from modelrollout.analysis.kinds.ratio import bounds_of
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
@@ -22,7 +22,7 @@ from modelrollout.sequential.proportions import Bound
 
 OVERHEAD = 1.4
 """Nats that the tests need over the limit; statistics: 3.2."""
-DOUBLING = 2.0
+DOUBLED = 2.0
 """A plan that cannot see a doubling is worth a warning."""
 
 
@@ -34,7 +34,7 @@ class Stretch:
     seconds: float
 
 
-def smallest_share(usual: Usual, bound: Bound, alpha: float, stretches: Sequence[Stretch]) -> float:
+def smallest_share(usual: Prior, bound: Bound, alpha: float, stretches: Sequence[Stretch]) -> float:
     """The smallest share of bad events that these stretches can tell; infinite when not even all of them bad can be."""
     if usual.rate is None or usual.share is None:
         return math.inf
@@ -52,12 +52,12 @@ def smallest_share(usual: Usual, bound: Bound, alpha: float, stretches: Sequence
     return high
 
 
-def _usual(usual: Usual) -> float:
+def _usual(usual: Prior) -> float:
     """Stable's share; where nothing ever went wrong, next to nothing."""
     return max(usual.share or 0.0, 1e-6)
 
 
-def _nats(usual: Usual, bound: Bound, worse: float, stretch: Stretch) -> float:
+def _nats(usual: Prior, bound: Bound, worse: float, stretch: Stretch) -> float:
     """The information on a share of `worse` against the bound, for Poisson counts: Σ_a r_a·KL at the nearest null."""
     rate, usually = usual.rate or 0.0, _usual(usual)
     mine, theirs = rate * stretch.weight * stretch.seconds, rate * (1 - stretch.weight) * stretch.seconds
@@ -77,11 +77,11 @@ def _poisson(there: float, null: float) -> float:
     return there * math.log(there / null) - there + null
 
 
-def sentence(metric: Metric, analysis: Analysis, usual: Usual, stretches: Sequence[Stretch]) -> str | None:
+def sentence(metric: Metric, analysis: Analysis, usual: Prior, stretches: Sequence[Stretch]) -> str | None:
     """What the plan can see in a metric, in words; None where there is nothing to compare, or no history to tell."""
     if usual.rate is None or usual.share is None or not stretches or (bound := _bound(metric)) is None:
         return None
-    alpha = analysis.false_rollback_rate.value * share(metric, "tolerance", analysis)
+    alpha = analysis.false_rollback_rate.value * share_of_bound(metric, "tolerance", analysis)
     first, whole = stretches[:1], [one for one in stretches if one.weight < 1]
     start = _seen(metric, usual, smallest_share(usual, bound, alpha, first))
     rest = _seen(metric, usual, smallest_share(usual, bound, alpha, whole))
@@ -91,12 +91,12 @@ def sentence(metric: Metric, analysis: Analysis, usual: Usual, stretches: Sequen
     return f"{there}, {step} can see {start}; {plan} {rest.partition(' as slow')[0]}"
 
 
-def sees_a_doubling(metric: Metric, analysis: Analysis, usual: Usual, stretches: Sequence[Stretch]) -> bool:
+def sees_a_doubling(metric: Metric, analysis: Analysis, usual: Prior, stretches: Sequence[Stretch]) -> bool:
     """Whether the plan tells what is twice as bad, or twice beyond what is tolerated, where that is more."""
     if usual.rate is None or usual.share is None or (bound := _bound(metric)) is None:
         return True
-    alpha = analysis.false_rollback_rate.value * share(metric, "tolerance", analysis)
-    limit = min(DOUBLING * float(bound.at(_usual(usual))), 1.0)
+    alpha = analysis.false_rollback_rate.value * share_of_bound(metric, "tolerance", analysis)
+    limit = min(DOUBLED * float(bound.at(_usual(usual))), 1.0)
     return smallest_share(usual, bound, alpha, [one for one in stretches if one.weight < 1]) <= limit * (1 + 1e-9)
 
 
@@ -115,7 +115,7 @@ def _usually(metric: Metric, share: float) -> str:
     return f" and {wording.share(share)} {'errors' if metric.ratio.bad is not None else 'wrong ones'}"
 
 
-def _seen(metric: Metric, usual: Usual, worse: float) -> str:
+def _seen(metric: Metric, usual: Prior, worse: float) -> str:
     if worse == math.inf:
         return "nothing"
     if metric.ratio is not None and metric.ratio.bad is None:

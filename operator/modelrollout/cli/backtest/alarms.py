@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from scipy.stats import chi2
 
 from modelrollout.analysis.evidence.ticks import look_back, tick_of
-from modelrollout.analysis.queries import MOST_STEPS, ONE_POD, OTHER_PODS, VALUE, as_regex
+from modelrollout.analysis.queries import MOST_POINTS, ONE_POD, OTHER_PODS, VALUE, as_regex
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import UsualMetric, Verdict
@@ -145,7 +145,7 @@ def window_of(policy: Policy) -> timedelta:
 
 
 def _most(policy: Policy) -> timedelta:
-    return tick_of(policy.analysis.interval.timedelta) * MOST_STEPS
+    return tick_of(policy.analysis.interval.timedelta) * MOST_POINTS
 
 
 class _Stage:

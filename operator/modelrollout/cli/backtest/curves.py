@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from modelrollout.analysis.evidence.material import Missing
 from modelrollout.analysis.queries import BAD, CANDIDATE_WRONG, GOOD, HISTOGRAM, STABLE_WRONG, SUM, TOTAL, VALUE
-from modelrollout.analysis.samples.buckets import beyond, quantile, side_of
-from modelrollout.analysis.samples.counters import Reading, arm_of, clean, total_growth
+from modelrollout.analysis.samples.buckets import counts_beyond, histograms_of, quantile
+from modelrollout.analysis.samples.counters import Reading, clean, scrapes_of, total_growth
 from modelrollout.api.metric import Metric
 from modelrollout.promql.query import Series
 
@@ -40,7 +40,7 @@ def measured(metric: Metric, parts: Mapping[str, Sequence[Series]], edges: Float
 
 def _quotient(of: Sequence[Series], by: Sequence[Series], edges: Floats, reading: Reading) -> list[float]:
     events, total = clean(of), clean(by)
-    arm = arm_of((total, events), reading)
+    arm = scrapes_of((total, events), reading)
     if arm is None or not total:
         return [math.nan] * (len(edges) - 1)
     some, every = (total_growth(one, edges, arm, reading) for one in (events, total))
@@ -48,10 +48,10 @@ def _quotient(of: Sequence[Series], by: Sequence[Series], edges: Floats, reading
 
 
 def _quantiles(q: float, series: Sequence[Series], edges: Floats, reading: Reading) -> list[float]:
-    side = side_of(series, "this arm", reading)
+    side = histograms_of(series, "this arm", reading)
     if isinstance(side, Missing) or not side.edges:
         return [math.nan] * (len(edges) - 1)
-    slower, total = beyond(side, side.edges, edges, reading)
+    slower, total = counts_beyond(side, side.edges, edges, reading)
     found = [quantile(side.edges, row, float(all_), q) if all_ > 0 else math.nan
              for row, all_ in zip(slower, total, strict=True)]  # fmt: skip
     return [side.edges[-1] if math.isinf(value) else value for value in found]
