@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.analysis.trials import Floats
 from benchmarks.pictures.drawing import FAR, Axis, Panel, Points, axis, picture
 from benchmarks.pictures.lab import ERRORS, SCRAPE, Release, analysis, drawn, percent
-from modelrollout.analysis.evidence.material import Prior
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.api.status import MetricVerdict, Verdict
 
 USUAL = 0.01

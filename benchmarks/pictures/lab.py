@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.analysis.trials import Floats
-from modelrollout.analysis.evidence.material import Prior
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, judge
 from modelrollout.analysis.queries import ArmNames, Reach, queries

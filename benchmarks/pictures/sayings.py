@@ -29,7 +29,7 @@ from benchmarks.pictures.lab import (
     readings,
     requests,
 )
-from modelrollout.analysis.evidence.material import Prior
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.queries import ArmNames
 from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling, sentence
 from modelrollout.api.status import EvidenceStatus, MetricVerdict, ModelRolloutStatus, UsualMetric

@@ -10,7 +10,7 @@ from benchmarks.analysis.trials import Margin
 from benchmarks.pictures.lab import ERRORS, analysis
 from benchmarks.pictures.sayings import DEFAULT_EDGES, FITTING
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence.material import Prior
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.kinds.edges import choose_edges
 from modelrollout.analysis.kinds.ratio import bounds_of
 from modelrollout.analysis.sensitivity.detectable import Stretch, smallest_share

@@ -7,9 +7,9 @@ import numpy as np
 from benchmarks.pictures.courses import RPS, USUAL
 from benchmarks.pictures.drawing import FAR, Axis, Panel, axis, picture
 from benchmarks.pictures.lab import ERRORS, Release, analysis, evenly
-from modelrollout.analysis.evidence.material import Prior
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.kinds.ratio import bounds_of
-from modelrollout.analysis.kinds.shares import INTERVAL_ALPHA
+from modelrollout.analysis.kinds.request_shares import INTERVAL_ALPHA
 from modelrollout.api.status import MetricVerdict, Verdict
 from modelrollout.sequential.intervals import interval, likelihoods
 from modelrollout.sequential.proportions import Counts

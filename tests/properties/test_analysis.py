@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from modelrollout.analysis.evidence.material import Prior
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.queries import as_regex, in_quotes
 from modelrollout.analysis.samples.counters import Reading, clean, scrapes_of, total_growth
 from modelrollout.api.placeholders import UnknownName, render_text

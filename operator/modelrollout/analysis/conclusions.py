@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence.material import Evidence, LookStart, Missing
+from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing
 from modelrollout.analysis.evidence.tracks import Track
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import ASKS_WRONGLY, QUERY_REJECTED, MetricVerdict, Verdict
@@ -47,32 +47,32 @@ def fewest_samples(metric: Metric) -> int:
     return FEWEST_PAIRS if metric.pairs is not None else FEWEST_REQUESTS
 
 
-def report_missing(before: LookStart, missing: Missing, query: str | None) -> MetricVerdict:
+def report_missing(start: LookStart, missing: Missing, query: str | None) -> MetricVerdict:
     """The verdict when an arm cannot be judged."""
-    metric = before.metric
+    metric = start.metric
     return MetricVerdict(
         metric=metric.name,
         verdict=missing.verdict,
         reason=QUERY_REJECTED if missing.mistake else None,
         message=_message(metric, missing.why, is_mistake=missing.mistake),
         query=query,
-        window_start=_moment(before.course.step_start),
-        window_end=_moment(before.end),
+        window_start=_moment(start.course.step_start),
+        window_end=_moment(start.end),
     )
 
 
 def conclude(
-    before: LookStart, evidence: Evidence, demand: Demand, failed: Track | None, query: str | None
+    start: LookStart, evidence: Evidence, demand: Demand, failed: Track | None, query: str | None
 ) -> MetricVerdict:
     """The verdict on what was seen. `failed`: the track that broke its bound, if one did."""
-    metric = before.metric
-    verdict, track, says = _conclusion(before, evidence, demand, failed)
+    metric = start.metric
+    verdict, track, says = _conclusion(start, evidence, demand, failed)
     track = track or next(iter(evidence.tracks), None)
     gap = evidence.gap if verdict is not Verdict.FAIL else None
     unseen = evidence.unseen if verdict is not Verdict.FAIL else ()
     compared = (evidence.interval,) if evidence.interval and verdict in (Verdict.FAIL, Verdict.PASS) else ()
     is_mistake = gap is not None and gap.mistake
-    notes = "".join(f"; {note}" for note in (*compared, *evidence.notes, *unseen, *_noise(before)))
+    notes = "".join(f"; {note}" for note in (*compared, *evidence.notes, *unseen, *_noise(start)))
     return MetricVerdict(
         metric=metric.name,
         verdict=verdict,
@@ -87,8 +87,8 @@ def conclude(
         stable_samples=None if evidence.stable_samples is None else _whole(evidence.stable_samples),
         message=_message(metric, f"{says}{notes}", is_mistake=is_mistake),
         query=query,
-        window_start=_moment(before.course.step_start),
-        window_end=_moment(before.end),
+        window_start=_moment(start.course.step_start),
+        window_end=_moment(start.end),
     )
 
 
@@ -97,7 +97,7 @@ def _message(metric: Metric, says: str, *, is_mistake: bool) -> str:
 
 
 def _conclusion(
-    before: LookStart, evidence: Evidence, demand: Demand, failed: Track | None
+    start: LookStart, evidence: Evidence, demand: Demand, failed: Track | None
 ) -> tuple[Verdict, Track | None, str]:
     """The verdict, the bound that decided it, and the sentence."""
     seen = _shown(evidence)
@@ -106,7 +106,7 @@ def _conclusion(
         return Verdict.FAIL, failed, f"{seen}{_failure(failed, demand)}"
     if evidence.gap is not None:
         return evidence.gap.verdict, None, f"{evidence.gap.why}; the candidate shows {seen}"
-    if shortage := _shortage(before.metric, evidence):
+    if shortage := _shortage(start.metric, evidence):
         return Verdict.INCONCLUSIVE, None, f"{seen}{shortage}"
     open_ = [track for track in evidence.tracks if track.good < demand.good]
     if open_:
@@ -200,11 +200,11 @@ def _wait(evidence: Evidence, more: float, samples: float) -> str:
     return f" (about {wording.duration(timedelta(seconds=seconds))})" if seconds < 30 * 86_400 else ""
 
 
-def _noise(before: LookStart) -> tuple[str, ...]:
+def _noise(start: LookStart) -> tuple[str, ...]:
     """How noise of single pods is allowed for, where it is not as everybody expects."""
-    match before.usual.mode:
+    match start.prior.mode:
         case Mode.DISPERSED:
-            by = before.usual.inflation
+            by = start.prior.inflation
             return (f"its pods are noisy by themselves, so events count for {by:.1f} times fewer",)
         case Mode.RANKED:
             return ("its pods are noisy by themselves, so their ranks are compared",)

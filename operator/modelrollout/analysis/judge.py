@@ -16,7 +16,7 @@ from modelrollout.analysis.conclusions import Demand, conclude, report_missing
 from modelrollout.analysis.evidence import ledger
 from modelrollout.analysis.evidence.error_budget import share_of_bound
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Evidence, LookStart, Missing, Parts, Prior
+from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts, Prior
 from modelrollout.analysis.evidence.ticks import LONGEST_DELAY, LONGEST_REREAD, Course
 from modelrollout.analysis.evidence.tracks import Track, merge_harm, without_step
 from modelrollout.analysis.kinds.histogram import histogram_evidence
@@ -56,7 +56,7 @@ class Case:
         return LookStart(
             metric=metric,
             course=self.course,
-            usual=self.usual.get(metric.name, Prior()),
+            prior=self.usual.get(metric.name, Prior()),
             first=first,
             ledger=known,
             end=self.end,
@@ -95,67 +95,67 @@ class Judgement:
 def judge(case: Case, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Judgement:
     """The verdicts at this look. `asked` is what `queries` returned for it; other queries are not looked at."""
     alpha, beta = case.analysis.false_rollback_rate.value, case.analysis.false_promotion_rate.value
-    befores = [case.before(metric) for metric in case.analysis.metrics]
-    found = [_evidence_on(before, asked, answers) for before in befores]
-    pairs = [(b, e) for b, e in zip(befores, found, strict=True) if isinstance(e, Evidence)]
+    starts = [case.before(metric) for metric in case.analysis.metrics]
+    found = [_evidence_on(start, asked, answers) for start in starts]
+    pairs = [(b, e) for b, e in zip(starts, found, strict=True) if isinstance(e, Evidence)]
     failed = _broken_bounds(pairs, case.analysis)
     verdicts = []
-    for before, evidence in zip(befores, found, strict=True):
-        name = before.metric.name
+    for start, evidence in zip(starts, found, strict=True):
+        name = start.metric.name
         text = " / ".join(q.promql for q in asked if q.metric == name and q.arm == CANDIDATE) or None
         if isinstance(evidence, Missing):
-            verdicts.append(report_missing(before, evidence, text))
+            verdicts.append(report_missing(start, evidence, text))
             continue
-        harm = {track.name: _needed_alone(before, track, case.analysis) for track in evidence.tracks}
+        harm = {track.name: _needed_alone(start, track, case.analysis) for track in evidence.tracks}
         demand = Demand(alpha, beta, harm)
         try:
-            verdicts.append(conclude(before, evidence, demand, failed.get(name), text))
+            verdicts.append(conclude(start, evidence, demand, failed.get(name), text))
         except DEFECTS as defect:
-            verdicts.append(report_missing(before, _our_defect(defect), text))
+            verdicts.append(report_missing(start, _our_defect(defect), text))
     late = case.course.ticks(case.end - LONGEST_DELAY.total_seconds())
-    checkpoint = (_checkpoint(case, before, one, late) for before, one in zip(befores, found, strict=True))
+    checkpoint = (_checkpoint(case, start, one, late) for start, one in zip(starts, found, strict=True))
     return Judgement(tuple(verdicts), tuple(one for one in checkpoint if one is not None))
 
 
-def _share(before: LookStart, track: Track, analysis: Analysis) -> float:
+def _share(start: LookStart, track: Track, analysis: Analysis) -> float:
     """The part of the error rate that a track has."""
-    return share_of_bound(before.metric, track.name, analysis) * track.share
+    return share_of_bound(start.metric, track.name, analysis) * track.share
 
 
-def _needed_alone(before: LookStart, track: Track, analysis: Analysis) -> float:
+def _needed_alone(start: LookStart, track: Track, analysis: Analysis) -> float:
     """ln of the wealth that a track needs to fail by itself."""
     if track.threshold is not None:
         return track.threshold
-    return -math.log(analysis.false_rollback_rate.value * _share(before, track, analysis))
+    return -math.log(analysis.false_rollback_rate.value * _share(start, track, analysis))
 
 
 def _broken_bounds(found: Sequence[tuple[LookStart, Evidence]], analysis: Analysis) -> dict[str, Track]:
     """The metrics that broke a bound, with the track that says so."""
-    tracks = [(before, track) for before, evidence in found for track in evidence.tracks]
+    tracks = [(start, track) for start, evidence in found for track in evidence.tracks]
     failed: dict[str, Track] = {}
-    for before, track in sorted(tracks, key=lambda one: one[1].highest):  # of one metric the clearest
-        if track.highest >= _needed_alone(before, track, analysis):
-            failed[before.metric.name] = track
-    joint = [(before, track) for before, track in tracks if track.joint and track.threshold is None]
+    for start, track in sorted(tracks, key=lambda one: one[1].highest):  # of one metric the clearest
+        if track.highest >= _needed_alone(start, track, analysis):
+            failed[start.metric.name] = track
+    joint = [(start, track) for start, track in tracks if track.joint and track.threshold is None]
     if failed or not joint:
         return failed
-    logs = [math.log(_share(before, track, analysis)) for before, track in joint]
-    together = merge_harm([(before.first, track) for before, track in joint], logs)
+    logs = [math.log(_share(start, track, analysis)) for start, track in joint]
+    together = merge_harm([(start.first, track) for start, track in joint], logs)
     if together.max() < -math.log(analysis.false_rollback_rate.value):
         return {}
     largest = max(range(len(joint)), key=lambda at: joint[at][1].highest + logs[at])
-    before, track = joint[largest]
-    return {before.metric.name: track}
+    start, track = joint[largest]
+    return {start.metric.name: track}
 
 
-def _evidence_on(before: LookStart, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Evidence | Missing:
-    own = [query for query in asked if query.metric == before.metric.name]
+def _evidence_on(start: LookStart, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Evidence | Missing:
+    own = [query for query in asked if query.metric == start.metric.name]
     candidate = _parts_of_arm([query for query in own if query.arm == CANDIDATE], answers)
     stable = _parts_of_arm([query for query in own if query.arm == STABLE], answers)
     if candidate is None:
         return Missing(Verdict.UNAVAILABLE, "it was not asked for")
     try:
-        return candidate if isinstance(candidate, Missing) else _evidence(before, candidate, stable)
+        return candidate if isinstance(candidate, Missing) else _evidence(start, candidate, stable)
     except DEFECTS as defect:
         return _our_defect(defect)
 
@@ -187,10 +187,10 @@ def _refusal(query: Query, answer: Unanswered) -> str:
     return why
 
 
-def _evidence(before: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
-    metric = before.metric
+def _evidence(start: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+    metric = start.metric
     if metric.pairs is not None:
-        return pair_evidence(before, candidate)
+        return pair_evidence(start, candidate)
     judged: Callable[[LookStart, Parts, Parts | Missing | None], Evidence | Missing] = value_evidence
     if metric.ratio is not None:
         judged = ratio_evidence
@@ -198,24 +198,24 @@ def _evidence(before: LookStart, candidate: Parts, stable: Parts | Missing | Non
         judged = histogram_evidence
     elif metric.mean is not None:
         judged = mean_evidence
-    return judged(before, candidate, stable)
+    return judged(start, candidate, stable)
 
 
-def _checkpoint(case: Case, before: LookStart, evidence: Evidence | Missing, late: int) -> MetricEvidence | None:
+def _checkpoint(case: Case, start: LookStart, evidence: Evidence | Missing, late: int) -> MetricEvidence | None:
     """The checkpoint of a metric: up to ticks of which no sample can be on its way any more.
 
     Where an arm could not be asked nothing moves on: its samples are read once it can. Data that were not there in time
     are not waited for.
     """
-    name = before.metric.name
+    name = start.metric.name
     kept = case.kept.get(name)
     if isinstance(evidence, Missing) or (evidence.gap is not None and evidence.gap.verdict is Verdict.UNAVAILABLE):
         return kept
-    ticks = min(late - before.first, evidence.ticks)
+    ticks = min(late - start.first, evidence.ticks)
     if ticks <= 0:
         return kept
     try:
         state = ledger.write(evidence.keep(ticks))
     except DEFECTS:  # it was said with the verdict, or will be with the next
         return kept
-    return MetricEvidence(metric=name, basis=case.basis.get(name, ""), ticks=before.first + ticks, state=state)
+    return MetricEvidence(metric=name, basis=case.basis.get(name, ""), ticks=start.first + ticks, state=state)

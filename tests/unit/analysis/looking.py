@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from modelrollout.analysis.evidence import ledger
-from modelrollout.analysis.evidence.material import Prior
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, Judgement, judge
 from modelrollout.analysis.queries import ArmNames, Reach, queries

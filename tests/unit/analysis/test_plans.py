@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from modelrollout.analysis.evidence.material import Prior
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.sensitivity.detectable import OVERHEAD, Stretch, sees_a_doubling, sentence, smallest_share
 from modelrollout.sequential.noise import Mode
 from modelrollout.sequential.proportions import Bound

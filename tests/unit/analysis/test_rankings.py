@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modelrollout.analysis.evidence.material import Prior
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.evidence.tracks import Track, Words
 from modelrollout.analysis.kinds import rankings
 from modelrollout.analysis.kinds.rankings import RankPath

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modelrollout.analysis.evidence.material import Prior
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.api.status import QUERY_REJECTED, Verdict
 from modelrollout.promql.query import Series
 from tests.unit.analysis.looking import GAUGE, START, Walk, always, analysis, course, look, readings

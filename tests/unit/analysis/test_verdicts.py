@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from modelrollout.analysis.evidence import ledger
-from modelrollout.analysis.evidence.material import Prior
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.judge import judge
 from modelrollout.api.status import QUERY_REJECTED, MetricEvidence, Verdict
 from modelrollout.promql.query import Answered, Series, Unanswered

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from modelrollout.analysis.evidence import ledger
-from modelrollout.analysis.evidence.material import Prior
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
 from modelrollout.promql.query import Series
 from modelrollout.sequential.noise import Mode

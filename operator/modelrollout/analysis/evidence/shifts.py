@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import LookStart
+from modelrollout.analysis.evidence.look import LookStart
 from modelrollout.analysis.evidence.ticks import LONGEST_DELAY
 from modelrollout.analysis.evidence.tracks import Keep
 
@@ -85,21 +85,21 @@ class Discount:
 
 
 def discount_jumps(
-    before: LookStart, events: Floats, requests: Floats, weight: Floats, *, spacing: float, edges: Floats, surely: float
+    start: LookStart, events: Floats, requests: Floats, weight: Floats, *, spacing: float, edges: Floats, surely: float
 ) -> Discount:
     """Of both arms' events (ticks × kinds) and requests; the last row is of the time after the ticks between `edges`.
 
     `spacing`: seconds from scrape to scrape. How far a jump reaches is fixed at the first look: it must not depend on
     when anybody looked. So must not what is kept: a tick is settled once no sample of its neighbours can be on its way.
     """
-    ticks, kinds, course = len(edges) - 1, events.shape[1], before.course
-    kept = before.ledger.get("reach")
+    ticks, kinds, course = len(edges) - 1, events.shape[1], start.course
+    kept = start.ledger.get("reach")
     is_kept = kept is not None and kept.size == 1 and 1 <= kept[0] <= FARTHEST_TICKS
     reach = int(kept[0]) if kept is not None and is_kept else reach_of(spacing, course.tick)
     after = np.column_stack((events[ticks:], requests[ticks:]))
-    seen = BothArms(events[:ticks], requests[:ticks], read_rows(before.ledger, "together", kinds), after)
+    seen = BothArms(events[:ticks], requests[:ticks], read_rows(start.ledger, "together", kinds), after)
     is_cut = ticks > 0 and edges[-1] - edges[-2] < course.tick * (1 - 1e-6)
-    sure = course.ticks(before.end - LONGEST_DELAY.total_seconds()) - before.first
+    sure = course.ticks(start.end - LONGEST_DELAY.total_seconds()) - start.first
 
     def keep(count: int) -> Ledger:
         return {"together": last_rows(seen, count, reach), "reach": np.array([float(reach)])}

@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import LookStart
+from modelrollout.analysis.evidence.look import LookStart
 from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet
-from modelrollout.analysis.kinds import shares
-from modelrollout.analysis.kinds.shares import Ticks
+from modelrollout.analysis.kinds import request_shares
+from modelrollout.analysis.kinds.request_shares import Ticks
 from modelrollout.analysis.queries import BAD
 from modelrollout.analysis.samples.counters import ArmCounters, Reading, Samples, total_growth
 from modelrollout.api.metric import Groups
@@ -47,12 +47,12 @@ class GroupTracks:
 
 
 def judge_groups(
-    before: LookStart, groups: Groups, ticks: Ticks, mine: ArmCounters, theirs: ArmCounters, reading: Reading,
+    start: LookStart, groups: Groups, ticks: Ticks, mine: ArmCounters, theirs: ArmCounters, reading: Reading,
     tolerated: Bound, unacceptable: Bound,
 ) -> GroupTracks:  # fmt: skip
     """`ticks`: those of the whole metric."""
     found = {value: _counts(groups.label, value, ticks.edges, mine, theirs, reading) for value in groups.values}
-    ledger = before.ledger
+    ledger = start.ledger
     tracks: list[Track] = []
     twos: list[Wealths] = []
     unseen: list[str] = []
@@ -60,30 +60,32 @@ def judge_groups(
     for value, counts in found.items():
         own = replace(ticks, counts=counts)
         kept = {name.removeprefix(f"{value}/"): part for name, part in ledger.items() if name.startswith(f"{value}/")}
-        totals = shares.totals_after(own, len(own), kept)
-        known = shares.baseline(kept, None, None)
-        left = decay(before.course.tick)
+        totals = request_shares.totals_after(own, len(own), kept)
+        known = request_shares.baseline(kept, None, None)
+        left = decay(start.course.tick)
         events, requests, _ = known.before_each(counts.bad_stable, counts.stable, left)
         name = f"group {value}"
-        two = shares.compare(name, own, rate(events, requests), tolerated, unacceptable, before.usual.inflation, ledger)
+        two = request_shares.compare(
+            name, own, rate(events, requests), tolerated, unacceptable, start.prior.inflation, ledger
+        )
         twos.append(two)
-        drifts = shares.comparison_drifts(totals, tolerated, unacceptable, before.usual.inflation)
+        drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, start.prior.inflation)
         is_bad = mine.part == BAD
         words = Words(
-            f"{shares.bound_words(tolerated, totals, is_bad=is_bad)} in group {value}",
-            f"{shares.bound_words(unacceptable, totals, is_bad=is_bad, is_beyond=True)} in group {value}",
+            f"{request_shares.bound_words(tolerated, totals, is_bad=is_bad)} in group {value}",
+            f"{request_shares.bound_words(unacceptable, totals, is_bad=is_bad, is_beyond=True)} in group {value}",
         )
         limit = float(tolerated.at(totals.stable_share))
-        is_kept = totals.candidate > 0 and totals.stable > 0 and totals.share <= limit + shares.ROUNDING
-        tracks.append(shares.track(two, words, is_kept=is_kept, drifts=drifts, share=before.usual.share_kept))
+        is_kept = totals.candidate > 0 and totals.stable > 0 and totals.share <= limit + request_shares.ROUNDING
+        tracks.append(request_shares.track(two, words, is_kept=is_kept, drifts=drifts, share=start.prior.share_kept))
         if _is_out_of_reach(tracks[-1], totals):
             unseen.append(f"group {value} cannot be tested at this traffic")
         keepers.append(_keeper(value, own, kept, left))
     reference, *others = groups.values
     for value in others:
-        two, words, is_kept = _gap(before, ticks, value, found[value], found[reference], groups, mine.part)
+        two, words, is_kept = _gap(start, ticks, value, found[value], found[reference], groups, mine.part)
         twos.append(two)
-        track = shares.track(two, words, is_kept=is_kept, drifts=(0.0, 0.0), share=before.usual.share_kept)
+        track = request_shares.track(two, words, is_kept=is_kept, drifts=(0.0, 0.0), share=start.prior.share_kept)
         tracks.append(replace(track, good=math.inf))
         keepers.append(_gap_keeper(f"gap {value}", found[value], found[reference], ledger))
 
@@ -111,7 +113,7 @@ def _of(samples: Sequence[Samples], label: str, value: str) -> list[Samples]:
     return [one for one in samples if one.labels.get(label) == value]
 
 
-def _is_out_of_reach(track: Track, totals: shares.Totals) -> bool:
+def _is_out_of_reach(track: Track, totals: request_shares.Totals) -> bool:
     if totals.seconds < 60 or track.good >= math.log(1 / 0.05):
         return False
     each = totals.candidate / totals.seconds
@@ -121,9 +123,9 @@ def _is_out_of_reach(track: Track, totals: shares.Totals) -> bool:
 def _keeper(value: str, ticks: Ticks, ledger: Ledger, left: float) -> Callable[[int], Ledger]:
     def keep(count: int) -> Ledger:
         seen = ticks.counts.first(count)
-        known = shares.baseline(ledger, None, None)
+        known = request_shares.baseline(ledger, None, None)
         _, _, after = known.before_each(seen.bad_stable, seen.stable, left)
-        kept = shares.totals_in_ledger(shares.totals_after(ticks, count, ledger))
+        kept = request_shares.totals_in_ledger(request_shares.totals_after(ticks, count, ledger))
         kept["baseline"] = np.array([after.events, after.requests])
         return {f"{value}/{name}": part for name, part in kept.items()}
 
@@ -131,18 +133,18 @@ def _keeper(value: str, ticks: Ticks, ledger: Ledger, left: float) -> Callable[[
 
 
 def _gap(
-    before: LookStart, ticks: Ticks, value: str, group: Counts, reference: Counts, groups: Groups, part: str
+    start: LookStart, ticks: Ticks, value: str, group: Counts, reference: Counts, groups: Groups, part: str
 ) -> tuple[Wealths, Words, bool]:
     """The difference of differences, of shares that went right."""
     name = f"gap {value}"
-    right, total, usual = _streams(name, group, reference, before.ledger)
+    right, total, usual = _streams(name, group, reference, start.ledger)
     allowed = groups.max_extra_gap.value
-    harm = tests.worse(right, total, usual, tests.GAP_RULE, allowed) / before.usual.inflation
+    harm = tests.worse(right, total, usual, tests.GAP_RULE, allowed) / start.prior.inflation
     two = bet(
         name, harm, DROP_WEIGHTS, np.zeros((len(ticks), 1)), NO_MIRROR,
-        restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=before.ledger,
+        restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=start.ledger,
     )  # fmt: skip
-    sums = _kept(f"{name}.sums", before.ledger) + np.stack((right.sum(axis=0), total.sum(axis=0)))
+    sums = _kept(f"{name}.sums", start.ledger) + np.stack((right.sum(axis=0), total.sum(axis=0)))
     shown = np.divide(sums[0], sums[1], out=np.zeros(4), where=sums[1] > 0)
     widened = float(shown @ tests.GAP_RULE) if (sums[1] > 0).all() else 0.0
     words = Words(f"a gap of {value} to {groups.values[0]} wider by ≤ {wording.share(allowed)}", "a wider one")

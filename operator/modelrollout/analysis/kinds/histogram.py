@@ -17,12 +17,12 @@ import numpy.typing as npt
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence import shifts
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Evidence, LookStart, Missing, Parts
+from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet, carry_over
 from modelrollout.analysis.kinds import edges as bucket_edges
-from modelrollout.analysis.kinds import shares
+from modelrollout.analysis.kinds import request_shares
 from modelrollout.analysis.kinds.edges import Edges, slack
-from modelrollout.analysis.kinds.shares import Ticks
+from modelrollout.analysis.kinds.request_shares import Ticks
 from modelrollout.analysis.kinds.tails import GOOD_WEIGHTS, SURE_JUMP, CountedTails, RuleOut, choose_tails, excluded
 from modelrollout.analysis.queries import HISTOGRAM
 from modelrollout.analysis.samples import silent_arms
@@ -37,22 +37,22 @@ from modelrollout.sequential.proportions import HALF_LIFE, Counts, decay
 Floats = npt.NDArray[np.float64]
 
 
-def histogram_evidence(before: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+def histogram_evidence(start: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a histogram. Stable None: it is not compared; Missing: it should be, and cannot."""
-    reading = Reading(before.since, before.look_back, before.warm_up)
+    reading = Reading(start.since, start.look_back, start.warm_up)
     mine = histograms_of(candidate[HISTOGRAM], "the candidate", reading)
     if isinstance(mine, Missing):
         return mine
-    theirs = _stable_side(stable, mine, reading) if before.metric.tolerance is not None else None
+    theirs = _stable_side(stable, mine, reading) if start.metric.tolerance is not None else None
     other = theirs if isinstance(theirs, ArmHistograms) else None
-    unseen = silent_arms.silent_arm({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
+    unseen = silent_arms.silent_arm({"the candidate": mine.arm, "stable": other.arm if other else None}, start.end)
     gap = theirs if isinstance(theirs, Missing) else unseen
-    edges = _edges(before, mine, other)
+    edges = _edges(start, mine, other)
     if isinstance(edges, Missing):
         return edges
-    frontier = min(mine.arm.frontier, other.arm.frontier if other else mine.arm.frontier, before.end)
-    seen = _seen(before, edges, mine, other, frontier, reading)
-    return _Judge(before, seen, is_compared=other is not None).evidence(gap)
+    frontier = min(mine.arm.frontier, other.arm.frontier if other else mine.arm.frontier, start.end)
+    seen = _seen(start, edges, mine, other, frontier, reading)
+    return _Judge(start, seen, is_compared=other is not None).evidence(gap)
 
 
 def _stable_side(
@@ -66,10 +66,10 @@ def _stable_side(
     return theirs
 
 
-def _edges(before: LookStart, mine: ArmHistograms, theirs: ArmHistograms | None) -> Edges | Missing:
+def _edges(start: LookStart, mine: ArmHistograms, theirs: ArmHistograms | None) -> Edges | Missing:
     """The edges that are compared: fixed at the first look of a rollout, for the bets are on them."""
-    kept, nears = before.ledger.get("edges"), before.ledger.get("nears")
-    tolerance = before.metric.tolerance
+    kept, nears = start.ledger.get("edges"), start.ledger.get("nears")
+    tolerance = start.metric.tolerance
     if kept is not None and nears is not None and kept.size:
         edges = tuple(kept.tolist())
         found = bucket_edges.pair_edges(edges, nears.astype(int).tolist(), tolerance)
@@ -80,21 +80,21 @@ def _edges(before: LookStart, mine: ArmHistograms, theirs: ArmHistograms | None)
         why = "the buckets changed in the middle of the rollout: edges that were compared are gone"
         return Missing(Verdict.NO_DATA, why, mistake=True)
     shared = sorted(set(mine.edges) & set(theirs.edges)) if theirs else list(mine.edges)
-    limit = before.metric.max.value if before.metric.max is not None else None
-    return bucket_edges.choose_edges(shared, mine.edges, tolerance, limit, before.usual.buckets)
+    limit = start.metric.max.value if start.metric.max is not None else None
+    return bucket_edges.choose_edges(shared, mine.edges, tolerance, limit, start.prior.buckets)
 
 
 def _seen(
-    before: LookStart,
+    start: LookStart,
     edges: Edges,
     mine: ArmHistograms,
     theirs: ArmHistograms | None,
     frontier: float,
     reading: Reading,
 ) -> CountedTails:
-    course = before.course
-    bounds = course.edges(before.first, frontier)
-    newest = min(max(side.arm.newest for side in (mine, theirs) if side is not None), before.end)
+    course = start.course
+    bounds = course.edges(start.first, frontier)
+    newest = min(max(side.arm.newest for side in (mine, theirs) if side is not None), start.end)
     all_bounds = np.append(bounds, max(newest, bounds[-1]))  # the last row is of the time after the ticks
     slow, total = counts_beyond(mine, edges.all, all_bounds, reading, in_doubt="fewer")
     if theirs is not None:
@@ -106,26 +106,26 @@ def _seen(
         requests = total + everybody
         weight = np.divide(total, requests, out=np.zeros_like(total), where=requests > 0)
         shift = shifts.discount_jumps(
-            before, slow[:, list(edges.far)] + usual[:, list(edges.near)], requests, weight[:-1],
+            start, slow[:, list(edges.far)] + usual[:, list(edges.near)], requests, weight[:-1],
             spacing=max(mine.arm.spacing, theirs.arm.spacing), edges=bounds, surely=SURE_JUMP,
         )  # fmt: skip
     counts = Counts(none, total[:ticks], none, everybody[:ticks])
     fewer, settled = (shift.factors, shift.settled) if shift else (none + 1, ticks)
-    found = Ticks(bounds, counts, course.beginnings(bounds), before.restarts(bounds), fewer, settled)
+    found = Ticks(bounds, counts, course.beginnings(bounds), start.restarts(bounds), fewer, settled)
     return CountedTails(found, edges, slow[:ticks], usual[:ticks], shift.keep if shift else None)
 
 
 class _Judge:
     """The evidence of what was seen, put together once."""
 
-    def __init__(self, before: LookStart, seen: CountedTails, *, is_compared: bool) -> None:
-        self._before, self._seen, self._is_compared = before, seen, is_compared
-        metric, ledger = before.metric, before.ledger
+    def __init__(self, start: LookStart, seen: CountedTails, *, is_compared: bool) -> None:
+        self._start, self._seen, self._is_compared = start, seen, is_compared
+        metric, ledger = start.metric, start.ledger
         self._q = metric.quantile_share
         self._unit = wording.unit_of(metric)
-        self._dispersion = before.usual.inflation
+        self._dispersion = start.prior.inflation
         count = len(seen.ticks)
-        self._totals = shares.totals_after(seen.ticks, count, ledger)
+        self._totals = request_shares.totals_after(seen.ticks, count, ledger)
         self._mine = _tail("mine", seen.mine, seen.ticks, count, ledger)
         self._theirs = _tail("theirs", seen.theirs, seen.ticks, count, ledger)
         self._mine_at = quantile(seen.edges.all, self._mine, self._totals.candidate, self._q)
@@ -135,7 +135,7 @@ class _Judge:
         self._twos: list[Wealths] = []
 
     def evidence(self, gap: Missing | None) -> Evidence:
-        seen, metric, totals = self._seen, self._before.metric, self._totals
+        seen, metric, totals = self._seen, self._start.metric, self._totals
         tracks: list[Track] = []
         unseen: list[str] = []
         if self._is_compared and metric.tolerance is not None and seen.edges.far:
@@ -166,7 +166,7 @@ class _Judge:
 
     def _blank(self) -> Missing | None:
         """Why the buckets show nothing of what was asked for, so that nothing may pass on them."""
-        edges, metric, name = self._seen.edges.all, self._before.metric, f"p{100 * self._q:g}"
+        edges, metric, name = self._seen.edges.all, self._start.metric, f"p{100 * self._q:g}"
         if self._is_compared and edges and self._totals.stable > 0 and self._stable_at == math.inf:
             last = wording.text(edges[-1], self._unit)
             return Missing(
@@ -190,28 +190,28 @@ class _Judge:
         return Missing(Verdict.NO_DATA, why)
 
     def _tolerance(self, tolerance: Tolerance) -> Track:
-        seen, before = self._seen, self._before
+        seen, start = self._seen, self._start
         ticks, slower = seen.ticks, seen.slower
         self._known = distributions.known_before(
-            _history(before, seen.edges), seen.theirs, ticks.counts.stable, decay(before.course.tick)
+            _history(start, seen.edges), seen.theirs, ticks.counts.stable, decay(start.course.tick)
         )
         known = _merged(self._known, seen.edges.near)
         harm = distributions.slower(slower, known[:-1]) / self._dispersion
-        rule_out = self._rule_out = choose_tails(before.metric, seen, self._known, self._q)
+        rule_out = self._rule_out = choose_tails(start.metric, seen, self._known, self._q)
         good = rule_out.better() / self._dispersion
         two = bet(
             "tolerance", harm, distributions.log_weights(len(seen.edges.far)), good, GOOD_WEIGHTS,
-            restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=before.ledger,
+            restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=start.ledger,
         )  # fmt: skip
         self._twos.append(two)
-        limit, far = slack(self._stable_at, tolerance), slack(self._stable_at, excluded(before.metric))
+        limit, far = slack(self._stable_at, tolerance), slack(self._stable_at, excluded(start.metric))
         words = Words(
             f"≤ {wording.text(limit, self._unit)}" if limit < math.inf else "what is tolerated",
             f"≥ {wording.text(far, self._unit)}" if far < math.inf else "much more",
         )
         drifts = (_drift(slower, known) / self._dispersion, rule_out.drift() / self._dispersion)
         is_kept = self._mine_at <= limit * (1 + bucket_edges.ROUNDING) < math.inf
-        return shares.track(two, words, is_kept=is_kept, drifts=drifts, share=before.usual.share_kept)
+        return request_shares.track(two, words, is_kept=is_kept, drifts=drifts, share=start.prior.share_kept)
 
     def _limit(self, limit: float, written: str) -> Track | str:
         """`max` as a share: slower than an edge that is not below max may be 1 − q at most."""
@@ -221,31 +221,31 @@ class _Judge:
             return f"no bucket edge reaches max {written}, so breaking it cannot be seen"
         place = seen.edges.all.index(found[0])
         allowed = 1 - self._q
-        two = shares.hold_to_limit(
+        two = request_shares.hold_to_limit(
             "max", seen.ticks, seen.mine[:, place], seen.ticks.counts.candidate, allowed, self._dispersion,
-            self._before.ledger,
+            self._start.ledger,
         )  # fmt: skip
         self._twos.append(two)
-        beyond_it = wording.share(shares.unacceptable_limit(allowed))
+        beyond_it = wording.share(request_shares.unacceptable_limit(allowed))
         words = Words(f"≤ {written}", f"≥ {beyond_it} of its requests slower than {wording.text(found[0], self._unit)}")
-        drifts = shares.limit_drifts(float(self._mine[place]), totals.candidate, allowed, self._dispersion)
+        drifts = request_shares.limit_drifts(float(self._mine[place]), totals.candidate, allowed, self._dispersion)
         is_kept = totals.candidate > 0 and self._mine_at <= limit
-        return shares.track(two, words, is_kept=is_kept, drifts=drifts)
+        return request_shares.track(two, words, is_kept=is_kept, drifts=drifts)
 
     def _keep(self, count: int) -> Ledger:
-        seen, ledger = self._seen, self._before.ledger
+        seen, ledger = self._seen, self._start.ledger
         kept: dict[str, Floats] = {
             "edges": np.array(seen.edges.all),
             "nears": np.array(seen.edges.near, dtype=np.float64),
             "mine": _tail("mine", seen.mine, seen.ticks, count, ledger),
             "theirs": _tail("theirs", seen.theirs, seen.ticks, count, ledger),
         }
-        kept |= shares.totals_in_ledger(shares.totals_after(seen.ticks, count, ledger))
+        kept |= request_shares.totals_in_ledger(request_shares.totals_after(seen.ticks, count, ledger))
         known = ledger.get("known") if self._known is None else self._known[count]
         if known is not None:
             kept["known"] = known
         if self._rule_out is not None:
-            kept |= shares.ratios_after(ledger, self._rule_out.alike.first(count))
+            kept |= request_shares.ratios_after(ledger, self._rule_out.alike.first(count))
         elif (ratios := ledger.get("ratios")) is not None:
             kept["ratios"] = ratios
         if seen.keep_shifts is not None:
@@ -257,7 +257,7 @@ class _Judge:
     def _interval(self) -> str | None:
         if self._rule_out is None:
             return None
-        told = shares.times_stable(self._before.ledger, self._rule_out.alike, shares.INTERVAL_ALPHA)
+        told = request_shares.times_stable(self._start.ledger, self._rule_out.alike, request_shares.INTERVAL_ALPHA)
         return f"its share of slow requests is {told}" if told else None
 
     def _where(self) -> list[str]:
@@ -286,15 +286,15 @@ def _tail(name: str, grown: Floats, ticks: Ticks, count: int, ledger: Ledger) ->
     return np.asarray(known + grown[begun[-1] if begun else 0 : count].sum(axis=0), dtype=np.float64)
 
 
-def _history(before: LookStart, edges: Edges) -> Floats:
+def _history(start: LookStart, edges: Edges) -> Floats:
     """Stable's requests by bucket before the first new tick: kept, else of its history, else nothing."""
-    kept, buckets = before.ledger.get("known"), before.usual.buckets
+    kept, buckets = start.ledger.get("known"), start.prior.buckets
     if kept is not None and kept.size == len(edges.all) + 1:
         return kept
-    if buckets is None or before.usual.rate is None or (total := buckets.get(math.inf, 0.0)) <= 0:
+    if buckets is None or start.prior.rate is None or (total := buckets.get(math.inf, 0.0)) <= 0:
         return np.zeros(len(edges.all) + 1)
     within = np.array([0.0, *(buckets.get(edge, 0.0) for edge in edges.all), total])
-    lasting = HALF_LIFE / math.log(2) * before.usual.rate / total
+    lasting = HALF_LIFE / math.log(2) * start.prior.rate / total
     return np.diff(np.maximum.accumulate(within)) * min(lasting, 1.0)
 
 

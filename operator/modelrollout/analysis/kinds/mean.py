@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Evidence, LookStart, Missing, Parts
+from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Track, Words, carry_over
-from modelrollout.analysis.kinds.shares import INTERVAL_ALPHA
+from modelrollout.analysis.kinds.request_shares import INTERVAL_ALPHA
 from modelrollout.analysis.kinds.value import SMALLEST_EFFECT, excluded
 from modelrollout.analysis.queries import SQUARES, SUM, TOTAL
 from modelrollout.analysis.samples import silent_arms
@@ -45,22 +45,22 @@ class _Side:
         return np.stack((self.sums, self.squares, self.users))
 
 
-def mean_evidence(before: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+def mean_evidence(start: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a mean. Stable None: it is not compared; Missing: it should be, and cannot."""
-    reading = Reading(before.since, before.look_back, before.warm_up)
+    reading = Reading(start.since, start.look_back, start.warm_up)
     mine = _arm(candidate, "the candidate", reading)
     if isinstance(mine, Missing):
         return mine
     theirs = stable if stable is None or isinstance(stable, Missing) else _arm(stable, "stable", reading)
-    other = theirs if isinstance(theirs, Scrapes) and before.metric.tolerance is not None else None
-    frontier = min(mine.frontier, other.frontier if other else mine.frontier, before.end)
-    edges = before.course.edges(before.first, frontier)
+    other = theirs if isinstance(theirs, Scrapes) and start.metric.tolerance is not None else None
+    frontier = min(mine.frontier, other.frontier if other else mine.frontier, start.end)
+    edges = start.course.edges(start.first, frontier)
     sides = [_side(candidate, edges, mine, reading)]
     if other is not None and isinstance(stable, dict):
         sides.append(_side(stable, edges, other, reading))
-    gap = theirs if isinstance(theirs, Missing) and before.metric.tolerance is not None else None
-    gap = gap or silent_arms.silent_arm({"the candidate": mine, "stable": other}, before.end)
-    return _Judge(before, edges, sides).evidence(gap)
+    gap = theirs if isinstance(theirs, Missing) and start.metric.tolerance is not None else None
+    gap = gap or silent_arms.silent_arm({"the candidate": mine, "stable": other}, start.end)
+    return _Judge(start, edges, sides).evidence(gap)
 
 
 def _arm(parts: Parts, who: str, reading: Reading) -> Scrapes | Missing:
@@ -79,13 +79,13 @@ def _side(parts: Parts, edges: Floats, arm: Scrapes, reading: Reading) -> _Side:
 class _Judge:
     """What was seen of both arms; the state is sums only, so that any number of ticks is added at once."""
 
-    def __init__(self, before: LookStart, edges: Floats, sides: Sequence[_Side]) -> None:
-        self._before, self._edges, self._sides = before, edges, sides
-        self._begins = before.course.beginnings(edges)
-        self._sign = 1.0 if before.metric.better_when == "lower" else -1.0
+    def __init__(self, start: LookStart, edges: Floats, sides: Sequence[_Side]) -> None:
+        self._start, self._edges, self._sides = start, edges, sides
+        self._begins = start.course.beginnings(edges)
+        self._sign = 1.0 if start.metric.better_when == "lower" else -1.0
 
     def evidence(self, gap: Missing | None) -> Evidence:
-        metric, ticks = self._before.metric, len(self._edges) - 1
+        metric, ticks = self._start.metric, len(self._edges) - 1
         unit = wording.unit_of(metric)
         step = self._moments(ticks, anew=True)
         means = [_mean(row) for row in step]
@@ -107,7 +107,7 @@ class _Judge:
         )
 
     def _bounds(self, *, is_compared: bool) -> dict[str, tuple[Tolerance | float, Tolerance | float, Words]]:
-        metric = self._before.metric
+        metric = self._start.metric
         found: dict[str, tuple[Tolerance | float, Tolerance | float, Words]] = {}
         if is_compared and metric.tolerance is not None:
             usual = _mean(self._moments(len(self._edges) - 1, anew=True)[1])
@@ -127,7 +127,7 @@ class _Judge:
         if math.isnan(usual):
             return "what is tolerated" if is_bound else "what is unacceptable"
         at = usual + self._sign * (tolerance.relative.value * abs(usual) + tolerance.absolute.value)
-        return f"{relation} {wording.text(at, wording.unit_of(self._before.metric))}"
+        return f"{relation} {wording.text(at, wording.unit_of(self._start.metric))}"
 
     def _track(self, name: str, bound: Tolerance | float, beyond: Tolerance | float, words: Words) -> Track:
         ticks = len(self._edges) - 1
@@ -171,7 +171,7 @@ class _Judge:
 
     def _excess(self, name: str, bound: Tolerance | float, ticks: int, *, anew: bool) -> tuple[float, float, float]:
         """Σh·excess and Σh of all ticks so far (of the step, with `anew`), and the variance of a user's value."""
-        kept = self._before.ledger.get(f"{name}.excess")
+        kept = self._start.ledger.get(f"{name}.excess")
         begun = [at for at in self._begins if at <= ticks] if anew else []
         known = np.zeros(2) if begun or kept is None or kept.size != 2 else kept
         first = begun[-1] if begun else 0
@@ -196,7 +196,7 @@ class _Judge:
 
     def _moments(self, ticks: int, *, anew: bool) -> list[Floats]:
         """Sums, sums of squares and users of each arm."""
-        kept = self._before.ledger.get("step" if anew else "whole")
+        kept = self._start.ledger.get("step" if anew else "whole")
         begun = [at for at in self._begins if at <= ticks] if anew else []
         size = 3 * len(self._sides)
         known = np.zeros(size) if begun or kept is None or kept.size < size else kept[:size]
@@ -213,12 +213,12 @@ class _Judge:
 
     def _seconds(self, ticks: int) -> float:
         begun = [at for at in self._begins if at <= ticks]
-        kept = self._before.ledger.get("seconds")
+        kept = self._start.ledger.get("seconds")
         known = 0.0 if begun or kept is None or kept.size != 1 else float(kept[0])
         return known + float(self._edges[ticks] - self._edges[begun[-1] if begun else 0])
 
     def _interval(self, unit: wording.Unit) -> str | None:
-        metric, ticks = self._before.metric, len(self._edges) - 1
+        metric, ticks = self._start.metric, len(self._edges) - 1
         if metric.tolerance is None:
             return None
         excess, information, variance = self._excess("tolerance", metric.tolerance, ticks, anew=False)
@@ -236,12 +236,12 @@ class _Judge:
         for name, (bound, beyond, _) in self._bounds(is_compared=len(self._sides) == 2).items():
             kept[f"{name}.excess"] = np.array(self._excess(name, bound, ticks, anew=False)[:2])
             kept[f"{name}.beyond.excess"] = np.array(self._excess(f"{name}.beyond", beyond, ticks, anew=True)[:2])
-        return {**carry_over(self._before.ledger, self._begins, ticks), **kept}
+        return {**carry_over(self._start.ledger, self._begins, ticks), **kept}
 
     def _kept_moments(self, ticks: int, *, anew: bool) -> Floats:
         """The moments of both arms; stable's are as they were while it cannot be seen."""
         own = np.concatenate(self._moments(ticks, anew=anew))
-        kept = self._before.ledger.get("step" if anew else "whole")
+        kept = self._start.ledger.get("step" if anew else "whole")
         if kept is None or (anew and any(at <= ticks for at in self._begins)):
             return own
         return np.concatenate((own, kept[own.size :]))

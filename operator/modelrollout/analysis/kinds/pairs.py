@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Evidence, LookStart, Missing, Parts
+from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Words, bet
-from modelrollout.analysis.kinds import shares
-from modelrollout.analysis.kinds.shares import Ticks
+from modelrollout.analysis.kinds import request_shares
+from modelrollout.analysis.kinds.request_shares import Ticks
 from modelrollout.analysis.queries import CANDIDATE_WRONG, STABLE_WRONG, TOTAL
 from modelrollout.analysis.samples import silent_arms
 from modelrollout.analysis.samples.counters import Reading, clean, scrapes_of, total_growth
@@ -32,27 +32,27 @@ NEGLIGIBLE = 0.005
 """Of all answers: models that hardly ever differ need not be compared any further."""
 
 
-def pair_evidence(before: LookStart, counted: Parts) -> Evidence | Missing:
+def pair_evidence(start: LookStart, counted: Parts) -> Evidence | Missing:
     """The evidence of pairs."""
-    reading = Reading(before.since, before.look_back, before.warm_up)
+    reading = Reading(start.since, start.look_back, start.warm_up)
     mine, theirs = clean(counted[CANDIDATE_WRONG]), clean(counted[STABLE_WRONG])
     compared = clean(counted.get(TOTAL, ()))
     arm = scrapes_of((mine, theirs, compared), reading)
     if arm is None:
         return Missing(Verdict.NO_DATA, "none of the counters has samples")
-    course, ledger = before.course, before.ledger
-    edges = course.edges(before.first, min(arm.frontier, before.end))
+    course, ledger = start.course, start.ledger
+    edges = course.edges(start.first, min(arm.frontier, start.end))
     wrong, other = (total_growth(part, edges, arm, reading) for part in (mine, theirs))
     answers = np.maximum(total_growth(compared, edges, arm, reading), wrong + other)
-    ticks = Ticks(edges, Counts(wrong, answers, other, answers), course.beginnings(edges), before.restarts(edges),
+    ticks = Ticks(edges, Counts(wrong, answers, other, answers), course.beginnings(edges), start.restarts(edges),
                   np.ones(len(answers)), len(answers))  # fmt: skip
-    tolerated, unacceptable = odds_of(before.metric)
+    tolerated, unacceptable = odds_of(start.metric)
     two = bet(
         "tolerance", tests.worse(wrong, other, tolerated), HARM_WEIGHTS,
         _ruled_out(wrong, other, answers, unacceptable), GOOD_WEIGHTS,
         restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,
     )  # fmt: skip
-    totals = shares.totals_after(ticks, len(ticks), ledger)
+    totals = request_shares.totals_after(ticks, len(ticks), ledger)
     differing = totals.bad_candidate + totals.bad_stable
     one = np.array([(totals.bad_candidate + 0.5) / (differing + 1)])
     each = min((differing + 0.5) / (totals.candidate + 1), 1.0)
@@ -64,7 +64,7 @@ def pair_evidence(before: LookStart, counted: Parts) -> Evidence | Missing:
     is_kept = totals.bad_candidate <= tolerated * totals.bad_stable
 
     def keep(count: int) -> Ledger:
-        return shares.totals_in_ledger(shares.totals_after(ticks, count, ledger)) | two.ledger(count)
+        return request_shares.totals_in_ledger(request_shares.totals_after(ticks, count, ledger)) | two.ledger(count)
 
     return Evidence(
         unit="answers",
@@ -73,12 +73,12 @@ def pair_evidence(before: LookStart, counted: Parts) -> Evidence | Missing:
         stable=wording.number(totals.bad_stable),
         samples=totals.candidate,
         stable_samples=totals.candidate,
-        tracks=(shares.track(two, words, is_kept=is_kept and totals.candidate > 0, drifts=drifts),),
+        tracks=(request_shares.track(two, words, is_kept=is_kept and totals.candidate > 0, drifts=drifts),),
         ticks=len(ticks),
         keep=keep,
         seconds=totals.seconds,
         notes=() if mine and theirs else ("one of the two counters has no series, taken as 0",),
-        gap=silent_arms.silent_arm({"the pairs": arm}, before.end),
+        gap=silent_arms.silent_arm({"the pairs": arm}, start.end),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import LookStart
+from modelrollout.analysis.evidence.look import LookStart
 from modelrollout.analysis.evidence.tracks import Track
 from modelrollout.analysis.queries import BAD
 from modelrollout.analysis.samples.counters import ArmCounters, Reading, by_target
@@ -33,29 +33,29 @@ class RankPath:
 
 
 def rank_blocks(
-    before: LookStart, edges: Floats, frontier: float, mine: ArmCounters, theirs: ArmCounters, reading: Reading
+    start: LookStart, edges: Floats, frontier: float, mine: ArmCounters, theirs: ArmCounters, reading: Reading
 ) -> RankPath:
     """Blocks that ended within the new ticks, each counted whole, also where it began before them."""
-    course = before.course
+    course = start.course
     length = max(math.ceil(ranks.BLOCK / course.tick - 1e-9), 1)  # ticks of a block
-    done, ended = before.first // length, course.ticks(frontier) // length
-    kept = before.ledger.get("ranks")
-    start = Wealth(EVEN_WEIGHTS if kept is None or kept.size != EVEN_WEIGHTS.size else kept, 0.0)
+    done, ended = start.first // length, course.ticks(frontier) // length
+    kept = start.ledger.get("ranks")
+    known = Wealth(EVEN_WEIGHTS if kept is None or kept.size != EVEN_WEIGHTS.size else kept, 0.0)
     bounds = np.asarray(course.start + np.arange(done, ended + 1) * length * course.tick, dtype=np.float64)
     rows = [np.zeros(ranks.POWERS.size)] * 0
     if ended > done:
         rates, usual = (_rates(side, bounds, reading) for side in (mine, theirs))
         for block in range(ended - done):
-            seed = f"{before.seed}/{done + block}"
+            seed = f"{start.seed}/{done + block}"
             rows.append(ranks.factors(_without_nan(rates[:, block]), _without_nan(usual[:, block]), seed))
-    path = carried(start, np.array(rows).reshape(-1, EVEN_WEIGHTS.size))
-    levels = np.append(start.log, path.log)
+    path = carried(known, np.array(rows).reshape(-1, EVEN_WEIGHTS.size))
+    levels = np.append(known.log, path.log)
 
     def blocks(ticks: int) -> int:
-        return max((before.first + ticks) // length - done, 0)
+        return max((start.first + ticks) // length - done, 0)
 
     counts = [min(blocks(tick), len(rows)) for tick in range(1, len(edges))]
-    return RankPath(levels[counts], start.log, lambda ticks: {"ranks": path.after(min(blocks(ticks), len(rows))).bets})
+    return RankPath(levels[counts], known.log, lambda ticks: {"ranks": path.after(min(blocks(ticks), len(rows))).bets})
 
 
 def with_ranks(track: Track, ranked: RankPath, mode: Mode) -> Track:

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence import shifts
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Evidence, LookStart, Missing, Parts
+from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Keep, Track, Wealths, Words, carry_over
-from modelrollout.analysis.kinds import groups, rankings, shares
-from modelrollout.analysis.kinds.shares import NEGLIGIBLE, Ticks, Totals
+from modelrollout.analysis.kinds import groups, rankings, request_shares
+from modelrollout.analysis.kinds.request_shares import NEGLIGIBLE, Ticks, Totals
 from modelrollout.analysis.queries import BAD, GOOD, TOTAL
 from modelrollout.analysis.samples import silent_arms
 from modelrollout.analysis.samples.counters import ArmCounters, Reading, clean, scrapes_of, total_growth
@@ -35,23 +35,23 @@ MOSTLY_BAD = 0.5
 """Share of stable's that goes wrong above which a few per cent fewer that go right are a regression: conversions."""
 
 
-def ratio_evidence(before: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+def ratio_evidence(start: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a ratio. Stable None: it is not compared; Missing: it should be, and cannot."""
     part = BAD if BAD in candidate else GOOD
-    reading = Reading(before.since, before.look_back, before.warm_up)
+    reading = Reading(start.since, start.look_back, start.warm_up)
     mine = _side(part, candidate, "the candidate", reading)
     if isinstance(mine, Missing):
         return mine
     theirs = stable if stable is None or isinstance(stable, Missing) else _side(part, stable, "stable", reading)
     other = theirs if isinstance(theirs, ArmCounters) else None
-    frontier = min(mine.arm.frontier, other.arm.frontier if other else mine.arm.frontier, before.end)
-    counted = _ticks(before, mine, other, frontier, reading)
+    frontier = min(mine.arm.frontier, other.arm.frontier if other else mine.arm.frontier, start.end)
+    counted = _ticks(start, mine, other, frontier, reading)
     if isinstance(counted, Missing):
         return counted
     ticks, keep = counted
     gap = theirs if isinstance(theirs, Missing) else None
-    evidence = _evidence(before, ticks, keep, part, mine, other, gap, frontier, reading)
-    unseen = silent_arms.silent_arm({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
+    evidence = _evidence(start, ticks, keep, part, mine, other, gap, frontier, reading)
+    unseen = silent_arms.silent_arm({"the candidate": mine.arm, "stable": other.arm if other else None}, start.end)
     return replace(evidence, gap=evidence.gap or unseen)
 
 
@@ -68,11 +68,11 @@ def _side(part: str, parts: Parts, who: str, reading: Reading) -> ArmCounters | 
 
 
 def _ticks(
-    before: LookStart, mine: ArmCounters, theirs: ArmCounters | None, frontier: float, reading: Reading
+    start: LookStart, mine: ArmCounters, theirs: ArmCounters | None, frontier: float, reading: Reading
 ) -> tuple[Ticks, Keep] | Missing:
-    course = before.course
-    edges = course.edges(before.first, frontier)
-    newest = min(max(side.arm.newest for side in (mine, theirs) if side is not None), before.end)
+    course = start.course
+    edges = course.edges(start.first, frontier)
+    newest = min(max(side.arm.newest for side in (mine, theirs) if side is not None), start.end)
     all_edges = np.append(edges, max(newest, edges[-1]))
     columns: list[Floats] = []
     for side in (mine, theirs):
@@ -89,14 +89,14 @@ def _ticks(
         events = np.minimum(events, total)
         columns += [events if side.part == BAD else total - events, total]
     counts = Counts(*columns)
-    shift = _shifts(before, counts, edges, mine, theirs)
+    shift = _shifts(start, counts, edges, mine, theirs)
     fewer, settled = (shift.factors, shift.settled) if shift else (np.ones(len(edges) - 1), len(edges) - 1)
-    ticks = Ticks(edges, counts.first(len(edges) - 1), course.beginnings(edges), before.restarts(edges), fewer, settled)
+    ticks = Ticks(edges, counts.first(len(edges) - 1), course.beginnings(edges), start.restarts(edges), fewer, settled)
     return ticks, shift.keep if shift else _keep_nothing
 
 
 def _shifts(
-    before: LookStart, counts: Counts, edges: Floats, mine: ArmCounters, theirs: ArmCounters | None
+    start: LookStart, counts: Counts, edges: Floats, mine: ArmCounters, theirs: ArmCounters | None
 ) -> shifts.Discount | None:
     """What the last row, of the time after the ticks, and the ticks' neighbours say of jumps."""
     if theirs is None:
@@ -104,7 +104,7 @@ def _shifts(
     requests = counts.candidate + counts.stable
     weight = np.divide(counts.candidate, requests, out=np.zeros_like(requests), where=requests > 0)
     return shifts.discount_jumps(
-        before, (counts.bad_candidate + counts.bad_stable)[:, None], requests, weight[:-1],
+        start, (counts.bad_candidate + counts.bad_stable)[:, None], requests, weight[:-1],
         spacing=max(mine.arm.spacing, theirs.arm.spacing), edges=edges, surely=shifts.SURE_JUMP,
     )  # fmt: skip
 
@@ -114,13 +114,13 @@ def _keep_nothing(count: int) -> Ledger:
 
 
 def _evidence(
-    before: LookStart, ticks: Ticks, keep_shifts: Keep, part: str, mine: ArmCounters, theirs: ArmCounters | None, gap: Missing | None,
+    start: LookStart, ticks: Ticks, keep_shifts: Keep, part: str, mine: ArmCounters, theirs: ArmCounters | None, gap: Missing | None,
     frontier: float, reading: Reading,
 ) -> Evidence:  # fmt: skip
-    metric, ledger, usual = before.metric, before.ledger, before.usual
-    totals = shares.totals_after(ticks, len(ticks), ledger)
-    known = shares.baseline(ledger, usual.share, usual.rate)
-    left = decay(before.course.tick)
+    metric, ledger, usual = start.metric, start.ledger, start.prior
+    totals = request_shares.totals_after(ticks, len(ticks), ledger)
+    known = request_shares.baseline(ledger, usual.share, usual.rate)
+    left = decay(start.course.tick)
     events, requests, _ = known.before_each(ticks.counts.bad_stable, ticks.counts.stable, left)
     dispersion = usual.inflation
     twos: list[Wealths] = []
@@ -129,22 +129,22 @@ def _evidence(
     unseen: list[str] = []
     if metric.tolerance is not None and theirs is not None:
         tolerated, unacceptable = bounds_of(metric)
-        two = shares.compare(
+        two = request_shares.compare(
             "tolerance", ticks, rate(events, requests), tolerated, unacceptable, dispersion, ledger,
             is_rare=usual.share is not None and usual.share > MOSTLY_BAD,
         )  # fmt: skip
         twos.append(two)
-        drifts = shares.comparison_drifts(totals, tolerated, unacceptable, dispersion)
-        is_kept = totals.share <= tolerated.factor * totals.stable_share + tolerated.margin + shares.ROUNDING
+        drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, dispersion)
+        is_kept = totals.share <= tolerated.factor * totals.stable_share + tolerated.margin + request_shares.ROUNDING
         words = Words(
-            shares.bound_words(tolerated, totals, is_bad=part == BAD),
-            shares.bound_words(unacceptable, totals, is_bad=part == BAD, is_beyond=True),
+            request_shares.bound_words(tolerated, totals, is_bad=part == BAD),
+            request_shares.bound_words(unacceptable, totals, is_bad=part == BAD, is_beyond=True),
         )
-        track = shares.track(
-            two, words, is_kept=is_kept and totals.stable > 0, drifts=drifts, threshold=before.threshold
+        track = request_shares.track(
+            two, words, is_kept=is_kept and totals.stable > 0, drifts=drifts, threshold=start.threshold
         )
         if usual.mode in (Mode.RANKED, Mode.STRICT):
-            ranks = rankings.rank_blocks(before, ticks.edges, frontier, mine, theirs, reading)
+            ranks = rankings.rank_blocks(start, ticks.edges, frontier, mine, theirs, reading)
             track = rankings.with_ranks(track, ranks, usual.mode)
             keepers.append(ranks.keep)
         else:
@@ -152,7 +152,7 @@ def _evidence(
         tracks.append(track)
         named = metric.ratio.groups if metric.ratio else None
         if named is not None:
-            found = groups.judge_groups(before, named, ticks, mine, theirs, reading, tolerated, unacceptable)
+            found = groups.judge_groups(start, named, ticks, mine, theirs, reading, tolerated, unacceptable)
             tracks += found.tracks
             unseen += found.unseen
             keepers.append(found.keep)
@@ -160,18 +160,18 @@ def _evidence(
         if limit is None:
             continue
         hits, of, most = _limit(part, is_high, limit.value, ticks.counts, totals)
-        two = shares.hold_to_limit(name, ticks, hits, ticks.counts.candidate, most, dispersion, ledger)
+        two = request_shares.hold_to_limit(name, ticks, hits, ticks.counts.candidate, most, dispersion, ledger)
         twos.append(two)
-        is_kept = of <= most * totals.candidate + shares.ROUNDING * max(totals.candidate, 1)
-        drifts = shares.limit_drifts(of, totals.candidate, most, dispersion)
+        is_kept = of <= most * totals.candidate + request_shares.ROUNDING * max(totals.candidate, 1)
+        drifts = request_shares.limit_drifts(of, totals.candidate, most, dispersion)
         words = _limit_words(limit, is_high, most)
-        tracks.append(shares.track(two, words, is_kept=is_kept and totals.candidate > 0, drifts=drifts))
+        tracks.append(request_shares.track(two, words, is_kept=is_kept and totals.candidate > 0, drifts=drifts))
 
     def keep(count: int) -> Ledger:
         seen = replace(ticks, counts=ticks.counts.first(count))
         _, _, after = known.before_each(seen.counts.bad_stable, seen.counts.stable, left)
-        kept = shares.totals_in_ledger(shares.totals_after(ticks, count, ledger))
-        kept |= shares.ratios_after(ledger, ticks.weighed.first(count))
+        kept = request_shares.totals_in_ledger(request_shares.totals_after(ticks, count, ledger))
+        kept |= request_shares.ratios_after(ledger, ticks.weighed.first(count))
         kept["baseline"] = np.array([after.events, after.requests])
         kept = {**carry_over(ledger, ticks.beginnings, count), **kept}
         for one in twos:
@@ -240,7 +240,7 @@ def _limit(part: str, is_high: bool, limit: float, counts: Counts, totals: Total
 
 
 def _limit_words(limit: str, is_high: bool, most: float) -> Words:
-    beyond = shares.unacceptable_limit(min(max(most, 1e-12), 1 - 1e-9))
+    beyond = request_shares.unacceptable_limit(min(max(most, 1e-12), 1 - 1e-9))
     unacceptable = f"≥ {wording.share(beyond)}" if is_high else f"≤ {wording.share(1 - beyond)}"
     return Words(f"{'≤' if is_high else '≥'} {limit}", unacceptable)
 
@@ -250,7 +250,7 @@ def _shown(part: str, bad: float, total: float) -> str:
 
 
 def _interval(part: str, ledger: Ledger, counts: Counts) -> str | None:
-    told = shares.times_stable(ledger, counts, shares.INTERVAL_ALPHA)
+    told = request_shares.times_stable(ledger, counts, request_shares.INTERVAL_ALPHA)
     if told is None:
         return None
     return f"its share of errors is {told}" if part == BAD else f"its share of wrong ones is {told}"

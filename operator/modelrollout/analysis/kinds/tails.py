@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from modelrollout.analysis.evidence.tracks import Keep
 from modelrollout.analysis.kinds.edges import Edges
-from modelrollout.analysis.kinds.shares import Ticks
+from modelrollout.analysis.kinds.request_shares import Ticks
 from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.sequential.distributions import Slower
 from modelrollout.sequential.proportions import Bound, Counts, better, rate

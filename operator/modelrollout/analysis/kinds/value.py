@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Evidence, LookStart, Missing, Parts
+from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Track, Words, carry_over
-from modelrollout.analysis.kinds.shares import INTERVAL_ALPHA
+from modelrollout.analysis.kinds.request_shares import INTERVAL_ALPHA
 from modelrollout.analysis.queries import VALUE
 from modelrollout.analysis.samples import silent_arms
 from modelrollout.api.metric import Metric, Tolerance
@@ -36,36 +36,36 @@ refreshed every few minutes stands still in between: its readings say no more th
 LARGEST_READING = 1e120  # its square is still a number
 
 
-def value_evidence(before: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+def value_evidence(start: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a value. Stable None: it is not compared; Missing: it should be, and cannot."""
-    metric = before.metric
+    metric = start.metric
     mine = _readings(candidate[VALUE], "the candidate")
-    if isinstance(mine, Missing) and not before.ledger:
+    if isinstance(mine, Missing) and not start.ledger:
         return mine
     mine = {} if isinstance(mine, Missing) else mine
     theirs = stable if stable is None or isinstance(stable, Missing) else _readings(stable[VALUE], "stable")
     gap = theirs if isinstance(theirs, Missing) and metric.tolerance is not None else None
-    course = before.course
-    ends = course.edges(before.first, before.end)[1:]
-    ends = ends[: course.ticks(before.end) - before.first]  # a reading belongs to the whole tick that it ends
+    course = start.course
+    ends = course.edges(start.first, start.end)[1:]
+    ends = ends[: course.ticks(start.end) - start.first]  # a reading belongs to the whole tick that it ends
     own = _at_ends(ends, mine)
     other = _at_ends(ends, theirs) if isinstance(theirs, dict) else np.full(len(ends), math.nan)
-    known = before.ledger.get("heard")
+    known = start.ledger.get("heard")
     known = np.full(2, course.start) if known is None or known.size != 2 else known
     is_compared = isinstance(theirs, dict) and metric.tolerance is not None
     heard = dict(zip(("the candidate", "stable"), _last_read(known, ends, own, other), strict=True))
     arms = ("the candidate", "stable") if is_compared else ("the candidate",)
-    gap = gap or silent_arms.silent_since({who: (heard[who], course.tick) for who in arms}, before.end)
-    begins = course.beginnings(np.append(course.time(before.first), ends))
-    tests = [_Test(before, name, excess, scale, words, begins) for name, excess, scale, words in
-             _excesses(metric, own, other, is_compared=isinstance(theirs, dict), ledger=before.ledger)]  # fmt: skip
+    gap = gap or silent_arms.silent_since({who: (heard[who], course.tick) for who in arms}, start.end)
+    begins = course.beginnings(np.append(course.time(start.first), ends))
+    tests = [_Test(start, name, excess, scale, words, begins) for name, excess, scale, words in
+             _excesses(metric, own, other, is_compared=isinstance(theirs, dict), ledger=start.ledger)]  # fmt: skip
     unit = wording.unit_of(metric)
-    shown = _means_shown(before, begins, own, other)
+    shown = _means_shown(start, begins, own, other)
     count, mean, usual = shown(len(ends))
 
     def keep(ticks: int) -> Ledger:
         last = _last_read(known, ends[:ticks], own[:ticks], other[:ticks])
-        kept: dict[str, Floats] = dict(carry_over(before.ledger, begins, ticks))
+        kept: dict[str, Floats] = dict(carry_over(start.ledger, begins, ticks))
         kept |= {"shown": np.array(shown(ticks)), "heard": np.array(last)}
         for test in tests:
             kept |= test.ledger(ticks)
@@ -111,8 +111,8 @@ def _at_ends(ends: Floats, readings: Readings) -> Floats:
 def _last_read(known: Floats, ends: Floats, *arms: Floats) -> list[float]:
     """When each arm was last read, with when that was before these ticks."""
     return [
-        float(max(before, ends[~np.isnan(read)].max(initial=-math.inf)))
-        for before, read in zip(known.tolist(), arms, strict=True)
+        float(max(so_far, ends[~np.isnan(read)].max(initial=-math.inf)))
+        for so_far, read in zip(known.tolist(), arms, strict=True)
     ]
 
 
@@ -190,14 +190,14 @@ class _Test:
     """
 
     def __init__(
-        self, before: LookStart, name: str, excess: _Excess, scale: float, words: Words, begins: Sequence[int]
+        self, start: LookStart, name: str, excess: _Excess, scale: float, words: Words, begins: Sequence[int]
     ) -> None:
         self.name, self.words, self.scale, self._begins = name, words, scale, begins
-        self._excess, self._variance = excess, before.usual.variance
-        self._course, self._first = before.course, before.first
-        self._whole = _kept(before.ledger, f"{name}.whole")
-        self._step = _kept(before.ledger, f"{name}.step")
-        self._other = _kept(before.ledger, f"{name}.good")
+        self._excess, self._variance = excess, start.prior.variance
+        self._course, self._first = start.course, start.first
+        self._whole = _kept(start.ledger, f"{name}.whole")
+        self._step = _kept(start.ledger, f"{name}.step")
+        self._other = _kept(start.ledger, f"{name}.good")
         self._harm_before = self._harm(0)
 
     def _moments(self, kept: Moments, values: Floats, ticks: int, *, anew: bool) -> Moments:
@@ -287,10 +287,10 @@ def _packed(one: Moments) -> Floats:
 
 
 def _means_shown(
-    before: LookStart, begins: Sequence[int], own: Floats, other: Floats
+    start: LookStart, begins: Sequence[int], own: Floats, other: Floats
 ) -> Callable[[int], tuple[float, float, float]]:
     """Readings at this step, the candidate's mean and stable's, after so many ticks."""
-    kept = before.ledger.get("shown")
+    kept = start.ledger.get("shown")
     known = kept.tolist() if kept is not None and kept.size == 3 else [0.0, 0.0, 0.0]
 
     def shown(ticks: int) -> tuple[float, float, float]:

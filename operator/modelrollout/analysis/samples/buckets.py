@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.evidence.material import Missing
+from modelrollout.analysis.evidence.look import Missing
 from modelrollout.analysis.samples.counters import Reading, Samples, Scrapes, clean, grown, scrapes_of
 from modelrollout.analysis.samples.double_scrapes import without_double_scrapes
 from modelrollout.api.status import Verdict

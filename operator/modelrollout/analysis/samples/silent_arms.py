@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence.material import Missing
+from modelrollout.analysis.evidence.look import Missing
 from modelrollout.analysis.evidence.ticks import LONGEST_DELAY
 from modelrollout.analysis.samples.counters import Scrapes
 from modelrollout.api.status import Verdict

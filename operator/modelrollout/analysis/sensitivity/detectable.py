@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.error_budget import share_of_bound
-from modelrollout.analysis.evidence.material import Prior
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.kinds.ratio import bounds_of
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric

@@ -17,9 +17,9 @@ from modelrollout.analysis import wording
 from modelrollout.analysis.conclusions import FEWEST_REQUESTS
 from modelrollout.analysis.evidence import ledger
 from modelrollout.analysis.evidence.error_budget import share_of_bound
-from modelrollout.analysis.evidence.material import Missing, Prior
+from modelrollout.analysis.evidence.look import Missing, Prior
 from modelrollout.analysis.kinds import edges as bucket_edges
-from modelrollout.analysis.kinds import ratio, shares
+from modelrollout.analysis.kinds import ratio, request_shares
 from modelrollout.analysis.queries import BAD, GOOD, HISTOGRAM, HISTORY_STEP, ONE_POD, OTHER_PODS, PAST, TOTAL, VALUE
 from modelrollout.analysis.samples.buckets import ArmHistograms, counts_beyond, histograms_of, quantile
 from modelrollout.analysis.samples.counters import Reading, Target, by_target, clean, scrapes_of, target_of
@@ -223,7 +223,7 @@ def _warn_of_false_alarm(history: History, metric: Metric, usual: Prior, alpha: 
         counts = Counts(bad, total, history.bad.sum(axis=0) - bad, history.total.sum(axis=0) - total)
         events, requests, _ = tests.Baseline().before_each(counts.bad_stable, counts.stable, tests.decay(history.block))
         factors = tests.worse(counts, tests.rate(events, requests), tolerated) / by
-        path = carried(Wealth(shares.HARM_WEIGHTS, 0.0), factors)
+        path = carried(Wealth(request_shares.HARM_WEIGHTS, 0.0), factors)
         if float(path.log.max(initial=0.0)) >= math.log(1 / alpha):
             return "in its history one of stable's pods was worse than the others beyond chance: widen the tolerance"
     return None

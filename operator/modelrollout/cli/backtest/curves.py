@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.evidence.material import Missing
+from modelrollout.analysis.evidence.look import Missing
 from modelrollout.analysis.queries import BAD, CANDIDATE_WRONG, GOOD, HISTOGRAM, STABLE_WRONG, SUM, TOTAL, VALUE
 from modelrollout.analysis.samples.buckets import counts_beyond, histograms_of, quantile
 from modelrollout.analysis.samples.counters import Reading, clean, scrapes_of, total_growth

@@ -68,7 +68,7 @@ class LookStart:
 
     metric: Metric
     course: Course
-    usual: Prior
+    prior: Prior
     first: int
     ledger: Ledger
     end: float  # of the look, unix seconds
@@ -79,7 +79,7 @@ class LookStart:
 
     def restarts(self, edges: Floats) -> Floats:
         """What is put on with each tick between `edges`. Tests that begin late put on at once what was due before."""
-        onsets = self.course.onsets(is_late_expected=self.usual.inflation <= 1 and self.usual.threshold is None)
+        onsets = self.course.onsets(is_late_expected=self.prior.inflation <= 1 and self.prior.threshold is None)
         restarts = onsets.restarts(edges, self.course.steps)
         if restarts.size and not self.ledger:
             restarts[0] += onsets.due(float(edges[0]), self.course.steps)
