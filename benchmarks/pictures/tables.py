@@ -12,7 +12,7 @@ from benchmarks.pictures.sayings import DEFAULT_EDGES, FITTING
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.kinds.edges import choose_edges
-from modelrollout.analysis.kinds.ratio import bounds_of
+from modelrollout.analysis.kinds.ratio_bounds import bounds_of
 from modelrollout.analysis.sensitivity.detectable import Stretch, smallest_share
 from modelrollout.api.metric import Tolerance
 from modelrollout.sequential.noise import Mode

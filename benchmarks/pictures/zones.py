@@ -8,7 +8,7 @@ from benchmarks.pictures.courses import RPS, USUAL
 from benchmarks.pictures.drawing import FAR, Axis, Panel, axis, picture
 from benchmarks.pictures.lab import ERRORS, Release, analysis, evenly
 from modelrollout.analysis.evidence.look import Prior
-from modelrollout.analysis.kinds.ratio import bounds_of
+from modelrollout.analysis.kinds.ratio_bounds import bounds_of
 from modelrollout.analysis.kinds.request_shares import INTERVAL_ALPHA
 from modelrollout.api.status import MetricVerdict, Verdict
 from modelrollout.sequential.intervals import interval, likelihoods

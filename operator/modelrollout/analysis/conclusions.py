@@ -14,14 +14,12 @@ from datetime import UTC, datetime, timedelta
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing
 from modelrollout.analysis.evidence.tracks import Track
+from modelrollout.analysis.kinds.table import kind_of
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import ASKS_WRONGLY, QUERY_REJECTED, MetricVerdict, Verdict
 from modelrollout.sequential.noise import Mode
 
-FEWEST_REQUESTS = 100
-FEWEST_READINGS = 10
 NEXT_TO_NOTHING = 0.5  # samples that count for none: increments are split among ticks
-FEWEST_PAIRS = 20
 INT64 = 2**63 - 1
 
 
@@ -36,15 +34,6 @@ class Demand:
     @property
     def good(self) -> float:
         return math.log(1 / self.beta)
-
-
-def fewest_samples(metric: Metric) -> int:
-    """Fewest samples of each arm before the metric may pass."""
-    if metric.value is not None:
-        return max(metric.min_samples or 0, FEWEST_READINGS)
-    if metric.min_samples is not None:
-        return metric.min_samples
-    return FEWEST_PAIRS if metric.pairs is not None else FEWEST_REQUESTS
 
 
 def report_missing(start: LookStart, missing: Missing, query: str | None) -> MetricVerdict:
@@ -157,9 +146,9 @@ def _shortage(metric: Metric, evidence: Evidence) -> str:
     """How many samples are missing before anything may pass; empty when there are enough."""
     stable = math.inf if evidence.stable_samples is None else evidence.stable_samples
     arm, samples = ("stable ", stable) if stable < evidence.samples else ("", evidence.samples)
-    if samples >= fewest_samples(metric):
+    more = kind_of(metric).fewest_samples(metric) - samples
+    if more <= 0:
         return ""
-    more = fewest_samples(metric) - samples
     return f"; {arm}needs {_more(evidence, more)}{_wait(evidence, more, samples)}"
 
 

@@ -9,7 +9,7 @@ its share to itself (Vovk & Wang, 1912.06116; Choe & Ramdas, 2402.09698).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelrollout.analysis.conclusions import Demand, conclude, report_missing
@@ -19,12 +19,8 @@ from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts, Prior
 from modelrollout.analysis.evidence.ticks import LONGEST_DELAY, LONGEST_REREAD, Course
 from modelrollout.analysis.evidence.tracks import Track, merge_harm, without_step
-from modelrollout.analysis.kinds.histogram import histogram_evidence
-from modelrollout.analysis.kinds.mean import mean_evidence
-from modelrollout.analysis.kinds.pairs import pair_evidence
-from modelrollout.analysis.kinds.ratio import ratio_evidence
-from modelrollout.analysis.kinds.value import value_evidence
-from modelrollout.analysis.queries import CANDIDATE, STABLE, VALUE
+from modelrollout.analysis.kinds.table import kind_of
+from modelrollout.analysis.parts import CANDIDATE, STABLE, VALUE
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
@@ -155,7 +151,7 @@ def _evidence_on(start: LookStart, asked: Sequence[Query], answers: Mapping[Quer
     if candidate is None:
         return Missing(Verdict.UNAVAILABLE, "it was not asked for")
     try:
-        return candidate if isinstance(candidate, Missing) else _evidence(start, candidate, stable)
+        return candidate if isinstance(candidate, Missing) else kind_of(start.metric).evidence(start, candidate, stable)
     except DEFECTS as defect:
         return _our_defect(defect)
 
@@ -185,20 +181,6 @@ def _refusal(query: Query, answer: Unanswered) -> str:
         what = " and ".join(part for part, _ in query.parts) or query.part
         return f"{why} (as {what} only series selectors can stand, without rate() or sum())"
     return why
-
-
-def _evidence(start: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
-    metric = start.metric
-    if metric.pairs is not None:
-        return pair_evidence(start, candidate)
-    judged: Callable[[LookStart, Parts, Parts | Missing | None], Evidence | Missing] = value_evidence
-    if metric.ratio is not None:
-        judged = ratio_evidence
-    elif metric.histogram is not None:
-        judged = histogram_evidence
-    elif metric.mean is not None:
-        judged = mean_evidence
-    return judged(start, candidate, stable)
 
 
 def _checkpoint(case: Case, start: LookStart, evidence: Evidence | Missing, late: int) -> MetricEvidence | None:

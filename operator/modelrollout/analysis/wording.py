@@ -11,13 +11,11 @@ from modelrollout.api.metric import Metric
 Unit = Literal["share", "seconds", "plain"]
 
 
-def unit_of(metric: Metric) -> Unit:
-    """How this metric's values are written: as the author wrote its bounds, or as its name says."""
-    if metric.ratio is not None:
-        return "share"
+def unit_of_bounds(metric: Metric) -> Unit:
+    """How values are written where the kind of metric does not say: as the author wrote the bounds."""
     absolute = metric.tolerance.absolute if metric.tolerance is not None else None
     bounds = [bound for bound in (metric.min, metric.max, absolute) if bound is not None]
-    if any(bound.is_duration for bound in bounds) or "seconds" in (metric.histogram or ""):
+    if any(bound.is_duration for bound in bounds):
         return "seconds"
     return "share" if any(bound.endswith("%") for bound in bounds) else "plain"
 

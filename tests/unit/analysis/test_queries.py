@@ -7,17 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from modelrollout.analysis.queries import (
-    HISTORY,
-    HISTORY_STEP,
-    ArmNames,
-    Reach,
-    as_regex,
-    history_queries,
-    in_quotes,
-    pods_of,
-    queries,
-)
+from modelrollout.analysis.queries import ArmNames, Reach, as_regex, history_queries, in_quotes, pods_of, queries
+from modelrollout.analysis.samples.stable_history import HISTORY, HISTORY_STEP
 from modelrollout.api.placeholders import UnknownName
 from modelrollout.promql.query import Query, Series
 from tests.unit.analysis.looking import (

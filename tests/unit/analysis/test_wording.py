@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from modelrollout.analysis import wording
+from modelrollout.analysis.kinds.table import kind_of
 from modelrollout.api.metric import Metric
 from tests.unit.analysis.looking import ACCURACY, GAUGE, LATENCY
 
@@ -60,7 +61,8 @@ def test_an_estimate_looks_like_one(value: float, shown: float) -> None:
     ],
 )
 def test_values_are_written_in_the_unit_of_their_bounds(metric: dict[str, object], unit: str) -> None:
-    assert wording.unit_of(Metric.model_validate(metric)) == unit
+    wished = Metric.model_validate(metric)
+    assert kind_of(wished).unit(wished) == unit
 
 
 @pytest.mark.parametrize(

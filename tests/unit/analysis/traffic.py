@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
-from modelrollout.analysis.queries import HISTORY, HISTORY_STEP, history_queries
+from modelrollout.analysis.queries import history_queries
+from modelrollout.analysis.samples.stable_history import HISTORY, HISTORY_STEP
 from modelrollout.analysis.sensitivity.detectable import Stretch
 from modelrollout.analysis.sensitivity.preflight import summarise_history
 from modelrollout.api.analysis import Analysis

@@ -19,6 +19,9 @@ from modelrollout.sequential.wealth import Path, Wealth, carried, grown
 
 Floats = npt.NDArray[np.float64]
 
+Keep = Callable[[int], Ledger]
+"""The ledger of a metric after so many of its new ticks."""
+
 STEP_NAMES = frozenset({"totals", "mine", "theirs", "shown", "step", "seconds"})
 STEP_ENDINGS = (".good", ".step", ".beyond.excess", "/totals")
 """Names in a ledger, and their ends, of what belongs to the present step alone."""
@@ -55,6 +58,24 @@ class Track:
     @property
     def highest(self) -> float:
         return max(self.before, float(self.harm.max(initial=-math.inf)))
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The tracks of some bounds, what of them cannot be tested, and how to keep their state."""
+
+    tracks: tuple[Track, ...]
+    keep: Keep
+    unseen: tuple[str, ...] = ()
+
+
+def keep_all(keepers: Sequence[Keep]) -> Keep:
+    """One keeper for several, whose names differ."""
+
+    def keep(ticks: int) -> Ledger:
+        return {name: kept for one in keepers for name, kept in one(ticks).items()}
+
+    return keep
 
 
 def merge_harm(joint: Sequence[tuple[int, Track]], logs: Sequence[float]) -> Floats:
@@ -145,7 +166,3 @@ def _kept_wealth(kept: Floats | None, bets: int) -> Wealth:
     if kept is None or kept.size != bets + 1:
         return Wealth.untouched(bets)
     return Wealth(kept[:-1], float(kept[-1]))
-
-
-Keep = Callable[[int], Ledger]
-"""The ledger of a metric after so many of its new ticks."""

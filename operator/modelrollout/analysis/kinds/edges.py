@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis import wording
-from modelrollout.api.metric import Tolerance
+from modelrollout.api.metric import Metric, Tolerance
 
 Floats = npt.NDArray[np.float64]
 
@@ -108,3 +108,8 @@ def what_edges_hide(
     known = f"only beyond {wording.text(sure, unit)}"
     seen = known if sure < math.inf else f"not at all (edges end at {wording.text(last, unit)})"
     return [f"the buckets are too coarse for this tolerance: a slower {name} is sure to be seen {seen}"]
+
+
+def unit_of_edges(metric: Metric) -> wording.Unit:
+    """Seconds where the histogram's name says so, else as its bounds are written."""
+    return "seconds" if "seconds" in (metric.histogram or "") else wording.unit_of_bounds(metric)

@@ -9,7 +9,7 @@ too little traffic to be tested is said to be so, and holds the step: it never p
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,10 +18,10 @@ import numpy.typing as npt
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import LookStart
-from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet
+from modelrollout.analysis.evidence.tracks import Keep, Tested, Track, Words, bet, keep_all
 from modelrollout.analysis.kinds import request_shares
 from modelrollout.analysis.kinds.request_shares import Ticks
-from modelrollout.analysis.queries import BAD
+from modelrollout.analysis.parts import BAD
 from modelrollout.analysis.samples.counters import ArmCounters, Reading, Samples, total_growth
 from modelrollout.api.metric import Groups
 from modelrollout.sequential import strata as tests
@@ -38,79 +38,70 @@ LONGEST_WAIT = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class GroupTracks:
-    """The tracks of all groups, what cannot be tested, and how to keep their state."""
+class Comparison:
+    """Both arms' counters over the new ticks of a metric, and the bounds between the arms."""
 
-    tracks: tuple[Track, ...]
-    unseen: tuple[str, ...]
-    keep: Callable[[int], Ledger]
+    start: LookStart
+    ticks: Ticks
+    mine: ArmCounters
+    theirs: ArmCounters
+    reading: Reading
+    tolerated: Bound
+    unacceptable: Bound
 
 
-def judge_groups(
-    start: LookStart, groups: Groups, ticks: Ticks, mine: ArmCounters, theirs: ArmCounters, reading: Reading,
-    tolerated: Bound, unacceptable: Bound,
-) -> GroupTracks:  # fmt: skip
-    """`ticks`: those of the whole metric."""
-    found = {value: _counts(groups.label, value, ticks.edges, mine, theirs, reading) for value in groups.values}
-    ledger = start.ledger
-    tracks: list[Track] = []
-    twos: list[Wealths] = []
-    unseen: list[str] = []
-    keepers: list[Callable[[int], Ledger]] = []
-    for value, counts in found.items():
-        own = replace(ticks, counts=counts)
-        kept = {name.removeprefix(f"{value}/"): part for name, part in ledger.items() if name.startswith(f"{value}/")}
-        totals = request_shares.totals_after(own, len(own), kept)
-        known = request_shares.baseline(kept, None, None)
-        left = decay(start.course.tick)
-        events, requests, _ = known.before_each(counts.bad_stable, counts.stable, left)
-        name = f"group {value}"
-        two = request_shares.compare(
-            name, own, rate(events, requests), tolerated, unacceptable, start.prior.inflation, ledger
-        )
-        twos.append(two)
-        drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, start.prior.inflation)
-        is_bad = mine.part == BAD
-        words = Words(
-            f"{request_shares.bound_words(tolerated, totals, is_bad=is_bad)} in group {value}",
-            f"{request_shares.bound_words(unacceptable, totals, is_bad=is_bad, is_beyond=True)} in group {value}",
-        )
-        limit = float(tolerated.at(totals.stable_share))
-        is_kept = totals.candidate > 0 and totals.stable > 0 and totals.share <= limit + request_shares.ROUNDING
-        tracks.append(request_shares.track(two, words, is_kept=is_kept, drifts=drifts, share=start.prior.share_kept))
-        if _is_out_of_reach(tracks[-1], totals):
-            unseen.append(f"group {value} cannot be tested at this traffic")
-        keepers.append(_keeper(value, own, kept, left))
+def judge_groups(comparison: Comparison, groups: Groups) -> Tested:
+    """Each group by itself, and the gaps of all others to the first."""
+    counts = {value: _counts(comparison, groups.label, value) for value in groups.values}
     reference, *others = groups.values
-    for value in others:
-        two, words, is_kept = _gap(start, ticks, value, found[value], found[reference], groups, mine.part)
-        twos.append(two)
-        track = request_shares.track(two, words, is_kept=is_kept, drifts=(0.0, 0.0), share=start.prior.share_kept)
-        tracks.append(replace(track, good=math.inf))
-        keepers.append(_gap_keeper(f"gap {value}", found[value], found[reference], ledger))
-
-    def keep(count: int) -> Ledger:
-        kept: dict[str, Floats] = {}
-        for one in twos:
-            kept |= one.ledger(count)
-        for more in keepers:
-            kept |= more(count)
-        return kept
-
-    return GroupTracks(tuple(tracks), tuple(unseen), keep)
+    tested = [_judge_group(comparison, value, counts[value]) for value in groups.values]
+    tested += [_judge_gap(comparison, groups, value, counts[value], counts[reference]) for value in others]
+    return Tested(
+        tuple(track for one in tested for track in one.tracks),
+        keep_all([one.keep for one in tested]),
+        tuple(unseen for one in tested for unseen in one.unseen),
+    )
 
 
-def _counts(label: str, value: str, edges: Floats, mine: ArmCounters, theirs: ArmCounters, reading: Reading) -> Counts:
+def _counts(comparison: Comparison, label: str, value: str) -> Counts:
+    edges, reading = comparison.ticks.edges, comparison.reading
     columns: list[Floats] = []
-    for side in (mine, theirs):
-        total = total_growth(_of(side.total, label, value), edges, side.arm, reading)
-        events = np.minimum(total_growth(_of(side.events, label, value), edges, side.arm, reading), total)
+    for side in (comparison.mine, comparison.theirs):
+        total = total_growth(_of(side.total, label, value), edges, side.scrapes, reading)
+        events = np.minimum(total_growth(_of(side.events, label, value), edges, side.scrapes, reading), total)
         columns += [events if side.part == BAD else total - events, total]
     return Counts(*columns)
 
 
 def _of(samples: Sequence[Samples], label: str, value: str) -> list[Samples]:
     return [one for one in samples if one.labels.get(label) == value]
+
+
+def _judge_group(comparison: Comparison, value: str, counts: Counts) -> Tested:
+    """A group's own requests against the metric's tolerance."""
+    start, tolerated, unacceptable = comparison.start, comparison.tolerated, comparison.unacceptable
+    dispersion, own = start.prior.inflation, replace(comparison.ticks, counts=counts)
+    kept = _own_ledger(start.ledger, value)
+    totals = request_shares.totals_after(own, len(own), kept)
+    events, requests, _ = request_shares.baseline(kept, None, None).before_each(
+        counts.bad_stable, counts.stable, decay(start.course.tick)
+    )
+    wealths = request_shares.compare(
+        f"group {value}", own, rate(events, requests), tolerated, unacceptable, dispersion, start.ledger
+    )
+    words = request_shares.words(
+        tolerated, unacceptable, totals, is_bad=comparison.mine.part == BAD, where=f" in group {value}"
+    )
+    limit = float(tolerated.at(totals.stable_share))
+    is_kept = totals.candidate > 0 and totals.stable > 0 and totals.share <= limit + request_shares.ROUNDING
+    drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, dispersion)
+    track = request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, share=start.prior.share_kept)
+    unseen = (f"group {value} cannot be tested at this traffic",) if _is_out_of_reach(track, totals) else ()
+    return Tested((track,), keep_all([wealths.ledger, _group_keeper(start, value, own)]), unseen)
+
+
+def _own_ledger(ledger: Ledger, value: str) -> Ledger:
+    return {name.removeprefix(f"{value}/"): part for name, part in ledger.items() if name.startswith(f"{value}/")}
 
 
 def _is_out_of_reach(track: Track, totals: request_shares.Totals) -> bool:
@@ -120,11 +111,13 @@ def _is_out_of_reach(track: Track, totals: request_shares.Totals) -> bool:
     return each <= 0 or track.good_drift <= 0 or 3.0 / track.good_drift / each > LONGEST_WAIT
 
 
-def _keeper(value: str, ticks: Ticks, ledger: Ledger, left: float) -> Callable[[int], Ledger]:
+def _group_keeper(start: LookStart, value: str, ticks: Ticks) -> Keep:
+    ledger = _own_ledger(start.ledger, value)
+
     def keep(count: int) -> Ledger:
         seen = ticks.counts.first(count)
         known = request_shares.baseline(ledger, None, None)
-        _, _, after = known.before_each(seen.bad_stable, seen.stable, left)
+        _, _, after = known.before_each(seen.bad_stable, seen.stable, decay(start.course.tick))
         kept = request_shares.totals_in_ledger(request_shares.totals_after(ticks, count, ledger))
         kept["baseline"] = np.array([after.events, after.requests])
         return {f"{value}/{name}": part for name, part in kept.items()}
@@ -132,23 +125,38 @@ def _keeper(value: str, ticks: Ticks, ledger: Ledger, left: float) -> Callable[[
     return keep
 
 
-def _gap(
-    start: LookStart, ticks: Ticks, value: str, group: Counts, reference: Counts, groups: Groups, part: str
-) -> tuple[Wealths, Words, bool]:
+def _judge_gap(comparison: Comparison, groups: Groups, value: str, group: Counts, reference: Counts) -> Tested:
     """The difference of differences, of shares that went right."""
-    name = f"gap {value}"
+    start, ticks, name = comparison.start, comparison.ticks, f"gap {value}"
     right, total, usual = _streams(name, group, reference, start.ledger)
     allowed = groups.max_extra_gap.value
     harm = tests.worse(right, total, usual, tests.GAP_RULE, allowed) / start.prior.inflation
-    two = bet(
-        name, harm, DROP_WEIGHTS, np.zeros((len(ticks), 1)), NO_MIRROR,
-        restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=start.ledger,
-    )  # fmt: skip
-    sums = _kept(f"{name}.sums", start.ledger) + np.stack((right.sum(axis=0), total.sum(axis=0)))
-    shown = np.divide(sums[0], sums[1], out=np.zeros(4), where=sums[1] > 0)
-    widened = float(shown @ tests.GAP_RULE) if (sums[1] > 0).all() else 0.0
+    wealths = bet(
+        name,
+        harm,
+        DROP_WEIGHTS,
+        np.zeros((len(ticks), 1)),
+        NO_MIRROR,
+        restarts=ticks.restarts,
+        beginnings=ticks.beginnings,
+        ledger=start.ledger,
+    )
     words = Words(f"a gap of {value} to {groups.values[0]} wider by ≤ {wording.share(allowed)}", "a wider one")
-    return two, words, widened <= allowed
+    is_kept = _widening(_sums(name, right, total, start.ledger)) <= allowed
+    track = request_shares.track(wealths, words, is_kept=is_kept, drifts=(0.0, 0.0), share=start.prior.share_kept)
+    keeper = _gap_keeper(name, group, reference, start.ledger)
+    return Tested((replace(track, good=math.inf),), keep_all([wealths.ledger, keeper]))
+
+
+def _widening(sums: Floats) -> float:
+    """How much wider the candidate's gap is than stable's; 0 while one of the four has no requests."""
+    shown = np.divide(sums[0], sums[1], out=np.zeros(4), where=sums[1] > 0)
+    return float(shown @ tests.GAP_RULE) if (sums[1] > 0).all() else 0.0
+
+
+def _sums(name: str, right: Floats, total: Floats, ledger: Ledger) -> Floats:
+    """Right and total of the four streams, over the whole rollout."""
+    return np.asarray(_kept_sums(name, ledger) + np.stack((right.sum(axis=0), total.sum(axis=0))), dtype=np.float64)
 
 
 def _streams(name: str, group: Counts, reference: Counts, ledger: Ledger) -> tuple[Floats, Floats, Floats]:
@@ -157,23 +165,22 @@ def _streams(name: str, group: Counts, reference: Counts, ledger: Ledger) -> tup
     all_ = (group.candidate, reference.candidate, group.stable, reference.stable)
     total = np.stack(all_, axis=1)
     right = total - np.stack(bad, axis=1)
-    known = _kept(f"{name}.sums", ledger)
+    known = _kept_sums(name, ledger)
     right_before = known[0] + right.cumsum(axis=0) - right
     total_before = known[1] + total.cumsum(axis=0) - total
     usual = (right_before + PRIOR_COUNT) / (total_before + 2 * PRIOR_COUNT)
-    usual[:, 0] = usual[:, 2]  # the candidate's group is betted to do worse than stable's, not than it did itself
+    usual[:, 0] = usual[:, 2]  # the bets are that the candidate's group does worse than stable's, not worse than before
     return right, total, usual
 
 
-def _kept(name: str, ledger: Ledger) -> Floats:
-    kept = ledger.get(name)
+def _kept_sums(name: str, ledger: Ledger) -> Floats:
+    kept = ledger.get(f"{name}.sums")
     return kept.reshape(2, 4) if kept is not None and kept.size == 8 else np.zeros((2, 4))
 
 
-def _gap_keeper(name: str, group: Counts, reference: Counts, ledger: Mapping[str, Floats]) -> Callable[[int], Ledger]:
+def _gap_keeper(name: str, group: Counts, reference: Counts, ledger: Ledger) -> Keep:
     def keep(count: int) -> Ledger:
         right, total, _ = _streams(name, group.first(count), reference.first(count), ledger)
-        sums = _kept(f"{name}.sums", ledger) + np.stack((right.sum(axis=0), total.sum(axis=0)))
-        return {f"{name}.sums": sums.ravel()}
+        return {f"{name}.sums": _sums(name, right, total, ledger).ravel()}
 
     return keep

@@ -22,17 +22,20 @@ from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet, ca
 from modelrollout.analysis.kinds import edges as bucket_edges
 from modelrollout.analysis.kinds import request_shares
 from modelrollout.analysis.kinds.edges import Edges, slack
+from modelrollout.analysis.kinds.histogram_history import histogram_prior
+from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
 from modelrollout.analysis.kinds.request_shares import Ticks
 from modelrollout.analysis.kinds.tails import GOOD_WEIGHTS, SURE_JUMP, CountedTails, RuleOut, choose_tails, excluded
-from modelrollout.analysis.queries import HISTOGRAM
+from modelrollout.analysis.parts import HISTOGRAM
 from modelrollout.analysis.samples import silent_arms
 from modelrollout.analysis.samples.buckets import ArmHistograms, counts_beyond, histograms_of, quantile
 from modelrollout.analysis.samples.counters import Reading
-from modelrollout.api.metric import Tolerance
+from modelrollout.analysis.samples.over_time import SeriesOfArm, quantiles
+from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.api.status import Verdict
 from modelrollout.sequential import distributions
 from modelrollout.sequential.distributions import Slower
-from modelrollout.sequential.proportions import HALF_LIFE, Counts, decay
+from modelrollout.sequential.proportions import HALF_LIFE, Bound, Counts, decay
 
 Floats = npt.NDArray[np.float64]
 
@@ -45,12 +48,14 @@ def histogram_evidence(start: LookStart, candidate: Parts, stable: Parts | Missi
         return mine
     theirs = _stable_side(stable, mine, reading) if start.metric.tolerance is not None else None
     other = theirs if isinstance(theirs, ArmHistograms) else None
-    unseen = silent_arms.silent_arm({"the candidate": mine.arm, "stable": other.arm if other else None}, start.end)
+    unseen = silent_arms.silent_arm(
+        {"the candidate": mine.scrapes, "stable": other.scrapes if other else None}, start.end
+    )
     gap = theirs if isinstance(theirs, Missing) else unseen
     edges = _edges(start, mine, other)
     if isinstance(edges, Missing):
         return edges
-    frontier = min(mine.arm.frontier, other.arm.frontier if other else mine.arm.frontier, start.end)
+    frontier = min(mine.scrapes.frontier, other.scrapes.frontier if other else mine.scrapes.frontier, start.end)
     seen = _seen(start, edges, mine, other, frontier, reading)
     return _Judge(start, seen, is_compared=other is not None).evidence(gap)
 
@@ -94,7 +99,7 @@ def _seen(
 ) -> CountedTails:
     course = start.course
     bounds = course.edges(start.first, frontier)
-    newest = min(max(side.arm.newest for side in (mine, theirs) if side is not None), start.end)
+    newest = min(max(side.scrapes.newest for side in (mine, theirs) if side is not None), start.end)
     all_bounds = np.append(bounds, max(newest, bounds[-1]))  # the last row is of the time after the ticks
     slow, total = counts_beyond(mine, edges.all, all_bounds, reading, in_doubt="fewer")
     if theirs is not None:
@@ -106,9 +111,14 @@ def _seen(
         requests = total + everybody
         weight = np.divide(total, requests, out=np.zeros_like(total), where=requests > 0)
         shift = shifts.discount_jumps(
-            start, slow[:, list(edges.far)] + usual[:, list(edges.near)], requests, weight[:-1],
-            spacing=max(mine.arm.spacing, theirs.arm.spacing), edges=bounds, surely=SURE_JUMP,
-        )  # fmt: skip
+            start,
+            slow[:, list(edges.far)] + usual[:, list(edges.near)],
+            requests,
+            weight[:-1],
+            spacing=max(mine.scrapes.spacing, theirs.scrapes.spacing),
+            edges=bounds,
+            surely=SURE_JUMP,
+        )
     counts = Counts(none, total[:ticks], none, everybody[:ticks])
     fewer, settled = (shift.factors, shift.settled) if shift else (none + 1, ticks)
     found = Ticks(bounds, counts, course.beginnings(bounds), start.restarts(bounds), fewer, settled)
@@ -122,7 +132,7 @@ class _Judge:
         self._start, self._seen, self._is_compared = start, seen, is_compared
         metric, ledger = start.metric, start.ledger
         self._q = metric.quantile_share
-        self._unit = wording.unit_of(metric)
+        self._unit = bucket_edges.unit_of_edges(metric)
         self._dispersion = start.prior.inflation
         count = len(seen.ticks)
         self._totals = request_shares.totals_after(seen.ticks, count, ledger)
@@ -200,9 +210,15 @@ class _Judge:
         rule_out = self._rule_out = choose_tails(start.metric, seen, self._known, self._q)
         good = rule_out.better() / self._dispersion
         two = bet(
-            "tolerance", harm, distributions.log_weights(len(seen.edges.far)), good, GOOD_WEIGHTS,
-            restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=start.ledger,
-        )  # fmt: skip
+            "tolerance",
+            harm,
+            distributions.log_weights(len(seen.edges.far)),
+            good,
+            GOOD_WEIGHTS,
+            restarts=ticks.restarts,
+            beginnings=ticks.beginnings,
+            ledger=start.ledger,
+        )
         self._twos.append(two)
         limit, far = slack(self._stable_at, tolerance), slack(self._stable_at, excluded(start.metric))
         words = Words(
@@ -222,9 +238,14 @@ class _Judge:
         place = seen.edges.all.index(found[0])
         allowed = 1 - self._q
         two = request_shares.hold_to_limit(
-            "max", seen.ticks, seen.mine[:, place], seen.ticks.counts.candidate, allowed, self._dispersion,
+            "max",
+            seen.ticks,
+            seen.mine[:, place],
+            seen.ticks.counts.candidate,
+            allowed,
+            self._dispersion,
             self._start.ledger,
-        )  # fmt: skip
+        )
         self._twos.append(two)
         beyond_it = wording.share(request_shares.unacceptable_limit(allowed))
         words = Words(f"≤ {written}", f"≥ {beyond_it} of its requests slower than {wording.text(found[0], self._unit)}")
@@ -324,3 +345,29 @@ def _shown(value: float, edges: tuple[float, ...], total: float, unit: wording.U
     if value < math.inf:
         return wording.text(value, unit)
     return f"> {wording.text(edges[-1], unit)}" if edges else "unknown"
+
+
+def _parts(metric: Metric) -> list[Part]:
+    return [Part(HISTOGRAM, metric.histogram, HISTOGRAM)] if metric.histogram is not None else []
+
+
+def _over_time(metric: Metric, parts: SeriesOfArm, edges: Floats, reading: Reading) -> list[float]:
+    return quantiles(metric.quantile_share, parts.get(HISTOGRAM, ()), edges, reading)
+
+
+def _visible_words(metric: Metric, usual: float, share: float) -> str:
+    return f"{wording.share(share)} or more as slow as the slowest {wording.share(usual)} were"
+
+
+KIND = MetricKind(
+    form=Form.HISTOGRAM,
+    parts=_parts,
+    evidence=histogram_evidence,
+    over_time=_over_time,
+    unit=bucket_edges.unit_of_edges,
+    prior=histogram_prior,
+    # Of requests as slow as stable's slowest beyond the quantile: the tolerance is on time, not on a share.
+    sensitivity=Sensitivity(
+        bound=lambda metric: Bound(1.0), usual=lambda metric, share: "", visible=_visible_words, is_exact=False
+    ),
+)

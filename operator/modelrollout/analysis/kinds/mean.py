@@ -18,12 +18,14 @@ from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Track, Words, carry_over
+from modelrollout.analysis.kinds.excess_tests import SMALLEST_EFFECT, excluded
+from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part
 from modelrollout.analysis.kinds.request_shares import INTERVAL_ALPHA
-from modelrollout.analysis.kinds.value import SMALLEST_EFFECT, excluded
-from modelrollout.analysis.queries import SQUARES, SUM, TOTAL
+from modelrollout.analysis.parts import SQUARES, SUM, TOTAL
 from modelrollout.analysis.samples import silent_arms
 from modelrollout.analysis.samples.counters import Reading, Scrapes, clean, scrapes_of, total_growth
-from modelrollout.api.metric import Tolerance
+from modelrollout.analysis.samples.over_time import SeriesOfArm, quotients
+from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.api.status import Verdict
 from modelrollout.sequential.gauges import half_width, log_wealth
 
@@ -34,7 +36,7 @@ FEWEST_USERS = 100.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
+class _ArmUsers:
     """One arm's users in each tick: sums, sums of squares, and how many (all arrays: ticks)."""
 
     sums: Floats
@@ -72,21 +74,21 @@ def _arm(parts: Parts, who: str, reading: Reading) -> Scrapes | Missing:
     return arm
 
 
-def _side(parts: Parts, edges: Floats, arm: Scrapes, reading: Reading) -> _Side:
-    return _Side(*(total_growth(clean(parts[part]), edges, arm, reading) for part in (SUM, SQUARES, TOTAL)))
+def _side(parts: Parts, edges: Floats, arm: Scrapes, reading: Reading) -> _ArmUsers:
+    return _ArmUsers(*(total_growth(clean(parts[part]), edges, arm, reading) for part in (SUM, SQUARES, TOTAL)))
 
 
 class _Judge:
     """What was seen of both arms; the state is sums only, so that any number of ticks is added at once."""
 
-    def __init__(self, start: LookStart, edges: Floats, sides: Sequence[_Side]) -> None:
+    def __init__(self, start: LookStart, edges: Floats, sides: Sequence[_ArmUsers]) -> None:
         self._start, self._edges, self._sides = start, edges, sides
         self._begins = start.course.beginnings(edges)
         self._sign = 1.0 if start.metric.better_when == "lower" else -1.0
 
     def evidence(self, gap: Missing | None) -> Evidence:
         metric, ticks = self._start.metric, len(self._edges) - 1
-        unit = wording.unit_of(metric)
+        unit = wording.unit_of_bounds(metric)
         step = self._moments(ticks, anew=True)
         means = [_mean(row) for row in step]
         is_compared = len(self._sides) == 2
@@ -111,8 +113,8 @@ class _Judge:
         found: dict[str, tuple[Tolerance | float, Tolerance | float, Words]] = {}
         if is_compared and metric.tolerance is not None:
             usual = _mean(self._moments(len(self._edges) - 1, anew=True)[1])
-            words = Words(*(self._words(one, usual, is_bound=place == 0) for place, one in
-                            enumerate((metric.tolerance, excluded(metric)))))  # fmt: skip
+            bound = self._words(metric.tolerance, usual, is_bound=True)
+            words = Words(bound, self._words(excluded(metric), usual, is_bound=False))
             found["tolerance"] = (metric.tolerance, excluded(metric), words)
         for name, limit, sign in (("max", metric.max, 1.0), ("min", metric.min, -1.0)):
             if limit is not None:
@@ -127,7 +129,7 @@ class _Judge:
         if math.isnan(usual):
             return "what is tolerated" if is_bound else "what is unacceptable"
         at = usual + self._sign * (tolerance.relative.value * abs(usual) + tolerance.absolute.value)
-        return f"{relation} {wording.text(at, wording.unit_of(self._start.metric))}"
+        return f"{relation} {wording.text(at, wording.unit_of_bounds(self._start.metric))}"
 
     def _track(self, name: str, bound: Tolerance | float, beyond: Tolerance | float, words: Words) -> Track:
         ticks = len(self._edges) - 1
@@ -136,8 +138,6 @@ class _Judge:
         missing, known, _ = self._excess(f"{name}.beyond", beyond, ticks, anew=True)
         users = float(self._moments(ticks, anew=True)[0][2])
         each = information / users if users > 0 else 0.0
-        drift = [max(sign * total / weight, 0.0) ** 2 / (2 * variance) * each if weight > 0 and variance > 0 else 0.0
-                 for sign, total, weight in ((1.0, excess, information), (-1.0, missing, known))]  # fmt: skip
         return Track(
             name=name,
             words=words,
@@ -146,8 +146,8 @@ class _Judge:
             good=self._log(f"{name}.beyond", beyond, bound, ticks, -1.0),
             is_kept=information > 0 and excess <= 0,
             joint=False,
-            harm_drift=drift[0],
-            good_drift=drift[1],
+            harm_drift=_drift(excess, information, variance) * each,
+            good_drift=_drift(-missing, known, variance) * each,
         )
 
     def _log(self, name: str, bound: Tolerance | float, other: Tolerance | float, ticks: int, sign: float) -> float:
@@ -247,5 +247,32 @@ class _Judge:
         return np.concatenate((own, kept[own.size :]))
 
 
+def _drift(excess: float, information: float, variance: float) -> float:
+    """The expected growth of ln E with each further piece of information."""
+    if information <= 0 or variance <= 0:
+        return 0.0
+    return max(excess / information, 0.0) ** 2 / (2 * variance)
+
+
 def _mean(row: Floats) -> float:
     return float(row[0] / row[2]) if row[2] > 0 else math.nan
+
+
+def _parts(metric: Metric) -> list[Part]:
+    mean = metric.mean
+    if mean is None:
+        return []
+    return [
+        Part(SUM, mean.sum, "mean.sum"),
+        Part(SQUARES, mean.squares, "mean.squares"),
+        Part(TOTAL, mean.count, "mean.count"),
+    ]
+
+
+def _over_time(metric: Metric, parts: SeriesOfArm, edges: Floats, reading: Reading) -> list[float]:
+    return quotients(parts.get(SUM, ()), parts.get(TOTAL, ()), edges, reading)
+
+
+KIND = MetricKind(
+    form=Form.COUNTERS, parts=_parts, evidence=mean_evidence, over_time=_over_time, unit=wording.unit_of_bounds
+)

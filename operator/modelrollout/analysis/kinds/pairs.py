@@ -12,12 +12,15 @@ import numpy.typing as npt
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
-from modelrollout.analysis.evidence.tracks import Words, bet
+from modelrollout.analysis.evidence.tracks import Keep, Track, Wealths, Words, bet
 from modelrollout.analysis.kinds import request_shares
-from modelrollout.analysis.kinds.request_shares import Ticks
-from modelrollout.analysis.queries import CANDIDATE_WRONG, STABLE_WRONG, TOTAL
+from modelrollout.analysis.kinds.margins import margins
+from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part
+from modelrollout.analysis.kinds.request_shares import Ticks, Totals
+from modelrollout.analysis.parts import CANDIDATE_WRONG, STABLE_WRONG, TOTAL
 from modelrollout.analysis.samples import silent_arms
 from modelrollout.analysis.samples.counters import Reading, clean, scrapes_of, total_growth
+from modelrollout.analysis.samples.over_time import SeriesOfArm, quotients
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
 from modelrollout.sequential import paired as tests
@@ -28,44 +31,32 @@ Floats = npt.NDArray[np.float64]
 
 HARM_WEIGHTS = weights(np.ones(tests.ODDS.size))
 GOOD_WEIGHTS = weights(np.ones(tests.GOOD_ODDS.size + 4))
+FEWEST_ANSWERS = 20
 NEGLIGIBLE = 0.005
 """Of all answers: models that hardly ever differ need not be compared any further."""
 
 
-def pair_evidence(start: LookStart, counted: Parts) -> Evidence | Missing:
-    """The evidence of pairs."""
+def pair_evidence(start: LookStart, counted: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+    """The evidence of pairs. `counted` is of both arms, so stable is not asked for by itself."""
     reading = Reading(start.since, start.look_back, start.warm_up)
     mine, theirs = clean(counted[CANDIDATE_WRONG]), clean(counted[STABLE_WRONG])
     compared = clean(counted.get(TOTAL, ()))
-    arm = scrapes_of((mine, theirs, compared), reading)
-    if arm is None:
+    scrapes = scrapes_of((mine, theirs, compared), reading)
+    if scrapes is None:
         return Missing(Verdict.NO_DATA, "none of the counters has samples")
-    course, ledger = start.course, start.ledger
-    edges = course.edges(start.first, min(arm.frontier, start.end))
-    wrong, other = (total_growth(part, edges, arm, reading) for part in (mine, theirs))
-    answers = np.maximum(total_growth(compared, edges, arm, reading), wrong + other)
-    ticks = Ticks(edges, Counts(wrong, answers, other, answers), course.beginnings(edges), start.restarts(edges),
-                  np.ones(len(answers)), len(answers))  # fmt: skip
-    tolerated, unacceptable = odds_of(start.metric)
-    two = bet(
-        "tolerance", tests.worse(wrong, other, tolerated), HARM_WEIGHTS,
-        _ruled_out(wrong, other, answers, unacceptable), GOOD_WEIGHTS,
-        restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,
-    )  # fmt: skip
-    totals = request_shares.totals_after(ticks, len(ticks), ledger)
-    differing = totals.bad_candidate + totals.bad_stable
-    one = np.array([(totals.bad_candidate + 0.5) / (differing + 1)])
-    each = min((differing + 0.5) / (totals.candidate + 1), 1.0)
-    drifts = (
-        max(float(tests.worse(one * each, (1 - one) * each, tolerated).max()), 0.0),
-        max(float(_ruled_out(one * each, (1 - one) * each, np.ones(1), unacceptable).max()), 0.0),
+    edges = start.course.edges(start.first, min(scrapes.frontier, start.end))
+    wrong, other = (total_growth(part, edges, scrapes, reading) for part in (mine, theirs))
+    answers = np.maximum(total_growth(compared, edges, scrapes, reading), wrong + other)
+    ticks = Ticks(
+        edges,
+        Counts(wrong, answers, other, answers),
+        start.course.beginnings(edges),
+        start.restarts(edges),
+        np.ones(len(answers)),
+        len(answers),
     )
-    words = Words(f"≤ {tolerated:.3g} times as often wrong alone", f"≥ {unacceptable:.3g} times as often wrong alone")
-    is_kept = totals.bad_candidate <= tolerated * totals.bad_stable
-
-    def keep(count: int) -> Ledger:
-        return request_shares.totals_in_ledger(request_shares.totals_after(ticks, count, ledger)) | two.ledger(count)
-
+    totals = request_shares.totals_after(ticks, len(ticks), start.ledger)
+    wealths = _wealths(start, ticks)
     return Evidence(
         unit="answers",
         what="wrong alone ",
@@ -73,13 +64,54 @@ def pair_evidence(start: LookStart, counted: Parts) -> Evidence | Missing:
         stable=wording.number(totals.bad_stable),
         samples=totals.candidate,
         stable_samples=totals.candidate,
-        tracks=(request_shares.track(two, words, is_kept=is_kept and totals.candidate > 0, drifts=drifts),),
+        tracks=(_track(start.metric, wealths, totals),),
         ticks=len(ticks),
-        keep=keep,
+        keep=_keeper(start, ticks, wealths),
         seconds=totals.seconds,
         notes=() if mine and theirs else ("one of the two counters has no series, taken as 0",),
-        gap=silent_arms.silent_arm({"the pairs": arm}, start.end),
+        gap=silent_arms.silent_arm({"the pairs": scrapes}, start.end),
     )
+
+
+def _wealths(start: LookStart, ticks: Ticks) -> Wealths:
+    tolerated, unacceptable = odds_of(start.metric)
+    wrong, answers, other, _ = ticks.counts.parts
+    return bet(
+        "tolerance",
+        tests.worse(wrong, other, tolerated),
+        HARM_WEIGHTS,
+        _ruled_out(wrong, other, answers, unacceptable),
+        GOOD_WEIGHTS,
+        restarts=ticks.restarts,
+        beginnings=ticks.beginnings,
+        ledger=start.ledger,
+    )
+
+
+def _track(metric: Metric, wealths: Wealths, totals: Totals) -> Track:
+    tolerated, unacceptable = odds_of(metric)
+    words = Words(f"≤ {tolerated:.3g} times as often wrong alone", f"≥ {unacceptable:.3g} times as often wrong alone")
+    is_kept = totals.candidate > 0 and totals.bad_candidate <= tolerated * totals.bad_stable
+    return request_shares.track(wealths, words, is_kept=is_kept, drifts=_drifts(totals, tolerated, unacceptable))
+
+
+def _drifts(totals: Totals, tolerated: float, unacceptable: float) -> tuple[float, float]:
+    """The expected growth of ln harm and ln good with each further answer, as things are."""
+    differing = totals.bad_candidate + totals.bad_stable
+    one = np.array([(totals.bad_candidate + 0.5) / (differing + 1)])
+    each = min((differing + 0.5) / (totals.candidate + 1), 1.0)
+    wrong, other = one * each, (1 - one) * each
+    harm = tests.worse(wrong, other, tolerated).max()
+    good = _ruled_out(wrong, other, np.ones(1), unacceptable).max()
+    return max(float(harm), 0.0), max(float(good), 0.0)
+
+
+def _keeper(start: LookStart, ticks: Ticks, wealths: Wealths) -> Keep:
+    def keep(count: int) -> Ledger:
+        totals = request_shares.totals_after(ticks, count, start.ledger)
+        return request_shares.totals_in_ledger(totals) | wealths.ledger(count)
+
+    return keep
 
 
 def _ruled_out(wrong: Floats, other: Floats, answers: Floats, unacceptable: float) -> Floats:
@@ -93,7 +125,32 @@ def _ruled_out(wrong: Floats, other: Floats, answers: Floats, unacceptable: floa
 
 def odds_of(metric: Metric) -> tuple[float, float]:
     """How many times as often the candidate may be the wrong one, and how many times has to be ruled out."""
-    tolerated = 1 + (metric.tolerance.relative.value if metric.tolerance else 0.0)
-    if metric.exclude is not None:
-        return tolerated, 1 + metric.exclude.relative.value
-    return tolerated, 2 * tolerated
+    return margins(metric, lambda tolerance: 1 + tolerance.relative.value, lambda odds: 2 * odds)
+
+
+def _parts(metric: Metric) -> list[Part]:
+    pairs = metric.pairs
+    if pairs is None:
+        return []
+    wrong = [
+        Part(CANDIDATE_WRONG, pairs.candidate_wrong, "pairs.candidateWrong"),
+        Part(STABLE_WRONG, pairs.stable_wrong, "pairs.stableWrong"),
+    ]
+    return [*wrong, Part(TOTAL, pairs.total, "pairs.total")] if pairs.total is not None else wrong
+
+
+def _over_time(metric: Metric, parts: SeriesOfArm, edges: Floats, reading: Reading) -> list[float]:
+    """The part of the differing answers that only the candidate got wrong."""
+    either = (*parts.get(CANDIDATE_WRONG, ()), *parts.get(STABLE_WRONG, ()))
+    return quotients(parts.get(CANDIDATE_WRONG, ()), either, edges, reading)
+
+
+KIND = MetricKind(
+    form=Form.COUNTERS,
+    parts=_parts,
+    evidence=pair_evidence,
+    over_time=_over_time,
+    unit=wording.unit_of_bounds,
+    default_samples=FEWEST_ANSWERS,
+    asks_stable=False,
+)

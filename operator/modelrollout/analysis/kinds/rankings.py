@@ -12,7 +12,7 @@ import numpy.typing as npt
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import LookStart
 from modelrollout.analysis.evidence.tracks import Track
-from modelrollout.analysis.queries import BAD
+from modelrollout.analysis.parts import BAD
 from modelrollout.analysis.samples.counters import ArmCounters, Reading, by_target
 from modelrollout.sequential import ranks
 from modelrollout.sequential.noise import HALVED, Mode
@@ -68,8 +68,8 @@ def with_ranks(track: Track, ranked: RankPath, mode: Mode) -> Track:
 
 def _rates(side: ArmCounters, bounds: Floats, reading: Reading) -> Floats:
     """Bad shares, pods × blocks; NaN where a pod had no requests."""
-    total = by_target(side.total, bounds, side.arm, reading)
-    events = by_target(side.events, bounds, side.arm, reading)
+    total = by_target(side.total, bounds, side.scrapes, reading)
+    events = by_target(side.events, bounds, side.scrapes, reading)
     rows = []
     for target, requests in total.items():
         hits = events.get(target, np.zeros_like(requests))

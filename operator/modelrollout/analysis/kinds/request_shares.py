@@ -101,9 +101,16 @@ def baseline(ledger: Ledger, share: float | None, rate: float | None) -> Baselin
 
 
 def compare(
-    name: str, ticks: Ticks, base: Floats, tolerated: Bound, unacceptable: Bound, dispersion: float, ledger: Ledger,
-    *, is_rare: bool = False,
-) -> Wealths:  # fmt: skip
+    name: str,
+    ticks: Ticks,
+    base: Floats,
+    tolerated: Bound,
+    unacceptable: Bound,
+    dispersion: float,
+    ledger: Ledger,
+    *,
+    is_rare: bool = False,
+) -> Wealths:
     """Candidate against stable. `base`: stable's rate before each tick; `is_rare`: few go right.
 
     Noise makes events count for fewer.
@@ -111,21 +118,34 @@ def compare(
     found = tests.both(ticks.weighed, base, tolerated, unacceptable, is_rare=is_rare)
     harm, good = (factors / dispersion for factors in found)
     return bet(
-        name, harm, RARE_WEIGHTS if is_rare else HARM_WEIGHTS, good, GOOD_WEIGHTS,
-        restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,
-    )  # fmt: skip
+        name,
+        harm,
+        RARE_WEIGHTS if is_rare else HARM_WEIGHTS,
+        good,
+        GOOD_WEIGHTS,
+        restarts=ticks.restarts,
+        beginnings=ticks.beginnings,
+        ledger=ledger,
+    )
 
 
-def hold_to_limit(name: str, ticks: Ticks, events: Floats, requests: Floats, limit: float, dispersion: float,
-            ledger: Ledger) -> Wealths:  # fmt: skip
+def hold_to_limit(
+    name: str, ticks: Ticks, events: Floats, requests: Floats, limit: float, dispersion: float, ledger: Ledger
+) -> Wealths:
     """The candidate alone against a limit on the share of `events`."""
     limit = min(max(limit, tests.TINY), 1 - 1e-9)
     harm = tests.beyond_limit(events, requests, limit) / dispersion
     good = tests.below_limit(events, requests, unacceptable_limit(limit)) / dispersion
     return bet(
-        name, harm, HARM_WEIGHTS, good, LIMIT_GOOD_WEIGHTS,
-        restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,
-    )  # fmt: skip
+        name,
+        harm,
+        HARM_WEIGHTS,
+        good,
+        LIMIT_GOOD_WEIGHTS,
+        restarts=ticks.restarts,
+        beginnings=ticks.beginnings,
+        ledger=ledger,
+    )
 
 
 def unacceptable_limit(limit: float) -> float:
@@ -143,8 +163,8 @@ def comparison_drifts(totals: Totals, tolerated: Bound, unacceptable: Bound, dis
         return 0.0, 0.0
     usual = (totals.bad_stable + 0.5) / (totals.stable + 1)
     share = (totals.bad_candidate + usual) / (totals.candidate + 1)
-    one = Counts(*(np.array([part]) for part in (share, 1.0, usual * totals.stable / totals.candidate,
-                                                 totals.stable / totals.candidate)))  # fmt: skip
+    parts = (share, 1.0, usual * totals.stable / totals.candidate, totals.stable / totals.candidate)
+    one = Counts(*(np.array([part]) for part in parts))
     base = np.array([usual])
     harm, good = tests.worse(one, base, tolerated).max(), tests.better(one, base, unacceptable).max()
     return max(float(harm) / dispersion, 0.0), max(float(good) / dispersion, 0.0)
@@ -161,19 +181,34 @@ def limit_drifts(events: float, requests: float, limit: float, dispersion: float
     return max(float(harm) / dispersion, 0.0), max(float(good) / dispersion, 0.0)
 
 
-def track(two: Wealths, words: Words, *, is_kept: bool, drifts: tuple[float, float], share: float = 1.0,
-          threshold: float | None = None) -> Track:  # fmt: skip
+def track(
+    wealths: Wealths,
+    words: Words,
+    *,
+    is_kept: bool,
+    drifts: tuple[float, float],
+    share: float = 1.0,
+    threshold: float | None = None,
+) -> Track:
     return Track(
-        name=two.name,
+        name=wealths.name,
         words=words,
-        harm=two.harm.log,
-        before=two.harm.before.log,
-        good=two.good,
+        harm=wealths.harm.log,
+        before=wealths.harm.before.log,
+        good=wealths.good,
         is_kept=is_kept,
         share=share,
         threshold=threshold,
         harm_drift=drifts[0],
         good_drift=drifts[1],
+    )
+
+
+def words(tolerated: Bound, unacceptable: Bound, totals: Totals, *, is_bad: bool, where: str = "") -> Words:
+    """Both bounds of a comparison for people."""
+    return Words(
+        f"{bound_words(tolerated, totals, is_bad=is_bad)}{where}",
+        f"{bound_words(unacceptable, totals, is_bad=is_bad, is_beyond=True)}{where}",
     )
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from modelrollout.analysis.evidence.tracks import Keep
 from modelrollout.analysis.kinds.edges import Edges
+from modelrollout.analysis.kinds.margins import unacceptable
 from modelrollout.analysis.kinds.request_shares import Ticks
 from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.sequential.distributions import Slower
@@ -102,9 +103,10 @@ def choose_tails(metric: Metric, seen: CountedTails, known: Floats, q: float) ->
 
 def excluded(metric: Metric) -> Tolerance:
     """By how much slower than stable is unacceptable: as the user says, else twice, and twice what is tolerated."""
-    if metric.exclude is not None:
-        return metric.exclude
-    tolerance = metric.tolerance or Tolerance()
+    return unacceptable(metric, _twice_as_slow)
+
+
+def _twice_as_slow(tolerance: Tolerance) -> Tolerance:
     relative = max(TWICE_AS_SLOW, 2 * tolerance.relative.value)
     absolute = 2 * tolerance.absolute.value
     return Tolerance.model_validate({"relative": f"{relative:.6f}", "absolute": f"{absolute:.9f}"})

@@ -27,7 +27,7 @@ class ArmHistograms:
     """One arm's histograms (one for each set of labels): its samples by bucket edge; and when they were scraped."""
 
     histograms: tuple[Mapping[float, Samples], ...]
-    arm: Scrapes
+    scrapes: Scrapes
 
     @property
     def is_native(self) -> bool:
@@ -83,13 +83,16 @@ def counts_beyond(
         # Buckets of one process start anew together, though some may have caught up with where they were.
         falls = [one.times[1:][one.values[1:] < one.values[:-1]] for one in group.values()]
         resets = np.concatenate(falls)
-        requests = grown(group[math.inf], edges, side.arm, reading, resets)
+        requests = grown(group[math.inf], edges, side.scrapes, reading, resets)
         total += requests
         if not bounds:
             continue
         below = [_bucket_up_to(group, bound, in_doubt) for bound in bounds]
         within = np.stack(
-            [np.zeros_like(requests) if one is None else grown(one, edges, side.arm, reading, resets) for one in below],
+            [
+                np.zeros_like(requests) if one is None else grown(one, edges, side.scrapes, reading, resets)
+                for one in below
+            ],
             axis=1,
         ).reshape(len(requests), len(bounds))
         # Buckets are cumulative; a scrape that tore one apart must not yield negative numbers of requests.

@@ -101,7 +101,7 @@ class ArmCounters:
     part: str
     events: list[Samples]
     total: list[Samples]
-    arm: Scrapes
+    scrapes: Scrapes
 
 
 def scrapes_of(parts: Iterable[Sequence[Samples]], reading: Reading) -> Scrapes | None:

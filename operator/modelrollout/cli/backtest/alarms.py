@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from scipy.stats import chi2
 
 from modelrollout.analysis.evidence.ticks import look_back, tick_of
-from modelrollout.analysis.queries import MOST_POINTS, ONE_POD, OTHER_PODS, VALUE, as_regex
+from modelrollout.analysis.parts import ONE_POD, OTHER_PODS, VALUE
+from modelrollout.analysis.queries import MOST_POINTS, as_regex
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import UsualMetric, Verdict

@@ -10,7 +10,8 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.queries import CANDIDATE, STABLE
+from modelrollout.analysis.kinds.table import kind_of
+from modelrollout.analysis.parts import CANDIDATE, STABLE
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
 from modelrollout.cli.backtest.alarms import CONFIDENCE, WEEK, Alarms
@@ -189,7 +190,7 @@ def _note(metric: Metric) -> str:
 def _values(trial: Trial, metric: Metric, span: Span, marks: Sequence[Mark]) -> Element:
     curves = [(arm, trial.curves.get((metric.name, arm), [])) for arm in (STABLE, CANDIDATE)]
     values = [value for _, points in curves for _, value in points if math.isfinite(value)]
-    unit = UNITS[wording.unit_of(metric)]
+    unit = UNITS[kind_of(metric).unit(metric)]
     limits = [one.value for one in (metric.max, metric.min) if one is not None]
     limits = [one for one in limits if one <= FAR * max(values, default=0.0)]
     is_high = unit == "share" and min(values, default=0.0) > 0.3  # else one flat line at the top

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from modelrollout.analysis.evidence.ticks import look_back, tick_of
-from modelrollout.analysis.queries import CANDIDATE, VALUE, Reach, queries
+from modelrollout.analysis.parts import CANDIDATE, VALUE
+from modelrollout.analysis.queries import Reach, queries
 from modelrollout.api.analysis import Analysis
 from modelrollout.cli.backtest.arms import PastArm
 from modelrollout.cli.backtest.fetch import FIRST, LONGEST, Wanted
