@@ -1,8 +1,8 @@
-"""What the evidence on one metric allows to say: its verdict, in a sentence for whoever is woken by it. Pure.
+"""The verdict on one metric, from its evidence, in a sentence for whoever is woken by it. Pure.
 
-A bound that is broken beyond chance is a Fail, with however few samples: `minSamples` guards what passes. What breaks
-`min` or `max` needs no stable to compare with. Otherwise an arm that cannot be seen is NoData or Unavailable, whatever
-the other shows; and only a candidate of which everything unacceptable has been ruled out, on enough samples, passes.
+A bound that is broken beyond chance is a Fail, with however few samples: `minSamples` only guards a Pass. A Fail of
+`min` or `max` needs no stable. Otherwise an arm that cannot be seen is NoData or Unavailable, whatever the other arm
+shows. A candidate passes once everything unacceptable is ruled out, on enough samples.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from modelrollout.api.metric import Metric
 from modelrollout.api.status import ASKS_WRONGLY, QUERY_REJECTED, MetricVerdict, Verdict
 from modelrollout.sequential.noise import Mode
 
-NEXT_TO_NOTHING = 0.5  # samples that count for none: increments are split among ticks
+NEXT_TO_NOTHING = 0.5  # fewer samples than this are none: increments are split among ticks
 INT64 = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What evidence has to reach, in natural logarithms: `harm` for each track to fail by itself, `good` to pass."""
+    """The thresholds of evidence, in natural logarithms: `harm` for each track to fail alone, `good` to pass."""
 
     alpha: float
     beta: float
@@ -53,7 +53,7 @@ def report_missing(start: LookStart, missing: Missing, query: str | None) -> Met
 def conclude(
     start: LookStart, evidence: Evidence, demand: Demand, failed: Track | None, query: str | None
 ) -> MetricVerdict:
-    """The verdict on what was seen. `failed`: the track that broke its bound, if one did."""
+    """The verdict on the evidence. `failed`: the track that broke its bound, if one did."""
     metric = start.metric
     verdict, track, says = _conclusion(start, evidence, demand, failed)
     track = track or next(iter(evidence.tracks), None)
@@ -115,7 +115,7 @@ def _moment(unix: float) -> datetime:
 
 
 def _percent_reached(reached: float) -> str | None:
-    """0.342 → 34%; more than all is all."""
+    """0.342 → 34%; at most 100%."""
     return f"{math.floor(100 * min(max(reached, 0.0), 1.0))}%" if math.isfinite(reached) else None
 
 
@@ -153,7 +153,7 @@ def _shortage(metric: Metric, evidence: Evidence) -> str:
 
 
 def _doubt(evidence: Evidence, demand: Demand, track: Track) -> str:
-    """How many more samples would tell, if things stay what they are."""
+    """The number of samples still needed for a verdict, if both arms go on as they are."""
     passing = _growth(demand.good - track.good, track.good_drift)
     failing = _growth(demand.harm[track.name] - track.highest, track.harm_drift)
     if track.is_kept or passing <= failing:
@@ -171,7 +171,7 @@ def _doubt(evidence: Evidence, demand: Demand, track: Track) -> str:
 
 
 def _growth(missing: float, drift: float) -> float:
-    """Samples until so much is reached."""
+    """Samples until the missing evidence has grown at this drift per sample."""
     return max(missing, 0.0) / drift if drift > 1e-12 else math.inf
 
 
@@ -182,7 +182,7 @@ def _more(evidence: Evidence, samples: float) -> str:
 
 
 def _wait(evidence: Evidence, more: float, samples: float) -> str:
-    """About how long it takes for so many samples to come, as they came so far; empty when nobody can say."""
+    """The expected time for so many samples at the rate so far; empty when it is unknown."""
     if samples <= 0 or evidence.seconds <= 0:
         return ""
     seconds = more / samples * evidence.seconds
@@ -190,7 +190,7 @@ def _wait(evidence: Evidence, more: float, samples: float) -> str:
 
 
 def _noise(start: LookStart) -> tuple[str, ...]:
-    """How noise of single pods is allowed for, where it is not as everybody expects."""
+    """A note on noise of single pods, where it changes how events are counted."""
     match start.prior.mode:
         case Mode.DISPERSED:
             by = start.prior.inflation

@@ -1,9 +1,9 @@
-"""From answers to verdicts: one for each metric, in the order of the spec; and where the tests stand. Pure.
+"""From answers to verdicts, one for each metric in the order of the spec, and a checkpoint of the tests. Pure.
 
-One error rate covers all metrics, bounds, steps and looks. Every bound has an even share of it. Exact tests know the
-same past, so they are merged: the mean of their wealths is one again, and takes traffic back once it reaches 1/α. A
-test that rests on a limit theorem, that sees less than the others, or whose threshold was calibrated to its share, has
-its share to itself (Vovk & Wang, 1912.06116; Choe & Ramdas, 2402.09698).
+One error rate covers all metrics, bounds, steps and looks. Every bound has an even share of it. Exact tests condition
+on the same past, so they are merged: the mean of their wealths is a wealth, too, and a rollback follows once it reaches
+1/α. Three kinds of tests are not merged and use their own share: those that rest on a limit theorem, those that see
+less than the others, and those with a calibrated threshold (Vovk & Wang, 1912.06116; Choe & Ramdas, 2402.09698).
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
 from modelrollout.promql.query import Answer, Query, Series, Unanswered
 
 DEFECTS = (ArithmeticError, LookupError, TypeError, ValueError)
-"""What a mistake of ours, or a state that somebody edited, may raise while one metric is judged."""
+"""Exceptions that a bug of ours, or an edited state, may raise while one metric is judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that a look starts from but the answers.
+    """Everything that a look starts from except the answers.
 
-    `basis`: digest of what each metric is judged by. `kept`: where its tests stood. `thresholds`: ln, calibrated.
+    By metric: `basis`, a digest of the fields it is judged by; `kept`, its checkpoint; `thresholds`, ln, calibrated.
     """
 
     analysis: Analysis
@@ -63,10 +63,10 @@ class Case:
         )
 
     def _known(self, metric: Metric) -> tuple[int, Ledger]:
-        """The tick from which samples are read on, and what the tests knew before it.
+        """The tick from which samples are read, and the state of the tests before it.
 
-        After a long outage only its last part is read again, and so it is of a metric that is new: what the tests had
-        stays, but for what was of a step that is over.
+        After a long outage, and for a new metric, only the last part of the time is read. The tests keep their state,
+        except the parts that belong to a step that is over.
         """
         oldest = self.course.ticks(self.end - max(LONGEST_REREAD.total_seconds(), self.look_back))
         kept = self.kept.get(metric.name)
@@ -82,14 +82,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What each metric says, in the order of the spec, and a checkpoint: where each metric's tests stand."""
+    """One verdict for each metric, in the order of the spec, and the checkpoint of its tests."""
 
     verdicts: tuple[MetricVerdict, ...]
     checkpoint: tuple[MetricEvidence, ...]
 
 
 def judge(case: Case, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Judgement:
-    """The verdicts at this look. `asked` is what `queries` returned for it; other queries are not looked at."""
+    """The verdicts at this look. `asked`: the queries that `queries` returned for it; others are ignored."""
     alpha, beta = case.analysis.false_rollback_rate.value, case.analysis.false_promotion_rate.value
     starts = [case.before(metric) for metric in case.analysis.metrics]
     found = [_evidence_on(start, asked, answers) for start in starts]
@@ -114,22 +114,24 @@ def judge(case: Case, asked: Sequence[Query], answers: Mapping[Query, Answer]) -
 
 
 def _share(start: LookStart, track: Track, analysis: Analysis) -> float:
-    """The part of the error rate that a track has."""
+    """The share of the error rate that a track may use."""
     return share_of_bound(start.metric, track.name, analysis) * track.share
 
 
 def _needed_alone(start: LookStart, track: Track, analysis: Analysis) -> float:
-    """ln of the wealth that a track needs to fail by itself."""
+    """ln of the wealth at which a track fails alone."""
     if track.threshold is not None:
         return track.threshold
     return -math.log(analysis.false_rollback_rate.value * _share(start, track, analysis))
 
 
 def _broken_bounds(found: Sequence[tuple[LookStart, Evidence]], analysis: Analysis) -> dict[str, Track]:
-    """The metrics that broke a bound, with the track that says so."""
+    """The metrics that broke a bound, each with the track that shows it."""
     tracks = [(start, track) for start, evidence in found for track in evidence.tracks]
     failed: dict[str, Track] = {}
-    for start, track in sorted(tracks, key=lambda one: one[1].highest):  # of one metric the clearest
+    for start, track in sorted(
+        tracks, key=lambda one: one[1].highest
+    ):  # the last one, and so the clearest, of each metric stays
         if track.highest >= _needed_alone(start, track, analysis):
             failed[start.metric.name] = track
     joint = [(start, track) for start, track in tracks if track.joint and track.threshold is None]
@@ -157,13 +159,13 @@ def _evidence_on(start: LookStart, asked: Sequence[Query], answers: Mapping[Quer
 
 
 def _our_defect(defect: Exception) -> Missing:
-    """One metric that cannot be judged for a mistake of ours must not keep the others from taking traffic back."""
+    """A bug of ours in one metric must not stop the other metrics from rolling back."""
     why = f"it could not be judged, which is a defect of ModelRollout ({type(defect).__name__}: {defect})"
     return Missing(Verdict.UNAVAILABLE, why)
 
 
 def _parts_of_arm(asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Parts | Missing | None:
-    """All parts of one arm, or why one of them is not there; None when nothing of this arm was asked."""
+    """All parts of one arm, or why one of them is missing; None when this arm was not asked for."""
     parts: dict[str, tuple[Series, ...]] = {}
     for query in asked:
         answer = answers.get(query)
@@ -184,10 +186,10 @@ def _refusal(query: Query, answer: Unanswered) -> str:
 
 
 def _checkpoint(case: Case, start: LookStart, evidence: Evidence | Missing, late: int) -> MetricEvidence | None:
-    """The checkpoint of a metric: up to ticks of which no sample can be on its way any more.
+    """The checkpoint of a metric, up to the last tick for which no sample can still arrive.
 
-    Where an arm could not be asked nothing moves on: its samples are read once it can. Data that were not there in time
-    are not waited for.
+    It stays where it is while an arm cannot be asked: the samples are read later. Samples that arrive too late are
+    lost.
     """
     name = start.metric.name
     kept = case.kept.get(name)
@@ -198,6 +200,6 @@ def _checkpoint(case: Case, start: LookStart, evidence: Evidence | Missing, late
         return kept
     try:
         state = ledger.write(evidence.keep(ticks))
-    except DEFECTS:  # it was said with the verdict, or will be with the next
+    except DEFECTS:  # the verdict says so, now or at the next look
         return kept
     return MetricEvidence(metric=name, basis=case.basis.get(name, ""), ticks=start.first + ticks, state=state)

@@ -12,4 +12,4 @@ BAD, GOOD, TOTAL, HISTOGRAM, VALUE = "bad", "good", "total", "histogram", "value
 SUM, SQUARES = "sum", "squares"
 CANDIDATE_WRONG, STABLE_WRONG = "candidate wrong", "stable wrong"
 COUNTERS = "counters"
-"""A part that stands for several, asked for at once."""
+"""The part of a query that asks for several parts at once."""

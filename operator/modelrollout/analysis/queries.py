@@ -1,11 +1,11 @@
-"""What to ask of Prometheus for a look at the candidate. Pure.
+"""The queries to Prometheus for a look at the candidate. Pure.
 
 Counters (`bad`, `good`, `total`, `histogram`) are read as raw samples with start < t ≤ end, never through rate() or
-increase(): those extrapolate, and their windows overlap. A look asks for what came since the checkpoint, and for a
-look-back before it that tells where every counter stood. `value` is evaluated once per tick.
+increase(): those extrapolate, and their windows overlap. A look asks for the samples since the checkpoint, and for a
+look-back before it that shows where every counter stood. `value` is evaluated once per tick.
 
-Before the first look the history of stable's pods is asked for: counters in steps of a minute, and a value for one of
-stable's pods beside the others, as a candidate beside stable.
+Before the first look the history of stable's pods is asked for: counters in steps of a minute, and a value twice, for
+one of stable's pods and for the others, as if that pod were a candidate.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from modelrollout.promql.query import Query, parsed
 from modelrollout.promql.selectors import SelectorError, histogram_selector, union
 
 SHORTEST_WINDOW = timedelta(minutes=1)
-"""What `{{ window }}` is at least."""
+"""The smallest `{{ window }}`."""
 MOST_POINTS = 10_000  # Prometheus takes 11,000 points of a series
 
 
 @dataclass(frozen=True, slots=True)
 class ArmNames:
-    """What one arm is called in the cluster."""
+    """The names of one arm in the cluster."""
 
     arm: Literal["candidate", "stable"]
     namespace: str
@@ -45,7 +45,7 @@ class ArmNames:
     service: str
 
     def values(self, look_back: timedelta) -> dict[str, str]:
-        """What `{{ … }}` in a metric's PromQL may ask for, fit to stand between quotes."""
+        """The values of the placeholders in a metric's PromQL, escaped to stand between quotes."""
         plain = {
             "namespace": self.namespace,
             "rollout": self.rollout,
@@ -61,8 +61,10 @@ class ArmNames:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What of a metric is read for a look: samples since `since`, ticks from `first` (their end) to `end`, each `tick`
-    long."""
+    """The time that a metric's queries cover.
+
+    Samples since `since`; ticks that end from `first` to `end`, each `tick` long.
+    """
 
     since: datetime
     first: datetime
@@ -73,9 +75,9 @@ class Reach:
 def queries(
     analysis: Analysis, candidate: ArmNames, stable: ArmNames | None, reaches: Mapping[str, Reach]
 ) -> tuple[Query, ...]:
-    """At most one query for each metric, arm and part. Stable None: it serves nobody by design and is not compared.
+    """At most one query for each metric, arm and part. Stable None: it has no traffic by design and is not compared.
 
-    `reaches`: by metric; one that is left out is not asked for. Stable is asked only where a tolerance compares it.
+    `reaches`: by metric; a metric without one is not asked for. Stable is asked only where a tolerance compares it.
     Raises UnknownName for a template that asks for unknown names.
     """
     asked: list[Query] = []
@@ -106,7 +108,7 @@ def _expressions(
 def _raw_samples(
     metric: Metric, arm: str, values: Mapping[str, str], start: datetime, end: datetime, step: timedelta | None
 ) -> list[Query]:
-    """One query for all counters of a metric, where one selector can ask for all; else one for each.
+    """One query for all counters of a metric where one selector covers them all; else one for each.
 
     So both parts of a ratio come from the same scrapes, and Prometheus is asked half as often.
     """
@@ -129,7 +131,7 @@ def _texts(metric: Metric, values: Mapping[str, str]) -> list[tuple[str, str]]:
 
 @functools.lru_cache(maxsize=4096)
 def _one_selector(texts: tuple[str, ...]) -> str | None:
-    """One selector for the series of all; None when there is none that could be told apart again."""
+    """One selector for all series; None when the answer could not be split into the parts again."""
     try:
         first, *others = map(parsed, texts)
     except SelectorError:
@@ -143,7 +145,7 @@ def _one_selector(texts: tuple[str, ...]) -> str | None:
 def history_queries(
     analysis: Analysis, stable: ArmNames, pods: Sequence[str], at: datetime, tick: timedelta
 ) -> tuple[Query, ...]:
-    """What stable did in the HISTORY before `at`. `pods`: the names of its pods. Raises UnknownName."""
+    """The queries for stable's HISTORY before `at`. `pods`: the names of its pods. Raises UnknownName."""
     values = stable.values(max(analysis.interval.timedelta, SHORTEST_WINDOW))
     asked: list[Query] = []
     for metric in analysis.metrics:

@@ -21,7 +21,7 @@ def unit_of_bounds(metric: Metric) -> Unit:
 
 
 def text(value: float, unit: Unit) -> str:
-    """A value with about three digits that matter."""
+    """A value with about three significant digits."""
     match unit:
         case "share":
             return share(value)
@@ -32,7 +32,7 @@ def text(value: float, unit: Unit) -> str:
 
 
 def share(value: float) -> str:
-    """0.0021 → 0.21%; near 100 % as many digits as the rest to it needs: 99.95%."""
+    """0.0021 → 0.21%; near 100 % with the digits that the distance to 100 % needs: 99.95%."""
     percent = 100 * value
     rest = min(abs(percent), abs(100 - percent)) or abs(percent)
     if not math.isfinite(percent) or abs(percent) >= 1e6:
@@ -56,13 +56,13 @@ def number(value: float) -> str:
 
 
 def rounded(value: float) -> float:
-    """The next larger number of two digits that matter: an estimate should look like one."""
+    """Rounded up to two significant digits: an estimate should look like one."""
     unit = 10 ** max(math.floor(math.log10(value)) - 1, 0) if value > 0 else 1
     return math.ceil(value / unit) * unit
 
 
 def duration(length: timedelta) -> str:
-    """About how long."""
+    """An approximate length of time."""
     for unit, name in ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min")):
         if length >= 2 * unit:
             return f"{length / unit:.0f} {name}"
@@ -70,7 +70,7 @@ def duration(length: timedelta) -> str:
 
 
 def odds(p_value: float) -> str:
-    """How seldom chance does that."""
+    """How rarely chance produces this p-value."""
     if p_value < 1e-9:
         return "fewer than 1 in a billion"
     magnitude = 10 ** math.floor(math.log10(1 / p_value) + 1e-9)
@@ -83,7 +83,7 @@ def _trimmed(value: float, digits: int) -> str:
 
 
 def beyond(mean: float, half: float, unit: Unit) -> str:
-    """An interval for how far the candidate is beyond what is tolerated."""
+    """The interval of the candidate's distance beyond the tolerance."""
     low, high = signed(mean - half, unit), signed(mean + half, unit)
     return f"beyond what is tolerated by {low} to {high} (at 99 %, at any time; negative: within)"
 

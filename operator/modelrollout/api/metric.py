@@ -1,6 +1,6 @@
 """One metric: ``spec.analysis.metrics[*]``, its parts and the rules that it keeps beside its schema. Pure.
 
-Most rules refuse what would be judged the wrong way round, or not at all, without anybody noticing.
+Most rules refuse a metric that would be judged the wrong way round, or not at all, without anybody noticing.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from modelrollout.api.scalars import NUMBER_PATTERN, RATIO_PATTERN, Limit, Share
 from modelrollout.api.stages import Name
 
 KINDS = ("ratio", "histogram", "value", "mean", "pairs")
-"""The fields of a metric of which exactly one is set: how it is measured."""
+"""The kinds of metric, by field: exactly one of them is set."""
 
 _ARM = r"\{\{\s*(pods|revision|workload|service|arm)\s*\}\}"
-"""The template names whose values differ between candidate and stable."""
+"""The placeholders whose values differ between candidate and stable."""
 
 
 def _each(*fields: str, of: str = "self") -> str:

@@ -137,8 +137,9 @@ def _answer(query: Query, told: Told) -> Answer:
     return Answered(tuple(found)) if isinstance(found, Sequence) else found
 
 
-def counter(values: Iterable[float], *, since: float = 5.0, every: float = SCRAPE, is_new: bool = False,
-            **labels: str) -> Series:  # fmt: skip
+def counter(
+    values: Iterable[float], *, since: float = 5.0, every: float = SCRAPE, is_new: bool = False, **labels: str
+) -> Series:
     """A counter with these values, scraped from `since` seconds after noon on; before that it stood at the first."""
     told = [(START + since + n * every, float(value)) for n, value in enumerate(values)]
     if not is_new and told:

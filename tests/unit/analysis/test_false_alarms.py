@@ -90,8 +90,9 @@ def arms(
     weight, found = weights(times(HOUR)), []
     own = np.minimum(times_worse * world.share + more, 1.0)
     for name, count, part, share in (
-        ("fraud-b41c", pods[0], weight, own), ("fraud-7d9f", pods[1], 1 - weight, world.share)
-    ):  # fmt: skip
+        ("fraud-b41c", pods[0], weight, own),
+        ("fraud-7d9f", pods[1], 1 - weight, world.share),
+    ):
         arm = Arm(name, count, world.rate * part, share, GRAIN)
         found += scraped(arm, *served(random, arm), BEGIN, EVERY, offsets(random, count, EVERY))
     return found
@@ -281,8 +282,9 @@ def test_regressions_are_found_in_less_than_twice_the_least_time(
 ) -> None:
     """And a scrape, and a tick."""
     _, random = fresh()
-    found = [first_fail(walk(STRICT, arms(random, calm(random, rps, 0.01), (1, 4), times_worse, more)))
-             for _ in range(16)]  # fmt: skip
+    found = [
+        first_fail(walk(STRICT, arms(random, calm(random, rps, 0.01), (1, 4), times_worse, more))) for _ in range(16)
+    ]
     assert np.median(found) <= 2 * limit + 15 + 15
 
 

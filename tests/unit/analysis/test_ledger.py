@@ -48,10 +48,20 @@ def test_a_text_that_was_cut_or_changed_is_borne(kept: dict[str, ledger.Floats],
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{}x", "[]", '{"a":1}', '{"a":2}AAAAAAAA8D8=', '{"a":-1,"b":2}AAAAAAAA8D8=', '{"a":1.0}AAAAAAAA8D8=',
-        '{"a":"1"}AAAAAAAA8D8=', '{"a":true}AAAAAAAA8D8=', '{"a":null}', '{"a":1}AAAAAAAA+H8=', '{"a":[1]}AAAAAAAA8D8=',
+        "",
+        "{}x",
+        "[]",
+        '{"a":1}',
+        '{"a":2}AAAAAAAA8D8=',
+        '{"a":-1,"b":2}AAAAAAAA8D8=',
+        '{"a":1.0}AAAAAAAA8D8=',
+        '{"a":"1"}AAAAAAAA8D8=',
+        '{"a":true}AAAAAAAA8D8=',
+        '{"a":null}',
+        '{"a":1}AAAAAAAA+H8=',
+        '{"a":[1]}AAAAAAAA8D8=',
     ],
-)  # fmt: skip
+)
 def test_what_is_no_state_is_an_empty_one(text: str) -> None:
     assert ledger.read(text) == {}
 

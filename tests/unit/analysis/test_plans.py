@@ -51,10 +51,16 @@ def test_next_to_no_traffic_sees_nothing() -> None:
     assert "can see nothing; the whole plan of 45 min nothing" in said
 
 
-@pytest.mark.parametrize(("metric", "usual"), [
-    (ERRORS, Prior()), (ERRORS, Prior(share=0.1)), (LATENCY, Prior(share=0.01)), (GAUGE, Prior()),
-    ({**ERRORS, "tolerance": None, "max": "2%"}, Prior(share=0.1, rate=50.0)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("metric", "usual"),
+    [
+        (ERRORS, Prior()),
+        (ERRORS, Prior(share=0.1)),
+        (LATENCY, Prior(share=0.01)),
+        (GAUGE, Prior()),
+        ({**ERRORS, "tolerance": None, "max": "2%"}, Prior(share=0.1, rate=50.0)),
+    ],
+)
 def test_nothing_is_said_without_a_history_or_a_comparison(metric: dict[str, object], usual: Prior) -> None:
     assert told(metric, usual) is None
     wished = analysis(metric)

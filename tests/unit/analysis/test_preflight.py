@@ -176,10 +176,17 @@ def test_a_note_that_somebody_edited_is_borne(mode: str, state: str) -> None:
     assert usual.dispersion >= 1
 
 
-@pytest.mark.parametrize("packed", [
-    {"dispersion": np.array([math.inf])}, {"dispersion": np.array([0.0, 1.0])}, {"edges": np.array([1.0])},
-    {"edges": np.array([1.0]), "within": np.array([1.0, 2.0, 3.0])}, {"rate": np.array([-math.inf])}, {},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "packed",
+    [
+        {"dispersion": np.array([math.inf])},
+        {"dispersion": np.array([0.0, 1.0])},
+        {"edges": np.array([1.0])},
+        {"edges": np.array([1.0]), "within": np.array([1.0, 2.0, 3.0])},
+        {"rate": np.array([-math.inf])},
+        {},
+    ],
+)
 def test_numbers_that_make_no_sense_are_not_known(packed: dict[str, Floats]) -> None:
     state = ledger.write(packed)
     assert prior_of(UsualMetric(metric="errors", mode="Loud", basis="", state=state)) == Prior()

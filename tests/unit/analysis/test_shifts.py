@@ -22,8 +22,15 @@ from modelrollout.analysis.evidence.shifts import (
 NONE = np.empty((0, 2))
 
 
-def factors(events: list[float], *, weight: float = 0.1, reach: int = 1, requests: list[float] | None = None,
-            before: Floats = NONE, after: Floats = NONE) -> list[float]:  # fmt: skip
+def factors(
+    events: list[float],
+    *,
+    weight: float = 0.1,
+    reach: int = 1,
+    requests: list[float] | None = None,
+    before: Floats = NONE,
+    after: Floats = NONE,
+) -> list[float]:
     own = np.array(events)[:, None]
     asked = np.full(len(events), 1e5) if requests is None else np.array(requests)
     seen = BothArms(own, asked, before, after)

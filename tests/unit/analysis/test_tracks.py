@@ -24,9 +24,7 @@ def of(first: int, end: int, ledger: Ledger, step: int | None = STEP) -> Wealths
     """The ticks from one to another; a step began with one of them, or before them."""
     begins = [step - first] if step is not None and first <= step <= end else []
     part = slice(first, end)
-    return bet(
-        "t", HARM[part], EVEN, GOOD[part], EVEN, restarts=RESTARTS[part], beginnings=begins, ledger=ledger
-    )  # fmt: skip
+    return bet("t", HARM[part], EVEN, GOOD[part], EVEN, restarts=RESTARTS[part], beginnings=begins, ledger=ledger)
 
 
 @pytest.mark.parametrize("cuts", [[], [1], [24], [25], [26], [7, 25, 26, 40], list(range(1, TICKS))])

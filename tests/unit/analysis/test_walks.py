@@ -183,9 +183,12 @@ def test_missed_scrapes_lose_no_request() -> None:
     def gappy(series: Series) -> Series:
         # Not those around the first tick, which say what came before it, nor the last, which say how far all is known.
         kept = random.uniform(size=len(series.samples)) < 0.7
-        return Series(series.labels, tuple(
-            sample for at, sample in enumerate(series.samples) if kept[at] or not 16 < at < len(series.samples) - 9
-        ))  # fmt: skip
+        return Series(
+            series.labels,
+            tuple(
+                sample for at, sample in enumerate(series.samples) if kept[at] or not 16 < at < len(series.samples) - 9
+            ),
+        )
 
     one.store = always(*map(gappy, series))
     found = totals(one)
@@ -203,9 +206,10 @@ def test_restarts_of_pods_lose_no_request_that_was_scraped() -> None:
     def restarted(series: Series) -> Series:
         """It counts from 0 again after a scrape: nothing in between was counted unseen."""
         last = max((value for at, value in series.samples if at <= reset_at[series.labels["pod"]]), default=0.0)
-        return Series(series.labels, tuple(
-            (at, value - last if at > reset_at[series.labels["pod"]] else value) for at, value in series.samples
-        ))  # fmt: skip
+        return Series(
+            series.labels,
+            tuple((at, value - last if at > reset_at[series.labels["pod"]] else value) for at, value in series.samples),
+        )
 
     one.store = always(*map(restarted, series))
     found = totals(one)

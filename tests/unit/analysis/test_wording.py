@@ -14,9 +14,19 @@ from tests.unit.analysis.looking import ACCURACY, GAUGE, LATENCY
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [(0.0021, "0.21%"), (0.2, "20%"), (0, "0%"), (1, "100%"), (0.9307, "93.1%"), (0.9995, "99.95%"), (1e-9, "0%"),
-     (0.125, "12%"), (-0.01, "-1%"), (1e300, "1e+302%")],
-)  # fmt: skip
+    [
+        (0.0021, "0.21%"),
+        (0.2, "20%"),
+        (0, "0%"),
+        (1, "100%"),
+        (0.9307, "93.1%"),
+        (0.9995, "99.95%"),
+        (1e-9, "0%"),
+        (0.125, "12%"),
+        (-0.01, "-1%"),
+        (1e300, "1e+302%"),
+    ],
+)
 def test_shares_are_percentages(value: float, written: str) -> None:
     assert wording.share(value) == written
 

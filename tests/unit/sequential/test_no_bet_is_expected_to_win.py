@@ -22,10 +22,21 @@ RATES = np.array([0.0, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.9, 1.0])
 TAKEN_FOR = (1e-9, 1e-4, 0.01, 0.3, 0.9, 1 - 1e-9)
 """What stable's rate is taken for, rightly or wrongly."""
 BOUNDS = [
-    Bound(1.0), Bound(1.25), Bound(2.0), Bound(0.5), Bound(20.0), Bound(1.0, 0.002), Bound(1.25, 0.001),
-    Bound(1.0, 0.3), Bound(3.0, 0.1), Bound(1.0, 0.999), Bound(1.0, 1.0), Bound(0.0, 0.02), Bound(0.0, 0.0),
+    Bound(1.0),
+    Bound(1.25),
+    Bound(2.0),
+    Bound(0.5),
+    Bound(20.0),
+    Bound(1.0, 0.002),
+    Bound(1.25, 0.001),
+    Bound(1.0, 0.3),
+    Bound(3.0, 0.1),
+    Bound(1.0, 0.999),
+    Bound(1.0, 1.0),
+    Bound(0.0, 0.02),
+    Bound(0.0, 0.0),
     Bound(0.0, 1.0),
-]  # fmt: skip
+]
 ALLOCATIONS = [(1, 49), (3, 60), (30, 30), (49, 1)]
 INSIDE = np.array([0.0, 0.3, 0.999, 1.0])
 
@@ -130,8 +141,12 @@ def test_whole_distributions_of_candidates_that_are_nowhere_slower(mine: int, th
     left, right = compositions(mine, buckets), compositions(theirs, buckets)
     both = list(itertools.product(range(len(left)), range(len(right))))
     first, second = np.array(both).T
-    seen = Slower(beyond_edges(left[first]), np.full(first.size, float(mine)),
-                  beyond_edges(right[second]), np.full(first.size, float(theirs)))  # fmt: skip
+    seen = Slower(
+        beyond_edges(left[first]),
+        np.full(first.size, float(mine)),
+        beyond_edges(right[second]),
+        np.full(first.size, float(theirs)),
+    )
     shares = [*np.eye(buckets), np.full(buckets, 1 / buckets), *drawn.dirichlet(np.full(buckets, 0.4), 25)]
     truths = []
     for stable in shares:

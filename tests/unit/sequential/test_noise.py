@@ -73,10 +73,12 @@ def test_requests_that_fail_one_by_one_are_calm_whatever_pods_share(kind: object
     ("kind", "rate", "rps"),
     [
         *itertools.product([clustered, bursty], [0.01], [50.0, 500.0, 5000.0]),
-        (clustered, 0.001, 500.0), (bursty, 0.001, 500.0),
-        (drifting, 0.01, 500.0), (drifting, 0.01, 5000.0),
+        (clustered, 0.001, 500.0),
+        (bursty, 0.001, 500.0),
+        (drifting, 0.01, 500.0),
+        (drifting, 0.01, 5000.0),
     ],
-)  # fmt: skip
+)
 def test_clusters_drifts_and_bursts_of_single_pods_are_seen(kind: object, rate: float, rps: float) -> None:
     with fresh_worlds() as drawn:
         missed = sum(mode(seen(kind, drawn, rate, rps)) not in (Mode.DISPERSED, Mode.RANKED) for _ in range(60))
@@ -98,12 +100,17 @@ FEW_PODS = Noise(3.0, 0.0, FEWEST_PODS - 1, 7200)
 @pytest.mark.parametrize(
     ("noise", "wish", "expected"),
     [
-        (None, "auto", Mode.ASSUMED), (CALM_PODS, "auto", Mode.PLAIN), (BURSTY_PODS, "auto", Mode.RANKED),
-        (DRIFTING_PODS, "auto", Mode.DISPERSED), (FEW_PODS, "auto", Mode.DISPERSED),
-        (None, "independent", Mode.PLAIN), (DRIFTING_PODS, "independent", Mode.PLAIN),
-        (None, "strict", Mode.STRICT), (CALM_PODS, "strict", Mode.STRICT),
+        (None, "auto", Mode.ASSUMED),
+        (CALM_PODS, "auto", Mode.PLAIN),
+        (BURSTY_PODS, "auto", Mode.RANKED),
+        (DRIFTING_PODS, "auto", Mode.DISPERSED),
+        (FEW_PODS, "auto", Mode.DISPERSED),
+        (None, "independent", Mode.PLAIN),
+        (DRIFTING_PODS, "independent", Mode.PLAIN),
+        (None, "strict", Mode.STRICT),
+        (CALM_PODS, "strict", Mode.STRICT),
     ],
-)  # fmt: skip
+)
 def test_how_events_are_counted_follows_from_the_noise_and_the_wish(
     noise: Noise | None, wish: str, expected: Mode
 ) -> None:

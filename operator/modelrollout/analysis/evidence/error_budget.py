@@ -6,16 +6,16 @@ from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 
 LIMITS_PART = 0.2
-"""What min and max together have of a metric's share where it has a tolerance, too: regressions show there first."""
+"""Fraction of a metric's error budget given to min and max where it has a tolerance, too: that breaks first."""
 
 GROUPS_PART = 0.5
-"""What all groups together have of a tolerance's share, where a metric has groups."""
+"""Fraction of a tolerance's error budget given to its groups."""
 
 
 def share_of_bound(metric: Metric, name: str, analysis: Analysis) -> float:
-    """The part of the error rate that a bound of a metric has; all parts together are 1 at most.
+    """The share of the error rate that one bound of a metric may use; all shares add up to at most 1.
 
-    `name`: tolerance, min or max; else that of a group or a gap.
+    `name`: tolerance, min or max; any other name is that of a group or a gap.
     """
     limits = (metric.max is not None) + (metric.min is not None)
     own = 1 / len(analysis.metrics)

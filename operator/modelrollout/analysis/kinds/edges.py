@@ -1,4 +1,4 @@
-"""Which bucket edges of two histograms are compared with which, under a tolerance; and what they cannot show. Pure."""
+"""Which bucket edges of two histograms are compared under a tolerance, and which regressions they hide. Pure."""
 
 from __future__ import annotations
 
@@ -17,29 +17,32 @@ Floats = npt.NDArray[np.float64]
 
 ROUNDING = 1e-9  # edges are decimal: 0.1 × 1.1 is not quite 0.11
 MOST_EDGES = 24
-"""Edges of stable that are compared at most: more of them hardly see more, and every one costs time and room."""
+"""The most edges of stable that are compared: more hardly detect more, and each costs time and room."""
 KEPT_TAILS = (0.95, 0.75, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.004, 0.001, 1e-4, 1e-6)
-"""Of more edges those are kept beyond which stable had about these shares of its requests; statistics: 2.3."""
+"""Of more edges, those are kept beyond which stable has about these shares of its requests; statistics: 2.3."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """All edges that are counted beyond, rising; and the places of those compared: stable's, and the candidate's."""
+    """All edges in use, rising, and the places of the compared ones: `near` of stable, `far` of the candidate."""
 
     all: tuple[float, ...]
     near: tuple[int, ...]
     far: tuple[int, ...]
 
     def reach(self, tolerance: Tolerance) -> dict[int, int]:
-        """For each edge, by place, the first one that is not below it once the tolerance is added."""
+        """For each edge, by place, the first edge at or above it plus the tolerance."""
         return _first_beyond_tolerance(self.all, range(len(self.all)), tolerance)
 
 
 def choose_edges(
-    shared: Sequence[float], own: Sequence[float], tolerance: Tolerance | None, limit: float | None,
+    shared: Sequence[float],
+    own: Sequence[float],
+    tolerance: Tolerance | None,
+    limit: float | None,
     usual: Mapping[float, float] | None,
-) -> Edges:  # fmt: skip
-    """`shared`: edges that both arms have; `own`: the candidate's; `usual`: stable's requests within each, if known."""
+) -> Edges:
+    """The edges to use. `shared`: those of both arms. `own`: the candidate's. `usual`: stable's requests up to each."""
     nears = thin(shared, usual)
     wanted = set(nears)
     if tolerance is not None:
@@ -52,7 +55,7 @@ def choose_edges(
 
 
 def pair_edges(edges: tuple[float, ...], nears: Sequence[int], tolerance: Tolerance | None) -> Edges:
-    """With what is compared: for each edge of the candidate the largest of stable's that is not beyond it."""
+    """Pairs each edge of the candidate with the largest edge of stable that plus the tolerance is not beyond it."""
     pairs = _first_beyond_tolerance(edges, nears, tolerance) if tolerance is not None else {}
     by_far = {far: near for near, far in sorted(pairs.items())}
     far = tuple(sorted(by_far))
@@ -60,17 +63,17 @@ def pair_edges(edges: tuple[float, ...], nears: Sequence[int], tolerance: Tolera
 
 
 def first_edge_beyond(edges: Sequence[float], limit: float) -> list[float]:
-    """The first edge not below a limit, if there is one: beyond it the limit is broken for sure."""
+    """The first edge at or above a limit, if there is one: any request beyond it breaks the limit."""
     return [edge for edge in edges if edge >= limit * (1 - ROUNDING)][:1]
 
 
 def slack(value: float, tolerance: Tolerance) -> float:
-    """The value, and what the tolerance allows above it."""
+    """The value plus its tolerance."""
     return value + tolerance.relative.value * abs(value) + tolerance.absolute.value
 
 
 def thin(edges: Sequence[float], usual: Mapping[float, float] | None) -> tuple[float, ...]:
-    """MOST_EDGES of the edges at most: by stable's tails where its history is known, else evenly."""
+    """At most MOST_EDGES of the edges: by stable's tails where its history is known, else evenly spaced."""
     if len(edges) <= MOST_EDGES:
         return tuple(edges)
     within = usual or {}
@@ -96,12 +99,14 @@ def _first_beyond_tolerance(edges: Sequence[float], nears: Sequence[int], tolera
 def what_edges_hide(
     edges: Edges, tolerance: Tolerance, usual: float, total: float, q: float, unit: wording.Unit
 ) -> list[str]:
-    """What the buckets cannot show around stable's quantile, if that is more than the tolerance asks for."""
+    """A note on regressions around stable's quantile that the buckets hide, if the tolerance forbids those."""
     if total <= 0 or not edges.all or usual == math.inf:
         return []
     last, name = edges.all[-1], f"p{100 * q:g}"
-    sure = min((edges.all[far] for near, far in zip(edges.near, edges.far, strict=True) if edges.all[near] >= usual),
-               default=math.inf)  # fmt: skip
+    sure = min(
+        (edges.all[far] for near, far in zip(edges.near, edges.far, strict=True) if edges.all[near] >= usual),
+        default=math.inf,
+    )
     limit = slack(usual, tolerance)
     if sure <= limit + max(limit - usual, abs(usual) / 4):
         return []

@@ -28,13 +28,13 @@ SMALLEST_EFFECT = 0.05
 """Of the mean: the effect worth seeing where tolerance and exclude do not say (τ; statistics: 2.4)."""
 NO_SPREAD = 1e-12
 UNKNOWN_SPREAD = 2.0
-"""Without a history readings are taken to vary by at least this many times the effect worth seeing. A gauge that is
-refreshed every few minutes stands still in between: its readings say no more than one, and their spread is 0."""
+"""Without a history, readings are assumed to vary by at least this many times the effect worth seeing. A gauge that is
+refreshed every few minutes stands still in between: its readings are worth one, though their spread is 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """How far each reading is beyond a bound, and beyond what is unacceptable, up is worse; NaN: no reading.
+    """Each reading's distance beyond the tolerated and the unacceptable value; up is worse, NaN: no reading.
 
     `scale`: τ, the effect that the mixtures look for.
     """
@@ -68,7 +68,7 @@ def _excess_over_stable(metric: Metric, tolerance: Tolerance, own: Floats, other
 
 
 def _bound_words(metric: Metric, tolerance: Tolerance, stable: Floats, sign: float) -> str:
-    """Where a tolerance ends, at stable's mean."""
+    """The end of a tolerance around stable's mean."""
     if not stable.size:
         return "stable"
     usual = float(stable.mean())
@@ -105,7 +105,7 @@ def _twice(tolerance: Tolerance) -> Tolerance:
 
 
 def _scale(ledger: Ledger, name: str, room: Floats, other: Floats) -> float:
-    """τ, fixed with the first readings: what lies between the tolerated and the unacceptable."""
+    """τ, fixed with the first readings: the distance from the tolerated to the unacceptable value."""
     kept = ledger.get(f"{name}.scale")
     if kept is not None and kept.size == 1:
         return float(kept[0])
@@ -114,12 +114,11 @@ def _scale(ledger: Ledger, name: str, room: Floats, other: Floats) -> float:
 
 
 class ExcessTest:
-    """One bound's two normal mixtures: of the excess over what is tolerated, and of what is missing to the
-    unacceptable.
+    """The two normal mixtures of one bound: harm over the excess beyond it, good over the distance to unacceptable.
 
-    The second begins anew with every step. The first is a mean of one over the whole rollout and of one over each later
-    step, which find what only breaks under load: a part is kept for them, in even shares, or each would be a chance of
-    its own to be wrong.
+    Good starts anew with every step. Harm is a weighted mean of a mixture over the whole rollout and of one over each
+    later step; these find regressions that only show under load. AT_STEPS of the weight is kept for them in even
+    shares, so that all together have one chance of a false rollback.
     """
 
     def __init__(self, start: LookStart, excess: Excess, begins: Sequence[int]) -> None:
@@ -152,7 +151,7 @@ class ExcessTest:
         begun = bisect_right(sorted(self._course.steps), self._course.time(self._first + ticks) + 1e-9)
         to_come = max(planned - begun, 0) / planned
         later = math.log(to_come) if to_come else -math.inf
-        if 0 < begun <= planned:  # what the steps before had is given up: less is always allowed
+        if 0 < begun <= planned:  # the weight of earlier steps is given up: less is always valid
             step = self._moments(self._step, self._excess.tolerated, ticks, anew=True)
             later = float(np.logaddexp(later, self._log(step, 1.0) - math.log(planned)))
         return float(np.logaddexp(math.log(1 - AT_STEPS) + whole, math.log(AT_STEPS) + later))
@@ -160,7 +159,7 @@ class ExcessTest:
     def _good(self, ticks: int) -> float:
         missing = self._moments(self._other, self._excess.unacceptable, ticks, anew=True)
         if missing.count >= WARM_UP and missing.squares == 0 == self.whole(ticks).squares:
-            return missing.count  # 0 in both arms, with a relative tolerance: there is nothing that could be worse
+            return missing.count  # 0 in both arms, with a relative tolerance: nothing can be worse
         return self._log(missing, -1.0)
 
     def _log(self, moments: Moments, sign: float) -> float:
@@ -172,7 +171,7 @@ class ExcessTest:
         )
 
     def variance(self, moments: Moments) -> float | None:
-        """Of one reading, long-run: as stable's history says, else as they vary themselves; None while nobody knows."""
+        """The long-run variance of one reading: from stable's history, else from the readings; None while unknown."""
         own = moments.long_run_variance
         if own is None or math.isnan(self.scale):
             return None
@@ -218,7 +217,7 @@ def _packed(one: Moments) -> Floats:
 
 
 def interval(tests: Sequence[ExcessTest], unit: wording.Unit) -> str | None:
-    """Candidate minus bound, between what and what: the tolerance's own test tells it."""
+    """The confidence interval of candidate minus bound, from the test of the tolerance."""
     test = next((one for one in tests if one.name == "tolerance"), None)
     if test is None:
         return None

@@ -1,9 +1,9 @@
 """Groups by themselves, beside the whole: is one of them served worse, and does a gap between groups grow? Pure.
 
-Two tests for each group. Its own requests of both arms, held against the metric's tolerance: what is hidden in the
-whole because the group is small. And the difference of differences: by how much the candidate widens the group's gap
-to the first group, compared with stable (statistics: 2.5). Groups share one part of the error rate evenly. A group with
-too little traffic to be tested is said to be so, and holds the step: it never passes silently.
+There are two tests for each group. The first holds the group's own requests of both arms against the metric's
+tolerance: a regression in a small group is hidden in the whole. The second is the difference of differences: how much
+the candidate widens the group's gap to the first group, compared with stable (statistics: 2.5). Groups share one part
+of the error rate evenly. A group with too little traffic for a test is named in the verdict and holds the step.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DROP_WEIGHTS = weights(np.ones(tests.DROPS.size))
 NO_MIRROR = weights(np.ones(1))
 PRIOR_COUNT = 0.5
 LONGEST_WAIT = 30 * 86_400.0
-"""Seconds after which nobody calls it waiting any more: such a group cannot be tested at this traffic."""
+"""Seconds. A group that needs longer than this cannot be tested at its traffic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +155,15 @@ def _widening(sums: Floats) -> float:
 
 
 def _sums(name: str, right: Floats, total: Floats, ledger: Ledger) -> Floats:
-    """Right and total of the four streams, over the whole rollout."""
+    """Right answers and totals of the four streams, over the whole rollout."""
     return np.asarray(_kept_sums(name, ledger) + np.stack((right.sum(axis=0), total.sum(axis=0))), dtype=np.float64)
 
 
 def _streams(name: str, group: Counts, reference: Counts, ledger: Ledger) -> tuple[Floats, Floats, Floats]:
-    """Right and total (ticks × 4) of candidate's group and reference and stable's, and each share known before."""
+    """Right answers, totals, and shares known before each tick: each ticks × 4.
+
+    The streams are the candidate's group and reference group, and those of stable.
+    """
     bad = (group.bad_candidate, reference.bad_candidate, group.bad_stable, reference.bad_stable)
     all_ = (group.candidate, reference.candidate, group.stable, reference.stable)
     total = np.stack(all_, axis=1)

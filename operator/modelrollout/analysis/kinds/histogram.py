@@ -1,10 +1,10 @@
 """Histograms against their bounds: shares of requests beyond bucket edges, which buckets know exactly. Pure.
 
 A tolerance says how much slower every request may be: `latency of candidate ≤ (1 + relative) · latency of stable +
-absolute` in distribution. Then the share of the candidate slower than an edge b′ is at most the share of stable slower
-than any edge b with b·(1 + relative) + absolute ≤ b′. So edge by edge the candidate's tail beyond b′ is compared with
-stable's beyond b, without any interpolation, and all of them in one test: the whole distribution is compared. The
-quantile is for the limit, for people, and for what has to be ruled out before a step ends.
+absolute` in distribution. Then the candidate's share of requests slower than an edge b′ is at most stable's share
+slower than any edge b with b·(1 + relative) + absolute ≤ b′. So the candidate's tail beyond each b′ is compared with
+stable's tail beyond b, without interpolation, and all edges in one test of the whole distribution. The quantile is used
+for the limit, for people, and for the regression that has to be ruled out before a step ends.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _stable_side(
 
 
 def _edges(start: LookStart, mine: ArmHistograms, theirs: ArmHistograms | None) -> Edges | Missing:
-    """The edges that are compared: fixed at the first look of a rollout, for the bets are on them."""
+    """The compared edges: fixed at the first look of a rollout, because the bets are on them."""
     kept, nears = start.ledger.get("edges"), start.ledger.get("nears")
     tolerance = start.metric.tolerance
     if kept is not None and nears is not None and kept.size:
@@ -126,7 +126,7 @@ def _seen(
 
 
 class _Judge:
-    """The evidence of what was seen, put together once."""
+    """Turns the counted tails of a look into evidence."""
 
     def __init__(self, start: LookStart, seen: CountedTails, *, is_compared: bool) -> None:
         self._start, self._seen, self._is_compared = start, seen, is_compared
@@ -175,7 +175,7 @@ class _Judge:
         )
 
     def _blank(self) -> Missing | None:
-        """Why the buckets show nothing of what was asked for, so that nothing may pass on them."""
+        """Why the buckets cannot answer the metric's question, so that it may not pass."""
         edges, metric, name = self._seen.edges.all, self._start.metric, f"p{100 * self._q:g}"
         if self._is_compared and edges and self._totals.stable > 0 and self._stable_at == math.inf:
             last = wording.text(edges[-1], self._unit)
@@ -230,7 +230,7 @@ class _Judge:
         return request_shares.track(two, words, is_kept=is_kept, drifts=drifts, share=start.prior.share_kept)
 
     def _limit(self, limit: float, written: str) -> Track | str:
-        """`max` as a share: slower than an edge that is not below max may be 1 − q at most."""
+        """`max` as a limit on a share: at most 1 − q of the requests may lie beyond the first edge at or above max."""
         seen, totals = self._seen, self._totals
         found = bucket_edges.first_edge_beyond(seen.edges.all, limit)
         if not found:
@@ -282,7 +282,7 @@ class _Judge:
         return f"its share of slow requests is {told}" if told else None
 
     def _where(self) -> list[str]:
-        """The edges beyond which the candidate's share exceeds stable's most, where that is by much."""
+        """A note on the edges where the candidate's tail exceeds stable's most, if it does so clearly."""
         edges, totals = self._seen.edges, self._totals
         if not edges.far or min(totals.candidate, totals.stable) <= 0:
             return []
@@ -300,7 +300,7 @@ class _Judge:
 
 
 def _tail(name: str, grown: Floats, ticks: Ticks, count: int, ledger: Ledger) -> Floats:
-    """Counts beyond edges since the present step began."""
+    """Counts beyond edges since the current step began."""
     begun = [at for at in ticks.beginnings if at <= count]
     kept = ledger.get(name)
     known = np.zeros(grown.shape[1]) if begun or kept is None or kept.size != grown.shape[1] else kept
@@ -308,7 +308,7 @@ def _tail(name: str, grown: Floats, ticks: Ticks, count: int, ledger: Ledger) ->
 
 
 def _history(start: LookStart, edges: Edges) -> Floats:
-    """Stable's requests by bucket before the first new tick: kept, else of its history, else nothing."""
+    """Stable's requests by bucket before the first new tick: from the ledger, else from its history, else 0."""
     kept, buckets = start.ledger.get("known"), start.prior.buckets
     if kept is not None and kept.size == len(edges.all) + 1:
         return kept
@@ -320,13 +320,13 @@ def _history(start: LookStart, edges: Edges) -> Floats:
 
 
 def _merged(known: Floats, nears: tuple[int, ...]) -> Floats:
-    """Rows of requests by bucket, on fewer edges."""
+    """Rows of requests by bucket, merged to fewer edges."""
     sums = np.concatenate((np.zeros((len(known), 1)), known.cumsum(axis=1)), axis=1)
     return np.diff(sums[:, [0, *(place + 1 for place in nears), known.shape[1]]], axis=1)
 
 
 def _drift(slower: Slower, known: Floats) -> float:
-    """By how much ln of the best bet is expected to grow with each further request of the candidate."""
+    """The expected growth of ln of the best bet with each further request of the candidate."""
     mine, theirs = float(slower.candidate.sum()), float(slower.stable.sum())
     if mine <= 0 or theirs <= 0:
         return 0.0

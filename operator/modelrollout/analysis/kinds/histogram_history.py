@@ -28,7 +28,7 @@ from modelrollout.sequential.noise import Noise, measured, mode, noisiest
 Floats = npt.NDArray[np.float64]
 
 NOISE_TAILS = (0.5, 0.1, 0.01)
-"""Tails of a histogram whose events are looked at for noise."""
+"""Noise is measured on the events of these tails."""
 MOST_KEPT_EDGES = 256
 """Edges of the history's shape that are kept: it has to fit into a status."""
 
@@ -63,7 +63,7 @@ def _thin(within: Mapping[float, float]) -> dict[float, float]:
 
 
 def _noise_of_tails(side: ArmHistograms, tails: Floats, share: float, edges: Floats, reading: Reading) -> Noise | None:
-    """The noise of the noisiest of some tails, pod by pod: label sets of one pod (paths, methods) are one."""
+    """The noise of the noisiest tail, pod by pod: all label sets of one pod (paths, methods) are added up."""
     wanted = np.log(np.array((*NOISE_TAILS, share)))
     places = sorted(set(np.abs(np.log(tails + 1e-9)[None, :] - wanted[:, None]).argmin(axis=1).tolist()))
     bounds = [side.edges[place] for place in places]
@@ -83,7 +83,7 @@ def _noise_of_tails(side: ArmHistograms, tails: Floats, share: float, edges: Flo
 def _warn_of_coarse_buckets(
     metric: Metric, side: ArmHistograms, slower: Floats, total: float, prior: Prior
 ) -> str | None:
-    """What the buckets are too coarse to show, said before anybody waits for it."""
+    """A note on regressions that the buckets are too coarse to show, before anybody waits for them."""
     if metric.tolerance is None:
         return None
     edges = bucket_edges.choose_edges(side.edges, side.edges, metric.tolerance, None, prior.buckets)

@@ -1,8 +1,8 @@
-"""Means per user, such as revenue: differences of both arms' means, tick by tick, so that odd hours cancel. Pure.
+"""Means per user, such as revenue: the arms' means are compared tick by tick, so that odd hours cancel. Pure.
 
-With n users in each arm in a tick and h = n_c·n_s/(n_c + n_s), the sum of h·(difference of means)/σ² has the variance
+With n_c and n_s users in a tick and h = n_c·n_s/(n_c + n_s), the sum of h·(difference of means)/σ² has the variance
 Σh/σ² for equal arms: a normal mixture over it holds at any time, asymptotically (statistics: 2.4). The unit is the
-user: requests of one user are no independent evidence.
+user, because requests of one user depend on each other.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from modelrollout.sequential.gauges import half_width, log_wealth
 Floats = npt.NDArray[np.float64]
 
 FEWEST_USERS = 100.0
-"""Of each arm before anything is concluded: the normal limit needs some."""
+"""The fewest users of each arm for any evidence: the normal limit needs some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _side(parts: Parts, edges: Floats, arm: Scrapes, reading: Reading) -> _ArmUs
 
 
 class _Judge:
-    """What was seen of both arms; the state is sums only, so that any number of ticks is added at once."""
+    """Turns both arms' sums into evidence. The state is sums only, so any number of ticks is added at once."""
 
     def __init__(self, start: LookStart, edges: Floats, sides: Sequence[_ArmUsers]) -> None:
         self._start, self._edges, self._sides = start, edges, sides
@@ -161,7 +161,7 @@ class _Judge:
         return float(log_wealth(np.array(sign * excess / variance), np.array(information / variance), scale))
 
     def _usual(self) -> float:
-        """Stable's mean of the whole rollout so far; the candidate's where there is no stable."""
+        """Stable's mean over the whole rollout so far; the candidate's where there is no stable."""
         return _mean(self._moments(len(self._edges) - 1, anew=False)[-1])
 
     def _distance(self, bound: Tolerance | float) -> float:
@@ -170,7 +170,7 @@ class _Judge:
         return bound
 
     def _excess(self, name: str, bound: Tolerance | float, ticks: int, *, anew: bool) -> tuple[float, float, float]:
-        """Σh·excess and Σh of all ticks so far (of the step, with `anew`), and the variance of a user's value."""
+        """Σh·excess and Σh of all ticks so far (with `anew`, of the step), and the variance of a user's value."""
         kept = self._start.ledger.get(f"{name}.excess")
         begun = [at for at in self._begins if at <= ticks] if anew else []
         known = np.zeros(2) if begun or kept is None or kept.size != 2 else kept
@@ -205,7 +205,7 @@ class _Judge:
         return [known[3 * place : 3 * place + 3] + row for place, row in enumerate(rows)]
 
     def _variance(self, ticks: int) -> float:
-        """Of a user's value, pooled over both arms."""
+        """The variance of a user's value, pooled over both arms."""
         rows = self._moments(ticks, anew=False)
         users = sum(float(row[2]) for row in rows)
         spread = sum(max(float(row[1]) - float(row[0]) ** 2 / float(row[2]), 0.0) for row in rows if row[2] > 0)
@@ -239,7 +239,7 @@ class _Judge:
         return {**carry_over(self._start.ledger, self._begins, ticks), **kept}
 
     def _kept_moments(self, ticks: int, *, anew: bool) -> Floats:
-        """The moments of both arms; stable's are as they were while it cannot be seen."""
+        """The moments of both arms; stable keeps its old ones while it cannot be seen."""
         own = np.concatenate(self._moments(ticks, anew=anew))
         kept = self._start.ledger.get("step" if anew else "whole")
         if kept is None or (anew and any(at <= ticks for at in self._begins)):

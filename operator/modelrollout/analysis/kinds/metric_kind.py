@@ -22,7 +22,7 @@ from modelrollout.sequential.proportions import Bound
 Floats = npt.NDArray[np.float64]
 
 FEWEST_REQUESTS = 100
-"""Samples of each arm before a metric may pass, where neither the user nor its kind says otherwise."""
+"""Fewest samples of each arm for a Pass, where neither the user nor the kind of metric sets another number."""
 
 
 class Form(Enum):
@@ -34,7 +34,7 @@ class Form(Enum):
 
 
 class Part(NamedTuple):
-    """One query text of a metric: what the part is called, its PromQL, and its path in the metric's spec."""
+    """One query text of a metric: the name of the part, its PromQL, and its path in the metric's spec."""
 
     name: str
     promql: str
@@ -43,7 +43,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StablePast:
-    """What Prometheus remembers of stable before the first look. Times in unix seconds, `tick` in seconds.
+    """Stable's series before the first look. Times in unix seconds, `tick` in seconds.
 
     `series`: by arm (PAST, ONE_POD, OTHER_PODS) and part.
     """
@@ -56,7 +56,7 @@ class StablePast:
 
 @dataclass(frozen=True, slots=True)
 class HistoryFinding:
-    """What the history of stable says of one metric, and a note for people."""
+    """The prior of one metric from stable's history, and a note for people."""
 
     prior: Prior
     note: str | None = None
@@ -64,10 +64,10 @@ class HistoryFinding:
 
 @dataclass(frozen=True, slots=True)
 class Sensitivity:
-    """How to say what a plan can detect in a metric that is a share of requests.
+    """How to say which regressions a plan can detect in a metric that is a share of requests.
 
-    `bound`: what the tolerance allows. `usual`: stable's share in words, to follow its rate. `visible`: the smallest
-    share that can be told from `usual`, in words. `is_exact`: a threshold can be calibrated to the plan.
+    `bound`: the tolerance. `usual`: stable's share, in words that follow its rate. `visible`: the smallest detectable
+    share, in words, given stable's. `is_exact`: whether a threshold can be calibrated to the plan.
     """
 
     bound: Callable[[Metric], Bound]
@@ -80,9 +80,10 @@ class Sensitivity:
 class MetricKind:
     """One kind of metric.
 
-    `parts`: what to ask for. `evidence`: judges what was answered; stable None: not compared, Missing: it should be and
-    cannot. `over_time`: one arm's value between neighbouring edges, for people; NaN where there is none. `prior`: what
-    stable's history says; None where no history is asked for, or (returned) where it says nothing.
+    `parts`: the queries. `evidence`: from the answers of candidate and stable; stable is None if it is not compared,
+    and Missing if it should be and cannot. `over_time`: one arm's value between neighbouring edges, for people; NaN
+    where there is none. `prior`: from stable's history; it returns None if that is empty, and is None if no history is
+    asked for.
     """
 
     form: Form
@@ -91,11 +92,11 @@ class MetricKind:
     over_time: Callable[[Metric, SeriesOfArm, Floats, Reading], list[float]]
     unit: Callable[[Metric], Unit]
     default_samples: int = FEWEST_REQUESTS
-    least_samples: int = 1  # however few the user asks for
+    least_samples: int = 1  # even if the user asks for fewer
     asks_stable: bool = True  # False: the candidate's queries yield both arms
     prior: Callable[[Metric, Analysis, StablePast], HistoryFinding | None] | None = None
     sensitivity: Sensitivity | None = None
 
     def fewest_samples(self, metric: Metric) -> int:
-        """Of each arm, before the metric may pass."""
+        """Fewest samples of each arm for a Pass."""
         return max(metric.min_samples or self.default_samples, self.least_samples)

@@ -1,7 +1,8 @@
 """Answers of both versions to the same requests: how often only one of the two was wrong. Pure.
 
-Both counters come from whoever compares the answers, so there is one stream for both arms. What a pair has in common
-(an easy request, an hour of odd traffic) cancels, which makes it two to three times as fast as comparing two shares.
+Both counters come from the process that compares the answers, so there is one stream for both arms. Whatever a pair
+has in common (an easy request, an hour of odd traffic) cancels, so this is two to three times as fast as comparing two
+shares.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ HARM_WEIGHTS = weights(np.ones(tests.ODDS.size))
 GOOD_WEIGHTS = weights(np.ones(tests.GOOD_ODDS.size + 4))
 FEWEST_ANSWERS = 20
 NEGLIGIBLE = 0.005
-"""Of all answers: models that hardly ever differ need not be compared any further."""
+"""Share of all answers. Models that differ in fewer than this need no further comparison."""
 
 
 def pair_evidence(start: LookStart, counted: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
@@ -115,9 +116,9 @@ def _keeper(start: LookStart, ticks: Ticks, wealths: Wealths) -> Keep:
 
 
 def _ruled_out(wrong: Floats, other: Floats, answers: Floats, unacceptable: float) -> Floats:
-    """ln e against `the candidate is as much more often wrong alone, and in more than NEGLIGIBLE of all answers`.
+    """ln e against `the candidate is wrong alone this many times as often, and in more than NEGLIGIBLE of all answers`.
 
-    Either is ruled out by what rules out one of them, so bets on both share one wealth.
+    To refute one half refutes the whole, so bets against both halves share one wealth.
     """
     rare = below_limit(wrong, np.maximum(answers, wrong), NEGLIGIBLE)
     return np.concatenate((tests.better(wrong, other, unacceptable), rare), axis=1)

@@ -1,4 +1,4 @@
-"""The candidate's pods among stable's, block after block: what ratios add where pods are noisy by themselves. Pure."""
+"""Ranks of the candidate's pods among stable's, block after block: for ratios whose pods are noisy. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EVEN_WEIGHTS = weights(np.ones(ranks.POWERS.size))
 
 @dataclass(frozen=True, slots=True)
 class RankPath:
-    """The path of the ranks' wealth over the new ticks, where it stood before, and how to keep it."""
+    """ln of the ranks' wealth after each new tick and before the first, and how to keep it."""
 
     log: Floats
     before: float
@@ -35,7 +35,7 @@ class RankPath:
 def rank_blocks(
     start: LookStart, edges: Floats, frontier: float, mine: ArmCounters, theirs: ArmCounters, reading: Reading
 ) -> RankPath:
-    """Blocks that ended within the new ticks, each counted whole, also where it began before them."""
+    """The wealth over all blocks that ended within the new ticks; a block may have begun before them."""
     course = start.course
     length = max(math.ceil(ranks.BLOCK / course.tick - 1e-9), 1)  # ticks of a block
     done, ended = start.first // length, course.ticks(frontier) // length
@@ -59,7 +59,7 @@ def rank_blocks(
 
 
 def with_ranks(track: Track, ranked: RankPath, mode: Mode) -> Track:
-    """The track with ranks in place of counted events, or with both where both have to agree."""
+    """The track with ranks in place of counted events; in STRICT mode both have to agree."""
     if mode is Mode.RANKED:
         return replace(track, harm=ranked.log, before=ranked.before, joint=False, share=HALVED, threshold=None)
     both = np.minimum(track.harm, ranked.log[: len(track.harm)])

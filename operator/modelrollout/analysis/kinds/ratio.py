@@ -1,6 +1,6 @@
-"""Ratios of two counters: what share of requests went wrong (or right) in each arm, against every bound. Pure.
+"""Ratios of two counters: the share of requests that went wrong (or right) in each arm, against every bound. Pure.
 
-A share of what is good is tested as the share of what is not.
+A share of good requests is tested as the share of all others.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from modelrollout.sequential.proportions import Baseline, Counts, decay, rate
 Floats = npt.NDArray[np.float64]
 
 MOSTLY_BAD = 0.5
-"""Share of stable's that goes wrong above which a few per cent fewer that go right are a regression: conversions."""
+"""Above this share of bad requests (as in conversions) a few per cent fewer good ones are a regression."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """What both arms counted in the new ticks. `keep_shifts`: the state of what discounts jumps."""
+    """Both arms' counts in the new ticks. `keep_shifts`: the state of the discount for jumps."""
 
     start: LookStart
     mine: ArmCounters
@@ -59,7 +59,7 @@ class _Counted:
 
     @property
     def baseline(self) -> Baseline:
-        """What is known of stable before the first of the ticks."""
+        """Stable's rate as known before the first of the ticks."""
         prior = self.start.prior
         return request_shares.baseline(self.start.ledger, prior.share, prior.rate)
 
@@ -88,7 +88,7 @@ def _counters(part: str, parts: Parts, who: str, reading: Reading) -> ArmCounter
         but = f", though {part} has some" if events else ""
         return Missing(Verdict.NO_DATA, f"total has no samples of {who}{but}")
     if not events and part == GOOD:
-        # A wrong selector looks just like this, and would read as "everything went wrong".
+        # A wrong selector looks just like this, and would read as "everything is bad".
         return Missing(Verdict.NO_DATA, f"good has no samples of {who}, though total has some")
     return ArmCounters(part, events, total, scrapes)
 
@@ -182,7 +182,7 @@ def _comparisons(counted: _Counted, theirs: ArmCounters) -> list[Tested]:
 
 
 def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
-    """The whole of the requests, by counted events, by the ranks of pods, or by both."""
+    """All requests, by counted events, by the ranks of pods, or by both."""
     start, ticks, totals, prior = counted.start, counted.ticks, counted.totals, counted.start.prior
     tolerated, unacceptable = comparison.tolerated, comparison.unacceptable
     wealths = request_shares.compare(
@@ -278,7 +278,7 @@ def _interval(ledger: Ledger, counts: Counts, *, is_bad: bool) -> str | None:
 
 
 def _uncounted(candidate: ArmCounters, stable: ArmCounters | None) -> tuple[str, ...]:
-    """A counter that nobody shows, taken as 0: right until the first event, unless its selector is wrong."""
+    """A note on a counter without series, taken as 0: right before the first event, wrong for a wrong selector."""
     arms = {"the candidate": candidate, "stable": stable}
     silent = [who for who, side in arms.items() if side is not None and not side.events]
     return (f"no series counts {candidate.part} of {' or '.join(silent)}, taken as 0",) if silent else ()

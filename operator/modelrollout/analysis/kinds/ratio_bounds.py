@@ -10,9 +10,9 @@ from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.sequential.proportions import Bound
 
 TWICE_AS_BAD = 1.0
-"""A regression as bad as stable, on top of stable: it has to be ruled out where the user names nothing."""
+"""Relative regression that has to be ruled out where the user names none: stable's share once more."""
 EVERYTHING = 1 - 1e-9
-"""A share of bad requests as good as 1: only a candidate that gets nothing right is beyond it."""
+"""A share of bad requests that stands for 1: only a candidate without any good request is beyond it."""
 
 
 def bounds_of(metric: Metric) -> tuple[Bound, Bound]:
@@ -38,7 +38,7 @@ def _bound(factor: float, margin: float) -> Bound:
 
 
 def _twice(tolerated: Bound) -> Bound:
-    """Twice as bad, and twice what is tolerated; at most half of the way from there to `everything is bad`."""
+    """Twice stable's share and twice the tolerance; at most halfway from the tolerance to a share of 1."""
     if 2 * tolerated.margin > (1 + tolerated.margin) / 2:
         return Bound(tolerated.factor / 2, (1 + tolerated.margin) / 2)
     factor = max(1 + TWICE_AS_BAD, 2 * tolerated.factor - 1)

@@ -21,7 +21,7 @@ from modelrollout.sequential.proportions import Counts
 from modelrollout.sequential.wealth import Wealth, carried
 
 REPLAYED_PODS = 3
-"""So many of stable's pods are judged against the others, as if each were a candidate."""
+"""Number of stable's pods that are judged against the others, as if each were a candidate."""
 
 
 def ratio_prior(metric: Metric, analysis: Analysis, past: StablePast) -> HistoryFinding | None:
@@ -42,7 +42,7 @@ def ratio_prior(metric: Metric, analysis: Analysis, past: StablePast) -> History
 
 
 def _history(metric: Metric, past: StablePast) -> History | None:
-    """What stable's pods counted (pods × steps)."""
+    """The counts of stable's pods (pods × steps)."""
     part = GOOD if counts_good(metric) else BAD
     hits, requests = clean(past.series.get((PAST, part), ())), clean(past.series.get((PAST, TOTAL), ()))
     reading, edges = reading_from(past.start), history_edges(past.start, past.end)
@@ -59,7 +59,7 @@ def _history(metric: Metric, past: StablePast) -> History | None:
 
 
 def _warn_of_false_alarm(history: History, metric: Metric, prior: Prior, alpha: float) -> str | None:
-    """Whether equal versions would be told apart: some of stable's pods, each judged against the others."""
+    """A note if equal versions would fail: some of stable's pods are each judged against the others."""
     if history.bad.shape[0] < 2 or prior.mode in (Mode.RANKED, Mode.STRICT):
         return None
     tolerated, _ = bounds_of(metric)

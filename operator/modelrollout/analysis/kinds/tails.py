@@ -1,4 +1,4 @@
-"""What rules out that a candidate is unacceptably slower: one tail of each arm, chosen before each tick. Pure."""
+"""Ruling out that a candidate is unacceptably slower: by one tail of each arm, chosen before each tick. Pure."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from modelrollout.sequential.wealth import weights
 Floats = npt.NDArray[np.float64]
 
 KNOWN_REQUESTS = 100.0
-"""Requests that have to be known of stable before an edge is chosen by where they lie."""
+"""Fewest requests of stable from which an edge can be chosen."""
 TWICE_AS_SLOW = 1.0
 COARSE_BOUND = Bound(3.0)
-"""What is ruled out where no bucket edge lies at what is unacceptable: a tail three times as heavy."""
+"""Where no bucket edge lies at the unacceptable value, a tail three times as heavy is ruled out instead."""
 SURE_JUMP = 9.0
-"""Squared standard deviations from which on a change of any of many tails is a jump and no chance."""
+"""Squared standard deviations beyond which a change in any of many tails is a jump, not chance."""
 GOOD_SHARES: Floats = np.array([0.02, 0.1, 0.3, 0.6])
-"""Candidate's tail beyond the farther edge as parts of stable's beyond the nearer one."""
+"""Bets on the candidate's tail beyond the farther edge, as parts of stable's tail beyond the nearer one."""
 GOOD_WEIGHTS = weights(np.ones(GOOD_SHARES.size))
 
 
 @dataclass(frozen=True, slots=True)
 class CountedTails:
-    """What was counted: beyond all edges (ticks × edges) and in all (`ticks.counts`), of both arms."""
+    """Both arms' counts beyond each edge (ticks × edges) and in all (`ticks.counts`)."""
 
     ticks: Ticks
     edges: Edges
@@ -43,7 +43,7 @@ class CountedTails:
 
     @property
     def slower(self) -> Slower:
-        """The tails that are compared, by what they count for."""
+        """The compared tails, discounted."""
         far, near, fewer = list(self.edges.far), list(self.edges.near), self.ticks.discount[:, None]
         counts = self.ticks.weighed
         return Slower(self.mine[:, far] / fewer, counts.candidate, self.theirs[:, near] / fewer, counts.stable)
@@ -51,11 +51,11 @@ class CountedTails:
 
 @dataclass(frozen=True, slots=True)
 class RuleOut:
-    """The tails whose comparison rules out what is unacceptable, chosen before each tick.
+    """The tails whose comparison rules out an unacceptable candidate, chosen before each tick.
 
-    The candidate's tail beyond the farther edge against stable's beyond the nearer one: were every request slower by as
-    much as is unacceptable, they would be alike. `events`, `requests`: of stable, known before each tick. `alike`: both
-    arms' tails beyond the nearer one, for people.
+    The candidate's tail beyond the farther edge is compared with stable's beyond the nearer one: if every request were
+    slower by the unacceptable margin, both would be equal. `events`, `requests`: of stable, known before each tick.
+    `alike`: both arms' tails beyond the nearer edge, for people.
     """
 
     counts: Counts
@@ -68,7 +68,7 @@ class RuleOut:
         return better(self.counts, rate(self.events, self.requests), self.bound, self._effects)
 
     def drift(self) -> float:
-        """By how much ln of it is expected to grow with each further request of the candidate."""
+        """The expected growth of ln good with each further request of the candidate."""
         mine = float(self.counts.candidate.sum())
         if mine <= 0 or float(self.counts.stable.sum()) <= 0:
             return 0.0
@@ -78,12 +78,12 @@ class RuleOut:
 
     @property
     def _effects(self) -> Floats:
-        """GOOD_SHARES are of what is unacceptable; of stable's own tail they are more."""
+        """GOOD_SHARES are parts of the unacceptable tail, which may be a multiple of stable's."""
         return GOOD_SHARES * max(0.6 * self.bound.factor, 1.0)
 
 
 def choose_tails(metric: Metric, seen: CountedTails, known: Floats, q: float) -> RuleOut:
-    """At the edge beyond which stable is known to have about 1 − q of its requests."""
+    """Takes the edge beyond which stable is known to have about 1 − q of its requests."""
     reach = seen.edges.reach(excluded(metric))
     places = list(reach) or list(range(len(seen.edges.all)))
     far = np.array([reach.get(place, place) for place in places])
@@ -92,7 +92,7 @@ def choose_tails(metric: Metric, seen: CountedTails, known: Floats, q: float) ->
     choice = np.abs(np.log(np.maximum(beyond_each, 1e-12)) - math.log(1 - q)).argmin(axis=1)
     rows, near = np.arange(len(choice)), np.array(places)[choice]
     counts, fewer = seen.ticks.weighed, seen.ticks.discount
-    is_known = totals >= KNOWN_REQUESTS  # before that nobody can say which edge is the right one
+    is_known = totals >= KNOWN_REQUESTS  # with fewer the right edge is unknown
     counts = Counts(counts.bad_candidate, counts.candidate * is_known, counts.bad_stable, counts.stable * is_known)
     fewer = np.where(is_known, fewer, np.inf)
     theirs = seen.theirs[rows, near] / fewer
@@ -102,7 +102,7 @@ def choose_tails(metric: Metric, seen: CountedTails, known: Floats, q: float) ->
 
 
 def excluded(metric: Metric) -> Tolerance:
-    """By how much slower than stable is unacceptable: as the user says, else twice, and twice what is tolerated."""
+    """The margin by which slower is unacceptable: `exclude`, else twice as slow and twice the tolerance."""
     return unacceptable(metric, _twice_as_slow)
 
 

@@ -1,4 +1,4 @@
-"""Metrics that are any expression: readings of both arms at the same moments, held against every bound. Pure."""
+"""Metrics by any PromQL expression: readings of both arms at the same moments, against every bound. Pure."""
 
 from __future__ import annotations
 
@@ -101,11 +101,11 @@ def _keeper(read: _Read, tests: Sequence[ExcessTest]) -> Keep:
 
 
 def _readings(series: Sequence[Series], who: str) -> Readings | Missing:
-    """The readings that are numbers, by time."""
+    """The finite readings, by time."""
     if len(series) > 1:
         why = f"the query yields {len(series)} series for {who}; aggregate it to one, for example with avg(…)"
         return Missing(Verdict.UNAVAILABLE, why, mistake=True)
-    # Of two values for one moment the larger, so that the order of samples decides nothing.
+    # Of two values for one moment the larger, so that the order of samples does not matter.
     readings = {
         at: min(max(value, -LARGEST_READING), LARGEST_READING)
         for one in series
@@ -122,7 +122,7 @@ def _at_ends(ends: Floats, readings: Readings) -> Floats:
 
 
 def _silence(read: _Read, *, is_compared: bool) -> Missing | None:
-    """Why nobody can say how an arm does by now."""
+    """Why an arm cannot be judged now: it fell silent."""
     last = _last_read(read, len(read.ends))
     arms = ("the candidate", "stable") if is_compared else ("the candidate",)
     spacing = read.start.course.tick
@@ -130,7 +130,7 @@ def _silence(read: _Read, *, is_compared: bool) -> Missing | None:
 
 
 def _last_read(read: _Read, ticks: int) -> list[float]:
-    """When each arm was last read, up to so many ticks."""
+    """The time of each arm's last reading, up to so many ticks."""
     kept = read.start.ledger.get("heard")
     known = [read.start.course.start] * 2 if kept is None or kept.size != 2 else kept.tolist()
     ends = read.ends[:ticks]
@@ -141,7 +141,7 @@ def _last_read(read: _Read, ticks: int) -> list[float]:
 
 
 def _means(read: _Read) -> Callable[[int], tuple[float, float, float]]:
-    """Readings at this step, the candidate's mean and stable's, after so many ticks."""
+    """Number of readings, the candidate's mean and stable's, at the step after so many ticks."""
     kept = read.start.ledger.get("shown")
     known = kept.tolist() if kept is not None and kept.size == 3 else [0.0, 0.0, 0.0]
 
@@ -169,7 +169,7 @@ def _sum(values: Floats) -> float:
 
 
 def _variance_of_difference(one: Sequence[Series], others: Sequence[Series], tick: float) -> float | None:
-    """The long-run variance of a reading's difference between one pod and the others, for a tick's reading."""
+    """The long-run variance of one tick's difference between one pod's reading and the others'."""
     if len(one) != 1 or len(others) != 1:
         return None
     mine, theirs = dict(one[0].samples), dict(others[0].samples)
@@ -179,12 +179,12 @@ def _variance_of_difference(one: Sequence[Series], others: Sequence[Series], tic
     step = float(np.median(np.diff(times)))
     differences = np.array([mine[at] - theirs[at] for at in times.tolist()])
     found = long_run_variance(differences, max(round(BLOCK / step), 1))
-    # What lasts longer than a step counts for more in a longer tick's favour only if it is forgotten: it may not be.
+    # A tick longer than a step of the history averages the noise only if the noise forgets: it may not.
     return None if found is None else found * max(step / tick, 1.0)
 
 
 def _prior(metric: Metric, analysis: Analysis, past: StablePast) -> HistoryFinding | None:
-    """How much one of stable's pods differs from the others, as a candidate might."""
+    """The variance of the difference between one of stable's pods and the others."""
     if (ONE_POD, VALUE) not in past.series or (OTHER_PODS, VALUE) not in past.series:
         return None
     one, others = past.series[ONE_POD, VALUE], past.series[OTHER_PODS, VALUE]

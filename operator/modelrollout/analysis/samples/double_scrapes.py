@@ -1,8 +1,8 @@
-"""One histogram, scraped in both its forms, counted once. Pure.
+"""A histogram that is scraped in two forms, native and classic, is counted once. Pure.
 
-A server may keep of one process both the native histogram `x` and the classic series `x_bucket`
-(always_scrape_classic_histograms), and `histogram_selector` asks for both, since nobody knows which there will be.
-Native ones arrive with cumulative series and the label `le`, as classic ones have, under their own name.
+A server may store both the native histogram `x` and the classic series `x_bucket` of one process
+(always_scrape_classic_histograms), and `histogram_selector` asks for both, since either may exist. Native ones are
+turned into cumulative series with the label `le`, like classic ones, but keep their own name.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ EDGE = "le"
 
 
 def without_double_scrapes(series: Sequence[Series]) -> tuple[Series, ...]:
-    """Of each process (each set of labels but name and edge) either the native series or the classic ones.
+    """For each process (each set of labels without name and edge), either its native series or its classic ones.
 
-    Native, as it has more edges; classic where the native one began only in mid-window and the classic one goes on: the
-    server was told to keep both then, and what was served before is in the classic one alone. Where there are buckets,
-    series without an edge are left out: a summary has the same name.
+    Native is preferred, as it has more edges. Classic is taken where native began in mid-window and classic goes on:
+    then the server was told to store both, and only classic has the time before. Where there are buckets, series
+    without an edge are left out: a summary has the same name.
     """
     if not any(EDGE in one.labels for one in series):
-        return tuple(series)  # no histogram at all, as will be said
+        return tuple(series)  # no histogram at all; the caller says so
     forms: defaultdict[Owner, tuple[list[Series], list[Series]]] = defaultdict(lambda: ([], []))
     for one in series:
         if EDGE in one.labels:

@@ -1,4 +1,4 @@
-"""One arm's value over time, from raw samples: for people to look at, judged by nobody. Pure.
+"""One arm's value over time, from raw samples: for people only, no verdict uses it. Pure.
 
 Every function yields one value between neighbouring edges, NaN where there is none.
 """

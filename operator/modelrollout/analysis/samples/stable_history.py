@@ -1,4 +1,4 @@
-"""How the history of stable's pods is read: in steps of a minute, from when they served anybody. Pure."""
+"""How the history of stable's pods is read: in steps of a minute, from their first request on. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from modelrollout.sequential.noise import History
 Floats = npt.NDArray[np.float64]
 
 HISTORY = timedelta(hours=6)
-"""An hour of history takes one clean service in eight for a noisy one; statistics: 3.3."""
+"""With one hour of history one clean service in eight looks noisy; statistics: 3.3."""
 HISTORY_STEP = timedelta(minutes=1)
 LONGEST_GAP = 300.0
-"""Seconds for which Prometheus repeats a series that has ended: no gap in a history is longer."""
+"""Seconds for which Prometheus repeats the last sample of a series; a longer gap in a history is an end."""
 RECENT_STEPS = 60
-"""Steps of the history that rates are taken from: the last hour."""
+"""The last steps of the history, from which rates are computed: an hour."""
 
 
 def reading_from(start: float) -> Reading:

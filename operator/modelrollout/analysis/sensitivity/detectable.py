@@ -1,8 +1,8 @@
-"""What a plan can and cannot see at the traffic that there is, before it starts. Pure.
+"""The smallest regression that a plan can detect at the present traffic, before it starts. Pure.
 
-Nothing beats the information in the events: to tell a candidate that is ρ times as bad with a false rollback rate of α,
-any rule needs ln(1/α) nats, of which a second at weight w brings M·kl(q1, q0) (statistics: 4.1). The tests here need
-about half as much again. What cannot be reached in the planned time is said before anybody waits for it.
+No rule beats the information in the events. To detect a candidate that is ρ times as bad, with a false rollback rate of
+α, any rule needs ln(1/α) nats, and a second at weight w brings M·kl(q1, q0) of them (statistics: 4.1). The tests here
+need about half as much again. If the planned time is too short for that, the user learns it before the rollout starts.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from modelrollout.api.metric import Metric
 from modelrollout.sequential.proportions import Bound
 
 OVERHEAD = 1.4
-"""Nats that the tests need over the limit; statistics: 3.2."""
+"""Nats that the tests need, as a multiple of the lower limit; statistics: 3.2."""
 DOUBLED = 2.0
-"""A plan that cannot see a doubling is worth a warning."""
+"""A plan that cannot detect a share this many times the tolerated one deserves a warning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A time in which the candidate is planned to have so much of the traffic (0–1), in seconds."""
+    """A planned time at one weight: the candidate's part of the traffic (0–1), and seconds."""
 
     weight: float
     seconds: float
 
 
 def smallest_share(prior: Prior, bound: Bound, alpha: float, stretches: Sequence[Stretch]) -> float:
-    """The smallest share of bad events that these stretches can tell; infinite when not even all of them bad can be."""
+    """The smallest detectable share of bad events in these stretches; infinite if not even a share of 1 is."""
     if prior.rate is None or prior.share is None:
         return math.inf
     needed = OVERHEAD * math.log(1 / alpha) * prior.inflation
@@ -54,7 +54,7 @@ def smallest_share(prior: Prior, bound: Bound, alpha: float, stretches: Sequence
 
 
 def _usual(prior: Prior) -> float:
-    """Stable's share; where nothing ever went wrong, next to nothing."""
+    """Stable's share; a tiny one where it has no bad events."""
     return max(prior.share or 0.0, 1e-6)
 
 
@@ -65,7 +65,7 @@ def _nats(prior: Prior, bound: Bound, worse: float, stretch: Stretch) -> float:
     if worse <= bound.factor * usually + bound.margin or mine <= 0 or theirs <= 0:
         return 0.0
     low, high = usually, worse / max(bound.factor, 1e-9)
-    for _ in range(50):  # the nearest point is where the derivative along the null changes its sign
+    for _ in range(50):  # bisection: at the nearest point the derivative along the null is 0
         middle = (low + high) / 2
         limit = bound.factor * middle + bound.margin
         slope = mine * bound.factor * (1 - worse / limit) + theirs * (1 - usually / middle)

@@ -1,7 +1,6 @@
-"""What stable's history says before the first look: rates, noise of its pods, and what the plan will see. Pure.
+"""Stable's history before the first look: rates, noise of its pods, and the plan's sensitivity. Pure.
 
-All that is found here is fixed for the whole rollout: how events are counted must not depend on what they turn out to
-be.
+The result is fixed for the whole rollout: how events are counted must not depend on the events themselves.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def summarise_history(
     stretches: Sequence[Stretch],
     tick: float,
 ) -> tuple[UsualMetric, ...]:
-    """What status records of each metric. `asked` is what `history_queries` returned; unanswered ones tell nothing."""
+    """The record of each metric for status. `asked`: from `history_queries`; queries without an answer are skipped."""
     recorded = []
     for metric in analysis.metrics:
         found = _finding(metric, analysis, _past(metric, asked, answers, tick))
@@ -78,7 +77,7 @@ def _finding(metric: Metric, analysis: Analysis, past: StablePast) -> HistoryFin
 def _threshold(
     metric: Metric, analysis: Analysis, prior: Prior, stretches: Sequence[Stretch], tick: float
 ) -> float | None:
-    """The threshold calibrated to the plan, where that was asked for and its volume is known."""
+    """The threshold calibrated to the plan, where the user asks for it and the volume is known."""
     is_known = prior.rate is not None and prior.share is not None and prior.mode in (Mode.PLAIN, Mode.ASSUMED)
     sensitivity = kind_of(metric).sensitivity
     if analysis.threshold != "planned" or metric.tolerance is None or not is_known:
@@ -87,7 +86,7 @@ def _threshold(
         return None
     tolerated = sensitivity.bound(metric)
     if tolerated.margin > 0:
-        return None  # with a margin what equal candidates reach depends on stable's true rate
+        return None  # with a margin the wealth of equal candidates depends on stable's true rate
     edges, weight, restarts = _planned_ticks(stretches, tick)
     events = (prior.rate or 0.0) * (prior.share or 0.0) * np.diff(edges)
     odds = tolerated.factor * weight / (tolerated.factor * weight + 1 - weight)
