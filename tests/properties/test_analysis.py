@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.queries import as_regex, in_quotes
-from modelrollout.analysis.samples.counters import Reading, clean, scrapes_of, total_growth
+from modelrollout.analysis.samples.counters import SampleWindow, clean, scrapes_of, total_growth
 from modelrollout.api.placeholders import UnknownName, render_text
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Answer, Answered, Series, Unanswered
@@ -263,7 +263,7 @@ def test_growth_is_a_number_and_told_twice_no_more_than_once(found: list[Series]
 
 def _grown(found: list[Series]) -> float:
     """How much these series grew, as if all had been there before and nothing were ever too long ago."""
-    samples, reading = clean(found), Reading(START, math.inf, 0.0)
+    samples, reading = clean(found), SampleWindow(START, math.inf, 0.0)
     arm = scrapes_of((samples,), reading)
     return float(total_growth(samples, START + np.array([-1e4, 1e4]), arm, reading)[0]) if arm else 0.0
 
@@ -273,7 +273,7 @@ def _grown(found: list[Series]) -> float:
 def test_ticks_share_out_all_that_was_counted_wherever_they_end(steps: list[int], ends: list[float]) -> None:
     values = np.cumsum(steps)
     one = Series({"pod": "a"}, tuple((START + 5.0 * n, float(value)) for n, value in enumerate(values)))
-    samples, reading = clean([one]), Reading(START, math.inf, 0.0)
+    samples, reading = clean([one]), SampleWindow(START, math.inf, 0.0)
     arm = scrapes_of((samples,), reading)
     assert arm is not None
     edges = START + np.array([0.0, *sorted(ends), 150.0])

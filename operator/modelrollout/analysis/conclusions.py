@@ -19,7 +19,7 @@ from modelrollout.api.metric import Metric
 from modelrollout.api.status import ASKS_WRONGLY, QUERY_REJECTED, MetricVerdict, Verdict
 from modelrollout.sequential.noise import Mode
 
-NEXT_TO_NOTHING = 0.5  # fewer samples than this are none: increments are split among ticks
+LEAST_SEEN = 0.5  # fewer samples than this are none: increments are split among ticks
 INT64 = 2**63 - 1
 
 
@@ -91,7 +91,7 @@ def _conclusion(
     """The verdict, the bound that decided it, and the sentence."""
     seen = _shown(evidence)
     if failed is not None:
-        seen = seen if evidence.samples >= NEXT_TO_NOTHING else "what was seen before this step"
+        seen = seen if evidence.samples >= LEAST_SEEN else "what was seen before this step"
         return Verdict.FAIL, failed, f"{seen}{_failure(failed, demand)}"
     if evidence.gap is not None:
         return evidence.gap.verdict, None, f"{evidence.gap.why}; the candidate shows {seen}"
@@ -124,7 +124,7 @@ def _whole(samples: float) -> int:
 
 
 def _shown(evidence: Evidence) -> str:
-    if evidence.samples < NEXT_TO_NOTHING:
+    if evidence.samples < LEAST_SEEN:
         return f"no {evidence.unit} yet"
     seen = f"{evidence.what}{evidence.candidate} over {wording.number(evidence.samples)} {evidence.unit}"
     if evidence.stable is None or evidence.stable_samples is None:

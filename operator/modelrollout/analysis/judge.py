@@ -113,7 +113,7 @@ def judge(case: Case, asked: Sequence[Query], answers: Mapping[Query, Answer]) -
     return Judgement(tuple(verdicts), tuple(one for one in checkpoint if one is not None))
 
 
-def _share(start: LookStart, track: Track, analysis: Analysis) -> float:
+def _share_of_track(start: LookStart, track: Track, analysis: Analysis) -> float:
     """The share of the error rate that a track may use."""
     return share_of_bound(start.metric, track.name, analysis) * track.share
 
@@ -122,7 +122,7 @@ def _needed_alone(start: LookStart, track: Track, analysis: Analysis) -> float:
     """ln of the wealth at which a track fails alone."""
     if track.threshold is not None:
         return track.threshold
-    return -math.log(analysis.false_rollback_rate.value * _share(start, track, analysis))
+    return -math.log(analysis.false_rollback_rate.value * _share_of_track(start, track, analysis))
 
 
 def _broken_bounds(found: Sequence[tuple[LookStart, Evidence]], analysis: Analysis) -> dict[str, Track]:
@@ -137,7 +137,7 @@ def _broken_bounds(found: Sequence[tuple[LookStart, Evidence]], analysis: Analys
     joint = [(start, track) for start, track in tracks if track.joint and track.threshold is None]
     if failed or not joint:
         return failed
-    logs = [math.log(_share(start, track, analysis)) for start, track in joint]
+    logs = [math.log(_share_of_track(start, track, analysis)) for start, track in joint]
     together = merge_harm([(start.first, track) for start, track in joint], logs)
     if together.max() < -math.log(analysis.false_rollback_rate.value):
         return {}

@@ -15,7 +15,7 @@ from modelrollout.api.rules import Rule, cel_number
 from modelrollout.api.scalars import NUMBER_PATTERN, RATIO_PATTERN, Limit, Share
 from modelrollout.api.stages import Name
 
-KINDS = ("ratio", "histogram", "value", "mean", "pairs")
+KIND_FIELDS = ("ratio", "histogram", "value", "mean", "pairs")
 """The kinds of metric, by field: exactly one of them is set."""
 
 _ARM = r"\{\{\s*(pods|revision|workload|service|arm)\s*\}\}"
@@ -52,7 +52,7 @@ _HIGHER_IS_BETTER = "(has(self.betterWhen) && self.betterWhen == 'higher' || has
 
 
 def _has_one_kind(metric: Metric) -> bool:
-    return sum(getattr(metric, kind) is not None for kind in KINDS) == 1
+    return sum(getattr(metric, kind) is not None for kind in KIND_FIELDS) == 1
 
 
 def _tells_arms_apart(metric: Metric) -> bool:
@@ -98,7 +98,7 @@ _RULES: tuple[Rule, ...] = (
     Rule(
         _has_one_kind,
         "a metric needs exactly one of ratio, histogram, value, mean and pairs",
-        f"[{', '.join(f'has(self.{kind})' for kind in KINDS)}].exists_one(x, x)",
+        f"[{', '.join(f'has(self.{kind})' for kind in KIND_FIELDS)}].exists_one(x, x)",
     ),
     Rule(
         lambda metric: metric.quantile is None or metric.histogram is not None,
@@ -309,8 +309,8 @@ class Metric(Model):
 
     @property
     def kind(self) -> str:
-        """The one of KINDS that is set."""
-        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+        """The one of KIND_FIELDS that is set."""
+        return next(kind for kind in KIND_FIELDS if getattr(self, kind) is not None)
 
     @property
     def groups(self) -> Groups | None:

@@ -21,9 +21,9 @@ from scipy.special import chdtri, erfcx, log_ndtr
 
 Floats = npt.NDArray[np.float64]
 
-BLOCK = 600.0
+BATCH = 600.0
 """Seconds of a batch; means of batches are taken as independent; statistics: 2.4."""
-FEWEST_BLOCKS = 6
+FEWEST_BATCHES = 6
 VARIANCE_CONFIDENCE = 0.90
 """Confidence of the variance in use, an upper bound: a plain estimate from a short history raises false alarms."""
 WARM_UP = 10
@@ -59,7 +59,7 @@ def long_run_variance(readings: Floats, per_block: int) -> float | None:
     """
     per_block = max(per_block, 1)
     blocks = len(readings) // per_block
-    if blocks < FEWEST_BLOCKS:
+    if blocks < FEWEST_BATCHES:
         return None
     found = _batch_means(readings[: blocks * per_block], per_block)
     if per_block > 1:

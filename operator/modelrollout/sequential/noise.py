@@ -30,7 +30,7 @@ FORGETFUL_CORRELATION = 0.05
 """Up to this correlation of pods' ranks from block to block, blocks are taken as independent."""
 INFLATION = 1.5
 """Safety factor on the dispersion, which is only an estimate."""
-HALVED = 0.5
+SHARE_IN_NOISE = 0.5
 """Fraction of its share of the error rate that a test may use where pods are noisy: the models are rougher there."""
 FEWEST_EVENTS = 20.0
 """With fewer bad events in the whole history, dispersion cannot be told from chance."""
@@ -66,7 +66,7 @@ class History:
     block: float
 
 
-def measured(history: History) -> Noise | None:
+def measure_noise(history: History) -> Noise | None:
     """The noise of stable's pods; None when the history is too short or too quiet to tell."""
     blocks = history.bad.shape[1]
     busy = history.total.sum(axis=1) > 0
@@ -78,7 +78,7 @@ def measured(history: History) -> Noise | None:
     return Noise(max(_beyond_chance(*one) for one in found), _memory(bad, total), int(busy.sum()), seconds)
 
 
-def mode(noise: Noise | None, wish: str = "auto") -> Mode:
+def choose_mode(noise: Noise | None, wish: str = "auto") -> Mode:
     """How events are counted. `wish`: auto, independent (the user vouches for it) or strict."""
     if wish == "independent":
         return Mode.PLAIN

@@ -73,7 +73,7 @@ class Path:
         return float(self.log[-1]) if self.log.size else self.before.log
 
 
-def grown(wealth: Wealth, log_factors: Floats, restarts: Floats, log_weights: Floats) -> Path:
+def grow(wealth: Wealth, log_factors: Floats, restarts: Floats, log_weights: Floats) -> Path:
     """The path over all ticks at once.
 
     `log_factors`: ticks × bets. `restarts`: ticks, γ of each. `log_weights`: bets, their ln v_k. A path in pieces ends
@@ -96,7 +96,7 @@ def grown(wealth: Wealth, log_factors: Floats, restarts: Floats, log_weights: Fl
     return Path(wealth, bets, np.array(left), np.logaddexp(_log_of_sum(bets), log_cash))
 
 
-def carried(wealth: Wealth, log_factors: Floats) -> Path:
+def carry(wealth: Wealth, log_factors: Floats) -> Path:
     """The same for a wealth without cash: no stake is added."""
     bets = np.add.accumulate(np.concatenate((wealth.bets[None, :], log_factors)))[1:]
     return Path(wealth, bets, np.zeros(len(bets)), _log_of_sum(bets) if len(bets) else np.empty(0))
@@ -113,7 +113,7 @@ class Onsets:
     later_steps: int
     planned: float
     is_late_expected: bool = True
-    """False where pods burst by themselves: a later stake would bet on the next burst, so all is staked at the start."""
+    """False where pods burst by themselves: a later stake would bet on the next burst, so all is staked at first."""
 
     def restarts(self, edges: Floats, steps: Sequence[float]) -> Floats:
         """γ of each tick. `edges` (ticks + 1): bounds of the ticks. `steps`: the times at which later steps began."""

@@ -10,7 +10,7 @@ import pytest
 from modelrollout.analysis.kinds.edges import MOST_EDGES, choose_edges, pair_edges
 from modelrollout.analysis.kinds.tails import excluded
 from modelrollout.analysis.samples.buckets import ArmHistograms, counts_beyond, histograms_of, quantile
-from modelrollout.analysis.samples.counters import Reading
+from modelrollout.analysis.samples.counters import SampleWindow
 from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.api.status import QUERY_REJECTED, Verdict
 from modelrollout.promql.query import Series
@@ -142,7 +142,7 @@ def test_the_quantile_is_the_users_choice() -> None:
 
 def counted(series: list[Series], *edges: float) -> tuple[list[float], float]:
     """Requests within each of the edges, and all, of histograms that were looked at for two minutes."""
-    reading = Reading(since=START - 150, look_back=150, warm_up=30)
+    reading = SampleWindow(since=START - 150, look_back=150, warm_up=30)
     side = histograms_of(series, "the candidate", reading)
     assert isinstance(side, ArmHistograms)
     slower, total = counts_beyond(side, edges, np.array([START, START + 150]), reading)
@@ -152,7 +152,7 @@ def counted(series: list[Series], *edges: float) -> tuple[list[float], float]:
 def test_pods_with_different_buckets_are_merged_to_the_edges_they_share() -> None:
     one = histogram({0.1: 50, 0.2: 80, 0.5: 100}, 100, pod="a")["histogram"]
     two = histogram({0.1: 40, 0.3: 90, 0.5: 100}, 100, pod="b")["histogram"]
-    side = histograms_of([*one, *two], "the candidate", Reading(START - 150, 150, 30))
+    side = histograms_of([*one, *two], "the candidate", SampleWindow(START - 150, 150, 30))
     assert isinstance(side, ArmHistograms)
     assert side.edges == (0.1, 0.5)
     assert counted([*one, *two], *side.edges) == ([90, 200], 200)

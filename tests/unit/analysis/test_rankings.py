@@ -64,7 +64,7 @@ def track(harm: list[float], before: float) -> Track:
 def test_ranks_take_the_place_of_counted_events_or_have_to_agree_with_them() -> None:
     counted, ranks = track([1.0, 5.0], 0.5), RankPath(np.array([2.0, 3.0]), 0.7, dict)
     ranked = rankings.with_ranks(counted, ranks, Mode.RANKED)
-    assert (ranked.harm.tolist(), ranked.before, ranked.share) == ([2.0, 3.0], 0.7, rankings.HALVED)
+    assert (ranked.harm.tolist(), ranked.before, ranked.share) == ([2.0, 3.0], 0.7, rankings.SHARE_IN_NOISE)
     strict = rankings.with_ranks(counted, ranks, Mode.STRICT)
     assert (strict.harm.tolist(), strict.before, strict.share) == ([1.0, 3.0], 0.5, 1.0)
     assert {one.joint for one in (ranked, strict)} == {False}

@@ -14,7 +14,7 @@ from scipy.stats import binom, multinomial, norm
 from modelrollout.sequential import distributions, gauges, paired, proportions, ranks, strata
 from modelrollout.sequential.distributions import Slower
 from modelrollout.sequential.proportions import Bound, Counts, Floats
-from modelrollout.sequential.wealth import AT_START, EFFECT_WEIGHTS, EFFECTS, Wealth, grown, weights
+from modelrollout.sequential.wealth import AT_START, EFFECT_WEIGHTS, EFFECTS, Wealth, grow, weights
 
 ROUNDING = 1e-9
 
@@ -47,7 +47,7 @@ def expected(log_chances: Floats, log_e: Floats, log_weights: Floats) -> float:
     one_by_one = [logsumexp(log_chances + bet, axis=1) for bet in log_e.T]
     mixed = np.logaddexp(math.log(1 - AT_START), math.log(AT_START) + logsumexp(log_e + log_weights, axis=1))
     for row in range(0, len(log_e), len(log_e) // 30 + 1):
-        tick = grown(Wealth.untouched(log_weights.size), log_e[row : row + 1], np.array([AT_START]), log_weights)
+        tick = grow(Wealth.untouched(log_weights.size), log_e[row : row + 1], np.array([AT_START]), log_weights)
         assert tick.last == pytest.approx(mixed[row], abs=1e-12, rel=1e-12)
     return float(np.exp(max(np.max(one_by_one), logsumexp(log_chances + mixed, axis=1).max())))
 

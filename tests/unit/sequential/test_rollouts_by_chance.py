@@ -185,7 +185,7 @@ def test_a_declared_horizon_keeps_its_rate_and_finds_regressions_sooner(rate: fl
 
 @pytest.mark.parametrize("correlation", [0.0, 0.8, 0.95])
 def test_equal_gauges_are_taken_back_as_seldom_as_declared_however_slow_their_noise(correlation: float) -> None:
-    per_block = int(gauges.BLOCK / TICK)
+    per_block = int(gauges.BATCH / TICK)
     with fresh_worlds() as drawn:
         taken_back = 0
         for _ in range(200):

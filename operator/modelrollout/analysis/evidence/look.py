@@ -16,7 +16,7 @@ from modelrollout.analysis.evidence.tracks import Track
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Series
-from modelrollout.sequential.noise import HALVED, INFLATION, Mode
+from modelrollout.sequential.noise import INFLATION, SHARE_IN_NOISE, Mode
 
 Floats = npt.NDArray[np.float64]
 Parts = Mapping[str, tuple[Series, ...]]
@@ -59,7 +59,7 @@ class Prior:
     @property
     def share_kept(self) -> float:
         """Fraction of its share of the error rate that a test of counted events may use."""
-        return HALVED if self.mode in _NOISY else 1.0
+        return SHARE_IN_NOISE if self.mode in _NOISY else 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.sequential.wealth import Path, Wealth, carried, grown
+from modelrollout.sequential.wealth import Path, Wealth, carry, grow
 
 Floats = npt.NDArray[np.float64]
 
@@ -134,14 +134,14 @@ def bet(
     """Both wealths over the new ticks. `harm`, `good`: ln factors, ticks × bets; weights: their ln shares."""
     ticks = len(harm)
     known = _kept_wealth(ledger.get(f"{name}.harm"), harm.shape[1])
-    path = grown(known, harm, restarts, harm_weights)
+    path = grow(known, harm, restarts, harm_weights)
     kept = ledger.get(f"{name}.good")
     pieces = []
     for first, end in _pieces(beginnings, ticks):
         is_new = first in beginnings or kept is None or kept.size != good.shape[1] + 1
         begun = Wealth(good_weights, 0.0) if is_new or kept is None else Wealth(kept[:-1], 0.0)
         highest = 0.0 if is_new or kept is None else float(kept[-1])
-        piece = carried(begun, good[first:end])
+        piece = carry(begun, good[first:end])
         pieces.append((first, piece, highest))
     return Wealths(name, path, tuple(pieces))
 

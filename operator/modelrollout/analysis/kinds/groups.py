@@ -22,7 +22,7 @@ from modelrollout.analysis.evidence.tracks import Keep, Tested, Track, Words, be
 from modelrollout.analysis.kinds import request_shares
 from modelrollout.analysis.kinds.request_shares import Ticks
 from modelrollout.analysis.parts import BAD
-from modelrollout.analysis.samples.counters import ArmCounters, Reading, Samples, total_growth
+from modelrollout.analysis.samples.counters import ArmCounters, Samples, SampleWindow, total_growth
 from modelrollout.api.metric import Groups
 from modelrollout.sequential import strata as tests
 from modelrollout.sequential.proportions import Bound, Counts, decay, rate
@@ -45,7 +45,7 @@ class Comparison:
     ticks: Ticks
     mine: ArmCounters
     theirs: ArmCounters
-    reading: Reading
+    window: SampleWindow
     tolerated: Bound
     unacceptable: Bound
 
@@ -64,11 +64,11 @@ def judge_groups(comparison: Comparison, groups: Groups) -> Tested:
 
 
 def _counts(comparison: Comparison, label: str, value: str) -> Counts:
-    edges, reading = comparison.ticks.edges, comparison.reading
+    edges, window = comparison.ticks.edges, comparison.window
     columns: list[Floats] = []
     for side in (comparison.mine, comparison.theirs):
-        total = total_growth(_of(side.total, label, value), edges, side.scrapes, reading)
-        events = np.minimum(total_growth(_of(side.events, label, value), edges, side.scrapes, reading), total)
+        total = total_growth(_of(side.total, label, value), edges, side.scrapes, window)
+        events = np.minimum(total_growth(_of(side.events, label, value), edges, side.scrapes, window), total)
         columns += [events if side.part == BAD else total - events, total]
     return Counts(*columns)
 

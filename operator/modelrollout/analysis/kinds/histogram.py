@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence import shifts
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet, carry_over
@@ -25,47 +24,51 @@ from modelrollout.analysis.kinds.edges import Edges, slack
 from modelrollout.analysis.kinds.histogram_history import histogram_prior
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
 from modelrollout.analysis.kinds.request_shares import Ticks
-from modelrollout.analysis.kinds.tails import GOOD_WEIGHTS, SURE_JUMP, CountedTails, RuleOut, choose_tails, excluded
+from modelrollout.analysis.kinds.tails import (
+    GOOD_TAIL_WEIGHTS,
+    CountedTails,
+    RuleOut,
+    choose_tails,
+    count_tails,
+    excluded,
+)
 from modelrollout.analysis.parts import HISTOGRAM
 from modelrollout.analysis.samples import silent_arms
-from modelrollout.analysis.samples.buckets import ArmHistograms, counts_beyond, histograms_of, quantile
-from modelrollout.analysis.samples.counters import Reading
+from modelrollout.analysis.samples.buckets import ArmHistograms, histograms_of, quantile
+from modelrollout.analysis.samples.counters import SampleWindow
 from modelrollout.analysis.samples.over_time import SeriesOfArm, quantiles
 from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.api.status import Verdict
 from modelrollout.sequential import distributions
 from modelrollout.sequential.distributions import Slower
-from modelrollout.sequential.proportions import HALF_LIFE, Bound, Counts, decay
+from modelrollout.sequential.proportions import HALF_LIFE, Bound, decay
 
 Floats = npt.NDArray[np.float64]
 
 
 def histogram_evidence(start: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a histogram. Stable None: it is not compared; Missing: it should be, and cannot."""
-    reading = Reading(start.since, start.look_back, start.warm_up)
-    mine = histograms_of(candidate[HISTOGRAM], "the candidate", reading)
+    window = SampleWindow(start.since, start.look_back, start.warm_up)
+    mine = histograms_of(candidate[HISTOGRAM], "the candidate", window)
     if isinstance(mine, Missing):
         return mine
-    theirs = _stable_side(stable, mine, reading) if start.metric.tolerance is not None else None
+    theirs = _stable_side(stable, mine, window) if start.metric.tolerance is not None else None
     other = theirs if isinstance(theirs, ArmHistograms) else None
-    unseen = silent_arms.silent_arm(
-        {"the candidate": mine.scrapes, "stable": other.scrapes if other else None}, start.end
-    )
-    gap = theirs if isinstance(theirs, Missing) else unseen
+    arms = {"the candidate": mine.scrapes, "stable": other.scrapes if other else None}
+    gap = theirs if isinstance(theirs, Missing) else silent_arms.silent_arm(arms, start.end)
     edges = _edges(start, mine, other)
     if isinstance(edges, Missing):
         return edges
-    frontier = min(mine.scrapes.frontier, other.scrapes.frontier if other else mine.scrapes.frontier, start.end)
-    seen = _seen(start, edges, mine, other, frontier, reading)
-    return _Judge(start, seen, is_compared=other is not None).evidence(gap)
+    counted = count_tails(start, edges, mine, other, window)
+    return _HistogramJudge(start, counted, is_compared=other is not None).evidence(gap)
 
 
 def _stable_side(
-    stable: Parts | Missing | None, mine: ArmHistograms, reading: Reading
+    stable: Parts | Missing | None, mine: ArmHistograms, window: SampleWindow
 ) -> ArmHistograms | Missing | None:
     if stable is None or isinstance(stable, Missing):
         return stable
-    theirs = histograms_of(stable[HISTOGRAM], "stable", reading)
+    theirs = histograms_of(stable[HISTOGRAM], "stable", window)
     if isinstance(theirs, ArmHistograms) and not set(mine.edges) & set(theirs.edges):
         return Missing(Verdict.NO_DATA, "the buckets of candidate and stable have no edge in common", mistake=True)
     return theirs
@@ -89,43 +92,7 @@ def _edges(start: LookStart, mine: ArmHistograms, theirs: ArmHistograms | None) 
     return bucket_edges.choose_edges(shared, mine.edges, tolerance, limit, start.prior.buckets)
 
 
-def _seen(
-    start: LookStart,
-    edges: Edges,
-    mine: ArmHistograms,
-    theirs: ArmHistograms | None,
-    frontier: float,
-    reading: Reading,
-) -> CountedTails:
-    course = start.course
-    bounds = course.edges(start.first, frontier)
-    newest = min(max(side.scrapes.newest for side in (mine, theirs) if side is not None), start.end)
-    all_bounds = np.append(bounds, max(newest, bounds[-1]))  # the last row is of the time after the ticks
-    slow, total = counts_beyond(mine, edges.all, all_bounds, reading, in_doubt="fewer")
-    if theirs is not None:
-        usual, everybody = counts_beyond(theirs, edges.all, all_bounds, reading)
-    else:
-        usual, everybody = np.zeros_like(slow), np.zeros_like(total)
-    none, ticks, shift = np.zeros(len(bounds) - 1), len(bounds) - 1, None
-    if theirs is not None and edges.far:
-        requests = total + everybody
-        weight = np.divide(total, requests, out=np.zeros_like(total), where=requests > 0)
-        shift = shifts.discount_jumps(
-            start,
-            slow[:, list(edges.far)] + usual[:, list(edges.near)],
-            requests,
-            weight[:-1],
-            spacing=max(mine.scrapes.spacing, theirs.scrapes.spacing),
-            edges=bounds,
-            surely=SURE_JUMP,
-        )
-    counts = Counts(none, total[:ticks], none, everybody[:ticks])
-    fewer, settled = (shift.factors, shift.settled) if shift else (none + 1, ticks)
-    found = Ticks(bounds, counts, course.beginnings(bounds), start.restarts(bounds), fewer, settled)
-    return CountedTails(found, edges, slow[:ticks], usual[:ticks], shift.keep if shift else None)
-
-
-class _Judge:
+class _HistogramJudge:
     """Turns the counted tails of a look into evidence."""
 
     def __init__(self, start: LookStart, seen: CountedTails, *, is_compared: bool) -> None:
@@ -142,7 +109,7 @@ class _Judge:
         self._stable_at = quantile(seen.edges.all, self._theirs, self._totals.stable, self._q)
         self._known: Floats | None = None
         self._rule_out: RuleOut | None = None
-        self._twos: list[Wealths] = []
+        self._wealths: list[Wealths] = []
 
     def evidence(self, gap: Missing | None) -> Evidence:
         seen, metric, totals = self._seen, self._start.metric, self._totals
@@ -205,21 +172,21 @@ class _Judge:
         self._known = distributions.known_before(
             _history(start, seen.edges), seen.theirs, ticks.counts.stable, decay(start.course.tick)
         )
-        known = _merged(self._known, seen.edges.near)
+        known = _on_fewer_edges(self._known, seen.edges.near)
         harm = distributions.slower(slower, known[:-1]) / self._dispersion
         rule_out = self._rule_out = choose_tails(start.metric, seen, self._known, self._q)
         good = rule_out.better() / self._dispersion
-        two = bet(
+        wealths = bet(
             "tolerance",
             harm,
             distributions.log_weights(len(seen.edges.far)),
             good,
-            GOOD_WEIGHTS,
+            GOOD_TAIL_WEIGHTS,
             restarts=ticks.restarts,
             beginnings=ticks.beginnings,
             ledger=start.ledger,
         )
-        self._twos.append(two)
+        self._wealths.append(wealths)
         limit, far = slack(self._stable_at, tolerance), slack(self._stable_at, excluded(start.metric))
         words = Words(
             f"≤ {wording.text(limit, self._unit)}" if limit < math.inf else "what is tolerated",
@@ -227,7 +194,7 @@ class _Judge:
         )
         drifts = (_drift(slower, known) / self._dispersion, rule_out.drift() / self._dispersion)
         is_kept = self._mine_at <= limit * (1 + bucket_edges.ROUNDING) < math.inf
-        return request_shares.track(two, words, is_kept=is_kept, drifts=drifts, share=start.prior.share_kept)
+        return request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, share=start.prior.share_kept)
 
     def _limit(self, limit: float, written: str) -> Track | str:
         """`max` as a limit on a share: at most 1 − q of the requests may lie beyond the first edge at or above max."""
@@ -237,7 +204,7 @@ class _Judge:
             return f"no bucket edge reaches max {written}, so breaking it cannot be seen"
         place = seen.edges.all.index(found[0])
         allowed = 1 - self._q
-        two = request_shares.hold_to_limit(
+        wealths = request_shares.hold_to_limit(
             "max",
             seen.ticks,
             seen.mine[:, place],
@@ -246,12 +213,12 @@ class _Judge:
             self._dispersion,
             self._start.ledger,
         )
-        self._twos.append(two)
+        self._wealths.append(wealths)
         beyond_it = wording.share(request_shares.unacceptable_limit(allowed))
         words = Words(f"≤ {written}", f"≥ {beyond_it} of its requests slower than {wording.text(found[0], self._unit)}")
         drifts = request_shares.limit_drifts(float(self._mine[place]), totals.candidate, allowed, self._dispersion)
         is_kept = totals.candidate > 0 and self._mine_at <= limit
-        return request_shares.track(two, words, is_kept=is_kept, drifts=drifts)
+        return request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts)
 
     def _keep(self, count: int) -> Ledger:
         seen, ledger = self._seen, self._start.ledger
@@ -271,7 +238,7 @@ class _Judge:
             kept["ratios"] = ratios
         if seen.keep_shifts is not None:
             kept |= seen.keep_shifts(count)
-        for one in self._twos:
+        for one in self._wealths:
             kept |= one.ledger(count)
         return {**carry_over(ledger, seen.ticks.beginnings, count), **kept}
 
@@ -319,7 +286,7 @@ def _history(start: LookStart, edges: Edges) -> Floats:
     return np.diff(np.maximum.accumulate(within)) * min(lasting, 1.0)
 
 
-def _merged(known: Floats, nears: tuple[int, ...]) -> Floats:
+def _on_fewer_edges(known: Floats, nears: tuple[int, ...]) -> Floats:
     """Rows of requests by bucket, merged to fewer edges."""
     sums = np.concatenate((np.zeros((len(known), 1)), known.cumsum(axis=1)), axis=1)
     return np.diff(sums[:, [0, *(place + 1 for place in nears), known.shape[1]]], axis=1)
@@ -351,8 +318,8 @@ def _parts(metric: Metric) -> list[Part]:
     return [Part(HISTOGRAM, metric.histogram, HISTOGRAM)] if metric.histogram is not None else []
 
 
-def _over_time(metric: Metric, parts: SeriesOfArm, edges: Floats, reading: Reading) -> list[float]:
-    return quantiles(metric.quantile_share, parts.get(HISTOGRAM, ()), edges, reading)
+def _over_time(metric: Metric, parts: SeriesOfArm, edges: Floats, window: SampleWindow) -> list[float]:
+    return quantiles(metric.quantile_share, parts.get(HISTOGRAM, ()), edges, window)
 
 
 def _visible_words(metric: Metric, usual: float, share: float) -> str:

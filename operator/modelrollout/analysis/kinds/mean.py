@@ -23,7 +23,7 @@ from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part
 from modelrollout.analysis.kinds.request_shares import INTERVAL_ALPHA
 from modelrollout.analysis.parts import SQUARES, SUM, TOTAL
 from modelrollout.analysis.samples import silent_arms
-from modelrollout.analysis.samples.counters import Reading, Scrapes, clean, scrapes_of, total_growth
+from modelrollout.analysis.samples.counters import SampleWindow, Scrapes, clean, scrapes_of, total_growth
 from modelrollout.analysis.samples.over_time import SeriesOfArm, quotients
 from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.api.status import Verdict
@@ -49,36 +49,36 @@ class _ArmUsers:
 
 def mean_evidence(start: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a mean. Stable None: it is not compared; Missing: it should be, and cannot."""
-    reading = Reading(start.since, start.look_back, start.warm_up)
-    mine = _arm(candidate, "the candidate", reading)
+    window = SampleWindow(start.since, start.look_back, start.warm_up)
+    mine = _scrapes(candidate, "the candidate", window)
     if isinstance(mine, Missing):
         return mine
-    theirs = stable if stable is None or isinstance(stable, Missing) else _arm(stable, "stable", reading)
+    theirs = stable if stable is None or isinstance(stable, Missing) else _scrapes(stable, "stable", window)
     other = theirs if isinstance(theirs, Scrapes) and start.metric.tolerance is not None else None
     frontier = min(mine.frontier, other.frontier if other else mine.frontier, start.end)
     edges = start.course.edges(start.first, frontier)
-    sides = [_side(candidate, edges, mine, reading)]
+    sides = [_users(candidate, edges, mine, window)]
     if other is not None and isinstance(stable, dict):
-        sides.append(_side(stable, edges, other, reading))
+        sides.append(_users(stable, edges, other, window))
     gap = theirs if isinstance(theirs, Missing) and start.metric.tolerance is not None else None
     gap = gap or silent_arms.silent_arm({"the candidate": mine, "stable": other}, start.end)
-    return _Judge(start, edges, sides).evidence(gap)
+    return _MeanJudge(start, edges, sides).evidence(gap)
 
 
-def _arm(parts: Parts, who: str, reading: Reading) -> Scrapes | Missing:
+def _scrapes(parts: Parts, who: str, window: SampleWindow) -> Scrapes | Missing:
     counted = [clean(parts[part]) for part in (TOTAL, SUM, SQUARES)]
-    arm = scrapes_of(counted, reading)
+    arm = scrapes_of(counted, window)
     if arm is None or not all(counted):
         missing = next((name for name, part in zip(("count", "sum", "squares"), counted, strict=True) if not part), "")
         return Missing(Verdict.NO_DATA, f"{missing} has no samples of {who}")
     return arm
 
 
-def _side(parts: Parts, edges: Floats, arm: Scrapes, reading: Reading) -> _ArmUsers:
-    return _ArmUsers(*(total_growth(clean(parts[part]), edges, arm, reading) for part in (SUM, SQUARES, TOTAL)))
+def _users(parts: Parts, edges: Floats, arm: Scrapes, window: SampleWindow) -> _ArmUsers:
+    return _ArmUsers(*(total_growth(clean(parts[part]), edges, arm, window) for part in (SUM, SQUARES, TOTAL)))
 
 
-class _Judge:
+class _MeanJudge:
     """Turns both arms' sums into evidence. The state is sums only, so any number of ticks is added at once."""
 
     def __init__(self, start: LookStart, edges: Floats, sides: Sequence[_ArmUsers]) -> None:
@@ -269,8 +269,8 @@ def _parts(metric: Metric) -> list[Part]:
     ]
 
 
-def _over_time(metric: Metric, parts: SeriesOfArm, edges: Floats, reading: Reading) -> list[float]:
-    return quotients(parts.get(SUM, ()), parts.get(TOTAL, ()), edges, reading)
+def _over_time(metric: Metric, parts: SeriesOfArm, edges: Floats, window: SampleWindow) -> list[float]:
+    return quotients(parts.get(SUM, ()), parts.get(TOTAL, ()), edges, window)
 
 
 KIND = MetricKind(

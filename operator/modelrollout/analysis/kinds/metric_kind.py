@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts, Prior
-from modelrollout.analysis.samples.counters import Reading
+from modelrollout.analysis.samples.counters import SampleWindow
 from modelrollout.analysis.samples.over_time import SeriesOfArm
 from modelrollout.analysis.wording import Unit
 from modelrollout.api.analysis import Analysis
@@ -89,7 +89,7 @@ class MetricKind:
     form: Form
     parts: Callable[[Metric], list[Part]]
     evidence: Callable[[LookStart, Parts, Parts | Missing | None], Evidence | Missing]
-    over_time: Callable[[Metric, SeriesOfArm, Floats, Reading], list[float]]
+    over_time: Callable[[Metric, SeriesOfArm, Floats, SampleWindow], list[float]]
     unit: Callable[[Metric], Unit]
     default_samples: int = FEWEST_REQUESTS
     least_samples: int = 1  # even if the user asks for fewer

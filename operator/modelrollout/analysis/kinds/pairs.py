@@ -20,7 +20,7 @@ from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part
 from modelrollout.analysis.kinds.request_shares import Ticks, Totals
 from modelrollout.analysis.parts import CANDIDATE_WRONG, STABLE_WRONG, TOTAL
 from modelrollout.analysis.samples import silent_arms
-from modelrollout.analysis.samples.counters import Reading, clean, scrapes_of, total_growth
+from modelrollout.analysis.samples.counters import SampleWindow, clean, scrapes_of, total_growth
 from modelrollout.analysis.samples.over_time import SeriesOfArm, quotients
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
@@ -30,24 +30,24 @@ from modelrollout.sequential.wealth import weights
 
 Floats = npt.NDArray[np.float64]
 
-HARM_WEIGHTS = weights(np.ones(tests.ODDS.size))
-GOOD_WEIGHTS = weights(np.ones(tests.GOOD_ODDS.size + 4))
+ODDS_WEIGHTS = weights(np.ones(tests.ODDS.size))
+GOOD_ODDS_WEIGHTS = weights(np.ones(tests.GOOD_ODDS.size + 4))
 FEWEST_ANSWERS = 20
-NEGLIGIBLE = 0.005
+NEGLIGIBLE_DIFFERENCE = 0.005
 """Share of all answers. Models that differ in fewer than this need no further comparison."""
 
 
 def pair_evidence(start: LookStart, counted: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of pairs. `counted` is of both arms, so stable is not asked for by itself."""
-    reading = Reading(start.since, start.look_back, start.warm_up)
+    window = SampleWindow(start.since, start.look_back, start.warm_up)
     mine, theirs = clean(counted[CANDIDATE_WRONG]), clean(counted[STABLE_WRONG])
     compared = clean(counted.get(TOTAL, ()))
-    scrapes = scrapes_of((mine, theirs, compared), reading)
+    scrapes = scrapes_of((mine, theirs, compared), window)
     if scrapes is None:
         return Missing(Verdict.NO_DATA, "none of the counters has samples")
     edges = start.course.edges(start.first, min(scrapes.frontier, start.end))
-    wrong, other = (total_growth(part, edges, scrapes, reading) for part in (mine, theirs))
-    answers = np.maximum(total_growth(compared, edges, scrapes, reading), wrong + other)
+    wrong, other = (total_growth(part, edges, scrapes, window) for part in (mine, theirs))
+    answers = np.maximum(total_growth(compared, edges, scrapes, window), wrong + other)
     ticks = Ticks(
         edges,
         Counts(wrong, answers, other, answers),
@@ -80,9 +80,9 @@ def _wealths(start: LookStart, ticks: Ticks) -> Wealths:
     return bet(
         "tolerance",
         tests.worse(wrong, other, tolerated),
-        HARM_WEIGHTS,
+        ODDS_WEIGHTS,
         _ruled_out(wrong, other, answers, unacceptable),
-        GOOD_WEIGHTS,
+        GOOD_ODDS_WEIGHTS,
         restarts=ticks.restarts,
         beginnings=ticks.beginnings,
         ledger=start.ledger,
@@ -116,11 +116,11 @@ def _keeper(start: LookStart, ticks: Ticks, wealths: Wealths) -> Keep:
 
 
 def _ruled_out(wrong: Floats, other: Floats, answers: Floats, unacceptable: float) -> Floats:
-    """ln e against `the candidate is wrong alone this many times as often, and in more than NEGLIGIBLE of all answers`.
+    """ln e against `the candidate is wrong alone this many times as often, and not in a negligible share of answers`.
 
     To refute one half refutes the whole, so bets against both halves share one wealth.
     """
-    rare = below_limit(wrong, np.maximum(answers, wrong), NEGLIGIBLE)
+    rare = below_limit(wrong, np.maximum(answers, wrong), NEGLIGIBLE_DIFFERENCE)
     return np.concatenate((tests.better(wrong, other, unacceptable), rare), axis=1)
 
 
@@ -140,10 +140,10 @@ def _parts(metric: Metric) -> list[Part]:
     return [*wrong, Part(TOTAL, pairs.total, "pairs.total")] if pairs.total is not None else wrong
 
 
-def _over_time(metric: Metric, parts: SeriesOfArm, edges: Floats, reading: Reading) -> list[float]:
+def _over_time(metric: Metric, parts: SeriesOfArm, edges: Floats, window: SampleWindow) -> list[float]:
     """The part of the differing answers that only the candidate got wrong."""
     either = (*parts.get(CANDIDATE_WRONG, ()), *parts.get(STABLE_WRONG, ()))
-    return quotients(parts.get(CANDIDATE_WRONG, ()), either, edges, reading)
+    return quotients(parts.get(CANDIDATE_WRONG, ()), either, edges, window)
 
 
 KIND = MetricKind(

@@ -13,10 +13,10 @@ from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import LookStart
 from modelrollout.analysis.evidence.tracks import Track
 from modelrollout.analysis.parts import BAD
-from modelrollout.analysis.samples.counters import ArmCounters, Reading, by_target
+from modelrollout.analysis.samples.counters import ArmCounters, SampleWindow, by_target
 from modelrollout.sequential import ranks
-from modelrollout.sequential.noise import HALVED, Mode
-from modelrollout.sequential.wealth import Wealth, carried, weights
+from modelrollout.sequential.noise import SHARE_IN_NOISE, Mode
+from modelrollout.sequential.wealth import Wealth, carry, weights
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,7 +33,7 @@ class RankPath:
 
 
 def rank_blocks(
-    start: LookStart, edges: Floats, frontier: float, mine: ArmCounters, theirs: ArmCounters, reading: Reading
+    start: LookStart, edges: Floats, frontier: float, mine: ArmCounters, theirs: ArmCounters, window: SampleWindow
 ) -> RankPath:
     """The wealth over all blocks that ended within the new ticks; a block may have begun before them."""
     course = start.course
@@ -44,11 +44,11 @@ def rank_blocks(
     bounds = np.asarray(course.start + np.arange(done, ended + 1) * length * course.tick, dtype=np.float64)
     rows = [np.zeros(ranks.POWERS.size)] * 0
     if ended > done:
-        rates, usual = (_rates(side, bounds, reading) for side in (mine, theirs))
+        rates, usual = (_rates(side, bounds, window) for side in (mine, theirs))
         for block in range(ended - done):
             seed = f"{start.seed}/{done + block}"
             rows.append(ranks.factors(_without_nan(rates[:, block]), _without_nan(usual[:, block]), seed))
-    path = carried(known, np.array(rows).reshape(-1, EVEN_WEIGHTS.size))
+    path = carry(known, np.array(rows).reshape(-1, EVEN_WEIGHTS.size))
     levels = np.append(known.log, path.log)
 
     def blocks(ticks: int) -> int:
@@ -61,15 +61,15 @@ def rank_blocks(
 def with_ranks(track: Track, ranked: RankPath, mode: Mode) -> Track:
     """The track with ranks in place of counted events; in STRICT mode both have to agree."""
     if mode is Mode.RANKED:
-        return replace(track, harm=ranked.log, before=ranked.before, joint=False, share=HALVED, threshold=None)
+        return replace(track, harm=ranked.log, before=ranked.before, joint=False, share=SHARE_IN_NOISE, threshold=None)
     both = np.minimum(track.harm, ranked.log[: len(track.harm)])
     return replace(track, harm=both, before=min(track.before, ranked.before), joint=False, threshold=None)
 
 
-def _rates(side: ArmCounters, bounds: Floats, reading: Reading) -> Floats:
+def _rates(side: ArmCounters, bounds: Floats, window: SampleWindow) -> Floats:
     """Bad shares, pods × blocks; NaN where a pod had no requests."""
-    total = by_target(side.total, bounds, side.scrapes, reading)
-    events = by_target(side.events, bounds, side.scrapes, reading)
+    total = by_target(side.total, bounds, side.scrapes, window)
+    events = by_target(side.events, bounds, side.scrapes, window)
     rows = []
     for target, requests in total.items():
         hits = events.get(target, np.zeros_like(requests))

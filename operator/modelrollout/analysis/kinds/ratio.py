@@ -23,7 +23,7 @@ from modelrollout.analysis.kinds.ratio_history import ratio_prior
 from modelrollout.analysis.kinds.request_shares import Ticks, Totals
 from modelrollout.analysis.parts import BAD, GOOD, TOTAL
 from modelrollout.analysis.samples import silent_arms
-from modelrollout.analysis.samples.counters import ArmCounters, Reading, clean, scrapes_of, total_growth
+from modelrollout.analysis.samples.counters import ArmCounters, SampleWindow, clean, scrapes_of, total_growth
 from modelrollout.analysis.samples.over_time import SeriesOfArm, quotients
 from modelrollout.api.metric import Metric
 from modelrollout.api.scalars import Limit
@@ -44,7 +44,7 @@ class _Counted:
     start: LookStart
     mine: ArmCounters
     theirs: ArmCounters | None
-    reading: Reading
+    window: SampleWindow
     frontier: float
     ticks: Ticks
     keep_shifts: Keep
@@ -67,13 +67,13 @@ class _Counted:
 def ratio_evidence(start: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a ratio. Stable None: it is not compared; Missing: it should be, and cannot."""
     part = BAD if BAD in candidate else GOOD
-    reading = Reading(start.since, start.look_back, start.warm_up)
-    mine = _counters(part, candidate, "the candidate", reading)
+    window = SampleWindow(start.since, start.look_back, start.warm_up)
+    mine = _counters(part, candidate, "the candidate", window)
     if isinstance(mine, Missing):
         return mine
-    theirs = stable if stable is None or isinstance(stable, Missing) else _counters(part, stable, "stable", reading)
+    theirs = stable if stable is None or isinstance(stable, Missing) else _counters(part, stable, "stable", window)
     other = theirs if isinstance(theirs, ArmCounters) else None
-    counted = _count(start, mine, other, reading)
+    counted = _count(start, mine, other, window)
     if isinstance(counted, Missing):
         return counted
     gap = theirs if isinstance(theirs, Missing) and start.metric.tolerance is not None else None
@@ -81,9 +81,9 @@ def ratio_evidence(start: LookStart, candidate: Parts, stable: Parts | Missing |
     return _evidence(counted, gap or silent_arms.silent_arm(arms, start.end))
 
 
-def _counters(part: str, parts: Parts, who: str, reading: Reading) -> ArmCounters | Missing:
+def _counters(part: str, parts: Parts, who: str, window: SampleWindow) -> ArmCounters | Missing:
     events, total = clean(parts[part]), clean(parts[TOTAL])
-    scrapes = scrapes_of((total, events), reading)
+    scrapes = scrapes_of((total, events), window)
     if scrapes is None or not total:
         but = f", though {part} has some" if events else ""
         return Missing(Verdict.NO_DATA, f"total has no samples of {who}{but}")
@@ -93,7 +93,7 @@ def _counters(part: str, parts: Parts, who: str, reading: Reading) -> ArmCounter
     return ArmCounters(part, events, total, scrapes)
 
 
-def _count(start: LookStart, mine: ArmCounters, theirs: ArmCounters | None, reading: Reading) -> _Counted | Missing:
+def _count(start: LookStart, mine: ArmCounters, theirs: ArmCounters | None, window: SampleWindow) -> _Counted | Missing:
     sides = [side for side in (mine, theirs) if side is not None]
     frontier = min(*(side.scrapes.frontier for side in sides), start.end)
     edges = start.course.edges(start.first, frontier)
@@ -101,7 +101,7 @@ def _count(start: LookStart, mine: ArmCounters, theirs: ArmCounters | None, read
     all_edges = np.append(edges, max(newest, edges[-1]))  # the last row is of the time after the ticks
     columns: list[Floats] = []
     for side in sides:
-        grown = _bad_and_total(side, all_edges, reading)
+        grown = _bad_and_total(side, all_edges, window)
         if isinstance(grown, Missing):
             return grown
         columns += grown
@@ -113,12 +113,12 @@ def _count(start: LookStart, mine: ArmCounters, theirs: ArmCounters | None, read
     discount, settled = (jumps.factors, jumps.settled) if jumps else (np.ones(count), count)
     beginnings, restarts = start.course.beginnings(edges), start.restarts(edges)
     ticks = Ticks(edges, counts.first(count), beginnings, restarts, discount, settled)
-    return _Counted(start, mine, theirs, reading, frontier, ticks, jumps.keep if jumps else _keep_nothing)
+    return _Counted(start, mine, theirs, window, frontier, ticks, jumps.keep if jumps else _keep_nothing)
 
 
-def _bad_and_total(side: ArmCounters, edges: Floats, reading: Reading) -> tuple[Floats, Floats] | Missing:
-    total = total_growth(side.total, edges, side.scrapes, reading)
-    events = total_growth(side.events, edges, side.scrapes, reading)
+def _bad_and_total(side: ArmCounters, edges: Floats, window: SampleWindow) -> tuple[Floats, Floats] | Missing:
+    total = total_growth(side.total, edges, side.scrapes, window)
+    events = total_growth(side.events, edges, side.scrapes, window)
     if float(events.sum()) > float(total.sum()) * (1 + 1e-9) + 1e-9:
         why = f"{side.part} grew by {wording.number(events.sum())} and total by {wording.number(total.sum())} only; "
         return Missing(Verdict.NO_DATA, f"{why}{side.part} has to be a part of total", mistake=True)
@@ -176,7 +176,7 @@ def _evidence(counted: _Counted, gap: Missing | None) -> Evidence:
 def _comparisons(counted: _Counted, theirs: ArmCounters) -> list[Tested]:
     """Candidate against stable, as a whole and by groups."""
     metric = counted.start.metric
-    comparison = Comparison(counted.start, counted.ticks, counted.mine, theirs, counted.reading, *bounds_of(metric))
+    comparison = Comparison(counted.start, counted.ticks, counted.mine, theirs, counted.window, *bounds_of(metric))
     whole = _tolerance(counted, comparison)
     return [whole, groups.judge_groups(comparison, metric.groups)] if metric.groups is not None else [whole]
 
@@ -202,7 +202,7 @@ def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
     track = request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, threshold=start.threshold)
     if prior.mode not in (Mode.RANKED, Mode.STRICT):
         return Tested((replace(track, share=prior.share_kept),), wealths.ledger)
-    ranks = rankings.rank_blocks(start, ticks.edges, counted.frontier, counted.mine, comparison.theirs, counted.reading)
+    ranks = rankings.rank_blocks(start, ticks.edges, counted.frontier, counted.mine, comparison.theirs, counted.window)
     return Tested((rankings.with_ranks(track, ranks, prior.mode),), keep_all([wealths.ledger, ranks.keep]))
 
 
@@ -292,9 +292,9 @@ def _parts(metric: Metric) -> list[Part]:
     return [Part(name, promql, f"ratio.{name}") for name, promql in named if promql is not None]
 
 
-def _over_time(metric: Metric, parts: SeriesOfArm, edges: Floats, reading: Reading) -> list[float]:
+def _over_time(metric: Metric, parts: SeriesOfArm, edges: Floats, window: SampleWindow) -> list[float]:
     part = GOOD if counts_good(metric) else BAD
-    return quotients(parts.get(part, ()), parts.get(TOTAL, ()), edges, reading)
+    return quotients(parts.get(part, ()), parts.get(TOTAL, ()), edges, window)
 
 
 def _usual_words(metric: Metric, share: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from modelrollout.analysis.kinds.margins import margins
-from modelrollout.analysis.kinds.request_shares import NEGLIGIBLE
+from modelrollout.analysis.kinds.request_shares import NEGLIGIBLE_SHARE
 from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.sequential.proportions import Bound
 
@@ -42,4 +42,4 @@ def _twice(tolerated: Bound) -> Bound:
     if 2 * tolerated.margin > (1 + tolerated.margin) / 2:
         return Bound(tolerated.factor / 2, (1 + tolerated.margin) / 2)
     factor = max(1 + TWICE_AS_BAD, 2 * tolerated.factor - 1)
-    return Bound(factor, max(2 * tolerated.margin, NEGLIGIBLE))
+    return Bound(factor, max(2 * tolerated.margin, NEGLIGIBLE_SHARE))

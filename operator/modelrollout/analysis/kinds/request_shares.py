@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 
 BEYOND_LIMIT = 1.5
 """Ruling out this many times a limit is enough, so a candidate exactly at the limit does not hold the step forever."""
-NEGLIGIBLE = 0.002
+NEGLIGIBLE_SHARE = 0.002
 """The smallest unacceptable share, 0.2 %: where stable has no bad requests, a multiple of its share could not be ruled
 out."""
 INTERVAL_ALPHA = 0.01
@@ -150,7 +150,7 @@ def hold_to_limit(
 
 def unacceptable_limit(limit: float) -> float:
     """The share of events that has to be ruled out for a limit."""
-    return min(max(BEYOND_LIMIT * limit, NEGLIGIBLE), (limit + 1) / 2)
+    return min(max(BEYOND_LIMIT * limit, NEGLIGIBLE_SHARE), (limit + 1) / 2)
 
 
 def comparison_drifts(totals: Totals, tolerated: Bound, unacceptable: Bound, dispersion: float) -> tuple[float, float]:

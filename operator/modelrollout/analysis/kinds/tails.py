@@ -1,4 +1,4 @@
-"""Ruling out that a candidate is unacceptably slower: by one tail of each arm, chosen before each tick. Pure."""
+"""Tails of histograms: both arms' counts beyond bucket edges, and the tail that rules out an unacceptable one. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from modelrollout.analysis.evidence import shifts
+from modelrollout.analysis.evidence.look import LookStart
 from modelrollout.analysis.evidence.tracks import Keep
 from modelrollout.analysis.kinds.edges import Edges
 from modelrollout.analysis.kinds.margins import unacceptable
 from modelrollout.analysis.kinds.request_shares import Ticks
+from modelrollout.analysis.samples.buckets import ArmHistograms, counts_beyond
+from modelrollout.analysis.samples.counters import SampleWindow
 from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.sequential.distributions import Slower
 from modelrollout.sequential.proportions import Bound, Counts, better, rate
@@ -24,11 +28,11 @@ KNOWN_REQUESTS = 100.0
 TWICE_AS_SLOW = 1.0
 COARSE_BOUND = Bound(3.0)
 """Where no bucket edge lies at the unacceptable value, a tail three times as heavy is ruled out instead."""
-SURE_JUMP = 9.0
+SURE_JUMP_OF_MANY = 9.0
 """Squared standard deviations beyond which a change in any of many tails is a jump, not chance."""
 GOOD_SHARES: Floats = np.array([0.02, 0.1, 0.3, 0.6])
 """Bets on the candidate's tail beyond the farther edge, as parts of stable's tail beyond the nearer one."""
-GOOD_WEIGHTS = weights(np.ones(GOOD_SHARES.size))
+GOOD_TAIL_WEIGHTS = weights(np.ones(GOOD_SHARES.size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,43 @@ class CountedTails:
     @property
     def slower(self) -> Slower:
         """The compared tails, discounted."""
-        far, near, fewer = list(self.edges.far), list(self.edges.near), self.ticks.discount[:, None]
+        far, near, discount = list(self.edges.far), list(self.edges.near), self.ticks.discount[:, None]
         counts = self.ticks.weighed
-        return Slower(self.mine[:, far] / fewer, counts.candidate, self.theirs[:, near] / fewer, counts.stable)
+        return Slower(self.mine[:, far] / discount, counts.candidate, self.theirs[:, near] / discount, counts.stable)
+
+
+def count_tails(
+    start: LookStart, edges: Edges, mine: ArmHistograms, theirs: ArmHistograms | None, window: SampleWindow
+) -> CountedTails:
+    """Both arms' counts beyond the edges in the new ticks."""
+    course, sides = start.course, [side for side in (mine, theirs) if side is not None]
+    bounds = course.edges(start.first, min(*(side.scrapes.frontier for side in sides), start.end))
+    newest = min(max(side.scrapes.newest for side in sides), start.end)
+    all_bounds = np.append(bounds, max(newest, bounds[-1]))  # the last row is of the time after the ticks
+    slow, total = counts_beyond(mine, edges.all, all_bounds, window, in_doubt="fewer")
+    usual, everybody = np.zeros_like(slow), np.zeros_like(total)
+    jumps = None
+    if theirs is not None:
+        usual, everybody = counts_beyond(theirs, edges.all, all_bounds, window)
+        events = slow[:, list(edges.far)] + usual[:, list(edges.near)]
+        spacing = max(mine.scrapes.spacing, theirs.scrapes.spacing)
+        jumps = _jumps(start, events, total, everybody, bounds, spacing) if edges.far else None
+    count = len(bounds) - 1
+    counts = Counts(np.zeros(count), total[:count], np.zeros(count), everybody[:count])
+    discount, settled = (jumps.factors, jumps.settled) if jumps else (np.ones(count), count)
+    ticks = Ticks(bounds, counts, course.beginnings(bounds), start.restarts(bounds), discount, settled)
+    return CountedTails(ticks, edges, slow[:count], usual[:count], jumps.keep if jumps else None)
+
+
+def _jumps(
+    start: LookStart, events: Floats, candidate: Floats, stable: Floats, bounds: Floats, spacing: float
+) -> shifts.Discount:
+    """The discount for jumps in any of the compared tails of both arms together."""
+    requests = candidate + stable
+    weight = np.divide(candidate, requests, out=np.zeros_like(candidate), where=requests > 0)
+    return shifts.discount_jumps(
+        start, events, requests, weight[:-1], spacing=spacing, edges=bounds, surely=SURE_JUMP_OF_MANY
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +129,13 @@ def choose_tails(metric: Metric, seen: CountedTails, known: Floats, q: float) ->
     beyond_each = (tails[:, places] + 1e-3) / (totals + 1)[:, None]
     choice = np.abs(np.log(np.maximum(beyond_each, 1e-12)) - math.log(1 - q)).argmin(axis=1)
     rows, near = np.arange(len(choice)), np.array(places)[choice]
-    counts, fewer = seen.ticks.weighed, seen.ticks.discount
+    counts, discount = seen.ticks.weighed, seen.ticks.discount
     is_known = totals >= KNOWN_REQUESTS  # with fewer the right edge is unknown
     counts = Counts(counts.bad_candidate, counts.candidate * is_known, counts.bad_stable, counts.stable * is_known)
-    fewer = np.where(is_known, fewer, np.inf)
-    theirs = seen.theirs[rows, near] / fewer
-    compared = Counts(seen.mine[rows, far[choice]] / fewer, counts.candidate, theirs, counts.stable)
-    alike = Counts(seen.mine[rows, near] / fewer, *compared.parts[1:])
+    discount = np.where(is_known, discount, np.inf)
+    theirs = seen.theirs[rows, near] / discount
+    compared = Counts(seen.mine[rows, far[choice]] / discount, counts.candidate, theirs, counts.stable)
+    alike = Counts(seen.mine[rows, near] / discount, *compared.parts[1:])
     return RuleOut(compared, alike, tails[rows, near], totals, Bound(1.0) if reach else COARSE_BOUND)
 
 

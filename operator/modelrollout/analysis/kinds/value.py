@@ -17,13 +17,13 @@ from modelrollout.analysis.kinds.excess_tests import ExcessTest, excesses, inter
 from modelrollout.analysis.kinds.metric_kind import Form, HistoryFinding, MetricKind, Part, StablePast
 from modelrollout.analysis.parts import ONE_POD, OTHER_PODS, VALUE
 from modelrollout.analysis.samples import silent_arms
-from modelrollout.analysis.samples.counters import Reading
+from modelrollout.analysis.samples.counters import SampleWindow
 from modelrollout.analysis.samples.over_time import SeriesOfArm, means
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Series
-from modelrollout.sequential.gauges import BLOCK, long_run_variance
+from modelrollout.sequential.gauges import BATCH, long_run_variance
 
 Floats = npt.NDArray[np.float64]
 Readings = dict[float, float]
@@ -178,7 +178,7 @@ def _variance_of_difference(one: Sequence[Series], others: Sequence[Series], tic
         return None
     step = float(np.median(np.diff(times)))
     differences = np.array([mine[at] - theirs[at] for at in times.tolist()])
-    found = long_run_variance(differences, max(round(BLOCK / step), 1))
+    found = long_run_variance(differences, max(round(BATCH / step), 1))
     # A tick longer than a step of the history averages the noise only if the noise forgets: it may not.
     return None if found is None else found * max(step / tick, 1.0)
 
@@ -195,7 +195,7 @@ def _parts(metric: Metric) -> list[Part]:
     return [Part(VALUE, metric.value, VALUE)] if metric.value is not None else []
 
 
-def _over_time(metric: Metric, parts: SeriesOfArm, edges: Floats, reading: Reading) -> list[float]:
+def _over_time(metric: Metric, parts: SeriesOfArm, edges: Floats, window: SampleWindow) -> list[float]:
     return means(parts.get(VALUE, ()), edges)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis.evidence.look import Missing
-from modelrollout.analysis.samples.counters import Reading, Samples, Scrapes, clean, grown, scrapes_of
+from modelrollout.analysis.samples.counters import Samples, SampleWindow, Scrapes, clean, growth, scrapes_of
 from modelrollout.analysis.samples.double_scrapes import without_double_scrapes
 from modelrollout.api.status import Verdict
 from modelrollout.promql.matchers import NAME
@@ -45,10 +45,10 @@ class ArmHistograms:
         return tuple(sorted(edge for edge in shared if edge < math.inf))
 
 
-def histograms_of(series: Sequence[Series], who: str, reading: Reading) -> ArmHistograms | Missing:
+def histograms_of(series: Sequence[Series], who: str, window: SampleWindow) -> ArmHistograms | Missing:
     """The histograms of one arm, or why they cannot be read."""
     samples = clean(_with_edge(one) for one in without_double_scrapes(series))
-    arm = scrapes_of((samples,), reading)
+    arm = scrapes_of((samples,), window)
     if arm is None:
         return Missing(Verdict.NO_DATA, f"the histogram has no samples of {who}")
     if not all(one.labels["le"] for one in samples):
@@ -68,7 +68,7 @@ def counts_beyond(
     side: ArmHistograms,
     bounds: Sequence[float],
     edges: Floats,
-    reading: Reading,
+    window: SampleWindow,
     *,
     in_doubt: Literal["fewer", "more"] = "more",
 ) -> tuple[Floats, Floats]:
@@ -83,14 +83,14 @@ def counts_beyond(
         # All buckets of one process reset together, though some may have grown past their old value since.
         falls = [one.times[1:][one.values[1:] < one.values[:-1]] for one in group.values()]
         resets = np.concatenate(falls)
-        requests = grown(group[math.inf], edges, side.scrapes, reading, resets)
+        requests = growth(group[math.inf], edges, side.scrapes, window, resets)
         total += requests
         if not bounds:
             continue
         below = [_bucket_up_to(group, bound, in_doubt) for bound in bounds]
         within = np.stack(
             [
-                np.zeros_like(requests) if one is None else grown(one, edges, side.scrapes, reading, resets)
+                np.zeros_like(requests) if one is None else growth(one, edges, side.scrapes, window, resets)
                 for one in below
             ],
             axis=1,

@@ -46,7 +46,7 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SampleWindow:
     """How samples are read: the time from which they were asked for, and the look-back and warm-up in seconds."""
 
     since: float
@@ -104,7 +104,7 @@ class ArmCounters:
     scrapes: Scrapes
 
 
-def scrapes_of(parts: Iterable[Sequence[Samples]], reading: Reading) -> Scrapes | None:
+def scrapes_of(parts: Iterable[Sequence[Samples]], window: SampleWindow) -> Scrapes | None:
     """The scrapes of an arm, from its series; None without samples."""
     first: dict[Target, float] = {}
     last: dict[Target, float] = {}
@@ -122,8 +122,8 @@ def scrapes_of(parts: Iterable[Sequence[Samples]], reading: Reading) -> Scrapes 
             last[target] = min(last.get(target, math.inf), at)
     newest = max(float(one.times[-1]) for part in parts for one in part)
     alive = [at for at in last.values() if at >= newest - ALIVE_SCRAPES * spacing] or [newest]
-    new_after = reading.since + NEW_SCRAPES * (spacing if spacing < math.inf else 0.0)
-    warm = {target: at + reading.warm_up for target, at in first.items() if at > new_after and target}
+    new_after = window.since + NEW_SCRAPES * (spacing if spacing < math.inf else 0.0)
+    warm = {target: at + window.warm_up for target, at in first.items() if at > new_after and target}
     return Scrapes(first, spacing, min(alive), newest, warm)
 
 
@@ -136,7 +136,7 @@ def _spacing(samples: Iterable[Samples]) -> float:
 NEVER: Floats = np.array([])
 
 
-def grown(one: Samples, edges: Floats, arm: Scrapes, reading: Reading, resets: Floats = NEVER) -> Floats:
+def growth(one: Samples, edges: Floats, arm: Scrapes, window: SampleWindow, resets: Floats = NEVER) -> Floats:
     """The growth of a series between neighbouring edges. `resets`: times of known resets."""
     times, values = one.times, one.values
     target = target_of(one.labels)
@@ -148,7 +148,7 @@ def grown(one: Samples, edges: Floats, arm: Scrapes, reading: Reading, resets: F
     if resets.size:
         is_reset |= np.isin(times[1:], resets)
     steps = np.where(is_reset, values[1:], steps)
-    drop = np.diff(times) > reading.look_back
+    drop = np.diff(times) > window.look_back
     if (warm := arm.warm.get(target or ())) is not None:
         drop |= times[:-1] < warm
     if drop.any():
@@ -170,18 +170,18 @@ def _grows_from_zero_since(one: Samples, target: Target | None, arm: Scrapes) ->
     return max(at - arm.spacing, first)
 
 
-def total_growth(samples: Sequence[Samples], edges: Floats, arm: Scrapes, reading: Reading) -> Floats:
+def total_growth(samples: Sequence[Samples], edges: Floats, arm: Scrapes, window: SampleWindow) -> Floats:
     """The growth of all series together between neighbouring edges."""
     if not samples:
         return np.zeros(len(edges) - 1)
-    return np.asarray(np.sum([grown(one, edges, arm, reading) for one in samples], axis=0), dtype=np.float64)
+    return np.asarray(np.sum([growth(one, edges, arm, window) for one in samples], axis=0), dtype=np.float64)
 
 
-def by_target(samples: Sequence[Samples], edges: Floats, arm: Scrapes, reading: Reading) -> dict[Target, Floats]:
+def by_target(samples: Sequence[Samples], edges: Floats, arm: Scrapes, window: SampleWindow) -> dict[Target, Floats]:
     """The same for each target by itself."""
     found: dict[Target, Floats] = {}
     for one in samples:
         target = target_of(one.labels) or ()
-        more = grown(one, edges, arm, reading)
+        more = growth(one, edges, arm, window)
         found[target] = found[target] + more if target in found else more
     return found

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from modelrollout.analysis.evidence.look import Missing
 from modelrollout.analysis.samples.buckets import counts_beyond, histograms_of, quantile
-from modelrollout.analysis.samples.counters import Reading, clean, scrapes_of, total_growth
+from modelrollout.analysis.samples.counters import SampleWindow, clean, scrapes_of, total_growth
 from modelrollout.promql.query import Series
 
 Floats = npt.NDArray[np.float64]
@@ -21,22 +21,22 @@ SeriesOfArm = Mapping[str, Sequence[Series]]
 """By part of the metric."""
 
 
-def quotients(of: Sequence[Series], by: Sequence[Series], edges: Floats, reading: Reading) -> list[float]:
+def quotients(of: Sequence[Series], by: Sequence[Series], edges: Floats, window: SampleWindow) -> list[float]:
     """The growth of one counter over that of another."""
     events, total = clean(of), clean(by)
-    scrapes = scrapes_of((total, events), reading)
+    scrapes = scrapes_of((total, events), window)
     if scrapes is None or not total:
         return [math.nan] * (len(edges) - 1)
-    some, every = (total_growth(one, edges, scrapes, reading) for one in (events, total))
+    some, every = (total_growth(one, edges, scrapes, window) for one in (events, total))
     return _numbers(np.divide(some, every, out=np.full_like(every, math.nan), where=every > 0))
 
 
-def quantiles(q: float, series: Sequence[Series], edges: Floats, reading: Reading) -> list[float]:
+def quantiles(q: float, series: Sequence[Series], edges: Floats, window: SampleWindow) -> list[float]:
     """A quantile of a histogram, in the unit of its edges."""
-    side = histograms_of(series, "this arm", reading)
+    side = histograms_of(series, "this arm", window)
     if isinstance(side, Missing) or not side.edges:
         return [math.nan] * (len(edges) - 1)
-    slower, total = counts_beyond(side, side.edges, edges, reading)
+    slower, total = counts_beyond(side, side.edges, edges, window)
     found = [
         quantile(side.edges, row, float(all_), q) if all_ > 0 else math.nan
         for row, all_ in zip(slower, total, strict=True)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.samples.counters import Reading
+from modelrollout.analysis.samples.counters import SampleWindow
 from modelrollout.sequential.noise import History
 
 Floats = npt.NDArray[np.float64]
@@ -21,8 +21,8 @@ RECENT_STEPS = 60
 """The last steps of the history, from which rates are computed: an hour."""
 
 
-def reading_from(start: float) -> Reading:
-    return Reading(since=start, look_back=LONGEST_GAP, warm_up=0.0)
+def window_from(start: float) -> SampleWindow:
+    return SampleWindow(since=start, look_back=LONGEST_GAP, warm_up=0.0)
 
 
 def history_edges(start: float, end: float) -> Floats:

@@ -23,7 +23,7 @@ from modelrollout.sequential.proportions import Bound
 
 OVERHEAD = 1.4
 """Nats that the tests need, as a multiple of the lower limit; statistics: 3.2."""
-DOUBLED = 2.0
+DOUBLING = 2.0
 """A plan that cannot detect a share this many times the tolerated one deserves a warning."""
 
 
@@ -98,7 +98,7 @@ def sees_a_doubling(metric: Metric, analysis: Analysis, prior: Prior, stretches:
     if prior.rate is None or prior.share is None or sensitivity is None:
         return True
     bound = sensitivity.bound(metric)
-    limit = min(DOUBLED * float(bound.at(_usual(prior))), 1.0)
+    limit = min(DOUBLING * float(bound.at(_usual(prior))), 1.0)
     smallest = smallest_share(prior, bound, _alpha(metric, analysis), _compared(stretches))
     return smallest <= limit * (1 + 1e-9)
 

@@ -23,7 +23,7 @@ from modelrollout.api.metric import Metric
 from modelrollout.api.status import UsualMetric
 from modelrollout.promql.query import Answer, Answered, Query, Series
 from modelrollout.sequential import horizon
-from modelrollout.sequential.noise import Mode, mode
+from modelrollout.sequential.noise import Mode, choose_mode
 from modelrollout.sequential.wealth import Onsets
 
 Floats = npt.NDArray[np.float64]
@@ -71,7 +71,7 @@ def _past(metric: Metric, asked: Sequence[Query], answers: Mapping[Query, Answer
 def _finding(metric: Metric, analysis: Analysis, past: StablePast) -> HistoryFinding:
     kind = kind_of(metric)
     found = kind.prior(metric, analysis, past) if kind.prior is not None else None
-    return found or HistoryFinding(Prior(mode=mode(None, analysis.noise)))
+    return found or HistoryFinding(Prior(mode=choose_mode(None, analysis.noise)))
 
 
 def _threshold(

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis.kinds.table import kind_of
-from modelrollout.analysis.samples.counters import Reading
+from modelrollout.analysis.samples.counters import SampleWindow
 from modelrollout.analysis.samples.over_time import SeriesOfArm
 from modelrollout.api.metric import Metric
 
@@ -19,4 +19,4 @@ def measured(metric: Metric, parts: SeriesOfArm, edges: Floats, look_back: float
     A ratio as it is written (bad or good), a histogram's quantile in the unit of its edges, the mean of users or of
     an expression, and of pairs the part that only the candidate got wrong.
     """
-    return kind_of(metric).over_time(metric, parts, edges, Reading(float(edges[0]) - look_back, look_back, 0.0))
+    return kind_of(metric).over_time(metric, parts, edges, SampleWindow(float(edges[0]) - look_back, look_back, 0.0))
