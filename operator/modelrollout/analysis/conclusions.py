@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing
 from modelrollout.analysis.evidence.tracks import Track
-from modelrollout.analysis.kinds.table import kind_of
+from modelrollout.analysis.kinds.kind_table import kind_of
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import ASKS_WRONGLY, QUERY_REJECTED, MetricVerdict, Verdict
 from modelrollout.sequential.noise import Mode

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from modelrollout.analysis.kinds.kind_table import kind_of
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind
-from modelrollout.analysis.kinds.table import kind_of
 from modelrollout.analysis.parts import COUNTERS, ONE_POD, OTHER_PODS, PAST
 from modelrollout.analysis.samples.stable_history import HISTORY, HISTORY_STEP
 from modelrollout.api.analysis import Analysis

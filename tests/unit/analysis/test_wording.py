@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.kinds.table import kind_of
+from modelrollout.analysis.kinds.kind_table import kind_of
 from modelrollout.api.metric import Metric
 from tests.unit.analysis.looking import ACCURACY, GAUGE, LATENCY
 

@@ -52,26 +52,26 @@ def reach_of(spacing: float, tick: float) -> int:
     return min(max(math.ceil(spacing / tick - 0.1), 1), FARTHEST_TICKS) if spacing < math.inf else 1
 
 
-def discounts(seen: BothArms, weight: Floats, reach: int, surely: float) -> Floats:
+def discounts(both: BothArms, weight: Floats, reach: int, surely: float) -> Floats:
     """The factor, at least 1, by which the events of each tick are discounted.
 
     `weight`: the candidate's part of the requests. `surely`: squared standard deviations beyond which a change is a
     jump.
     """
-    ticks = len(seen.requests)
-    own = np.column_stack((seen.events, seen.requests))
-    rows = np.concatenate((seen.before, own, seen.after))
-    at = len(seen.before) + np.arange(ticks)
+    ticks = len(both.requests)
+    own = np.column_stack((both.events, both.requests))
+    rows = np.concatenate((both.before, own, both.after))
+    at = len(both.before) + np.arange(ticks)
     most = np.zeros(ticks)
     for step in (*range(-reach, 0), *range(1, reach + 1)):
         place = np.minimum(at + step, len(rows) - 1)
         there = (place >= 0) & (place != at)
         other = rows[np.maximum(place, 0)]
-        there &= (other[:, -1] > 0) & (seen.requests > 0)
-        scale = np.where(there, seen.requests / np.where(there, other[:, -1], 1.0), 0.0)[:, None]
+        there &= (other[:, -1] > 0) & (both.requests > 0)
+        scale = np.where(there, both.requests / np.where(there, other[:, -1], 1.0), 0.0)[:, None]
         expected = other[:, :-1] * scale
-        excess = np.square(expected - seen.events) - surely * (expected * np.maximum(scale, 1.0) + seen.events)
-        jump = np.maximum(excess, 0.0) / np.maximum(seen.events, 1.0)
+        excess = np.square(expected - both.events) - surely * (expected * np.maximum(scale, 1.0) + both.events)
+        jump = np.maximum(excess, 0.0) / np.maximum(both.events, 1.0)
         most = np.maximum(most, np.where(there, jump.max(axis=1, initial=0.0), 0.0))
     return np.asarray(1 + JUMP_WEIGHT * reach**2 * weight * most, dtype=np.float64)
 
@@ -99,20 +99,20 @@ def discount_jumps(
     is_kept = kept is not None and kept.size == 1 and 1 <= kept[0] <= FARTHEST_TICKS
     reach = int(kept[0]) if kept is not None and is_kept else reach_of(spacing, course.tick)
     after = np.column_stack((events[ticks:], requests[ticks:]))
-    seen = BothArms(events[:ticks], requests[:ticks], read_rows(start.ledger, "together", kinds), after)
+    both = BothArms(events[:ticks], requests[:ticks], read_rows(start.ledger, "together", kinds), after)
     is_cut = ticks > 0 and edges[-1] - edges[-2] < course.tick * (1 - 1e-6)
     sure = course.ticks(start.end - LONGEST_DELAY.total_seconds()) - start.first
 
     def keep(count: int) -> Ledger:
-        return {"together": last_rows(seen, count, reach), "reach": np.array([float(reach)])}
+        return {"together": last_rows(both, count, reach), "reach": np.array([float(reach)])}
 
-    return Discount(discounts(seen, weight, reach, surely), max(min(ticks - is_cut, sure) - reach, 0), keep)
+    return Discount(discounts(both, weight, reach, surely), max(min(ticks - is_cut, sure) - reach, 0), keep)
 
 
-def last_rows(seen: BothArms, count: int, reach: int) -> Floats:
+def last_rows(both: BothArms, count: int, reach: int) -> Floats:
     """The last `reach` rows after so many ticks, flattened for the ledger."""
-    own = np.column_stack((seen.events, seen.requests))[:count]
-    return np.concatenate((seen.before, own))[-reach:].ravel()
+    own = np.column_stack((both.events, both.requests))[:count]
+    return np.concatenate((both.before, own))[-reach:].ravel()
 
 
 def read_rows(ledger: Ledger, name: str, kinds: int) -> Floats:

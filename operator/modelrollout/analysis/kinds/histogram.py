@@ -95,29 +95,29 @@ def _edges(start: LookStart, mine: ArmHistograms, theirs: ArmHistograms | None) 
 class _HistogramJudge:
     """Turns the counted tails of a look into evidence."""
 
-    def __init__(self, start: LookStart, seen: CountedTails, *, is_compared: bool) -> None:
-        self._start, self._seen, self._is_compared = start, seen, is_compared
+    def __init__(self, start: LookStart, counted: CountedTails, *, is_compared: bool) -> None:
+        self._start, self._counted, self._is_compared = start, counted, is_compared
         metric, ledger = start.metric, start.ledger
         self._q = metric.quantile_share
         self._unit = bucket_edges.unit_of_edges(metric)
         self._dispersion = start.prior.inflation
-        count = len(seen.ticks)
-        self._totals = request_shares.totals_after(seen.ticks, count, ledger)
-        self._mine = _tail("mine", seen.mine, seen.ticks, count, ledger)
-        self._theirs = _tail("theirs", seen.theirs, seen.ticks, count, ledger)
-        self._mine_at = quantile(seen.edges.all, self._mine, self._totals.candidate, self._q)
-        self._stable_at = quantile(seen.edges.all, self._theirs, self._totals.stable, self._q)
+        count = len(counted.ticks)
+        self._totals = request_shares.totals_after(counted.ticks, count, ledger)
+        self._mine = _tail("mine", counted.mine, counted.ticks, count, ledger)
+        self._theirs = _tail("theirs", counted.theirs, counted.ticks, count, ledger)
+        self._mine_at = quantile(counted.edges.all, self._mine, self._totals.candidate, self._q)
+        self._stable_at = quantile(counted.edges.all, self._theirs, self._totals.stable, self._q)
         self._known: Floats | None = None
         self._rule_out: RuleOut | None = None
         self._wealths: list[Wealths] = []
 
     def evidence(self, gap: Missing | None) -> Evidence:
-        seen, metric, totals = self._seen, self._start.metric, self._totals
+        counted, metric, totals = self._counted, self._start.metric, self._totals
         tracks: list[Track] = []
         unseen: list[str] = []
-        if self._is_compared and metric.tolerance is not None and seen.edges.far:
+        if self._is_compared and metric.tolerance is not None and counted.edges.far:
             unseen += bucket_edges.what_edges_hide(
-                seen.edges, metric.tolerance, self._stable_at, totals.stable, self._q, self._unit
+                counted.edges, metric.tolerance, self._stable_at, totals.stable, self._q, self._unit
             )
             tracks.append(self._tolerance(metric.tolerance))
         if metric.max is not None:
@@ -127,12 +127,12 @@ class _HistogramJudge:
         return Evidence(
             unit="requests",
             what=f"p{100 * self._q:g} ",
-            candidate=_shown(self._mine_at, seen.edges.all, totals.candidate, self._unit),
-            stable=_shown(self._stable_at, seen.edges.all, totals.stable, self._unit) if self._is_compared else None,
+            candidate=_shown(self._mine_at, counted.edges.all, totals.candidate, self._unit),
+            stable=_shown(self._stable_at, counted.edges.all, totals.stable, self._unit) if self._is_compared else None,
             samples=totals.candidate,
             stable_samples=totals.stable if self._is_compared else None,
             tracks=tuple(tracks),
-            ticks=seen.ticks.settled,
+            ticks=counted.ticks.settled,
             keep=self._keep,
             seconds=totals.seconds,
             interval=self._interval(),
@@ -143,13 +143,13 @@ class _HistogramJudge:
 
     def _blank(self) -> Missing | None:
         """Why the buckets cannot answer the metric's question, so that it may not pass."""
-        edges, metric, name = self._seen.edges.all, self._start.metric, f"p{100 * self._q:g}"
+        edges, metric, name = self._counted.edges.all, self._start.metric, f"p{100 * self._q:g}"
         if self._is_compared and edges and self._totals.stable > 0 and self._stable_at == math.inf:
             last = wording.text(edges[-1], self._unit)
             return Missing(
                 Verdict.NO_DATA, f"stable's {name} is beyond the last bucket edge, {last}, so it shows nothing"
             )
-        if self._is_compared and not self._seen.edges.far:
+        if self._is_compared and not self._counted.edges.far:
             last = wording.text(edges[-1], self._unit)
             why = f"from every bucket edge the tolerance reaches beyond the last, {last}, so nothing can be compared"
             return Missing(Verdict.NO_DATA, f"{why}: give the histogram more edges, or narrow the tolerance")
@@ -167,19 +167,19 @@ class _HistogramJudge:
         return Missing(Verdict.NO_DATA, why)
 
     def _tolerance(self, tolerance: Tolerance) -> Track:
-        seen, start = self._seen, self._start
-        ticks, slower = seen.ticks, seen.slower
+        counted, start = self._counted, self._start
+        ticks, slower = counted.ticks, counted.slower
         self._known = distributions.known_before(
-            _history(start, seen.edges), seen.theirs, ticks.counts.stable, decay(start.course.tick)
+            _history(start, counted.edges), counted.theirs, ticks.counts.stable, decay(start.course.tick)
         )
-        known = _on_fewer_edges(self._known, seen.edges.near)
+        known = _on_fewer_edges(self._known, counted.edges.near)
         harm = distributions.slower(slower, known[:-1]) / self._dispersion
-        rule_out = self._rule_out = choose_tails(start.metric, seen, self._known, self._q)
+        rule_out = self._rule_out = choose_tails(start.metric, counted, self._known, self._q)
         good = rule_out.better() / self._dispersion
         wealths = bet(
             "tolerance",
             harm,
-            distributions.log_weights(len(seen.edges.far)),
+            distributions.log_weights(len(counted.edges.far)),
             good,
             GOOD_TAIL_WEIGHTS,
             restarts=ticks.restarts,
@@ -198,17 +198,17 @@ class _HistogramJudge:
 
     def _limit(self, limit: float, written: str) -> Track | str:
         """`max` as a limit on a share: at most 1 − q of the requests may lie beyond the first edge at or above max."""
-        seen, totals = self._seen, self._totals
-        found = bucket_edges.first_edge_beyond(seen.edges.all, limit)
+        counted, totals = self._counted, self._totals
+        found = bucket_edges.first_edge_beyond(counted.edges.all, limit)
         if not found:
             return f"no bucket edge reaches max {written}, so breaking it cannot be seen"
-        place = seen.edges.all.index(found[0])
+        place = counted.edges.all.index(found[0])
         allowed = 1 - self._q
         wealths = request_shares.hold_to_limit(
             "max",
-            seen.ticks,
-            seen.mine[:, place],
-            seen.ticks.counts.candidate,
+            counted.ticks,
+            counted.mine[:, place],
+            counted.ticks.counts.candidate,
             allowed,
             self._dispersion,
             self._start.ledger,
@@ -221,14 +221,14 @@ class _HistogramJudge:
         return request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts)
 
     def _keep(self, count: int) -> Ledger:
-        seen, ledger = self._seen, self._start.ledger
+        counted, ledger = self._counted, self._start.ledger
         kept: dict[str, Floats] = {
-            "edges": np.array(seen.edges.all),
-            "nears": np.array(seen.edges.near, dtype=np.float64),
-            "mine": _tail("mine", seen.mine, seen.ticks, count, ledger),
-            "theirs": _tail("theirs", seen.theirs, seen.ticks, count, ledger),
+            "edges": np.array(counted.edges.all),
+            "nears": np.array(counted.edges.near, dtype=np.float64),
+            "mine": _tail("mine", counted.mine, counted.ticks, count, ledger),
+            "theirs": _tail("theirs", counted.theirs, counted.ticks, count, ledger),
         }
-        kept |= request_shares.totals_in_ledger(request_shares.totals_after(seen.ticks, count, ledger))
+        kept |= request_shares.totals_in_ledger(request_shares.totals_after(counted.ticks, count, ledger))
         known = ledger.get("known") if self._known is None else self._known[count]
         if known is not None:
             kept["known"] = known
@@ -236,21 +236,21 @@ class _HistogramJudge:
             kept |= request_shares.ratios_after(ledger, self._rule_out.alike.first(count))
         elif (ratios := ledger.get("ratios")) is not None:
             kept["ratios"] = ratios
-        if seen.keep_shifts is not None:
-            kept |= seen.keep_shifts(count)
+        if counted.keep_shifts is not None:
+            kept |= counted.keep_shifts(count)
         for one in self._wealths:
             kept |= one.ledger(count)
-        return {**carry_over(ledger, seen.ticks.beginnings, count), **kept}
+        return {**carry_over(ledger, counted.ticks.beginnings, count), **kept}
 
     def _interval(self) -> str | None:
         if self._rule_out is None:
             return None
-        told = request_shares.times_stable(self._start.ledger, self._rule_out.alike, request_shares.INTERVAL_ALPHA)
-        return f"its share of slow requests is {told}" if told else None
+        times = request_shares.times_stable(self._start.ledger, self._rule_out.alike, request_shares.INTERVAL_ALPHA)
+        return f"its share of slow requests is {times}" if times else None
 
     def _where(self) -> list[str]:
         """A note on the edges where the candidate's tail exceeds stable's most, if it does so clearly."""
-        edges, totals = self._seen.edges, self._totals
+        edges, totals = self._counted.edges, self._totals
         if not edges.far or min(totals.candidate, totals.stable) <= 0:
             return []
         mine = self._mine[list(edges.far)] / totals.candidate

@@ -90,7 +90,7 @@ def _warn_of_coarse_buckets(
         return None
     edges = bucket_edges.choose_edges(side.edges, side.edges, metric.tolerance, None, prior.buckets)
     there = quantile(side.edges, slower, total, metric.quantile_share)
-    told = bucket_edges.what_edges_hide(
+    hidden = bucket_edges.what_edges_hide(
         edges, metric.tolerance, there, total, metric.quantile_share, bucket_edges.unit_of_edges(metric)
     )
-    return told[0] if told else None
+    return hidden[0] if hidden else None

@@ -15,8 +15,8 @@ from datetime import timedelta
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.error_budget import share_of_bound
 from modelrollout.analysis.evidence.look import Prior
+from modelrollout.analysis.kinds.kind_table import kind_of
 from modelrollout.analysis.kinds.metric_kind import Sensitivity
-from modelrollout.analysis.kinds.table import kind_of
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.sequential.proportions import Bound

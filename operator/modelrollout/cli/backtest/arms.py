@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from modelrollout.analysis.kinds.table import kind_of
+from modelrollout.analysis.kinds.kind_table import kind_of
 from modelrollout.analysis.queries import ArmNames, in_quotes
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.kinds.table import kind_of
+from modelrollout.analysis.kinds.kind_table import kind_of
 from modelrollout.analysis.samples.counters import SampleWindow
 from modelrollout.analysis.samples.over_time import SeriesOfArm
 from modelrollout.api.metric import Metric

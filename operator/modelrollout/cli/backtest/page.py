@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.kinds.table import kind_of
+from modelrollout.analysis.kinds.kind_table import kind_of
 from modelrollout.analysis.parts import CANDIDATE, STABLE
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
