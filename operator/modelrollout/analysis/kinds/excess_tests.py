@@ -93,7 +93,7 @@ def _allowed(tolerance: Tolerance, stable: Floats) -> Floats:
 
 
 def excluded(metric: Metric) -> Tolerance:
-    """What has to be ruled out before a step ends: as the user says, else twice what is tolerated."""
+    """The unacceptable margin: `exclude`, else twice the tolerance."""
     return unacceptable(metric, _twice)
 
 

@@ -1,4 +1,4 @@
-"""What the history of stable says of a histogram: its shape and rate, and how noisy its pods' tails are. Pure."""
+"""The prior of a histogram from stable's history: its shape and rate, and the noise of its pods' tails. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is tolerated of a candidate, and what has to be ruled out before a step ends. Pure.
+"""The margin that is tolerated, and the unacceptable one, which has to be ruled out before a step ends. Pure.
 
 The user says the latter with `exclude`. Without it, it is a candidate twice as bad, as each kind of metric reads that.
 """

@@ -1,4 +1,4 @@
-"""What differs between kinds of metric: each kind fills in one `MetricKind`, and `kinds.kind_table` lists them. Pure."""
+"""The differences between kinds of metric: each kind fills in one `MetricKind`, and `kind_table` lists them. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the history of stable says of a ratio: its rates, and how noisy its pods are by themselves. Pure."""
+"""The prior of a ratio from stable's history: its rates, and the noise of its pods. Pure."""
 
 from __future__ import annotations
 

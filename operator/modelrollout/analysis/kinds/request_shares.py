@@ -90,7 +90,7 @@ def totals_in_ledger(totals: Totals) -> dict[str, Floats]:
 
 
 def baseline(ledger: Ledger, share: float | None, rate: float | None) -> Baseline:
-    """What is known of stable's rate: from the ledger, else from its history, decayed."""
+    """Stable's rate so far: from the ledger, else from its history, decayed."""
     kept = ledger.get("baseline")
     if kept is not None and kept.size == 2:
         return Baseline(*kept.tolist())

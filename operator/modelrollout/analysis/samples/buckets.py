@@ -59,7 +59,7 @@ def histograms_of(series: Sequence[Series], who: str, window: SampleWindow) -> A
         others = tuple(sorted((name, value) for name, value in one.labels.items() if name != "le"))
         groups[others][float(one.labels["le"])] = one
     if any(math.inf not in group for group in groups.values()):
-        # The slowest requests are in no other bucket: without it nobody knows how many there were.
+        # The slowest requests are in no other bucket: without it their number is unknown.
         return Missing(Verdict.NO_DATA, f'series of {who} lack the bucket le="+Inf"; select all buckets', mistake=True)
     return ArmHistograms(tuple(groups.values()), arm)
 

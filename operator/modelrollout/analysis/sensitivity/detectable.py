@@ -79,7 +79,7 @@ def _poisson(there: float, null: float) -> float:
 
 
 def sentence(metric: Metric, analysis: Analysis, prior: Prior, stretches: Sequence[Stretch]) -> str | None:
-    """What the plan can detect in a metric, in words; None where nothing is compared, or no history tells."""
+    """The smallest regressions that the plan can detect, in words; None without a comparison or a history."""
     sensitivity = _sensitivity(metric)
     if prior.rate is None or prior.share is None or not stretches or sensitivity is None:
         return None
