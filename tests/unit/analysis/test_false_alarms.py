@@ -20,7 +20,7 @@ from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Series
 from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import ERRORS, LATENCY, START, Walk, always, analysis, course
-from tests.unit.analysis.traffic import Arm, Floats, fresh, looked_up_in, most, offsets, scraped, served
+from tests.unit.analysis.traffic import Arm, Floats, fresh, most, offsets, scraped, served, summarised
 
 STRICT = {**ERRORS, "tolerance": {}}
 BEGIN = -200.0
@@ -235,7 +235,7 @@ def test_noise_of_single_pods_is_met_by_what_their_history_shows(kind: str) -> N
             share, cluster = noisy(random, kind, pods, at, 0.01)
             arm = Arm(name, pods, np.full(at.size, 500.0 * part), share, GRAIN, cluster)
             found += scraped(arm, *served(random, arm), -PAST - 60, EVERY, offsets(random, pods, EVERY))
-        usual = prior_of(looked_up_in(wished, [Stretch(0.05, HOUR)], found)[0])
+        usual = prior_of(summarised(wished, [Stretch(0.05, HOUR)], found)[0])
         modes.add(usual.mode)
         one = Walk(wished, always(*found), course(wished, later_steps=0, planned=HOUR), usual)
         taken_back += one.look(HOUR).verdicts[0].verdict is Verdict.FAIL

@@ -20,7 +20,7 @@ from modelrollout.api.status import UsualMetric
 from modelrollout.promql.query import Answered, Query, Series, Unanswered
 from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import ERRORS, GAUGE, INTERVAL, LATENCY, NOON, STABLE, START, analysis
-from tests.unit.analysis.traffic import Arm, Floats, looked_up_in, scraped, served
+from tests.unit.analysis.traffic import Arm, Floats, scraped, served, summarised
 
 SECONDS = 6 * 3600 + 1
 PLAN = [Stretch(0.05, 900), Stretch(0.25, 900), Stretch(0.5, 900), Stretch(1.0, 1800)]
@@ -44,7 +44,7 @@ def bursts(pods: int, spread: float, seconds: int, *, memory: float = 0.0) -> Fl
 
 
 def noted(metric: Mapping[str, Any], series: list[Series], **fields: Any) -> UsualMetric:
-    return looked_up_in(analysis(metric, **fields), PLAN, series)[0]
+    return summarised(analysis(metric, **fields), PLAN, series)[0]
 
 
 def mode_of(share: Floats, *, pods: int = 12, **fields: Any) -> Mode:

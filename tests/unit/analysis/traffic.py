@@ -101,7 +101,7 @@ def remembered(series: Sequence[Series], start: float, end: float, step: float) 
     return tuple(found)
 
 
-def looked_up_in(wished: Analysis, stretches: Sequence[Stretch], series: Sequence[Series]) -> tuple[UsualMetric, ...]:
+def summarised(wished: Analysis, stretches: Sequence[Stretch], series: Sequence[Series]) -> tuple[UsualMetric, ...]:
     """What is noted of stable's last six hours before noon."""
     asked = history_queries(wished, STABLE, [], NOON, INTERVAL)
     answers: dict[Query, Answer] = {}
