@@ -140,9 +140,7 @@ class Witness:
             raise Broken(f"1: the stable is not ready and the candidate is given more, {what}")
         if revision in self.refused:
             raise Broken(f"2: after a Fail the weight rises, {what}")
-        if (wish := self._wish()) is not None and plural not in {
-            ref.resource.plural for ref in wish.router.refs(OWNER)
-        }:
+        if (wish := self._wish()) is not None and plural != _route_of(wish):
             return  # a route that the spec no longer names, and whose users follow at the end
         deployment = self.town.cluster.get(DEPLOYMENTS, f"fraud-{revision}")
         if deployment is None or not _is_ready(deployment):

@@ -54,4 +54,4 @@ def test_stable_is_asked_for_and_only_of_what_can_be_counted() -> None:
 def test_without_answers_nothing_is_told() -> None:
     new = applied()
     queries = asked(parse(new, {}), new, serving(), NOON)
-    assert foresight.warnings(parse(new), queries, {}) == ()
+    assert foresight.warnings(parse(new, {}), queries, {}) == ()
