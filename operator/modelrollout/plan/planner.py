@@ -28,20 +28,23 @@ SOON = timedelta(seconds=1)
 def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
     """What to do at `now`, the moment of observation; and what it would like to know first."""
     facts = Facts(rollout, world, _whole_seconds(now))
-    known = mended(facts)
-    question = looks.due(facts, known) if world.look is None else None
-    known = looks.informed(facts, known)
+    known = looks.informed(facts, mended(facts))
     judgement = looks.judgement(facts, known)
-    facts = replace(
-        facts,
-        verdicts=judgement.verdicts if judgement else None,
-        checkpoint=judgement.checkpoint if judgement else None,
-        is_asking=judgement is None and looks.is_due(facts, known),
-    )
+    if judgement is None:
+        facts = replace(facts, is_asking=looks.is_due(facts, known))
+    else:
+        facts = replace(facts, verdicts=judgement.verdicts, checkpoint=judgement.checkpoint)
+    question = looks.due(facts, known) if world.look is None else None
+    made = conclude(facts, known)
+    return replace(made, questions=question, recheck=_recheck(now, made.status, _wish(rollout, made.status)))
+
+
+def conclude(facts: Facts, known: ModelRolloutStatus) -> Plan:
+    """What follows from the facts and from the status that is true to them."""
+    rollout = facts.rollout
     decision = decide(facts, known)
     status = _completed(facts, decision, known)
-    wish = rollout.wish if status.phase is not Phase.INVALID else None
-    retreat = desired.retreat(facts, status)
+    wish, retreat = _wish(rollout, status), desired.retreat(facts, status)
     # After a retreat the next pass reads the route anew before it touches anything else that users depend on.
     writes = desired.writes(facts, status, wish) if wish and not retreat else ()
     return Plan(
@@ -49,10 +52,13 @@ def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
         retreat=retreat,
         writes=writes,
         events=events(rollout.status, status, decision.why),
-        questions=question,
         verdicts=facts.verdicts,
-        recheck=_recheck(now, status, wish),
     )
+
+
+def _wish(rollout: Rollout, status: ModelRolloutStatus) -> Wish | None:
+    """What is to be brought about; nothing while the spec cannot be carried out."""
+    return rollout.wish if status.phase is not Phase.INVALID else None
 
 
 def finalise(owner: Owner, world: World) -> tuple[Write, ...]:

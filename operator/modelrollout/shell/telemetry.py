@@ -14,6 +14,8 @@ from modelrollout.kube import Cluster
 from modelrollout.plan.plan import Plan
 from modelrollout.rollout.rollout import Rollout
 from modelrollout.shell.wakeups import Key
+from modelrollout.traffic.exposure import NOBODY
+from modelrollout.trial.steps import exposure_at
 
 OVERDUE = 60.0
 """Seconds that a pass may be late, or may take, before /healthz says that the operator hangs."""
@@ -78,17 +80,23 @@ class _Statuses(Collector):
         weight = GaugeMetricFamily(
             "modelrollout_candidate_weight_percent", "The weight that the candidate shall have.", labels=names
         )
+        mirror = GaugeMetricFamily(
+            "modelrollout_candidate_mirror_percent",
+            "The part of requests that the candidate shall have copies of.",
+            labels=names,
+        )
         verdict = GaugeMetricFamily(
             "modelrollout_verdict", "1 for the verdict on a metric.", labels=(*names, "metric", "verdict")
         )
         for key, status in self._statuses.items():
             if status.phase is not None:
                 phase.add_metric((*key, status.phase.value), 1)
-            is_on_trial = status.stage is not None and status.candidate is not None
-            weight.add_metric(key, status.stage.weight if is_on_trial and status.stage else 0)
+            exposure = exposure_at(status.stage) if status.stage and status.candidate else NOBODY
+            weight.add_metric(key, exposure.weight)
+            mirror.add_metric(key, exposure.mirror)
             for entry in status.verdicts:
                 verdict.add_metric((*key, entry.metric, entry.verdict.value), 1)
-        yield from (phase, weight, verdict)
+        yield from (phase, weight, mirror, verdict)
 
 
 class _Ages(Collector):

@@ -1,0 +1,362 @@
+"""Every place that a small rollout can get to, by every kind of thing that can happen: all promises are kept there.
+
+Beside the histories that hypothesis makes up, this walk leaves nothing to chance: from each place each event is tried,
+a process dies after each write, and places that are alike are visited once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from modelrollout.api.findings import Finding
+from modelrollout.api.status import MetricVerdict, ModelRolloutStatus, Phase, Verdict
+from modelrollout.objects.manifests import (
+    REJECTED,
+    Apply,
+    Delete,
+    Manifest,
+    Patch,
+    Ref,
+    Write,
+    annotation,
+    revision_of,
+)
+from modelrollout.objects.reads import Objects
+from modelrollout.objects.resources import PODS
+from modelrollout.plan import looks
+from modelrollout.plan.decide import mended
+from modelrollout.plan.plan import Plan
+from modelrollout.plan.planner import conclude
+from modelrollout.rollout.rollout import Rollout, Wish, parse
+from modelrollout.stages import way as stages
+from modelrollout.traffic import rejections
+from modelrollout.traffic.exposure import NOBODY, Exposure, Match
+from modelrollout.traffic.routers import ROUTERS
+from modelrollout.trial.facts import Facts
+from modelrollout.trial.phases import intended, is_allowed
+from modelrollout.trial.steps import exposure_at
+from modelrollout.trial.trial import Place, Step
+from modelrollout.trial.world import World
+from tests import builders
+from tests.fakes.town import NOON
+
+GATEWAY = {"port": 8080, "gatewayAPI": {"parentRefs": [{"name": "g"}]}}
+SERVICE = {"port": 8080, "service": {}}
+HOLD, DEADLINE = timedelta(minutes=1), timedelta(minutes=30)
+MOST_PLACES = 5_000
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happens to a rollout between two passes."""
+
+    after: timedelta = timedelta(seconds=1)
+    spec: str = ""  # which spec is applied; the same when empty
+    is_stable_ready: bool = True
+    is_candidate_ready: bool = True
+    crashes: bool = False
+    verdict: Verdict | None = None
+    hand: str = ""  # what somebody does to the route
+
+
+CONDITIONS = [
+    Event(after, "", stable, candidate, False, verdict)
+    for after in (timedelta(seconds=1), HOLD + timedelta(seconds=1))
+    for stable in (True, False)
+    for candidate in (True, False)
+    for verdict in (None, Verdict.PASS, Verdict.FAIL, Verdict.NO_DATA)
+]
+EVENTS = [
+    *CONDITIONS,
+    Event(after=DEADLINE + HOLD),
+    Event(after=DEADLINE + HOLD, is_candidate_ready=False),
+    Event(crashes=True),
+    *(Event(spec=spec) for spec in ("2", "3", "1", "other steps", "broken")),
+    *(Event(hand=hand) for hand in ("removes it", "mirrors to the candidate", "gives the candidate all")),
+]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Where a rollout is: its spec and status, and the objects around it."""
+
+    spec: str
+    status: ModelRolloutStatus
+    objects: Objects
+    now: Any
+    refused: frozenset[str] = frozenset()  # revisions that failed for good, by the walk's own books
+
+    def place(self, traffic: dict[str, Any]) -> object:
+        """What tells it from other situations; times are left out."""
+        status, stage = self.status, self.status.stage
+        arms = [arm and arm.revision for arm in (status.stable, status.candidate)]
+        return (
+            self.spec,
+            status.phase,
+            status.resumes,
+            *arms,
+            status.candidate is not None and status.candidate.unready_since is not None,
+            stage and (stage.name, stage.step, exposure_at(stage)),
+            tuple(sorted(entry.revision for entry in status.rejected)),
+            self.refused,
+            tuple(sorted((str(ref), _kernel(one)) for ref, one in self.objects.items() if ref.resource != PODS)),
+        )
+
+
+def _kernel(manifest: Any) -> str:
+    """What of an object the planner looks at, but for times and counts of ready pods."""
+    spec, note = manifest["spec"], note_on(manifest)
+    return repr((spec.get("rules"), spec.get("selector"), spec.get("replicas"), note is not None))
+
+
+class Walk:
+    """All situations that can be reached, and what is promised of each step between them."""
+
+    def __init__(self, traffic: dict[str, Any]) -> None:
+        self.traffic = traffic
+        self.rollouts: dict[str, Rollout] = {}
+        self.plans = 0
+
+    def spec(self, name: str) -> dict[str, Any]:
+        weights = [10, 60] if name == "other steps" else [25, 50]
+        version = name if name.isdecimal() else "2"
+        stages_ = [builders.canary(*weights, hold="1m")]
+        analysis = {"interval": "15s", "stepDeadline": "30m", "metrics": [builders.ERRORS]}
+        changes = {"traffic": self.traffic, "stages": stages_, "analysis": analysis}
+        return builders.spec(version, **changes) if name != "broken" else builders.spec("2", **changes, oops=1)
+
+    def rollout(self, situation: Situation) -> Rollout:
+        if situation.spec not in self.rollouts:
+            manifest = {**builders.rollout(), "spec": self.spec(situation.spec), "status": {}}
+            self.rollouts[situation.spec] = parse(manifest, {})
+        return replace(self.rollouts[situation.spec], status=situation.status)
+
+    def begin(self) -> Situation:
+        """Version 1 serves everybody, and version 2 was just applied."""
+        here = Situation("1", ModelRolloutStatus(), {}, NOON)
+        for _ in range(6):
+            *_, here = self.after(here, Event())
+        assert here.status.phase is Phase.HEALTHY
+        return replace(here, spec="2")
+
+    def everywhere(self) -> int:
+        seen, ahead = set[object](), deque([self.begin()])
+        while ahead:
+            here = ahead.popleft()
+            if (place := here.place(self.traffic)) in seen:
+                continue
+            seen.add(place)
+            assert len(seen) < MOST_PLACES, "the walk does not end"
+            for event in EVENTS:
+                ahead.extend(self.after(here, event))
+        return len(seen)
+
+    def after(self, here: Situation, event: Event) -> Iterator[Situation]:
+        """Where an event and a pass lead: wholly, and where the process dies after one of its writes."""
+        here = self.happened(here, event)
+        plan, facts = self.planned(here, event)
+        self.check(here, event, facts, plan)
+        refused = here.refused | self.newly_refused(here, plan)
+        objects, stages_of_it = dict(here.objects), [replace(here, refused=refused)] if plan.retreat else []
+        for write in plan.retreat:
+            objects = applied(objects, write)
+            stages_of_it.append(replace(here, objects=objects, refused=refused))
+        saved = replace(here, status=plan.status, objects=objects, refused=refused)
+        stages_of_it.append(saved)
+        for write in plan.writes:
+            objects = applied(objects, write)
+            stages_of_it.append(replace(saved, objects=objects))
+        yield from stages_of_it
+
+    def planned(self, here: Situation, event: Event) -> tuple[Plan, Facts]:
+        self.plans += 1
+        facts = Facts(self.rollout(here), World(here.objects), here.now)
+        known = mended(facts)
+        if event.verdict is not None and looks.is_due(facts, known):
+            said = MetricVerdict(metric="errors", verdict=event.verdict, message="as it was told", samples=100)
+            facts = replace(facts, verdicts=(said,))
+        return conclude(facts, known), facts
+
+    def happened(self, here: Situation, event: Event) -> Situation:
+        objects = {ref: one for ref, one in here.objects.items() if ref.resource != PODS}
+        for ref, one in list(objects.items()):
+            if isinstance(one, dict) and ref.resource.kind == "Deployment":
+                is_candidate = here.status.candidate is None or here.status.candidate.revision == revision_of(one)
+                is_ready = event.is_candidate_ready if is_candidate else event.is_stable_ready
+                objects[ref] = with_ready_pods(one, is_ready)
+                if event.crashes and is_candidate:
+                    pod = crashing_pod(one)
+                    objects[Ref(PODS, "ml", pod["metadata"]["name"])] = pod
+        objects = by_hand(objects, event.hand, here.status)
+        return replace(here, spec=event.spec or here.spec, objects=objects, now=here.now + event.after)
+
+    def newly_refused(self, here: Situation, plan: Plan) -> frozenset[str]:
+        """Whom this pass condemned: on its route before its status, or in its status."""
+        known = {entry.revision for entry in here.status.rejected}
+        return frozenset(entry.revision for entry in plan.status.rejected if entry.revision not in known)
+
+    # What is promised
+
+    def check(self, here: Situation, event: Event, facts: Facts, plan: Plan) -> None:
+        before, after = self.live(here.objects, here.status), here.status
+        objects = dict(here.objects)
+        for write in plan.retreat:
+            objects = applied(objects, write)
+        retreated = self.live(objects, here.status)
+        for write in plan.writes:
+            if not plan.retreat:
+                objects = applied(objects, write)
+        now = self.live(objects, plan.status if plan.status.stable else after)
+        told = (here.spec, after.phase, after.stage, event, plan.status.phase, plan.status.message)
+        candidate = plan.status.candidate
+        self.moves_only_to_the_ready(facts, plan, before, now, told)
+        if after.candidate and after.candidate.revision in here.refused and candidate == after.candidate:
+            assert now <= before, ("2: rises after a fail", told)
+        if after.candidate and after.candidate.revision in here.refused | self.newly_refused(here, plan):
+            assert retreated == NOBODY, ("3: is not taken back first", told)
+        if event.verdict in (None, Verdict.NO_DATA) and not event.crashes and is_the_same(here, event, plan):
+            self.decides_nothing_without_evidence(here, event, plan, told)
+        assert is_allowed(intended(after), intended(plan.status)), ("the table of phases", told)
+        self.keeps_the_old_version(here, plan, told)
+        for write in (*plan.retreat, *plan.writes):
+            assert is_ours(write), ("11: touches what is not its own", told)
+
+    def live(self, objects: Objects, status: ModelRolloutStatus) -> Exposure:
+        if status.stable is None:
+            return NOBODY
+        facts = Facts(replace(next(iter(self.rollouts.values())), status=status), World(objects), NOON)
+        exposures = [facts.routing(router, status.stable).exposure for router in ROUTERS.values()]
+        whole = NOBODY
+        for exposure in exposures:
+            whole |= exposure
+        return whole
+
+    def moves_only_to_the_ready(self, facts: Facts, plan: Plan, before: Exposure, now: Exposure, told: object) -> None:
+        status = plan.status
+        if status.candidate is None or status.stable is None or now <= before:
+            return
+        assert facts.can_serve(status.candidate), ("1: the candidate is not ready and is given traffic", told)
+        assert facts.can_serve(status.stable) or status.phase is Phase.BAKING, ("1: stable is not ready", told)
+
+    def decides_nothing_without_evidence(self, here: Situation, event: Event, plan: Plan, told: object) -> None:
+        if event.after > HOLD + timedelta(seconds=1):
+            return  # a deadline decides, as the user chose
+        old, new = here.status.stage, plan.status.stage
+        if old is None or here.status.phase not in (Phase.PROGRESSING, Phase.BAKING) or here.spec in ("broken",):
+            return
+        noted = any(rejections.noted(note_on(one), "") for one in here.objects.values())
+        if not noted and here.status.candidate and here.status.candidate.revision not in here.refused:
+            assert (new, plan.status.phase) == (old, here.status.phase) or self.was_edited(old, here), (
+                "4: decides without evidence",
+                told,
+            )
+
+    def was_edited(self, stage: Any, here: Situation) -> bool:
+        wish = self.rollout(here).wish
+        ours = {(step.place.stage, step.place.number, step.exposure) for step in stages.way(wish)} if wish else set()
+        since = here.status.stage and here.status.stage.since
+        return (stage.name, stage.step, exposure_at(stage)) not in ours or since != stage.since
+
+    def keeps_the_old_version(self, here: Situation, plan: Plan, told: object) -> None:
+        stable = plan.status.stable
+        gone = [write.ref.name for write in plan.writes if isinstance(write, Delete)]
+        assert stable is None or stable.workload not in gone, ("5: the old version goes", told)
+
+
+def is_the_same(here: Situation, event: Event, plan: Plan) -> bool:
+    """Whether the release is the same one, and its pods are there."""
+    ready = event.is_candidate_ready and event.is_stable_ready
+    old, new = here.status.candidate, plan.status.candidate
+    return ready and not event.spec and not event.hand and old is not None and new == old
+
+
+def is_ours(write: Write) -> bool:
+    return write.ref.namespace == "ml" and write.ref.name.startswith("fraud")
+
+
+def note_on(one: Manifest | Finding) -> str | None:
+    return annotation(one, REJECTED) if isinstance(one, dict) else None
+
+
+def with_ready_pods(workload: Manifest, is_ready: bool) -> Manifest:
+    replicas = workload["spec"].get("replicas", 1)
+    return {**workload, "status": {"observedGeneration": 1, "readyReplicas": replicas if is_ready else 0}}
+
+
+def crashing_pod(workload: Manifest) -> Manifest:
+    labels = workload["spec"]["template"]["metadata"]["labels"]
+    container = {
+        "name": "server",
+        "restartCount": 5,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {"exitCode": 1}},
+    }
+    metadata = {"namespace": "ml", "name": f"{workload['metadata']['name']}-0", "labels": labels}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": {"containerStatuses": [container]}}
+
+
+def by_hand(objects: dict[Ref, Any], hand: str, status: ModelRolloutStatus) -> dict[Ref, Any]:
+    """What somebody does to the HTTPRoute."""
+    route = next((ref for ref in objects if ref.resource.kind == "HTTPRoute"), None)
+    if not hand or route is None or status.candidate is None:
+        return objects
+    if hand == "removes it":
+        return {ref: one for ref, one in objects.items() if ref != route}
+    found, ref = objects[route], {"name": status.candidate.workload, "port": 80}
+    (rule, *rest) = found["spec"]["rules"]
+    if hand == "mirrors to the candidate":
+        rule = {**rule, "filters": [{"type": "RequestMirror", "requestMirror": {"backendRef": ref}}]}
+    else:
+        rule = {**rule, "backendRefs": [{**ref, "weight": 100}]}
+    return {**objects, route: {**found, "spec": {**found["spec"], "rules": [rule, *rest]}}}
+
+
+def applied(objects: Objects, write: Write) -> dict[Ref, Any]:
+    """The objects after a write, as an API server would have them."""
+    match write:
+        case Apply():
+            old = objects.get(write.ref)
+            uid = old["metadata"]["uid"] if isinstance(old, dict) else f"uid-{write.ref}"
+            metadata = {**write.manifest["metadata"], "uid": uid, "generation": 1}
+            status = {"status": old["status"]} if isinstance(old, dict) and "status" in old else {}
+            return {**objects, write.ref: {**write.manifest, "metadata": metadata, **status}}
+        case Patch():
+            found = objects[write.ref]
+            assert isinstance(found, dict)
+            return {**objects, write.ref: {**found, "spec": {**found["spec"], **write.patch["spec"]}}}
+        case Delete():
+            return {ref: one for ref, one in objects.items() if ref != write.ref}
+
+
+@pytest.mark.parametrize("traffic", [GATEWAY, SERVICE], ids=["gatewayAPI", "service"])
+def test_every_place_of_a_small_canary_keeps_all_promises(traffic: dict[str, Any]) -> None:
+    walk = Walk(traffic)
+    places = walk.everywhere()
+    assert places > 100
+    assert walk.plans > places * len(EVENTS) / 2
+
+
+PREVIEW = Match("x-preview", "1")
+UNLIKE_WEIGHTS = (Exposure(mirror=100), Exposure(asked=frozenset({PREVIEW})), Exposure(weight=20, mirror=50))
+
+
+def test_every_place_of_a_stage_with_copies_and_a_preview_keeps_all_promises(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever kinds of stages come: their exposures are kept to, and taken back, like weights."""
+    canary = stages.STAGES[stages.Canary]
+
+    def steps(index: int, name: str, kind: Any, wish: Wish) -> Iterator[Step]:
+        (first, *others) = canary(index, name, kind, wish)
+        for number, exposure in enumerate(UNLIKE_WEIGHTS):
+            yield replace(first, place=Place(index, name, number), exposure=exposure)
+        for step in others:
+            yield replace(step, place=Place(index, name, step.place.number + len(UNLIKE_WEIGHTS)))
+
+    monkeypatch.setitem(stages.STAGES, stages.Canary, steps)  # type: ignore[arg-type]  # a dictionary
+    walk = Walk(GATEWAY)
+    assert walk.everywhere() > 100
