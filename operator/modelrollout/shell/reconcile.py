@@ -224,7 +224,7 @@ class Reconciler:
         owner, needed = Owner(metadata["namespace"], metadata["name"], metadata["uid"]), reads(*key, None)
         objects = await self._reader.reread(key, needed)
         leaving = finalise(owner, observed(objects, owner.name, None))
-        await self._carry_out(leaving, needed, {})  # whatever became of a route, it goes
+        await self._carry_out(leaving, Reads(), {})  # whatever became of a route, it goes
         if leaving:
             await self._sleep(LEAVE.total_seconds())
 
