@@ -1,1 +1,1 @@
-"""`make demo`: four releases of a small model on real parts, watched live and told in a report."""
+"""The product on a local cluster: `python -m demo` tells four releases; `python -m demo.playground` is for your own."""

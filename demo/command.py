@@ -11,44 +11,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from demo.folder import BusyError, claimed
+from demo.folder import claimed
 from demo.hands import CommandFailedError
-from demo.operator_process import OperatorFailedError
 from demo.page import page
 from demo.play import Example, MissingExampleError, Played, play
 from demo.report import report
 from demo.screen import Screen, screen, show_table
+from demo.trouble import TROUBLE
 from demo.users import NoSamplesError
-from localcluster.gateway.envoy import EnvoyFailedError, EnvoyMissingError
-from localcluster.kubernetes import NotStartedError
-from localcluster.metrics import PrometheusFailedError, PrometheusMissingError
-from localcluster.pods import NoAddressError
-from localcluster.processes.children import CannotStartError
 from localcluster.processes.signals import ENDING, run_until_told
-from modelrollout.kube import KubeError
 
 ROOT = Path(__file__).parents[1]
 RATE = 120.0
 LONGEST = 400  # characters of an error; the log has the rest
 
-EXPECTED = (
-    BusyError,
-    CannotStartError,
-    CommandFailedError,
-    EnvoyFailedError,
-    EnvoyMissingError,
-    KubeError,
-    MissingExampleError,
-    NoAddressError,
-    NoSamplesError,
-    NotStartedError,
-    OperatorFailedError,
-    OSError,
-    PrometheusFailedError,
-    PrometheusMissingError,
-    TimeoutError,
-)
-"""What can be wrong with the world: each says in a sentence what, and where it helps what to do."""
+EXPECTED = (*TROUBLE, CommandFailedError, MissingExampleError, NoSamplesError)
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     flags = _flags(arguments)
     folder: Path = flags.directory.resolve()
     try:
-        with claimed(folder):
+        with claimed(folder, "demo"):
             _log_to(folder / "logs" / "demo.log")
             return _run(folder, flags.rps)
     except EXPECTED as error:

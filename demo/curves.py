@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from modelrollout.analysis.queries import ArmNames
+from modelrollout.analysis.queries import ArmNames, pods_of
 from modelrollout.api.placeholders import render_text
 from modelrollout.api.spec import Metric
 from modelrollout.promql.query import Answer, Answered, Query
@@ -108,4 +108,4 @@ def _promql(metric: Metric, names: Mapping[str, str]) -> str:
 
 def _names(namespace: str, rollout: str, workload: str) -> dict[str, str]:
     revision = workload.removeprefix(f"{rollout}-")
-    return ArmNames("candidate", namespace, rollout, revision, workload, workload).values(LOOK_BACK)
+    return ArmNames("candidate", namespace, rollout, revision, workload, workload, pods_of(workload)).values(LOOK_BACK)

@@ -1,4 +1,4 @@
-"""The demo's folder: one demo at a time, and nothing in it from the one before."""
+"""The folder that a run leaves its files in: one run at a time, and nothing in it from the one before."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOCK = "lock"
-OURS = ("gateway", "kubernetes", "logs", "prometheus")  # what a sandbox leaves; anything else stays
+OURS = ("gateway", "kubernetes", "logs", "prometheus")  # what a local cluster leaves; anything else stays
 REPORTS = ("report.json", "report.html")
 
 
 class BusyError(Exception):
-    """Another demo uses the folder."""
+    """Another run uses the folder."""
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Ours until the block ends. Raises BusyError, and OSError where the folder cannot be made or written."""
+def claimed(folder: Path, who: str) -> Iterator[None]:
+    """Ours until the block ends, and cleared of an earlier run; `who` claims it.
+
+    Raises BusyError, and OSError where the folder cannot be made or written.
+    """
     was_ours = (folder / LOCK).exists()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BusyError(f"A demo runs in {folder} already; --directory names another place.") from None
+            raise BusyError(f"A {who} runs in {folder} already; --directory names another place.") from None
         if was_ours:  # else a folder of that name is somebody else's
             _clear(folder)
         yield

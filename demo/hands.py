@@ -54,7 +54,7 @@ class Kubectl:
 
     def __init__(self, program: str, kubeconfig: Path, folder: Path) -> None:
         self._program, self._folder = program, folder
-        # Its cache of what the API server knows stays with the sandbox, whose port another one may have tomorrow.
+        # Its cache of what the API server knows stays with the local cluster, whose port another one may have tomorrow.
         cache = str(kubeconfig.parent / "kubectl-cache")
         self._environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "KUBECACHEDIR": cache}
 

@@ -1,4 +1,4 @@
-"""The operator as a process beside the sandbox, as `modelrollout run` starts it anywhere."""
+"""The operator as a process beside the local cluster, as `modelrollout run` starts it anywhere."""
 
 from __future__ import annotations
 

@@ -242,7 +242,11 @@ def _by_time(moment: tuple[float, str, str, str]) -> tuple[int, bool]:
 
 
 def _closing(document: Mapping[str, Any]) -> Element:
-    kinds = {"real": "a real kube-apiserver", "context": "an existing cluster", "built-in": "the sandbox's API server"}
+    kinds = {
+        "real": "a real kube-apiserver",
+        "context": "an existing cluster",
+        "built-in": "the local cluster's API server",
+    }
     server = document["apiServer"]
     return element(
         "footer",

@@ -25,7 +25,7 @@ from demo.screen import Screen
 from demo.story import STORY, Release
 from demo.users import Meter, Samples, answers, read_samples, sending
 from localcluster import gateway, metrics
-from localcluster.cluster import Sandbox, sandbox
+from localcluster.cluster import LocalCluster, local_cluster
 from localcluster.load import LoadGenerator
 from localcluster.processes.background import running
 from modelrollout.api.crd import definitions
@@ -102,7 +102,7 @@ async def play(example: Example, folder: Path, rate: float, screen: Screen) -> P
         screen.say("Starting an API server, Envoy, Prometheus and a place for pods …")
         reading = asyncio.create_task(read_samples(example.server, [release.name for release in STORY]))
         parts.push_async_callback(_given_up, reading)
-        place = await parts.enter_async_context(sandbox(folder, images=example.images, definitions=definitions()))
+        place = await parts.enter_async_context(local_cluster(folder, images=example.images, definitions=definitions()))
         for line in _places(place):
             screen.say(line)
         beside = await parts.enter_async_context(
@@ -127,7 +127,7 @@ class Telling:
     def __init__(
         self,
         example: Example,
-        place: Sandbox,
+        place: LocalCluster,
         recorder: Recorder,
         typist: Hands,
         screen: Screen,
@@ -224,7 +224,7 @@ class Telling:
         )
 
 
-def _places(place: Sandbox) -> list[str]:
+def _places(place: LocalCluster) -> list[str]:
     kubernetes = place.kubernetes
     return [
         f"  Kubernetes  {kubernetes.url} ({kubernetes.kind}, {kubernetes.version})",
@@ -259,7 +259,7 @@ async def _given_up(task: asyncio.Task[Any]) -> None:
         await task
 
 
-async def _panels(example: Example, place: Sandbox, chronicle: Chronicle) -> tuple[Panel, ...]:
+async def _panels(example: Example, place: LocalCluster, chronicle: Chronicle) -> tuple[Panel, ...]:
     """The curves of each metric, as Prometheus has them."""
     metrics, facts = example.spec.analysis.metrics, chronicle.facts
     begin = chronicle.releases[0].at if chronicle.releases else facts.started

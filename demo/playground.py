@@ -4,46 +4,29 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import fcntl
 import logging
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+from demo.folder import claimed
 from demo.operator_process import Operator, OperatorFailedError, operator
-from localcluster.cluster import Sandbox, sandbox
-from localcluster.gateway.envoy import GatewayError
-from localcluster.kubernetes import NotStartedError
-from localcluster.metrics import PrometheusFailedError, PrometheusMissingError
-from localcluster.pods import NoAddressError
+from demo.trouble import TROUBLE
+from localcluster.cluster import LocalCluster, local_cluster
 from localcluster.processes.signals import run_until_told
 from modelrollout.api.crd import definitions
-from modelrollout.kube import KubeError
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-EXPECTED = (
-    GatewayError,
-    KubeError,
-    NotStartedError,
-    NoAddressError,
-    PrometheusMissingError,
-    PrometheusFailedError,
-    OperatorFailedError,
-)
-
-
-class BusyError(Exception):
-    """Another sandbox uses the directory."""
 
 
 def main() -> int:
     flags = _flags()
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
     try:
-        with _claimed(flags.directory):
+        with claimed(flags.directory, "sandbox"):
             return run_until_told(_run(flags))
-    except (*EXPECTED, BusyError) as error:
+    except TROUBLE as error:
         sys.stderr.write(f"{error}\n")
         return 1
 
@@ -77,11 +60,11 @@ def images(more: Mapping[str, Path] | None = None) -> dict[str, Path]:
 
 
 async def _run(flags: argparse.Namespace) -> None:
-    sys.stdout.write("Starting the sandbox …\n")
+    sys.stdout.write("Starting the local cluster …\n")
     async with AsyncExitStack() as parts:
         directory = flags.directory.resolve()
         place = await parts.enter_async_context(
-            sandbox(directory, images=images(dict(flags.image)), definitions=definitions(), context=flags.context)
+            local_cluster(directory, images=images(dict(flags.image)), definitions=definitions(), context=flags.context)
         )
         beside: Operator | None = None
         if not flags.no_operator:
@@ -97,7 +80,7 @@ async def _run(flags: argparse.Namespace) -> None:
             raise OperatorFailedError(f"The operator ended with code {code}; see {beside.log}.")
 
 
-def _welcome(place: Sandbox, beside: Operator | None) -> str:
+def _welcome(place: LocalCluster, beside: Operator | None) -> str:
     kubernetes = place.kubernetes
     rows = {
         "Kubernetes": f"{kubernetes.url} ({kubernetes.kind}, {kubernetes.version})",
@@ -110,18 +93,6 @@ def _welcome(place: Sandbox, beside: Operator | None) -> str:
     }
     lines = [f"  {name:<11} {value}" for name, value in rows.items()]
     return "\n".join([*lines, "", f"export KUBECONFIG={kubernetes.kubeconfig}", "", "Ctrl-C ends all of it.", ""])
-
-
-@contextmanager
-def _claimed(directory: Path) -> Iterator[None]:
-    """Two sandboxes in one directory would write each other's files."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BusyError(f"A sandbox runs in {directory} already; --directory names another place.") from error
-        yield
 
 
 if __name__ == "__main__":

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from tests.specs import GONE, canary, good_metric, histogram_metric, metric, stepwise, value_metric
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A mistake, where it is, and what both the API server and the operator say of it.
-
-    `server` where the schema refuses it, in words that are Kubernetes' own.
-    """
-
-    mistake: str
-    edits: Mapping[str, Any]
-    path: str
-    sentence: str
-    server: str | None = None
+from tests.broken import Broken
+from tests.broken_routes import BROKEN_ROUTES
+from tests.builders import GONE, canary, good_metric, histogram_metric, metric, stepwise, value_metric, workload_ref
 
 
 def _metrics(*metrics: dict[str, Any]) -> dict[str, Any]:
@@ -28,6 +14,22 @@ def _metrics(*metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 _ONE = "spec.analysis.metrics[0]"
+_VALUES = "supported values"
+
+
+def _workload_refs(*mistakes: tuple[str, dict[str, Any], str, str, str | None]) -> tuple[Broken, ...]:
+    """Each a mistake in a reference to a Deployment: what is changed, the field, and what is said of it."""
+    return tuple(
+        Broken(
+            mistake,
+            {"workload.template": GONE, "workload.workloadRef": workload_ref(**changes)},
+            f"spec.workload.workloadRef.{field}",
+            sentence,
+            server,
+        )
+        for mistake, changes, field, sentence, server in mistakes
+    )
+
 
 BROKEN = (
     Broken("no model", {"model": GONE}, "spec.model", "is missing: add it", "Required value"),
@@ -35,33 +37,55 @@ BROKEN = (
     Broken("empty version", {"model.version": ""}, "spec.model.version", "must not be empty", "at least 1"),
     Broken("no workload", {"workload": GONE}, "spec.workload", "is missing: add it", "Required value"),
     Broken(
+        "neither a template nor a workload",
+        {"workload.template": GONE},
+        "spec.workload",
+        "set either workload.template or workload.workloadRef",
+    ),
+    Broken(
+        "a template beside a workload",
+        {"workload.workloadRef": {"kind": "Deployment", "name": "fraud"}},
+        "spec.workload",
+        "a workload is described once: set either workload.template or workload.workloadRef",
+    ),
+    *_workload_refs(
+        (
+            "a workload that is no server",
+            {"kind": "Job"},
+            "kind",
+            "this must be 'Deployment' or 'StatefulSet'",
+            _VALUES,
+        ),
+        ("a workload without a kind", {"kind": None}, "kind", "is missing: add it", "Required value"),
+        ("a workload without a name", {"name": None}, "name", "is missing: add it", "Required value"),
+        (
+            "a workload that cannot be called so",
+            {"name": "Fraud v1"},
+            "name",
+            "this is not the name of an object",
+            None,
+        ),
+        ("a workload of an old API", {"apiVersion": "apps/v1beta1"}, "apiVersion", "this must be 'apps/v1'", _VALUES),
+        ("a workload's end in words", {"whenManaged": "Delete"}, "whenManaged", "'Keep' or 'ScaleToZero'", _VALUES),
+    ),
+    Broken(
         "two routers",
         {"traffic.service": {}},
         "spec.traffic",
-        "traffic needs exactly one router: set either traffic.gatewayAPI or traffic.service",
+        "traffic needs exactly one router: set one of traffic.gatewayAPI, traffic.grpc and traffic.service",
     ),
-    Broken("no router", {"traffic.gatewayAPI": GONE}, "spec.traffic", "set either traffic.gatewayAPI or traffic.serv"),
+    Broken(
+        "a route for HTTP and one for gRPC",
+        {"traffic.grpc": {"parentRefs": [{"name": "inference"}]}},
+        "spec.traffic",
+        "traffic needs exactly one router: set one of traffic.gatewayAPI, traffic.grpc and traffic.service",
+    ),
+    Broken(
+        "no router", {"traffic.gatewayAPI": GONE}, "spec.traffic", "set one of traffic.gatewayAPI, traffic.grpc and"
+    ),
     Broken("port 0", {"traffic.port": 0}, "spec.traffic.port", "must be 1 or more", "greater than or equal to 1"),
     Broken("port is text", {"traffic.port": "80"}, "spec.traffic.port", "a whole number, without quotes", "integer"),
-    Broken(
-        "no Gateway",
-        {"traffic.gatewayAPI.parentRefs": []},
-        "spec.traffic.gatewayAPI.parentRefs",
-        "needs at least 1 element",
-        "at least 1 items",
-    ),
-    Broken(
-        "host name in upper case",
-        {"traffic.gatewayAPI.hostnames": ["Fraud.example.com"]},
-        "spec.traffic.gatewayAPI.hostnames[0]",
-        "this is not a host name such as fraud.example.com",
-    ),
-    Broken(
-        "host name twice",
-        {"traffic.gatewayAPI.hostnames": ["a.b", "a.b"]},
-        "spec.traffic.gatewayAPI.hostnames",
-        "each host name may stand here once",
-    ),
+    *BROKEN_ROUTES,
     Broken("no stages", {"stages": []}, "spec.stages", "needs at least 1 element", "at least 1 items"),
     Broken(
         "two stages of one name",
@@ -111,22 +135,10 @@ BROKEN = (
         "the weights of steps must rise from one to the next",
     ),
     Broken(
-        "a later stage starts lower",
-        {"stages": [canary(5, 50, name="a"), stepwise(25, 100, name="b")]},
-        "spec.stages",
-        "a stage may not start below the weight at which the stage before it ended",
-    ),
-    Broken(
-        "stages swapped",
-        {"stages": [canary(50, 100, name="a"), canary(5, 25, name="b")]},
-        "spec.stages",
-        "a stage may not start below the weight at which the stage before it ended",
-    ),
-    Broken(
-        "a later stage repeats an earlier one",
-        {"stages": [canary(5, 25, name="a"), canary(5, 25, name="b")]},
-        "spec.stages",
-        "a stage may not start below the weight at which the stage before it ended",
+        "a stage that does nothing",
+        {"stages": [{"name": "a"}]},
+        "spec.stages[0]",
+        "a stage does exactly one thing: set canary",
     ),
     Broken(
         "hold without a unit",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -14,21 +16,27 @@ from modelrollout.kube import Cluster
 _numbers = itertools.count(1)
 
 
+@asynccontextmanager
+async def api_server_of_kind(kind: str, directory: Path) -> AsyncIterator[KubernetesEndpoint]:
+    """An API server; the test is skipped where that is a real one and there is none."""
+    with pytest.MonkeyPatch.context() as environment:
+        if kind == "built-in":
+            environment.setenv("KUBEBUILDER_ASSETS", str(directory / "nothing"))
+        elif envtest_assets() is None:
+            pytest.skip("no kube-apiserver and etcd: KUBEBUILDER_ASSETS names no folder that has them")
+        async with api_server(directory) as endpoint:
+            if endpoint.kind != kind:
+                pytest.skip("the usual envtest folder has a real API server, which is tested by itself")
+            yield endpoint
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["built-in", "real"])
 async def kubernetes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[KubernetesEndpoint]:
     """An API server of each kind in turn; the real one where KUBEBUILDER_ASSETS (or the usual folder) has it."""
-    directory = tmp_path_factory.mktemp("kubernetes")
-    with pytest.MonkeyPatch.context() as environment:
-        if request.param == "built-in":
-            environment.setenv("KUBEBUILDER_ASSETS", str(directory / "nothing"))
-        elif envtest_assets() is None:
-            pytest.skip("no kube-apiserver and etcd: KUBEBUILDER_ASSETS names no folder that has them")
-        async with api_server(directory) as endpoint:
-            if endpoint.kind != request.param:
-                pytest.skip("the usual envtest folder has a real API server, which is tested by itself")
-            yield endpoint
+    async with api_server_of_kind(request.param, tmp_path_factory.mktemp("kubernetes")) as endpoint:
+        yield endpoint
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -1,10 +1,29 @@
-"""What every test run ends with: why tests were skipped, each reason once."""
+"""Which tests come first, which are slow, and what every run ends with: why tests were skipped, each reason once."""
 
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
+
+HERE = Path(__file__).parent
+FIRST = (
+    "integration/test_rollouts.py",
+    "integration/test_sandbox.py",
+    "integration/test_demo.py",
+    "integration/test_digits.py",
+    "integration/test_pods.py",
+)
+SLOW = (  # marked so: `make test-fast` leaves them out
+    "unit/analysis/test_false_alarms.py",  # thousands of releases of equal versions
+    "unit/analysis/test_walks.py",  # every order in which samples may be told
+    "unit/sequential/test_no_bet_is_expected_to_win.py",  # every outcome of every bet
+    "unit/sequential/test_noise.py",
+    "unit/sequential/test_rollouts_by_chance.py",
+    "unit/cli/backtest",  # weeks of a made-up past
+    "properties",  # rollouts in a hostile world, strung together by hypothesis
+)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -15,8 +34,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"skipped {count}: {reason}")
 
 
+def pytest_configure() -> None:
+    """A file that was renamed must not fall off a list in silence."""
+    if gone := [name for name in (*FIRST, *SLOW) if not (HERE / name).exists()]:
+        raise pytest.UsageError(f"tests/conftest.py speaks of {', '.join(gone)}, which is not there")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest come first, so that no worker is left with one of them at the end."""
-    first = ("test_rollouts.py", "test_sandbox.py", "test_demo.py", "test_digits.py", "test_pods.py")
-    order = {name: number for number, name in enumerate(first)}
-    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+    for item in items:
+        if any(item.path.is_relative_to(HERE / name) for name in SLOW):
+            item.add_marker("slow")
+    order = {HERE / name: number for number, name in enumerate(FIRST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))

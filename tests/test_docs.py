@@ -11,9 +11,9 @@ from modelrollout.api.metric_templates import CLUSTER_KIND, KIND, MetricTemplate
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.rollout.expansion import TemplateKey, expanded
+from tests.builders import small
 from tests.docs import blocks
 from tests.places import ROOT
-from tests.specs import small
 
 PAGES = [ROOT / "docs/presets.md", ROOT / "docs/metric-templates.md", ROOT / "docs/verdicts.md"]
 TEMPLATES = {

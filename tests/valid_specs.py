@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
 
 from modelrollout.api.scalars import DURATION_PATTERN
-from tests.specs import Spec, canary
+from tests.builders import Spec, canary
+from tests.valid_routes import routers
 
 
 def _is_scalar(text: str) -> bool:
@@ -21,7 +21,6 @@ _holds = _seconds | st.sampled_from(["500ms", "5m", "1.5m", "1h", "59m59s"])
 _deadlines = st.sampled_from(["2h", "90m", "2h30m", "7d", "1d12h", "7200s"])
 durations = st.from_regex(DURATION_PATTERN, alphabet=st.characters(codec="ascii")).filter(_is_scalar)
 _names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
-_labels = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,10}[a-z0-9])?", fullmatch=True)
 _texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20)
 _shares = st.integers(0, 99).map(lambda number: f"{number}%") | st.sampled_from(["0.25", "0", "12.5%", "0.001"])
 _amounts = _shares | st.sampled_from(["100%", "1", "1e-3"])
@@ -44,11 +43,10 @@ def _with(required: dict[str, st.SearchStrategy[Any]], **optional: st.SearchStra
 
 @st.composite
 def _stages(draw: st.DrawFn) -> list[dict[str, Any]]:
-    names = draw(st.lists(_names, min_size=1, max_size=4, unique=True))
-    cuts = sorted(draw(st.lists(st.integers(1, 100), min_size=len(names) + 1, max_size=len(names) + 1)))
+    """Each rises by itself; one may start below the end of the one before it."""
     stages = []
-    for name, (low, high) in zip(names, pairwise(cuts), strict=True):
-        weights = draw(st.lists(st.integers(low, high), min_size=1, max_size=6, unique=True).map(sorted))
+    for name in draw(st.lists(_names, min_size=1, max_size=4, unique=True)):
+        weights = draw(st.lists(st.integers(1, 100), min_size=1, max_size=6, unique=True).map(sorted))
         each = draw(_maybe(hold=_holds))
         if draw(st.booleans()):
             steps = [{"weight": weight, **draw(_maybe(hold=_holds))} for weight in weights]
@@ -154,31 +152,25 @@ def _analyses(draw: st.DrawFn) -> Spec:
     return {**rest, **metrics, **elsewhere, **draw(_maybe(readinessOnly=st.just(False)))}
 
 
-_hostnames = st.lists(st.lists(_labels, min_size=1, max_size=3), max_size=3).map(
-    lambda names: list(dict.fromkeys(".".join(labels) for labels in names))
-)
-_parents = _with(
-    {"name": _names},
-    group=st.just("gateway.example.com"),
-    kind=st.just("Gateway"),
-    namespace=_names,
-    sectionName=_names,
-    port=st.integers(1, 65535),
-)
-_routers = st.just({"service": {}}) | st.fixed_dictionaries(
-    {"gatewayAPI": _with({"parentRefs": st.lists(_parents, min_size=1, max_size=3)}, hostnames=_hostnames)}
-)
-_traffic = st.builds(lambda port, router: {"port": port, **router}, st.integers(1, 65535), _routers)
+_traffic = st.builds(lambda port, router: {"port": port, **router}, st.integers(1, 65535), routers)
 _trees = st.recursive(
     st.booleans() | st.integers(-(2**31), 2**31) | _texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_texts, inner, max_size=3),
     max_leaves=8,
 )
 
+_templates_of_workloads = st.dictionaries(_texts, _trees, max_size=4)
+_references = _with(
+    {"kind": st.sampled_from(["Deployment", "StatefulSet"]), "name": _names},
+    apiVersion=st.just("apps/v1"),
+    whenManaged=st.sampled_from(["Keep", "ScaleToZero"]),
+)
+_workloads = _with({"template": _templates_of_workloads}) | _with({"workloadRef": _references})
+
 valid_specs: st.SearchStrategy[Spec] = _with(
     {
         "model": _with({"name": _texts, "version": _texts}, uri=_texts),
-        "workload": st.fixed_dictionaries({"template": st.dictionaries(_texts, _trees, max_size=4)}),
+        "workload": _workloads,
         "traffic": _traffic,
         "analysis": _analyses(),
     },

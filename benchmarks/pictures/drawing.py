@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element, indent, tostring
 
 from modelrollout.reports.markup import element
+from modelrollout.reports.shapes import box, curve, rule, share
 
 WIDTH = 680.0
 LEFT, RIGHT = 64.0, 20.0
@@ -59,7 +60,7 @@ class Axis:
     def share(self, value: float) -> float:
         """Where a value lies between low (0) and high (1)."""
         low, high, at = (self._on(one) for one in (self.low, self.high, max(value, self.low)))
-        return min(1.0, max(0.0, (at - low) / (high - low)))
+        return share(at, low, high)
 
     def _on(self, value: float) -> float:
         return math.log(value) if self.is_log else value
@@ -89,7 +90,7 @@ class Panel:
         drawn = [label(LEFT, self.top - self.gap, title, "title")]
         for value, text in self.y.ticks:
             _, y = self.at(self.x.low, value)
-            drawn += [rule(LEFT, y, WIDTH - RIGHT, y, "grid"), label(LEFT - 8, y + 4.5, text, "small end")]
+            drawn += [rule("grid", LEFT, y, WIDTH - RIGHT, y), label(LEFT - 8, y + 4.5, text, "small end")]
         if below is not None:
             bottom = self.top + self.height
             drawn += [label(self.at(value, self.y.low)[0], bottom + 18, text, "small middle")
@@ -99,25 +100,17 @@ class Panel:
 
     def line(self, points: Points, kind: str) -> Element:
         """A line through these values; NaN breaks it. What lies beyond the axis is cut."""
-        path, is_drawing = [], False
-        for x, y in points:
-            if math.isnan(y):
-                is_drawing = False
-                continue
-            along, up = self.at(x, y)
-            path.append(f"{'L' if is_drawing else 'M'}{along:.1f} {up:.1f}")
-            is_drawing = True
-        return element("path", {"class": kind, "d": "".join(path)})
+        return curve(kind, ((math.nan, math.nan) if math.isnan(y) else self.at(x, y) for x, y in points))
 
     def across(self, y: float, kind: str) -> Element:
         """A line at a value of the y axis."""
         (left, up), (right, _) = self.at(self.x.low, y), self.at(self.x.high, y)
-        return rule(left, up, right, up, f"own {kind}")
+        return rule(f"own {kind}", left, up, right, up)
 
     def upright(self, x: float, kind: str) -> Element:
         """A line at a value of the x axis."""
         along, _ = self.at(x, self.y.low)
-        return rule(along, self.top, along, self.top + self.height, f"own {kind}")
+        return rule(f"own {kind}", along, self.top, along, self.top + self.height)
 
     def above(self, x: float, text: str) -> Element:
         """A note between title and chart."""
@@ -135,8 +128,7 @@ class Panel:
     def zone(self, left: float, right: float, kind: str) -> Element:
         """All between two values of the x axis."""
         (x, _), (end, _) = self.at(left, self.y.low), self.at(right, self.y.low)
-        places = {"x": x, "width": end - x, "y": self.top, "height": self.height}
-        return element("rect", {"class": f"zone {kind}", **{name: f"{at:.1f}" for name, at in places.items()}})
+        return box(f"zone {kind}", x, self.top, end - x, self.height)
 
     def note(self, x: float, y: float, text: str, kind: str, *, dx: float = 0.0, dy: float = 0.0) -> Element:
         """A text at values of both axes."""
@@ -150,10 +142,6 @@ class Panel:
 
 def label(x: float, y: float, text: str, kind: str) -> Element:
     return element("text", {"class": kind, "x": f"{x:.1f}", "y": f"{y:.1f}"}, text)
-
-
-def rule(x1: float, y1: float, x2: float, y2: float, kind: str) -> Element:
-    return element("line", {"class": kind, "x1": f"{x1:.1f}", "y1": f"{y1:.1f}", "x2": f"{x2:.1f}", "y2": f"{y2:.1f}"})
 
 
 def picture(title: str, height: float, shapes: Iterable[Element]) -> str:

@@ -13,7 +13,7 @@ from benchmarks.analysis.trials import Floats
 from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, judge
-from modelrollout.analysis.queries import ArmNames, Reach, queries
+from modelrollout.analysis.queries import ArmNames, Reach, pods_of, queries
 from modelrollout.api.spec import Analysis
 from modelrollout.api.status import MetricEvidence, MetricVerdict
 from modelrollout.promql.query import Answer, Answered, Query, Series
@@ -24,8 +24,8 @@ SCRAPE = 5.0
 BEFORE = 300.0
 """Seconds before the first step for which counters are there: the pods are not new."""
 
-CANDIDATE = ArmNames("candidate", "ml", "fraud", "b41c", "fraud-b41c", "fraud-b41c")
-STABLE = ArmNames("stable", "ml", "fraud", "7d9f", "fraud-7d9f", "fraud-7d9f")
+CANDIDATE = ArmNames("candidate", "ml", "fraud", "b41c", "fraud-b41c", "fraud-b41c", pods_of("fraud-b41c"))
+STABLE = ArmNames("stable", "ml", "fraud", "7d9f", "fraud-7d9f", "fraud-7d9f", pods_of("fraud-7d9f"))
 
 ERRORS: Mapping[str, Any] = {
     "name": "errors",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import logging
 import sys
 
-from modelrollout.cli import status
+from modelrollout.cli import status_flags
 from modelrollout.cli.backtest import flags as backtest_flags
 from modelrollout.shell import settings as operator_settings
 from modelrollout.shell.settings import Settings
@@ -20,14 +18,18 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the operator", description="Run the operator until it is told to stop.")
     operator_settings.add_flags(run)
-    status.add_flags(commands.add_parser("status", help="show where a rollout stands", description="Show a rollout."))
+    status_flags.add_flags(
+        commands.add_parser("status", help="show where a rollout stands", description="Show a rollout.")
+    )
     backtest = commands.add_parser("backtest", help="replay a policy over what Prometheus remembers")
     backtest_flags.add_flags(backtest)
     flags = parser.parse_args(backtest_flags.joined(sys.argv[1:] if arguments is None else arguments))
+    # What a command needs is imported when it runs: kopf, kubernetes.aio and scipy take longer than a help text may.
     if flags.command == "status":
-        return status.run(flags)
+        from modelrollout.cli.status import run as run_status
+
+        return run_status(flags)
     if flags.command == "backtest":
-        # numpy and scipy, which the other commands are spared
         from modelrollout.cli.backtest.command import run as run_backtest
 
         return run_backtest(flags)
@@ -38,7 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(settings: Settings) -> int:
-    import kopf  # the command line stays quick where the operator is not meant
+    import asyncio
+    import logging
+
+    import kopf
 
     from modelrollout.kube import KubeError
     from modelrollout.shell.handlers import register

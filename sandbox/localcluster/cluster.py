@@ -1,4 +1,4 @@
-"""The sandbox: an API server, pods as processes, a gateway and Prometheus, put together on loopback.
+"""The local cluster: an API server, pods as processes, a gateway and Prometheus, put together on loopback.
 
 Composition only. Each part is a context manager of its own and an API client like any controller.
 """
@@ -18,22 +18,25 @@ import yaml
 
 from localcluster import gateway as gateways
 from localcluster.controllers.deployments import deployments
-from localcluster.controllers.garbage import garbage
+from localcluster.controllers.garbage import KINDS, garbage
+from localcluster.controllers.namespaces import custom
+from localcluster.controllers.stateful_sets import stateful_sets
 from localcluster.gateway import Gateway, gateway
 from localcluster.kubernetes import KubernetesEndpoint, NotStartedError, api_server
 from localcluster.metrics import Metrics, prometheus
 from localcluster.pods import NODE, pods
 from localcluster.processes.together import together
-from modelrollout.kube import CUSTOM_RESOURCES, NODES, AlreadyExists, Cluster, Manifest, Unreachable
+from modelrollout.kube import AlreadyExists, Cluster, Manifest, Unreachable
+from modelrollout.objects.resources import CUSTOM_RESOURCES, NODES
 
 logger = logging.getLogger(__name__)
 
-MANAGER = "modelrollout-sandbox"
+MANAGER = "localcluster"
 ESTABLISHED_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Sandbox:
+class LocalCluster:
     """What runs. `cluster` is for looking and for playing; the operator brings a client of its own."""
 
     directory: Path
@@ -44,14 +47,14 @@ class Sandbox:
 
 
 @asynccontextmanager
-async def sandbox(
+async def local_cluster(
     directory: Path,
     *,
     images: Mapping[str, Path],
     definitions: Iterable[Manifest] = (),
     context: str | None = None,
     scrape_interval: timedelta = timedelta(seconds=1),
-) -> AsyncIterator[Sandbox]:
+) -> AsyncIterator[LocalCluster]:
     """A cluster to play with until the block ends; files and logs go below `directory`, nothing outlives the block.
 
     `images` maps image names to the folders that stand for them; `definitions` are CustomResourceDefinitions to install
@@ -62,7 +65,8 @@ async def sandbox(
         api_server(directory / "kubernetes", context=context) as endpoint,
         Cluster.connect(endpoint.kubeconfig, user_agent=MANAGER) as cluster,
     ):
-        await _install(cluster, (*definitions, *_gateway_definitions()), own=context is None)
+        installed = (*definitions, *_gateway_definitions())
+        await _install(cluster, installed, own=context is None)
         runs_pods = context is not None and await _has_other_nodes(cluster)
         parts: list[AbstractAsyncContextManager[Any]] = [
             gateway(cluster, directory / "gateway"),
@@ -71,9 +75,10 @@ async def sandbox(
         if runs_pods:
             logger.warning("The cluster of context %s runs pods itself; none is run here.", context)
         else:
-            parts += [pods(cluster, directory, images), deployments(cluster, NODE), garbage(cluster)]
+            parts += [pods(cluster, directory, images), deployments(cluster, NODE), stateful_sets(cluster, NODE)]
+            parts += [garbage(cluster, (*KINDS, *custom(installed)))]
         async with together(*parts) as (its_gateway, its_metrics, *_):
-            yield Sandbox(directory, endpoint, cluster, its_gateway, its_metrics)
+            yield LocalCluster(directory, endpoint, cluster, its_gateway, its_metrics)
 
 
 def _gateway_definitions() -> Iterable[Manifest]:

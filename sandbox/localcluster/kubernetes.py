@@ -32,7 +32,7 @@ SERVICE_RANGE = "127.96.0.0/16"
 USUAL_ASSETS = Path("/usr/local/kubebuilder/bin")
 START_SECONDS = 60
 STOP_SECONDS = 5
-TOKEN = "MODELROLLOUT_SANDBOX_TOKEN"  # noqa: S105 -- the variable's name; never on a command line, which all can read
+TOKEN = "LOCALCLUSTER_TOKEN"  # noqa: S105 -- the variable's name; never on a command line, which all can read
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ async def _real(directory: Path, assets: Path) -> AsyncIterator[KubernetesEndpoi
     """etcd and kube-apiserver as envtest starts them: no controllers, no scheduler, no kubelet."""
     files, token = write_serving_files(directory), secrets.token_urlsafe(24)
     write_signing_key(directory / "service-accounts.key")
-    write_private(directory / "tokens.csv", f'{token},sandbox,sandbox,"system:masters"\n'.encode())
+    write_private(directory / "tokens.csv", f'{token},admin,admin,"system:masters"\n'.encode())
     etcd_url, peer_url, port = f"http://127.0.0.1:{_free_port()}", f"http://127.0.0.1:{_free_port()}", _free_port()
     async with (
         _process("etcd", _etcd(assets, directory, etcd_url, peer_url), directory),

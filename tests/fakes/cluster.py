@@ -1,11 +1,12 @@
 """A cluster small enough to think about: the verbs of `modelrollout.kube.Cluster` on a dictionary.
 
-Every call can be made to fail before or after its effect. What real API servers do beyond this is checked against real
-ones, in tests/contract; what runs in a cluster beside the API server is in controllers.py.
+Every call can be made to fail before or after its effect. It does what real API servers do as far as
+tests/contract/clusters/test_verbs.py goes; what runs in a cluster beside the API server is in controllers.py.
 """
 
 from __future__ import annotations
 
+import functools
 import marshal
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
@@ -17,7 +18,7 @@ from typing import Any, Literal
 from modelrollout.kube import AlreadyExists, Conflict, Labels, Listing, Manifest, Refused, WatchEvent
 from modelrollout.kube.errors import Missing
 from modelrollout.kube.watching import by_key, key_of
-from modelrollout.objects.resources import DEPLOYMENTS, KNOWN, PODS, SERVICES, Resource
+from modelrollout.objects.resources import CONFIG_MAPS, DEPLOYMENTS, KNOWN, PODS, SERVICES, Resource
 from tests.fakes import controllers
 from tests.fakes.watched import Stream, missed
 
@@ -28,7 +29,7 @@ Witness = Callable[[str, str, str], None]
 """Called with verb, plural and name right after a write took effect."""
 
 READS = ("get", "list")
-WITHOUT_GENERATION = (PODS.plural, SERVICES.plural, "events")
+WITHOUT_GENERATION = (PODS.plural, SERVICES.plural, CONFIG_MAPS.plural, "events")
 
 
 class Killed(BaseException):
@@ -100,15 +101,21 @@ class FakeCluster:
             self.streams.remove((resource, stream))
 
     async def apply(self, manifest: Manifest, *, manager: str, force: bool = True) -> Manifest:
-        def applied() -> Manifest:
-            key, wanted = _key_of(manifest), copied(manifest)
-            present, managers = self.objects.get(key), self.applied.setdefault(key, {})
-            _expect(present, wanted["metadata"].pop("resourceVersion", None))
-            kept = _without(present or {}, managers.get(manager, {}), wanted)
-            managers[manager] = wanted
-            return self.put(_overlaid(kept, wanted))
+        name = manifest["metadata"]["name"]
+        return await self._call("apply", _resource(manifest), name, lambda: self._applied(manifest, manager, force))
 
-        return await self._call("apply", _resource(manifest), manifest["metadata"]["name"], applied)
+    def _applied(self, manifest: Manifest, manager: str, force: bool) -> Manifest:
+        key, wanted = _key_of(manifest), copied(manifest)
+        present, managers = self.objects.get(key), self.applied.setdefault(key, {})
+        _expect(present, wanted["metadata"].pop("resourceVersion", None))
+        others = {other: theirs for other, theirs in managers.items() if other != manager}
+        if not force and (owners := [other for other, theirs in others.items() if _contradict(theirs, wanted)]):
+            raise Refused(409, f"Apply failed with a conflict with {owners}", wanted["metadata"]["name"])
+        still = functools.reduce(_overlaid, others.values(), wanted)
+        kept = _without(present or {}, managers.get(manager, {}), still)
+        stored = self.put(_overlaid(kept, wanted))
+        managers[manager] = wanted
+        return stored
 
     async def create(self, manifest: Manifest) -> Manifest:
         def made() -> Manifest:
@@ -273,6 +280,13 @@ def _without(present: Any, before: Any, after: Any) -> Any:
         for key, value in present.items()
         if key not in before or key in after or key == "status"
     }
+
+
+def _contradict(one: Any, other: Any) -> bool:
+    """Whether a field that both have differs."""
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        return bool(one != other)
+    return any(_contradict(one[key], other[key]) for key in one.keys() & other.keys())
 
 
 def _overlaid(present: Any, manifest: Any) -> Any:

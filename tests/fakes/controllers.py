@@ -1,6 +1,9 @@
 """What runs beside the API server in a cluster: the Deployment controller and the kubelet, on a FakeCluster.
 
 Pods are real objects, because the operator looks at them; what is wrong with them is said by the cluster's fields.
+The local cluster has a Deployment controller of its own, which rolls over from one template to the next, with a surge,
+deadlines and conditions. This one is another thing: a revision's template never changes, tests know pods by their
+numbers, and a year of it passes in a moment. tests/contract/clusters/test_deployments.py has both say the same.
 """
 
 from __future__ import annotations
@@ -35,10 +38,10 @@ def run(cluster: FakeCluster, now: datetime) -> None:
         for number in sorted(set(range(wanted)) - numbers[name]):
             cluster.put(_pod(deployment, number, now))
         ready = sum(_show(cluster, deployment, number, now) for number in range(wanted))
+        counts = {"replicas": wanted, "readyReplicas": ready}
         status = {
             "observedGeneration": deployment["metadata"]["generation"],
-            "replicas": wanted,
-            "readyReplicas": ready,
+            **{name: count for name, count in counts.items() if count},  # as Kubernetes does, nothing stands for 0
         }
         if status != deployment.get("status"):
             cluster.put({**deployment, "status": status})

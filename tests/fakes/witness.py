@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 
-from localcluster.apiserver import schemas, validation
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.kube import Manifest
 from modelrollout.objects.manifests import REJECTED, REVISION_LABEL
@@ -21,6 +20,7 @@ from modelrollout.plan.phases import intended, is_allowed
 from modelrollout.plan.steps import steps
 from modelrollout.rollout.rollout import Wish, read_wish
 from tests.fakes.cluster import copied
+from tests.fakes.schema import faults
 from tests.fakes.town import NOON, Town
 from tests.places import ROOT
 
@@ -175,7 +175,7 @@ class Witness:
         if not is_allowed(intended(before), intended(after)):
             raise Broken(f"phases: {intended(before)} -> {intended(after)} is not in TRANSITIONS")
         written = self.town.manifest["status"]
-        if errors := [*validation.validate(written, _schema()), *schemas.unknown_fields(written, _schema())]:
+        if errors := [*faults(written, _schema())]:
             raise Broken(f"CRD: the API server would refuse or prune {errors}")
         candidate = after.candidate
         if candidate is not None and candidate.revision in self.refused and intended(after) is not Phase.ROLLING_BACK:

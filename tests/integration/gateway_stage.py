@@ -7,14 +7,15 @@ import itertools
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
-from localcluster.gateway import Gateway
+from localcluster.gateway import Gateway, gateway
 from localcluster.load import LoadGenerator, Sample
 from modelrollout.kube import AlreadyExists, Conflict, Listing, WatchEvent
 from modelrollout.objects.resources import KNOWN, Resource
@@ -100,7 +101,8 @@ async def model_server(version: str, seconds: float = 0.0) -> AsyncIterator[int]
     async def answer(request: web.Request) -> web.Response:
         await request.read()
         await asyncio.sleep(seconds)
-        return web.json_response({"label": 1, "version": version}, headers={"x-model-version": version})
+        headers = {"x-model-version": version, "x-path": request.path_qs}
+        return web.json_response({"label": 1, "version": version}, headers=headers)
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
@@ -209,6 +211,31 @@ class Stage:
             await running
         finally:
             running.cancel()
+
+
+@asynccontextmanager
+async def staged(
+    folder: Path, server: Callable[[str], AbstractAsyncContextManager[int]], first: dict[str, Any]
+) -> AsyncIterator[Stage]:
+    """A gateway with this route, and a pod with such a server behind each of two versions."""
+    cluster = FakeCluster()
+    async with AsyncExitStack() as stack:
+        for version in ("v1", "v2"):
+            port = await stack.enter_async_context(server(version))
+            cluster.put(pod(f"{version}-a", port, version=version))
+            cluster.put(service(version, version=version))
+        cluster.put(first)
+        way_in = await stack.enter_async_context(gateway(cluster, folder, access_log=True))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        yield Stage(cluster, way_in, session)
+
+
+@asynccontextmanager
+async def two_models(folder: Path) -> AsyncIterator[Stage]:
+    """A stage with all users on v1."""
+    async with staged(folder, model_server, route(v1=100, v2=0)) as stage:
+        await stage.seconds_until("v1")
+        yield stage
 
 
 async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:

@@ -7,7 +7,8 @@ from typing import Literal
 import pytest
 
 from localcluster.controllers.garbage import garbage
-from modelrollout.kube import CONFIG_MAPS, SERVICES, Cluster, Manifest, Resource
+from modelrollout.kube import Cluster, Manifest
+from modelrollout.objects.resources import CONFIG_MAPS, SERVICES, Resource
 from tests.integration.patience import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

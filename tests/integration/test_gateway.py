@@ -11,7 +11,6 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from tests.integration.gateway_stage import (
     pod,
     route,
     service,
+    two_models,
     until,
 )
 
@@ -40,17 +40,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    cluster = FakeCluster()
-    async with AsyncExitStack() as stack:
-        for version in ("v1", "v2"):
-            port = await stack.enter_async_context(model_server(version))
-            cluster.put(pod(f"{version}-a", port, version=version))
-            cluster.put(service(version, version=version))
-        cluster.put(route(v1=100, v2=0))
-        way_in = await stack.enter_async_context(gateway(cluster, tmp_path, access_log=True))
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        stage = Stage(cluster, way_in, session)
-        await stage.seconds_until("v1")
+    async with two_models(tmp_path) as stage:
         yield stage
 
 
@@ -280,7 +270,7 @@ async def test_a_service_made_anew_answers_on_its_new_cluster_ip(stage: Stage) -
         assert (await stage.ask(url))[:2] == (200, "v1")
 
 
-async def test_two_sandboxes_with_the_same_cluster_ip_keep_to_themselves(stage: Stage, tmp_path: Path) -> None:
+async def test_two_local_clusters_with_the_same_cluster_ip_keep_to_themselves(stage: Stage, tmp_path: Path) -> None:
     front = service("front", cluster_ip=free_cluster_ip(), port=18080, version="v1")
     stage.cluster.put(front)
     mine = await stage.gateway.service_url("ml", "front", 18080)

@@ -13,7 +13,7 @@ import yaml
 
 from localcluster.gateway import CRDS, Gateway, gateway
 from modelrollout.kube import Cluster, Refused
-from modelrollout.objects.resources import CUSTOM_RESOURCES, GATEWAYS, HTTP_ROUTES, Resource
+from modelrollout.objects.resources import CUSTOM_RESOURCES, GATEWAYS, GRPC_ROUTES, HTTP_ROUTES, Resource
 from tests.integration.gateway_stage import model_server, pod, route, service, until
 
 pytestmark = [
@@ -110,3 +110,39 @@ async def test_refuses_a_route_that_no_cluster_would_take(
     broken["spec"] |= spec
     with pytest.raises(Refused, match=complaint):
         await cluster.create(broken)
+
+
+def grpc_route(method: dict[str, str]) -> dict[str, Any]:
+    made = {**route(v1=100), "kind": "GRPCRoute"}
+    made["spec"]["rules"][0]["matches"] = [{"method": method}]
+    made["spec"]["hostnames"] = ["grpc.example"]  # the other one has HTTPRoutes
+    return made
+
+
+async def test_takes_a_grpc_route_and_fills_it_in(cluster: Cluster, way_in: Gateway, namespace: str) -> None:
+    made = await cluster.create(within(namespace, grpc_route({"service": "inference.GRPCInferenceService"})))
+    [rule] = made["spec"]["rules"]
+    assert rule["matches"] == [{"method": {"type": "Exact", "service": "inference.GRPCInferenceService"}}]
+    assert rule["backendRefs"][0]["kind"] == "Service"
+
+    async def is_told() -> bool:
+        said = await conditions(cluster, GRPC_ROUTES, namespace, "digits")
+        return said == {"Accepted": "True", "ResolvedRefs": "False"}
+
+    await until(is_told)
+
+
+@pytest.mark.parametrize(
+    ("method", "complaint"),
+    [
+        ({}, "a method match says service, method or both"),
+        ({"service": "a b"}, "a service of type Exact is a name of protobuf"),
+        ({"service": "a.B", "method": "c.d"}, "a method of type Exact is a name of protobuf"),
+        ({"type": "Prefix", "service": "a"}, "Prefix"),
+    ],
+)
+async def test_refuses_a_method_that_no_cluster_would_take(
+    cluster: Cluster, way_in: Gateway, namespace: str, method: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(Refused, match=complaint):
+        await cluster.create(within(namespace, grpc_route(method)))

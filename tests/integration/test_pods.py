@@ -17,7 +17,8 @@ import pytest_asyncio
 
 from localcluster.controllers.deployments import deployments
 from localcluster.pods import NODE, pods
-from modelrollout.kube import DEPLOYMENTS, PODS, Cluster, Manifest
+from modelrollout.kube import Cluster, Manifest
+from modelrollout.objects.resources import DEPLOYMENTS, PODS
 from tests.integration.patience import eventually
 from tests.integration.world import (
     World,
@@ -212,11 +213,11 @@ async def test_a_process_that_will_not_stop_is_killed_when_its_grace_is_over(wor
 async def test_an_unknown_image_is_reported_as_kubernetes_does(world: World) -> None:
     await world.create_pod(world.container(image="elsewhere/unknown:1"))
     pod = await eventually(lambda: world.pod_if(waits_for("ImagePullBackOff")), "the image is not found")
-    assert "the sandbox has no such image; it has plain" in container_of(pod)["state"]["waiting"]["message"]
+    assert "the local cluster has no such image; it has plain" in container_of(pod)["state"]["waiting"]["message"]
     assert pod["status"]["phase"] == "Pending"
 
 
-async def test_what_the_sandbox_cannot_do_is_said(world: World) -> None:
+async def test_what_the_local_cluster_cannot_do_is_said(world: World) -> None:
     secret = {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
     await world.create_pod(world.container(env=[secret]))
     pod = await eventually(lambda: world.pod_if(waits_for("CreateContainerConfigError")), "the pod says what it lacks")

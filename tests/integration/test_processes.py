@@ -11,7 +11,8 @@ import pytest
 
 from localcluster.kubernetes import KubernetesEndpoint
 from localcluster.processes.children import Process
-from modelrollout.kube import PODS, Cluster
+from modelrollout.kube import Cluster
+from modelrollout.objects.resources import PODS
 from tests.integration.patience import eventually
 from tests.integration.world import World, are_gone, ask, is_running, process_of
 

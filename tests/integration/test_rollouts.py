@@ -26,24 +26,14 @@ import yaml
 
 from demo.operator_process import Operator, operator
 from demo.playground import EXAMPLES, images
-from localcluster.cluster import Sandbox, sandbox
+from localcluster.cluster import LocalCluster, local_cluster
 from localcluster.gateway import EnvoyMissingError
 from localcluster.load import LoadGenerator, Sample
 from localcluster.metrics import PrometheusMissingError
 from modelrollout.api.crd import definitions
 from modelrollout.api.status import ModelRolloutStatus, Phase
-from modelrollout.kube import (
-    DEPLOYMENTS,
-    EVENTS,
-    HTTP_ROUTES,
-    MODEL_ROLLOUTS,
-    PODS,
-    SERVICES,
-    Conflict,
-    Manifest,
-    Refused,
-    Resource,
-)
+from modelrollout.kube import Conflict, Manifest, Refused
+from modelrollout.objects.resources import DEPLOYMENTS, EVENTS, HTTP_ROUTES, MODEL_ROLLOUTS, PODS, SERVICES, Resource
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
@@ -56,7 +46,7 @@ INTERVAL = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    sandbox: Sandbox
+    local: LocalCluster
     operator: Operator
 
 
@@ -65,7 +55,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     directory = tmp_path_factory.mktemp("sandbox")
     plain = Path(__file__).parent / "images" / "plain"
     try:
-        async with sandbox(directory, images=images({"test/plain": plain}), definitions=definitions()) as parts:
+        async with local_cluster(directory, images=images({"test/plain": plain}), definitions=definitions()) as parts:
             log = directory / "operator.log"
             async with operator(parts.kubernetes.kubeconfig, parts.metrics.url, log) as beside:
                 yield Place(parts, beside)
@@ -86,7 +76,7 @@ class Release:
         return f"{self.namespace}.example.com"
 
     async def create(self, **changes: Any) -> None:
-        cluster = self.place.sandbox.cluster
+        cluster = self.place.local.cluster
         await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
         manifest = yaml.safe_load((EXAMPLES / "digits.yaml").read_text())
         manifest["metadata"] = {"name": self.name, "namespace": self.namespace}
@@ -102,17 +92,17 @@ class Release:
         await cluster.create(manifest)
 
     async def patch(self, spec: Manifest) -> None:
-        await self.place.sandbox.cluster.patch(MODEL_ROLLOUTS, self.namespace, self.name, {"spec": spec})
+        await self.place.local.cluster.patch(MODEL_ROLLOUTS, self.namespace, self.name, {"spec": spec})
 
     async def version(self, version: str) -> None:
         await self.patch({"model": {"version": version}})
 
     async def status(self) -> ModelRolloutStatus:
-        manifest = await self.place.sandbox.cluster.read(MODEL_ROLLOUTS, self.namespace, self.name)
+        manifest = await self.place.local.cluster.read(MODEL_ROLLOUTS, self.namespace, self.name)
         return ModelRolloutStatus.model_validate((manifest or {}).get("status") or {})
 
     async def weights(self) -> dict[str, int]:
-        route = await self.place.sandbox.cluster.read(HTTP_ROUTES, self.namespace, self.name)
+        route = await self.place.local.cluster.read(HTTP_ROUTES, self.namespace, self.name)
         refs = route["spec"]["rules"][0]["backendRefs"] if route else []
         return {ref["name"]: ref["weight"] for ref in refs}
 
@@ -128,7 +118,7 @@ class Release:
         return (await self.status()).phase is not Phase.PROGRESSING and await self.candidate_weight() == 0
 
     async def has_none(self, resource: Resource) -> bool:
-        return not (await self.place.sandbox.cluster.list(resource, self.namespace)).items
+        return not (await self.place.local.cluster.list(resource, self.namespace)).items
 
     async def until(self, holds: Callable[[ModelRolloutStatus], bool], seconds: float = 60) -> ModelRolloutStatus:
         """Waits for a status; fails with the last one seen."""
@@ -156,7 +146,7 @@ class Release:
     async def users(self, rate: float = 60, url: str | None = None) -> AsyncIterator[LoadGenerator]:
         asked = [Sample(sample.features, sample.label) for sample in digits.samples()]
         users = LoadGenerator(
-            f"{url or self.place.sandbox.gateway.url}/predict",
+            f"{url or self.place.local.gateway.url}/predict",
             asked,
             digits.answers("v1"),
             stable="v1",
@@ -178,13 +168,13 @@ async def release(place: Place) -> AsyncIterator[Release]:
     await release.create()
     await release.serves("v1")
     yield release
-    await place.sandbox.cluster.delete(MODEL_ROLLOUTS, release.namespace, release.name)
+    await place.local.cluster.delete(MODEL_ROLLOUTS, release.namespace, release.name)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def quiet(place: Place) -> AsyncIterator[tuple[list[Release], dict[str, str], float]]:
     """Ten healthy rollouts, and what they looked like when they had become quiet."""
-    notes = place.sandbox.directory / "notes"
+    notes = place.local.directory / "notes"
     notes.mkdir()
     template = {
         "spec": {
@@ -215,12 +205,12 @@ async def quiet(place: Place) -> AsyncIterator[tuple[list[Release], dict[str, st
     await asyncio.sleep(2)  # what follows from becoming healthy: the last status, kopf's own note, Events
     yield releases, await _versions(releases), time.monotonic()
     for each in releases:
-        await place.sandbox.cluster.delete(MODEL_ROLLOUTS, each.namespace, each.name)
+        await place.local.cluster.delete(MODEL_ROLLOUTS, each.namespace, each.name)
 
 
 async def _versions(releases: list[Release]) -> dict[str, str]:
     """Resource versions of everything in the releases' namespaces: any write at all changes one."""
-    cluster = releases[0].place.sandbox.cluster
+    cluster = releases[0].place.local.cluster
     return {
         f"{resource.plural}/{item['metadata']['namespace']}/{item['metadata']['name']}": item["metadata"][
             "resourceVersion"
@@ -255,7 +245,7 @@ async def test_promotion_with_plain_services_fails_no_request(place: Place) -> N
         analysis={**manifest["spec"]["analysis"], "interval": "2s"},
     )
     await release.serves("v1")
-    url = await place.sandbox.gateway.service_url(release.namespace, release.name, 8080)
+    url = await place.local.gateway.service_url(release.namespace, release.name, 8080)
     async with release.users(url=url) as users:
         await release.version("v2")
         await release.serves("v2", seconds=90)
@@ -291,7 +281,7 @@ async def _comes_true(holds: Callable[[], Awaitable[bool]], seconds: float = 30)
 
 async def _kill_pods(release: Release, workload: str) -> None:
     """SIGKILL for every process that has the address of one of the workload's pods."""
-    pods = (await release.place.sandbox.cluster.list(PODS, release.namespace)).items
+    pods = (await release.place.local.cluster.list(PODS, release.namespace)).items
     addresses = {
         f"HOST={pod['status']['podIP']}".encode()
         for pod in pods
@@ -338,7 +328,7 @@ async def test_killed_operator_goes_on_where_it_was_and_no_traffic_moves_backwar
 
 
 async def test_newer_version_in_the_middle_of_a_rollout_and_deletion_leave_nothing_behind(release: Release) -> None:
-    cluster = release.place.sandbox.cluster
+    cluster = release.place.local.cluster
     await release.patch({"stages": [{"name": "canary", "canary": {"weights": [25, 100], "hold": "1m"}}]})
     async with release.users() as users:
         await release.version("v2")
@@ -373,7 +363,7 @@ async def test_prometheus_away_for_a_minute_holds_the_weight(release: Release) -
     async with release.users():
         await release.version("v2")
         await release.at(25)
-        await release.place.sandbox.metrics.stop()
+        await release.place.local.metrics.stop()
         try:
             await release.until(
                 lambda s: any(c.type == "AnalysisAvailable" and c.status == "False" for c in s.conditions), seconds=30
@@ -382,7 +372,7 @@ async def test_prometheus_away_for_a_minute_holds_the_weight(release: Release) -
                 assert await release.candidate_weight() == 25
                 await asyncio.sleep(1)
         finally:
-            await release.place.sandbox.metrics.start()
+            await release.place.local.metrics.start()
         status = await release.serves("v2", seconds=90)
     assert status.history[0].outcome == "Promoted"
 
@@ -398,7 +388,7 @@ async def test_ten_healthy_rollouts_write_nothing_for_a_minute(
 
 
 async def test_foreign_edit_of_the_weights_is_put_right(release: Release) -> None:
-    cluster = release.place.sandbox.cluster
+    cluster = release.place.local.cluster
     right = await release.weights()
     with_other = {"name": "somewhere-else", "port": 80, "weight": 100}
     patch = {"spec": {"rules": [{"backendRefs": [with_other]}]}}

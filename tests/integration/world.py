@@ -1,4 +1,4 @@
-"""A namespace with what tests ask of it: pods and one Deployment of the `plain` image."""
+"""A namespace with what tests ask of it: pods and one workload of the `plain` image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import aiohttp
 
 from localcluster.pods import NODE
-from modelrollout.kube import DEPLOYMENTS, PODS, Cluster, Manifest
+from modelrollout.kube import Cluster, Manifest
+from modelrollout.objects.resources import DEPLOYMENTS, PODS, Resource
 from tests.integration.patience import eventually
 
 
@@ -35,10 +36,12 @@ class World:
         spec = {"containers": [container], "nodeName": NODE, "terminationGracePeriodSeconds": 5, **spec}
         await self.cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 
-    async def deploy(self, replicas: int, container: Manifest | None = None, **spec: Any) -> None:
+    async def deploy(
+        self, replicas: int, container: Manifest | None = None, *, kind: str = "Deployment", **spec: Any
+    ) -> None:
         manifest = {
             "apiVersion": "apps/v1",
-            "kind": "Deployment",
+            "kind": kind,
             "metadata": {"name": "web", "namespace": self.namespace},
             "spec": {
                 "replicas": replicas,
@@ -72,17 +75,17 @@ class World:
         pod = await self.pod()
         return pod if pod and holds(pod) else {}
 
-    async def settled(self, replicas: int) -> Manifest:
+    async def settled(self, replicas: int, resource: Resource = DEPLOYMENTS) -> Manifest:
         """The status once that many pods are all there is, ready and of the present template."""
 
         async def look() -> Manifest:
-            deployment = await self.cluster.read(DEPLOYMENTS, self.namespace, "web") or {}
-            status = deployment.get("status") or {}
+            workload = await self.cluster.read(resource, self.namespace, "web") or {}
+            status = workload.get("status") or {}
             counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
-            seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
+            seen = status.get("observedGeneration") == workload["metadata"]["generation"]
             return status if seen and counts == [replicas] * 3 and len(await self.pods()) == replicas else {}
 
-        return await eventually(look, f"the Deployment has {replicas} pods, all available")
+        return await eventually(look, f"the {resource.kind} has {replicas} pods, all available")
 
 
 def is_ready(pod: Manifest) -> bool:

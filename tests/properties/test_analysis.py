@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from modelrollout.analysis.evidence.material import Usual
-from modelrollout.analysis.queries import as_regex, in_quotes
 from modelrollout.analysis.samples.counters import Reading, arm_of, clean, total_growth
 from modelrollout.api.placeholders import UnknownName, render_text
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Answer, Answered, Series, Unanswered
+from modelrollout.promql.strings import as_regex, in_quotes
 from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import (
     ACCURACY,

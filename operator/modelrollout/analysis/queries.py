@@ -11,7 +11,6 @@ stable's pods beside the others, as a candidate beside stable.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +21,7 @@ from modelrollout.api.spec import Analysis, Metric
 from modelrollout.promql.matchers import Selector
 from modelrollout.promql.query import Query, parsed
 from modelrollout.promql.selectors import SelectorError, histogram_selector, union
+from modelrollout.promql.strings import as_regex, in_quotes
 
 SHORTEST_WINDOW = timedelta(minutes=1)
 """What `{{ window }}` is at least."""
@@ -52,6 +52,7 @@ class ArmNames:
     revision: str
     workload: str
     service: str
+    pods: str  # a regular expression for the names of its pods
 
     def values(self, look_back: timedelta) -> dict[str, str]:
         """What `{{ … }}` in a metric's PromQL may ask for, fit to stand between quotes."""
@@ -62,7 +63,7 @@ class ArmNames:
             "revision": self.revision,
             "workload": self.workload,
             "service": self.service,
-            "pods": pods_of(self.workload),
+            "pods": self.pods,
             "window": f"{int(look_back.total_seconds())}s",
         }
         return {name: in_quotes(value) for name, value in plain.items()}
@@ -197,23 +198,3 @@ def pods_of(workload: str) -> str:
     if len(workload) > 57:
         return f"{as_regex(workload[:58])}[-a-z0-9]*"
     return f"{as_regex(workload)}-[a-z0-9]+(-[a-z0-9]+)?"
-
-
-def as_regex(text: str) -> str:
-    """The text as an RE2 expression that matches only it. `[.]`, unlike `\\.`, reads alike in every kind of quotes."""
-    return re.sub(r"[.+*?()|{}$]|[\\^\[\]]", lambda found: _literally(found[0]), text)
-
-
-def _literally(character: str) -> str:
-    return f"\\{character}" if character in "\\^[]" else f"[{character}]"
-
-
-_ESCAPES = {"\\": r"\\", "\n": r"\n", '"': r"\x22", "'": r"\x27", "`": r"\x60"}
-
-
-def in_quotes(text: str) -> str:
-    r"""The text as it is written between PromQL's single or double quotes.
-
-    Quotes as \x22 and \x27: PromQL refuses \' between double quotes and \" between single ones (strutil.Unquote).
-    """
-    return "".join(_ESCAPES.get(character, character) for character in text)

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from modelrollout.api.base import Model
 from modelrollout.api.metric_templates import ArgumentValue, wrong_arguments
+from modelrollout.api.names import ObjectName
 from modelrollout.api.presets import PRESETS
 from modelrollout.api.rules import Rule
 from modelrollout.api.stages import Name
@@ -23,14 +24,6 @@ PresetName = Annotated[
     str,
     Field(json_schema_extra={"enum": sorted(PRESETS)}),
     Rule(lambda name: name in PRESETS, f"this is not a preset; known: {', '.join(sorted(PRESETS))}", cel=None),
-]
-TemplateName = Annotated[
-    str,
-    Field(min_length=1, max_length=253),
-    Rule.matching(
-        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
-        "this is not the name of an object: lower-case letters, digits, - and . only",
-    ),
 ]
 
 
@@ -59,7 +52,7 @@ class PresetRef(Model):
 class TemplateRef(Model):
     """Metrics of a MetricTemplate in this namespace, or of a ClusterMetricTemplate."""
 
-    name: Annotated[TemplateName, Field(description="The template's name.")]
+    name: Annotated[ObjectName, Field(description="The template's name.")]
     kind: Annotated[
         Literal["MetricTemplate", "ClusterMetricTemplate"],
         Field(description="MetricTemplate when left out, which is looked for in the namespace of the rollout."),

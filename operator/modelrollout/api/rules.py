@@ -6,7 +6,7 @@ The operator keeps them too because it may meet an older CRD, or an API server t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -22,7 +22,9 @@ class Rule:
     """What must hold of a value: `cel` and `holds` say the same, `message` is the sentence that both refuse with.
 
     Among a field's annotations it judges the field's value; in `Model.rules` it judges the whole object. CEL may only
-    use what Kubernetes 1.27 has. `cel` None: the schema says it already (the operator still checks).
+    use what Kubernetes 1.27 has. `cel` None: only the operator checks, because the schema says it already or because
+    CEL cannot say it within Kubernetes' cost limit, as where every stage would be compared with every other. Such a
+    rule has a comment with its reason.
     """
 
     holds: Callable[[Any], bool]
@@ -52,6 +54,31 @@ def with_rules(schema: JsonSchemaValue, *rules: Rule) -> JsonSchemaValue:
     """The schema with the rules' CEL beside what it has already."""
     said = [{"rule": rule.cel, "message": rule.message} for rule in rules if rule.cel is not None]
     return {**schema, RULES: [*schema.get(RULES, ()), *said]} if said else schema
+
+
+def exactly_one_of(*fields: str, message: str) -> Rule:
+    """Of a model: one of its fields is set, no more and no fewer. `fields` are named as people write them."""
+    present = ", ".join(f"has(self.{field})" for field in fields)
+    return Rule(
+        lambda value: len(_present(value) & {*fields}) == 1,
+        message,
+        f"[{present}].exists_one(field, field)",
+    )
+
+
+def block_of_its_type(blocks: Mapping[str, str], *, message: str) -> Rule:
+    """Of a model with a `type`: the block that belongs to its type is set, no other is. `blocks` by type."""
+    return Rule(
+        lambda value: _present(value) & {*blocks.values()} == {blocks[value.type]},
+        message,
+        " && ".join(f"has(self.{block}) == (self.type == '{type_}')" for type_, block in blocks.items()),
+    )
+
+
+def _present(value: Any) -> set[str]:
+    """The fields of a model that are set, as people write them."""
+    fields = type(value).model_fields
+    return {str(field.alias) for name, field in fields.items() if getattr(value, name) is not None}
 
 
 def unique_by(field: str) -> Rule:

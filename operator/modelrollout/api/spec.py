@@ -6,8 +6,7 @@ Its larger parts have modules of their own; all names can be had from here.
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -28,6 +27,7 @@ from modelrollout.api.rules import Rule, unique_by
 from modelrollout.api.scalars import CLOCK_PATTERN, Duration
 from modelrollout.api.stages import DEFAULT_HOLD, Canary, Name, Percent, Stage, Step, default_stages
 from modelrollout.api.traffic import GatewayAPI, ParentRef, ServiceTraffic, Traffic
+from modelrollout.api.workload import Workload
 
 __all__ = [
     "ROLLOUT_NAME",
@@ -78,18 +78,6 @@ class ReleasedModel(Model):
     uri: Annotated[str | None, Field(max_length=2048, description="Where the model's files are.")] = None
 
 
-class Workload(Model):
-    """The model server. Strings in the template may use {{ model.name }}, {{ model.version }} and {{ model.uri }}."""
-
-    template: Annotated[
-        dict[str, Any],
-        Field(
-            description="A whole Deployment without name and selector (the operator gives each revision its own).",
-            json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
-        ),
-    ]
-
-
 class Promotion(Model):
     """What happens once the candidate has all traffic."""
 
@@ -101,13 +89,9 @@ class Promotion(Model):
     )
 
 
-def _never_fall(stages: tuple[Stage, ...]) -> bool:
-    canaries = [stage.canary.all_steps for stage in stages]
-    return all(one[-1].weight <= next_one[0].weight for one, next_one in pairwise(canaries))
-
-
 def _hold_within_deadline(spec: ModelRolloutSpec) -> bool:
-    holds = [step.hold or stage.canary.hold for stage in spec.stages for step in stage.canary.all_steps]
+    canaries = [stage.canary for stage in spec.stages if stage.canary is not None]
+    holds = [step.hold or canary.hold for canary in canaries for step in canary.all_steps]
     deadline = spec.analysis.step_deadline.timedelta
     return spec.analysis.readiness_only or all(hold.timedelta <= deadline for hold in holds)
 
@@ -115,15 +99,6 @@ def _hold_within_deadline(spec: ModelRolloutSpec) -> bool:
 _IS_CLOCK = f".matches(r'{CLOCK_PATTERN}')"
 _HOLD = f"(has(s.canary.hold) ? s.canary.hold : '{DEFAULT_HOLD}')"
 _HOLDS = f"(has(s.canary.steps) ? s.canary.steps.map(t, has(t.hold) ? t.hold : {_HOLD}) : [{_HOLD}])"
-
-
-def _first(stage: str) -> str:
-    return f"(has({stage}.canary.weights) ? {stage}.canary.weights[0] : {stage}.canary.steps[0].weight)"
-
-
-def _last(stage: str) -> str:
-    weights, steps = f"{stage}.canary.weights", f"{stage}.canary.steps"
-    return f"(has({weights}) ? {weights}[size({weights}) - 1] : {steps}[size({steps}) - 1].weight)"
 
 
 class ModelRolloutSpec(Model):
@@ -136,7 +111,7 @@ class ModelRolloutSpec(Model):
             "make hold shorter or stepDeadline longer",
             # CEL's durations know no days: where one is written in days, only the operator compares.
             f"has(self.analysis.readinessOnly) && self.analysis.readinessOnly"
-            f" || !self.analysis.stepDeadline{_IS_CLOCK} || self.stages.all(s, {_HOLDS}"
+            f" || !self.analysis.stepDeadline{_IS_CLOCK} || self.stages.all(s, !has(s.canary) || {_HOLDS}"
             f".all(hold, !hold{_IS_CLOCK} || duration(hold) <= duration(self.analysis.stepDeadline)))",
         ),
     )
@@ -149,20 +124,10 @@ class ModelRolloutSpec(Model):
         Field(
             min_length=1,
             max_length=16,
-            description="Run in order; one canary with weights 5, 25, 50, 100 when left out.",
+            description="Run in the order in which they stand; one canary with weights 5, 25, 50, 100 when left out.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
         unique_by("name"),
-        Rule(
-            _never_fall,
-            "a stage may not start below the weight at which the stage before it ended: "
-            "raise its first weight, or swap the stages",
-            # Stages that overlap in no weight, and rise with both their ends, follow one another.
-            f"!self.all(s, has(s.canary.weights) != has(s.canary.steps))"
-            f" || self.map(s, {_first('s')}).isSorted() && self.map(s, {_last('s')}).isSorted()"
-            f" && self.all(a, self.all(b, a.name == b.name || {_last('a')} <= {_first('b')}"
-            f" || {_last('b')} <= {_first('a')}))",
-        ),
     ] = default_stages()
     analysis: Analysis
     promotion: Promotion = Promotion()

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from modelrollout.api.base import Model
-from modelrollout.api.rules import Rule
+from modelrollout.api.rules import Rule, exactly_one_of
 from modelrollout.api.scalars import Duration
 
 Name = Annotated[
@@ -60,10 +60,9 @@ class Canary(Model):
     """The candidate gets a growing share of the traffic, judged at each step."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            lambda canary: (canary.weights is None) != (canary.steps is None),
-            "a canary needs either weights, such as [5, 25, 50, 100], or steps, not both",
-            "has(self.weights) != has(self.steps)",
+        exactly_one_of(
+            *("weights", "steps"),
+            message="a canary needs either weights, such as [5, 25, 50, 100], or steps, not both",
         ),
     )
 
@@ -77,11 +76,23 @@ class Canary(Model):
         return self.steps or tuple(Step(weight=weight) for weight in self.weights or ())
 
 
+_KINDS = ("canary",)
+
+
 class Stage(Model):
-    """One stage of the release."""
+    """One stage of the release, of exactly one kind."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        exactly_one_of(*_KINDS, message=f"a stage does exactly one thing: set {' or '.join(_KINDS)}"),
+    )
 
     name: Annotated[Name, Field(description="What people call it; unique among the stages.")]
-    canary: Canary
+    canary: Canary | None = None
+
+    @property
+    def kind(self) -> Canary:
+        """What the stage does."""
+        return next(kind for kind in (self.canary,) if kind is not None)
 
 
 def default_stages() -> tuple[Stage, ...]:

@@ -7,6 +7,7 @@ again in every pass and never trusted from here.
 from __future__ import annotations
 
 from enum import StrEnum
+from operator import not_
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -70,6 +71,13 @@ class StageStatus(Record):
     name: str
     step: Annotated[int, Field(ge=0)]
     weight: Annotated[int, Field(ge=0, le=100, description="Percent that the candidate shall have while it is ready.")]
+    mirror: Annotated[
+        int, Field(ge=0, le=100, exclude_if=not_, description="Percent of requests of which the candidate gets a copy.")
+    ] = 0
+    asked: Annotated[
+        tuple[str, ...],
+        Field(exclude_if=not_, description="Requests that the candidate answers because they ask for it."),
+    ] = ()
     entered: Annotated[Time, Field(description="When this step was reached.")]
     since: Annotated[Time, Field(description="Since when its weight has been in force without a break.")]
 

@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from pathlib import Path
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -36,17 +35,6 @@ class Source(Protocol):
 
 class NothingToShowError(Exception):
     """There is no such rollout, or it cannot be read; the message is for people."""
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="the ModelRollout")
-    parser.add_argument("-n", "--namespace", help="its namespace; that of the context when left out")
-    parser.add_argument("-w", "--watch", action="store_true", help="show it again whenever it changes")
-    parser.add_argument(
-        "-o", "--output", choices=("text", "json"), default="text", help="json: the status as it is kept"
-    )
-    parser.add_argument("--kubeconfig", type=Path, help="kubeconfig to use; else $KUBECONFIG or ~/.kube/config")
-    parser.add_argument("--context", help="context of the kubeconfig")
 
 
 def run(flags: argparse.Namespace) -> int:

@@ -19,7 +19,6 @@ from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import yaml
-from kubernetes.aio import client, config
 
 from modelrollout.kube import errors
 from modelrollout.kube.watching import Manifest, lines
@@ -82,6 +81,8 @@ class Connection:
         self.requests: Counter[tuple[str, str]] = Counter()
 
     async def open(self) -> None:
+        from kubernetes.aio import client  # half a second, which whoever only names the errors is spared
+
         configuration = await _load(self._kubeconfig, self._context)
         if _is_loopback(configuration.host):
             # As kubectl does: a proxy from the environment is not asked for what runs on this machine.
@@ -186,6 +187,8 @@ def _refusal(status: int, data: str, request: Request) -> errors.KubeError:
 
 
 def _contexts(kubeconfig: Path | None) -> Any:
+    from kubernetes.aio import config
+
     try:
         where = _kubeconfig_path(kubeconfig)
         return config.kube_config.list_kube_config_contexts(where)  # type: ignore[no-untyped-call]
@@ -194,6 +197,8 @@ def _contexts(kubeconfig: Path | None) -> Any:
 
 
 async def _load(kubeconfig: Path | None, context: str | None) -> Any:
+    from kubernetes.aio import client, config
+
     configuration = client.Configuration()
     try:
         if kubeconfig is None and context is None and _is_in_a_pod():

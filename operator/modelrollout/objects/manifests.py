@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kubernetes.utils.quantity import parse_quantity
-
 from modelrollout.api.base import API_VERSION, GROUP, KIND
 from modelrollout.objects.resources import KNOWN, Resource
 
@@ -56,11 +54,11 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
-    """Set the replicas of a workload whose template belongs to another revision than the spec's."""
+class Patch:
+    """Merge patch of single fields of an object whose other fields stay as they are, such as its size."""
 
     ref: Ref
-    replicas: int
+    patch: Manifest
     seen: str | None = None
 
 
@@ -73,7 +71,7 @@ class Delete:
     seen: str | None = None
 
 
-Write = Apply | Scale | Delete
+Write = Apply | Patch | Delete
 
 
 def ref_of(manifest: Manifest) -> Ref:
@@ -176,6 +174,8 @@ def _same_quantity(desired: Any, observed: Any) -> bool:
     """The API server rewrites quantities: ``1000m`` comes back as ``1``."""
     if not (isinstance(desired, str | int | float) and isinstance(observed, str | int | float)):
         return False
+    from kubernetes.utils.quantity import parse_quantity  # with it comes the whole client, half a second of it
+
     try:
         return bool(parse_quantity(desired) == parse_quantity(observed))  # type: ignore[no-untyped-call]  # ships no types
     except ValueError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from modelrollout.api.findings import Finding
-from modelrollout.objects.manifests import Apply, Delete, Manifest, Ref, Scale, Write
+from modelrollout.objects.manifests import Apply, Delete, Manifest, Patch, Ref, Write
 from modelrollout.objects.resources import Resource
 
 NOT_INSTALLED = "KindNotInstalled"
@@ -44,7 +44,7 @@ def _seen(write: Write, version: str) -> Write:
     match write:
         case Apply():
             return replace(write, seen=version)
-        case Scale():
+        case Patch():
             return replace(write, seen=version)
         case Delete():
             return replace(write, seen=version)

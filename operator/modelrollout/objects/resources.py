@@ -55,6 +55,7 @@ CUSTOM_RESOURCES = Resource(
 GATEWAY_CLASSES = Resource("gateway.networking.k8s.io", "v1", "gatewayclasses", "GatewayClass", namespaced=False)
 GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
 HTTP_ROUTES = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
+GRPC_ROUTES = Resource("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
 MODEL_ROLLOUTS = Resource("modelrollout.dev", "v1alpha1", "modelrollouts", "ModelRollout")
 METRIC_TEMPLATES = Resource("modelrollout.dev", "v1alpha1", "metrictemplates", "MetricTemplate")
 CLUSTER_METRIC_TEMPLATES = Resource(
@@ -86,6 +87,7 @@ KNOWN: Mapping[tuple[str, str], Resource] = {
         GATEWAY_CLASSES,
         GATEWAYS,
         HTTP_ROUTES,
+        GRPC_ROUTES,
         MODEL_ROLLOUTS,
         METRIC_TEMPLATES,
         CLUSTER_METRIC_TEMPLATES,

@@ -12,33 +12,33 @@ from typing import Literal
 from modelrollout.analysis.conclusions import is_mistake
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import Condition, ModelRolloutStatus, Phase, Verdict
-from modelrollout.plan.phases import SERVES_CANDIDATE
-from modelrollout.plan.sight import Sight
-from modelrollout.rollout.expansion import NOT_FOUND
+from modelrollout.rollout import expansion, template
+from modelrollout.trial.facts import Facts
+from modelrollout.trial.phases import SERVES_CANDIDATE
 
 _JUDGES = frozenset({Phase.PENDING, *SERVES_CANDIDATE})
 Truth = Literal["True", "False", "Unknown"]
 _ON_THE_WAY = frozenset({Phase.PENDING, Phase.PROGRESSING, Phase.PROMOTING, Phase.BAKING, Phase.ROLLING_BACK})
 
 
-def conditions(sight: Sight, status: ModelRolloutStatus, why: Finding) -> tuple[Condition, ...]:
+def conditions(facts: Facts, status: ModelRolloutStatus, why: Finding) -> tuple[Condition, ...]:
     """All conditions of a new status; a type that is left out does not apply at present."""
     before = {condition.type: condition for condition in status.conditions}
     return tuple(
-        _condition(before.get(type_), type_, truth, finding, sight.rollout.generation, sight.now)
-        for type_, truth, finding in _found(sight, status, why)
+        _condition(before.get(type_), type_, truth, finding, facts.rollout.generation, facts.now)
+        for type_, truth, finding in _found(facts, status, why)
     )
 
 
-def _found(sight: Sight, status: ModelRolloutStatus, why: Finding) -> Iterator[tuple[str, Truth, Finding]]:
-    phase, trouble = status.phase, sight.observed.trouble
-    serving = _serving(sight, status)
-    way = _on_its_way(sight, status) if serving[0] == "True" else None
+def _found(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Iterator[tuple[str, Truth, Finding]]:
+    phase, trouble = status.phase, facts.world.trouble
+    serving = _serving(facts, status)
+    way = _on_its_way(facts, status) if serving[0] == "True" else None
     is_done = phase is Phase.HEALTHY and serving[0] == "True" and trouble is None and way is None
     yield "Ready", "True" if is_done else "False", trouble or ((way or serving[1]) if phase is Phase.HEALTHY else why)
     yield "Progressing", "True" if phase in _ON_THE_WAY else "False", why
     yield "Healthy", *serving
-    if phase in (Phase.ROLLED_BACK, Phase.INVALID) and why.reason != NOT_FOUND:
+    if phase in (Phase.ROLLED_BACK, Phase.INVALID) and why.reason not in (expansion.NOT_FOUND, template.NOT_FOUND):
         yield "Stalled", "True", why
     if trouble is not None:
         yield "Applied", "False", trouble
@@ -48,23 +48,23 @@ def _found(sight: Sight, status: ModelRolloutStatus, why: Finding) -> Iterator[t
         yield "Sensitive", *seen
 
 
-def _on_its_way(sight: Sight, status: ModelRolloutStatus) -> Finding | None:
+def _on_its_way(facts: Facts, status: ModelRolloutStatus) -> Finding | None:
     """Whether users have yet to be sent to the version that they are promised: that is written after the status."""
-    if sight.router is not None and sight.route(sight.router) is not None and not sight.strays(status.stable):
+    if facts.router is not None and facts.routing(facts.router, None).exists and not facts.strays(status.stable):
         return None
     return Finding("RouteNotInForce", "The route to the version that serves is about to be written.")
 
 
-def _serving(sight: Sight, status: ModelRolloutStatus) -> tuple[Truth, Finding]:
+def _serving(facts: Facts, status: ModelRolloutStatus) -> tuple[Truth, Finding]:
     """Whether the version that users are promised has its pods."""
     if status.stable is None:
         return "Unknown", Finding("NothingServesYet", "No version has become ready yet.")
-    state, version = sight.workload(status.stable), status.stable.model.version
+    state, version = facts.workload(status.stable), status.stable.model.version
     if state is None:
         return "False", Finding("StableMissing", f"Version {version} serves, but its workload does not exist.")
     if not state.can_serve:
         return "False", Finding("StableNotReady", f"Version {version} serves, but too few of its pods are ready.")
-    if (refusal := sight.refusal()) is not None:
+    if (refusal := facts.refusal()) is not None:
         return "False", Finding("RouteNotAccepted", refusal)
     return "True", Finding("Serving", f"Version {version} serves, and its pods are ready.")
 

@@ -12,86 +12,99 @@ from modelrollout.objects.manifests import (
     Apply,
     Delete,
     Manifest,
-    Owner,
+    Patch,
     Ref,
-    Scale,
     Write,
     is_applied,
     ref_of,
-    revision_of,
 )
-from modelrollout.plan.decide import effective_weight
-from modelrollout.plan.sight import Sight
-from modelrollout.plan.steps import steps
-from modelrollout.rollout.rollout import ROUTERS, Wish
+from modelrollout.plan import adoption
+from modelrollout.plan.decide import effective, trial_of
+from modelrollout.rollout.rollout import Wish
 from modelrollout.traffic import rejections, revision_service
+from modelrollout.traffic.exposure import NOBODY, Exposure
 from modelrollout.traffic.router import MANAGER as TRAFFIC
-from modelrollout.traffic.router import Backend, Split
-from modelrollout.workloads import deployment
+from modelrollout.traffic.router import Backend, Notes, Routing
+from modelrollout.traffic.routers import ROUTERS
+from modelrollout.trial.facts import Facts
+from modelrollout.workloads.kind import Names
 
 WORKLOAD = "modelrollout-workload"
 """Field manager of the workloads."""
 
 
-def retreat(sight: Sight, status: ModelRolloutStatus) -> tuple[Write, ...]:
-    """The write that takes traffic back to stable, if any is to be taken back; one for each route that has any.
+def retreat(facts: Facts, status: ModelRolloutStatus) -> tuple[Write, ...]:
+    """The writes that take traffic back to stable, if any is to be taken back; of each route that has any.
 
-    Made from the route as it was read, so neither a broken spec nor one that the API server would refuse is in its way.
+    Made from the routes as they were read, so neither a broken spec nor one that the API server would refuse is in
+    their way.
     """
-    if status.stable is None or effective_weight(sight, status) > 0:
+    if status.stable is None or effective(facts, status) != NOBODY:
         return ()
-    split = Split(sight.backend(status.stable), rejected=_note(sight, status))
-    return tuple(Apply(router.retreat(route, split), TRAFFIC) for router, route in sight.strays(status.stable))
+    owner, objects, to = facts.rollout.owner, facts.world.objects, facts.backend(status.stable)
+    notes = Notes(rejected=_note(facts, status))
+    return tuple(write for router in facts.strays(status.stable) for write in router.retreat(owner, objects, to, notes))
 
 
-def writes(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> tuple[Write, ...]:
+def writes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Write, ...]:
     """Everything else, in the order in which it is safe: pods, Services, traffic, and only then what serves nobody."""
-    there = {ref_of(manifest): manifest for manifest in (*sight.observed.workloads, *sight.observed.services)}
-    there |= {ref_of(route): route for route in sight.observed.routes.values()}
-    wanted = list(desired(sight, status, wish))
-    applies = [write for write in wanted if not is_applied(write.manifest, there.get(write.ref))]
-    return (*applies, *_scaling(sight, status, wish), *_deletions(sight, status, wish, {w.ref for w in wanted}))
+    wanted = tuple(_wanted(facts, status, wish))
+    objects = [write for write in wanted if not is_applied(write.manifest, facts.world.objects.get(write.ref))]
+    return (
+        *objects,
+        *_routes(facts, status, wish),
+        *_scaling(facts, status, wish),
+        *adoption.writes(facts, status, wish),
+        *_deletions(facts, status, wish, {write.ref for write in wanted}),
+    )
 
 
-def desired(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> Iterator[Apply]:
-    owner, stable, candidate = sight.rollout.owner, status.stable, status.candidate
+def _wanted(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[Apply]:
+    """The objects of both arms, and those that live for as long as a step does."""
+    owner, stable, candidate = facts.rollout.owner, status.stable, status.candidate
     arm = candidate or (stable if stable and stable.revision == wish.revision else None)
     if arm is not None and status.phase is not Phase.ROLLING_BACK:
-        yield Apply(_workload(owner, arm, status, wish), WORKLOAD)
-        port = wish.spec.traffic.port
-        yield Apply(revision_service.render(owner, Backend(arm.workload, arm.revision, port)), TRAFFIC)
+        yield Apply(_workload(facts, arm, status, wish), WORKLOAD)
+        own = Backend(arm.workload, arm.revision, wish.spec.traffic.port)
+        yield Apply(revision_service.render(owner, own), TRAFFIC)
     if stable is not None and stable is not arm:
-        yield Apply(revision_service.render(owner, sight.backend(stable)), TRAFFIC)  # with the port that it has kept
-    if stable is not None:
-        weight = effective_weight(sight, status)
-        split = Split(
-            sight.backend(stable),
-            sight.backend(candidate) if candidate else None,
-            weight,
-            rejected=_note(sight, status),
-            since=_since(sight, status, weight),
-        )
-        yield Apply(wish.router.render(owner, wish.spec.traffic, split), TRAFFIC)
+        # With the port that it has kept.
+        yield Apply(revision_service.render(owner, facts.backend(stable)), TRAFFIC)
+    trial = trial_of(facts, status, wish)
+    if trial is not None and status.stage is not None and status.phase is not Phase.ROLLING_BACK:
+        yield from trial.step.objects(trial)
 
 
-def _workload(owner: Owner, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> Manifest:
-    pods = wish.pods
-    if status.candidate is not None and status.stable is not None:
-        weight = status.stage.weight if status.stage else steps(wish.spec)[0].weight
-        pods = wish.router.candidate_pods(weight, pods)
+def _workload(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> Manifest:
+    size, trial = wish.size, trial_of(facts, status, wish)
+    if trial is not None and status.stable is not None and not trial.step.is_full_size:
+        size = wish.router.pods(trial.step.exposure, size)
     model = arm.model.model_dump_json(exclude_none=True)
     template = {**wish.template, "metadata": _annotated(wish.template.get("metadata") or {}, model)}
-    return deployment.render(owner, arm.workload, arm.revision, template, pods)
+    return wish.kind.render(facts.rollout.owner, Names(arm.workload, arm.revision), template, size)
 
 
 def _annotated(metadata: Manifest, model: str) -> Manifest:
     return {**metadata, "annotations": {**(metadata.get("annotations") or {}), MODEL: model}}
 
 
-def _note(sight: Sight, status: ModelRolloutStatus) -> str | None:
+def _routes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Apply, ...]:
+    if (stable := status.stable) is None:
+        return ()
+    exposure = effective(facts, status)
+    routing = Routing(
+        facts.backend(stable),
+        facts.backend(status.candidate) if status.candidate else None,
+        exposure,
+        Notes(rejected=_note(facts, status), since=_since(facts, status, exposure)),
+    )
+    return wish.router.render(facts.rollout.owner, wish.spec.traffic, routing, facts.world.objects)
+
+
+def _note(facts: Facts, status: ModelRolloutStatus) -> str | None:
     """What the route says about a candidate that was taken back, for as long as the spec asks for it."""
     candidate = status.candidate
-    if candidate is not None and (why := sight.noted(candidate.revision)):
+    if candidate is not None and (why := facts.rejection(candidate.revision)):
         return rejections.note(candidate.revision, why)  # not in status yet, so this is the only place
     if status.phase not in (Phase.ROLLING_BACK, Phase.ROLLED_BACK) or not status.rejected:
         return None
@@ -99,45 +112,47 @@ def _note(sight: Sight, status: ModelRolloutStatus) -> str | None:
     return rejections.note(entry.revision, Finding(entry.reason, entry.message))
 
 
-def _since(sight: Sight, status: ModelRolloutStatus, weight: int) -> datetime | None:
-    """When the candidate's weight was put in force: what the route says already, or now."""
-    if weight == 0 or status.stage is None:
+def _since(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> datetime | None:
+    """When the candidate's exposure was put in force: what the route says already, or now."""
+    if exposure == NOBODY or status.stage is None:
         return None
-    if sight.live_weight(status.stable) == weight:
-        return sight.in_force_since() or status.stage.since
-    return sight.now
+    if facts.live(status.stable) == exposure:
+        return facts.in_force_since() or status.stage.since
+    return facts.now
 
 
-def _scaling(sight: Sight, status: ModelRolloutStatus, wish: Wish) -> Iterator[Scale]:
+def _scaling(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[Patch]:
     """The stable workload keeps its own template while another revision is on trial; only its size follows the spec."""
     stable = status.stable
-    if stable is None or stable.revision == wish.revision or wish.pods is None:
+    if stable is None or stable.revision == wish.revision or wish.size is None:
         return
-    state = sight.workload(stable)
-    if state is not None and state.replicas != wish.pods:
-        yield Scale(Ref(deployment.RESOURCE, sight.rollout.owner.namespace, stable.workload), wish.pods)
+    state, kind = facts.workload(stable), facts.kind(stable)
+    if state is not None and kind is not None and state.replicas != wish.size:
+        yield kind.resized(Ref(kind.resource, facts.rollout.owner.namespace, stable.workload), wish.size)
 
 
-def _deletions(sight: Sight, status: ModelRolloutStatus, wish: Wish, wanted: set[Ref]) -> Iterator[Delete]:
+def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set[Ref]) -> Iterator[Delete]:
     """Objects of revisions that serve nobody, once their time is over and no route names them."""
+    owner = facts.rollout.owner
+    # A route of a router that the spec no longer asks for. The new one has to be there first.
+    if status.phase is Phase.HEALTHY and facts.routing(wish.router, None).exists:
+        yield from map(_deletion, _replaced_routes(facts, wish))
     kept = {arm.workload for arm in (status.stable, status.candidate) if arm is not None}
-    kept |= {old.workload for old in status.retired if sight.now < old.delete_after}
-    for route in sight.observed.routes.values():
-        # A route of the router that the spec no longer asks for. The new one has to be there first.
-        is_replaced = ref_of(route).resource != wish.router.resource and sight.route(wish.router) is not None
-        if is_replaced and status.phase is Phase.HEALTHY and sight.rollout.owner.owns(route):
-            yield _deletion(route)
-    for manifest in (*sight.observed.workloads, *sight.observed.services):
+    kept |= {old.workload for old in status.retired if facts.now < old.delete_after}
+    for manifest in (*facts.world.workloads, *facts.world.services):
         name = manifest["metadata"]["name"]
-        if name in kept or name == sight.rollout.owner.name or ref_of(manifest) in wanted:
+        if name in kept or name == owner.name or ref_of(manifest) in wanted:
             continue
-        if sight.rollout.owner.owns(manifest) and not _is_routed_to(sight, manifest):
+        if owner.owns(manifest) and not facts.is_routed_to(name):
             yield _deletion(manifest)
 
 
-def _is_routed_to(sight: Sight, manifest: Manifest) -> bool:
-    backend = Backend(manifest["metadata"]["name"], revision_of(manifest), 0)
-    return any(router.uses(sight.route(router), backend) for router in ROUTERS)
+def _replaced_routes(facts: Facts, wish: Wish) -> Iterator[Manifest]:
+    owner, present = facts.rollout.owner, set(wish.router.refs(facts.rollout.owner))
+    for ref in (ref for router in ROUTERS.values() for ref in router.refs(owner)):
+        found = facts.world.objects.get(ref)
+        if ref not in present and isinstance(found, dict) and owner.owns(found):
+            yield found
 
 
 def _deletion(manifest: Manifest) -> Delete:

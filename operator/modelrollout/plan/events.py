@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus, Phase, Verdict
 from modelrollout.plan.conditions import sensitivity
-from modelrollout.plan.phases import intended
-from modelrollout.plan.world import Event
+from modelrollout.plan.plan import Event
+from modelrollout.trial.phases import intended
 
 _WARNINGS = frozenset({Phase.ROLLING_BACK, Phase.INVALID})
 

@@ -1,6 +1,6 @@
 """What a spec that is being applied will not be able to see at the traffic that there is, before it is stored. Pure.
 
-The same history and the same arithmetic as at the start of a release (`plan/evidence.py`), only earlier.
+The same history and the same arithmetic as at the start of a release (`plan/looks.py`), only earlier.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from modelrollout.analysis.queries import history_queries
 from modelrollout.analysis.sensitivity.preflight import looked_up
 from modelrollout.api.status import UsualMetric
 from modelrollout.objects.manifests import Manifest
-from modelrollout.plan.evidence import stretches
-from modelrollout.plan.sight import arm_names
+from modelrollout.plan.looks import stretches
 from modelrollout.promql.query import Answer, Query
 from modelrollout.rollout.rollout import Rollout
+from modelrollout.trial.facts import Facts
+from modelrollout.trial.world import World
 
 MOST, LONGEST = 5, 256
 """Warnings, and characters of one: Kubernetes may cut longer ones and leave out some of many (admission.k8s.io/v1)."""
@@ -43,7 +44,7 @@ def asked(rollout: Rollout, new: Manifest, old: Manifest | None, now: datetime) 
     analysis = wish.spec.analysis
     tick = tick_of(analysis.interval.timedelta)
     counted = {metric.name for metric in analysis.metrics if metric.ratio is not None}  # only of these anything is told
-    queries = history_queries(analysis, arm_names(rollout, stable, "stable"), (), now, tick)
+    queries = history_queries(analysis, Facts(rollout, World(), now).arm_names(stable, "stable"), (), now, tick)
     return tuple(query for query in queries if query.metric in counted)
 
 

@@ -1,33 +1,22 @@
-"""The whole of a pass as values: what is needed, and what follows from it. Pure.
-
-    needs(rollout, observed, now) -> queries        plan(rollout, observed, now) -> Plan
-    finalise(owner, observed) -> writes
-
-`plan` is called with whatever is known. Before Prometheus was asked it already takes traffic back where readiness or a
-crash loop says so; the answers then only add to it.
-"""
+"""The whole of a pass as values: what is known, and what follows from it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from modelrollout.analysis.evidence.ticks import tick_of
-from modelrollout.analysis.judge import Case, judge
-from modelrollout.analysis.sensitivity.preflight import looked_up
-from modelrollout.api.status import EvidenceStatus, MetricVerdict, ModelRolloutStatus, Phase, StageStatus, Verdict
+from modelrollout.api.status import MetricVerdict, ModelRolloutStatus, Phase, StageStatus, Verdict
 from modelrollout.objects.manifests import Delete, Owner, Write, ref_of
-from modelrollout.plan import desired, evidence
-from modelrollout.plan.checks import hold
+from modelrollout.plan import adoption, desired, looks
 from modelrollout.plan.conditions import conditions
-from modelrollout.plan.decide import Decision, decide, with_clock
+from modelrollout.plan.decide import Decision, decide, mended, trial_of
 from modelrollout.plan.events import events
-from modelrollout.plan.sight import Sight, is_on_trial, look
+from modelrollout.plan.plan import Plan
 from modelrollout.plan.statuses import changed
-from modelrollout.plan.world import Observed, Plan
-from modelrollout.promql.query import Answer, Query, Unanswered
 from modelrollout.rollout.rollout import Rollout, Wish
+from modelrollout.traffic.routers import ROUTERS
+from modelrollout.trial.facts import Facts
+from modelrollout.trial.world import World
 
 REFRESH = timedelta(minutes=1)
 """Verdicts in status are brought up to date when one of them turns, and else no more often than this: evidence that
@@ -36,126 +25,78 @@ SOON = timedelta(seconds=1)
 """Until the next pass when something is on the move; the watch usually wakes the loop before."""
 
 
-def needs(rollout: Rollout, observed: Observed, now: datetime) -> tuple[Query, ...]:
-    """What Prometheus has to be asked now: what stable did before, once; and of a candidate on trial, at each look."""
-    sight = _sight(rollout, observed, now)
-    return (*evidence.history(sight), *_look_queries(sight))
-
-
-def plan(rollout: Rollout, observed: Observed, now: datetime) -> Plan:
-    """What to do. `now` is the moment of observation: give `needs` and `plan` of one pass the same."""
-    sight = _judged(_sight(rollout, observed, now))
-    decision = decide(sight)
-    status = _completed(sight, decision, rollout.status)
+def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
+    """What to do at `now`, the moment of observation; and what it would like to know first."""
+    facts = Facts(rollout, world, _whole_seconds(now))
+    known = mended(facts)
+    question = looks.due(facts, known) if world.look is None else None
+    known = looks.informed(facts, known)
+    judgement = looks.judgement(facts, known)
+    facts = replace(
+        facts,
+        verdicts=judgement.verdicts if judgement else None,
+        checkpoint=judgement.checkpoint if judgement else None,
+        is_asking=judgement is None and looks.is_due(facts, known),
+    )
+    decision = decide(facts, known)
+    status = _completed(facts, decision, known)
     wish = rollout.wish if status.phase is not Phase.INVALID else None
-    retreat = desired.retreat(sight, status)
+    retreat = desired.retreat(facts, status)
     # After a retreat the next pass reads the route anew before it touches anything else that users depend on.
-    writes = desired.writes(sight, status, wish) if wish and not retreat else ()
+    writes = desired.writes(facts, status, wish) if wish and not retreat else ()
     return Plan(
         status=status,
         retreat=retreat,
         writes=writes,
         events=events(rollout.status, status, decision.why),
+        questions=question,
+        verdicts=facts.verdicts,
         recheck=_recheck(now, status, wish),
     )
 
 
-def finalise(owner: Owner, observed: Observed) -> tuple[Write, ...]:
-    """Deletion: users are turned away at the route before any pod goes. Kubernetes' garbage collector does the rest."""
-    routes = [route for route in observed.routes.values() if owner.owns(route)]
-    return tuple(Delete(ref_of(route), route["metadata"]["uid"]) for route in routes)
+def finalise(owner: Owner, world: World) -> tuple[Write, ...]:
+    """Deletion: users are turned away at the route before any pod goes. Kubernetes' garbage collector does the rest.
+
+    A workload of the user's that was scaled to zero is given its pods back first.
+    """
+    refs = [ref for router in ROUTERS.values() for ref in router.refs(owner)]
+    routes = [found for ref in refs if isinstance(found := world.objects.get(ref), dict) and owner.owns(found)]
+    deletions = (Delete(ref_of(route), route["metadata"]["uid"]) for route in routes)
+    return (*adoption.given_back(owner, world.objects), *deletions)
 
 
-def _sight(rollout: Rollout, observed: Observed, now: datetime) -> Sight:
-    sight = Sight(rollout, observed, _whole_seconds(now))
-    return replace(sight, rollout=replace(rollout, status=with_clock(sight, rollout.status)))
-
-
-def _look(sight: Sight) -> datetime | None:
-    status, wish = sight.rollout.status, sight.rollout.wish
-    if wish is None or status.stage is None or status.candidate is None or not is_on_trial(status):
-        return None
-    # Less than the step's weight may be in force for long, while pods start: who has traffic is judged.
-    has_traffic = 0 < sight.live_weight(status.stable) <= status.stage.weight
-    if status.candidate.revision != wish.revision or not has_traffic:
-        return None
-    return look(status.stage, wish.spec.analysis.interval.timedelta, sight.now)
-
-
-def _case(sight: Sight, known: EvidenceStatus | None) -> Case | None:
-    end = _look(sight)
-    return evidence.case(sight, known, end) if end is not None and known is not None else None
-
-
-def _look_queries(sight: Sight) -> tuple[Query, ...]:
-    case = _case(sight, sight.rollout.status.evidence)
-    return evidence.look_queries(sight, case) if case is not None else ()
-
-
-def _judged(sight: Sight) -> Sight:
-    """With what the answers say: of stable's past, which is noted for good; and of the candidate."""
-    answers = sight.observed.answers
-    sight = _informed(sight, answers)
-    case = _case(sight, sight.rollout.status.evidence)
-    if case is None or not (asked := evidence.look_queries(sight, case)):
-        return sight
-    if answers is None or not all(query in answers for query in asked):
-        return replace(sight, is_asking=True)  # nobody has yet, or the step moved on while Prometheus was answering
-    judgement = judge(case, asked, answers)
-    return replace(sight, verdicts=judgement.verdicts, checkpoint=judgement.checkpoint)
-
-
-def _informed(sight: Sight, answers: Mapping[Query, Answer] | None) -> Sight:
-    """With what stable's past says, as soon as Prometheus has answered; once there is a step with whatever is known."""
-    asked, wish, status = evidence.history(sight), sight.rollout.wish, sight.rollout.status
-    if not asked or answers is None or wish is None or not all(query in answers for query in asked):
-        return sight
-    unanswered = [answer for query in asked if isinstance(answer := answers[query], Unanswered)]
-    is_away = any(not answer.rejected for answer in unanswered)
-    if is_away and status.stage is None:
-        return sight  # there is time to ask again
-    analysis = wish.spec.analysis
-    found = looked_up(
-        analysis, asked, answers, evidence.bases(sight, analysis), evidence.stretches(wish),
-        tick_of(analysis.interval.timedelta).total_seconds(),
-    )  # fmt: skip
-    known, noted = status.evidence or EvidenceStatus(), evidence.noted(sight, analysis)
-    usual = tuple(noted.get(one.metric, one) for one in found)  # how events are counted does not change on the way
-    informed = EvidenceStatus(**{**dict(known), "at": known.at or sight.now, "usual": usual})
-    return replace(sight, rollout=replace(sight.rollout, status=changed(status, evidence=informed)))
-
-
-def _completed(sight: Sight, decision: Decision, before: ModelRolloutStatus) -> ModelRolloutStatus:
-    status = changed(decision.status, verdicts=_shown(sight, decision.status))
-    told = sight.observed.trouble or decision.why  # what stops us is more urgent than what we wait for
+def _completed(facts: Facts, decision: Decision, known: ModelRolloutStatus) -> ModelRolloutStatus:
+    status = changed(decision.status, verdicts=_shown(facts, decision.status, known))
+    told = facts.world.trouble or decision.why  # what stops us is more urgent than what we wait for
     status = changed(
         status,
-        observed_generation=sight.rollout.generation,
+        observed_generation=facts.rollout.generation,
         message=told.message,
-        conditions=conditions(sight, status, decision.why),
+        conditions=conditions(facts, status, decision.why),
     )
-    if sight.checkpoint is None or sight.rollout.wish is None:
+    if facts.checkpoint is None or facts.rollout.wish is None:
         return status
-    interval = sight.rollout.wish.spec.analysis.interval.timedelta
-    return changed(status, evidence=evidence.checkpointed(before, status, sight.checkpoint, interval))
+    interval = facts.rollout.wish.spec.analysis.interval.timedelta
+    return changed(status, evidence=looks.checkpointed(facts.rollout.status, status, facts.checkpoint, interval))
 
 
-def _shown(sight: Sight, status: ModelRolloutStatus) -> tuple[MetricVerdict, ...]:
+def _shown(facts: Facts, status: ModelRolloutStatus, known: ModelRolloutStatus) -> tuple[MetricVerdict, ...]:
     """The verdicts that status shows: those of the last look that said something new."""
-    fresh, shown = sight.verdicts, status.verdicts
+    fresh, shown = facts.verdicts, status.verdicts
     if fresh is None or status.candidate is None:
         return shown
-    turned = _turned(fresh, shown, sight, status)
-    moved = (status.phase, status.stage) != (sight.rollout.status.phase, sight.rollout.status.stage)
+    turned = _turned(fresh, shown, facts, status)
+    moved = (status.phase, status.stage) != (known.phase, known.stage)
     return fresh if turned or moved or _age(fresh, shown) >= REFRESH else shown
 
 
 def _turned(
-    fresh: tuple[MetricVerdict, ...], shown: tuple[MetricVerdict, ...], sight: Sight, status: ModelRolloutStatus
+    fresh: tuple[MetricVerdict, ...], shown: tuple[MetricVerdict, ...], facts: Facts, status: ModelRolloutStatus
 ) -> bool:
     """Whether a verdict says something else. While a step is held anyway, evidence that ripens is no news."""
-    wish = sight.rollout.wish
-    is_held = wish is not None and status.stage is not None and sight.now < status.stage.since + hold(status, wish)
+    trial = trial_of(facts, status, facts.rollout.wish) if facts.rollout.wish else None
+    is_held = trial is not None and status.stage is not None and facts.now < status.stage.since + trial.step.hold
 
     def told(verdict: MetricVerdict) -> tuple[str, str]:
         is_ripening = is_held and verdict.verdict in (Verdict.PASS, Verdict.INCONCLUSIVE)

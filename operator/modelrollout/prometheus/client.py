@@ -17,15 +17,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from modelrollout.prometheus.lane import Lane, Outcome, Target, milliseconds
 from modelrollout.prometheus.silence import Silence
 from modelrollout.promql.query import Answer, Answered, Query, Unanswered
+
+T = TypeVar("T")
 
 GRACE = 0.25  # seconds in which a request that timed out may still say so itself
 CLOSED = Unanswered("The connection to Prometheus was closed.", rejected=False)
@@ -37,18 +40,22 @@ class Prometheus:
     """A Prometheus, or what speaks its API (Thanos, Mimir, …), at `url`. Use as `async with`, or close it.
 
     `headers` go with every request (authorization, tenant). `verify` is True for the usual certificate authorities, a
-    file with others, or False for none. Proxies and CA bundles named in the environment count.
+    file with others, or False for none. Proxies and CA bundles named in the environment count. `clock` and `sleep` are
+    in seconds; a connection's own timeout goes by the machine's.
     """
 
     def __init__(self, url: str, *, timeout: timedelta = timedelta(seconds=5), in_flight: int = 8,
-                 headers: Mapping[str, str] | None = None, verify: bool | str = True) -> None:  # fmt: skip
+                 headers: Mapping[str, str] | None = None, verify: bool | str = True,
+                 clock: Callable[[], float] = time.monotonic,
+                 sleep: Callable[[float], Coroutine[None, None, None]] = asyncio.sleep) -> None:  # fmt: skip
         agent = {"User-Agent": "modelrollout"}
         self._target = Target(url, timeout.total_seconds(), {**agent, **(headers or {})}, verify)
         self._in_flight = in_flight
         self._lanes: list[Lane] = []  # made when first needed
         self._idle: list[Lane] = []
         self._queue: deque[asyncio.Future[Lane | Unanswered]] = deque()
-        self._heard = float("-inf")  # when the last reply of any kind came, on the loop's clock
+        self._clock, self._sleep = clock, sleep
+        self._heard = float("-inf")  # when the last reply of any kind came, on our clock
         # A request has ended after this: it queues for up to timeout + 2 * GRACE, and is under way for timeout + GRACE.
         self._silence = Silence(2 * timeout.total_seconds() + 3 * GRACE)
 
@@ -87,7 +94,7 @@ class Prometheus:
             return Answered(())  # Prometheus refuses an empty range, in which there is nothing anyway
         if not self._in_flight:
             return CLOSED
-        is_probe, now = self._silence.is_on, asyncio.get_running_loop().time()
+        is_probe, now = self._silence.is_on, self._clock()
         if not self._silence.admits(now):
             return Unanswered(self._silence.why(self._target.name, now, datetime.now(UTC)), rejected=False)
         lane: Lane | Unanswered = CLOSED
@@ -95,7 +102,7 @@ class Prometheus:
             lane = await self._next_lane()
         finally:
             if is_probe and isinstance(lane, Unanswered):
-                self._silence.gave_up(asyncio.get_running_loop().time())
+                self._silence.gave_up(self._clock())
         if isinstance(lane, Unanswered):
             return lane
         if not is_probe:
@@ -104,8 +111,7 @@ class Prometheus:
         return sign if self._silence.is_on else await self._answer(query)
 
     async def _answer_on(self, lane: Lane, query: Query) -> Answer:
-        loop = asyncio.get_running_loop()
-        sent = loop.time()
+        loop, sent = asyncio.get_running_loop(), self._clock()
         reply: asyncio.Future[Answer] = loop.create_future()
 
         def arrived(outcome: Outcome | Exception) -> None:
@@ -125,15 +131,26 @@ class Prometheus:
 
         lane.ask(query, tell)
         try:
-            async with asyncio.timeout(self._target.timeout + GRACE):
-                return await reply
+            return await self._within(self._target.timeout + GRACE, reply)
         except TimeoutError:  # stuck where a socket's own timeout does not reach, such as resolving the name
             outcome = Outcome(self._target.was_silent(), heard=False, in_vain=True)
             self._learn(outcome, sent)
             return outcome.answer
 
+    async def _within(self, seconds: float, awaited: asyncio.Future[T]) -> T:
+        """The result, or a TimeoutError after so many seconds. Whoever leaves early cancels what was awaited."""
+        timer = asyncio.ensure_future(self._sleep(seconds))
+        try:
+            await asyncio.wait((awaited, timer), return_when=asyncio.FIRST_COMPLETED)
+            if awaited.done():
+                return awaited.result()
+            raise TimeoutError
+        finally:
+            awaited.cancel()  # does nothing to one that is done
+            timer.cancel()
+
     def _learn(self, outcome: Outcome, sent: float) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         if outcome.heard:
             self._heard = now
             self._silence.ends()
@@ -154,8 +171,7 @@ class Prometheus:
         self._queue.append(turn)
         try:
             # Longer than any request: whether the server is dead is known by then, and the queue turned away.
-            async with asyncio.timeout(self._target.timeout + 2 * GRACE):
-                return await turn
+            return await self._within(self._target.timeout + 2 * GRACE, turn)
         except TimeoutError:
             self._return(turn)
             why = (

@@ -30,19 +30,17 @@ KEYWORDS = frozenset((
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """What one label has to be; a label that a series does not have is empty."""
+    """What one label has to be; a label that a series does not have is empty. Raises RegexError."""
 
     label: str
     kind: Kind
     value: str
 
-    @property
-    def is_clear(self) -> bool:
-        """Whether `accepts` can say."""
-        return self.kind in ("=", "!=") or regexes.is_clear(self.value)
+    def __post_init__(self) -> None:
+        if self.kind in ("=~", "!~"):
+            regexes.compiled(self.value)
 
     def accepts(self, value: str) -> bool:
-        """Raises UnclearRegex for an expression that Python cannot be trusted with."""
         match self.kind:
             case "=":
                 return value == self.value
@@ -66,13 +64,8 @@ class Selector:
 
     matchers: tuple[Matcher, ...]
 
-    @property
-    def is_clear(self) -> bool:
-        """Whether `matches` can say."""
-        return all(matcher.is_clear for matcher in self.matchers)
-
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether Prometheus would select the series. Raises UnclearRegex; ask `is_clear` first."""
+        """Whether Prometheus would select the series."""
         return all(matcher.accepts(labels.get(matcher.label, "")) for matcher in self.matchers)
 
     def __str__(self) -> str:

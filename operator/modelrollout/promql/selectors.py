@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import get_args
 
-from modelrollout.promql import regexes
 from modelrollout.promql.matchers import KEYWORDS, LABEL, METRIC, NAME, Kind, Matcher, Selector
-from modelrollout.promql.strings import STRING, TextError, unquoted
+from modelrollout.promql.regexes import RegexError, compiled
+from modelrollout.promql.strings import STRING, TextError, as_regex, unquoted
 
 BUCKET = "_bucket"
 
@@ -97,8 +97,14 @@ class _Reader:
         value = self.take(STRING)
         for known in get_args(Kind):
             if kind == known and value is not None:
-                return Matcher(label, known, self._meant(value))
+                return self._made(label, known, self._meant(value))
         raise self.error("=, !=, =~ or !~ and a text in quotes")
+
+    def _made(self, label: str, kind: Kind, value: str) -> Matcher:
+        try:
+            return Matcher(label, kind, value)
+        except RegexError as error:
+            raise SelectorError(f"{error} in {self._text!r}") from error
 
     def _meant(self, text: str) -> str:
         try:
@@ -111,20 +117,18 @@ def union(one: Selector, other: Selector) -> Selector | None:
     """One selector of all series of both; which are whose, their `matches` says. None where two queries are better.
 
     Kept is what both say, and the names of both. That may select more than the two together, but never less. None when
-    that would be too much (they have nothing else in common, though they say something else), when it would not be a
-    selector to Prometheus (each needs a matcher that refuses the empty text), or when `matches` could not tell.
+    that would be too much (they have nothing else in common, though they say something else), or when it would not be a
+    selector to Prometheus (each needs a matcher that refuses the empty text).
     """
     for wide, narrow in ((one, other), (other, one)):
         if set(wide.matchers) <= set(narrow.matchers):
-            return wide if wide.is_clear and narrow.is_clear else None
+            return wide
     others = [matcher for matcher in (*one.matchers, *other.matchers) if matcher.label != NAME]
     common = [matcher for matcher in dict.fromkeys(others) if matcher in one.matchers and matcher in other.matchers]
     names = _names(one.named, other.named)
     if names is None or (others and not common):
         return None
     both = Selector((*names, *common))
-    if not (one.is_clear and other.is_clear and both.is_clear):
-        return None
     return both if any(not matcher.accepts("") for matcher in both.matchers) else None
 
 
@@ -133,20 +137,20 @@ def _names(one: tuple[Matcher, ...], other: tuple[Matcher, ...]) -> tuple[Matche
         return one
     if len(one) != 1 or len(other) != 1:
         return None
-    expressions = [_expression(name) for name in (*one, *other)]
-    if None in expressions:
+    try:
+        return (Matcher(NAME, "=~", "|".join(_expression(name) for name in (*one, *other))),)
+    except RegexError:
         return None
-    return (Matcher(NAME, "=~", "|".join(text for text in expressions if text is not None)),)
 
 
-def _expression(name: Matcher) -> str | None:
-    match name.kind:
-        case "=":
-            return regexes.literally(name.value)
-        case "=~":
-            return f"(?:{name.value})"
-        case _:
-            return None
+def _expression(name: Matcher) -> str:
+    """For one side of `|`. Raises RegexError where it cannot stand there."""
+    if name.kind == "=":
+        return as_regex(name.value)
+    alone = f"(?:{name.value})"
+    if name.kind != "=~" or compiled(alone).groupindex:  # the other may have a group of that name, an error in Go
+        raise RegexError(f"{name} cannot be one name of two")
+    return alone
 
 
 def histogram_selector(text: str) -> str:
@@ -163,6 +167,6 @@ def histogram_selector(text: str) -> str:
     base = selector.named[0].value.removesuffix(BUCKET)
     if not base:
         return text
-    name = regexes.literally(base)
+    name = as_regex(base)
     rest = (matcher for matcher in selector.matchers if matcher.label != NAME)
     return str(Selector((Matcher(NAME, "=~", f"{name}|{name}{BUCKET}"), *rest)))

@@ -1,4 +1,4 @@
-"""Texts of PromQL: what stands between quotes, and what it means. Pure.
+"""Texts of PromQL: what stands between quotes, what it means, and how any text is put there. Pure.
 
 Source: promql/parser/lex.go and util/strutil/quote.go of Prometheus; their escapes are those of Go.
 """
@@ -61,3 +61,23 @@ def _written(character: str) -> str:
     if character < " " or character == "\x7f":
         return f"\\x{ord(character):02x}"
     return r"\ufffd" if character == "\ufffd" else character  # which the lexer takes for broken text
+
+
+def as_regex(text: str) -> str:
+    """The text as an RE2 expression that matches only it. `[.]`, unlike `\\.`, reads alike in every kind of quotes."""
+    return re.sub(r"[.+*?()|{}$]|[\\^\[\]]", lambda found: _literally(found[0]), text)
+
+
+def _literally(character: str) -> str:
+    return f"\\{character}" if character in "\\^[]" else f"[{character}]"
+
+
+_IN_EITHER = {"\\": r"\\", "\n": r"\n", '"': r"\x22", "'": r"\x27", "`": r"\x60"}
+
+
+def in_quotes(text: str) -> str:
+    r"""The text as it is written between PromQL's single or double quotes.
+
+    Quotes as \x22 and \x27: PromQL refuses \' between double quotes and \" between single ones (strutil.Unquote).
+    """
+    return "".join(_IN_EITHER.get(character, character) for character in text)

@@ -1,4 +1,4 @@
-"""The frame of a chart: round numbers, lines across, moments marked; SVG with its labels in HTML. Pure.
+"""A chart over time: round numbers, lines across, moments marked; SVG with its labels in HTML. Pure.
 
 The drawing is stretched to the width there is, the labels are not: so they can be read on a phone as well.
 """
@@ -12,11 +12,14 @@ from typing import Literal
 from xml.etree.ElementTree import Element
 
 from modelrollout.reports.markup import element
+from modelrollout.reports.shapes import curve, rule, share
 
 WIDTH, HEIGHT = 1000.0, 100.0  # of the drawing, in units that stretch
 LINES = 4  # across, at most
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+FAR = 3.0  # times the largest value: a limit beyond it is not drawn
 Unit = Literal["share", "seconds", "number"]
+Points = Sequence[tuple[float, float]]  # moment, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Span:
 
     def share(self, moment: float) -> float:
         """Where a moment lies between start (0) and end (1)."""
-        return min(1.0, max(0.0, (moment - self.start) / max(self.end - self.start, 1e-9)))
+        return share(moment, self.start, max(self.end, self.start + 1e-6))
 
     def x(self, moment: float) -> float:
         return WIDTH * self.share(moment)
@@ -52,7 +55,7 @@ class Scale:
     ticks: tuple[float, ...]
 
     def y(self, value: float) -> float:
-        return HEIGHT * (1 - min(1.0, max(0.0, (value - self.low) / (self.high - self.low))))
+        return HEIGHT * (1 - share(value, self.low, self.high))
 
 
 def scale(values: Sequence[float], *, ceiling: float | None = None, from_zero: bool = True) -> Scale:
@@ -88,6 +91,29 @@ def plot(
     return element("div", {"class": f"plot {kind}".strip()}, drawing, ticks)
 
 
+def curves_plot(
+    curves: Sequence[tuple[str, Points]], limits: Iterable[float], unit: Unit, span: Span, marks: Sequence[Mark]
+) -> Element:
+    """The values of a metric over time, each curve by its kind, and the limits that are near them."""
+    values = finite(curves)
+    near = [limit for limit in limits if is_near(limit, values)]
+    is_high = unit == "share" and min(values, default=0.0) > 0.3  # else one flat line at the top
+    axis = scale([*values, *near], ceiling=1.0 if unit == "share" else None, from_zero=not is_high)
+    shapes = [rule("limit", 0.0, axis.y(limit), WIDTH, axis.y(limit)) for limit in near]
+    shapes += [line(points, axis, span, kind) for kind, points in curves]
+    return plot(shapes, axis, unit, span, marks)
+
+
+def finite(curves: Iterable[tuple[str, Points]]) -> list[float]:
+    """The values of all curves that are numbers."""
+    return [value for _, points in curves for _, value in points if math.isfinite(value)]
+
+
+def is_near(limit: float, values: Sequence[float]) -> bool:
+    """Whether a limit can be drawn without making a flat line of the values."""
+    return limit <= FAR * max(values, default=0.0)
+
+
 def written(value: float, unit: Unit) -> str:
     """A value as people write it."""
     match unit:
@@ -110,21 +136,11 @@ def _round_step(least: float) -> float:
 
 def line(points: Iterable[tuple[float, float]], axis: Scale, span: Span, kind: str) -> Element:
     """A curve through (moment, value); it is broken where a value is no number."""
-    path, is_drawing = [], False
-    for moment, value in points:
-        if not math.isfinite(value):
-            is_drawing = False
-            continue
-        path.append(f"{'L' if is_drawing else 'M'}{span.x(moment):.2f} {axis.y(value):.2f}")
-        is_drawing = True
-    return element("path", {"class": f"line {kind}", "d": "".join(path)})
+    placed = ((span.x(moment), axis.y(value) if math.isfinite(value) else math.nan) for moment, value in points)
+    return curve(f"line {kind}", placed)
 
 
 def _marked(mark: Mark, x: float) -> Element:
     drawn = rule(f"mark {mark.kind}", x, 0.0, x, HEIGHT)
     drawn.append(element("title", {}, mark.text))
     return drawn
-
-
-def rule(kind: str, x1: float, y1: float, x2: float, y2: float) -> Element:
-    return element("line", {"class": kind, "x1": f"{x1:.2f}", "y1": f"{y1:.2f}", "x2": f"{x2:.2f}", "y2": f"{y2:.2f}"})

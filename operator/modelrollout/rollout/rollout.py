@@ -16,13 +16,14 @@ from modelrollout.api.placeholders import UnknownName, render_tree
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, VersionInfo
 from modelrollout.objects.manifests import Manifest, Owner, digest
+from modelrollout.objects.reads import Objects
 from modelrollout.rollout.expansion import NO_TEMPLATES, Templates, expanded
-from modelrollout.traffic.gateway_api import GatewayRouter
-from modelrollout.traffic.plain_service import ServiceRouter
+from modelrollout.rollout.references import templates_among
+from modelrollout.rollout.template import template_of
 from modelrollout.traffic.router import Router
-from modelrollout.workloads import deployment
-
-ROUTERS: tuple[Router, ...] = (GatewayRouter(), ServiceRouter())
+from modelrollout.traffic.routers import router_of
+from modelrollout.workloads.kind import Kind
+from modelrollout.workloads.kinds import kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,9 @@ class Wish:
     spec: ModelRolloutSpec  # expanded: all metrics are in analysis.metrics, none are in presets or templates
     revision: str
     model: VersionInfo
+    kind: Kind
     template: Manifest  # rendered
-    pods: int | None
+    size: int | None  # pods; None: an autoscaler's
     router: Router
 
 
@@ -51,15 +53,16 @@ class Rollout:
         return f"{self.owner.name}-{revision}"
 
 
-def parse(manifest: Manifest, templates: Templates = NO_TEMPLATES) -> Rollout:
-    """`templates`: what was found of those that `expansion.referred` names.
+def parse(manifest: Manifest, objects: Objects) -> Rollout:
+    """`objects`: what was found of those that `references.reads` names.
 
-    Raises pydantic.ValidationError when the status is not one that this operator or an older one wrote."""
+    Raises pydantic.ValidationError when the status is not one that this operator or an older one wrote.
+    """
     metadata = manifest["metadata"]
-    wrong_name = name_error(metadata["name"])  # an older CRD may have let it pass
-    wish = Finding("InvalidName", f"{wrong_name}.") if wrong_name else read_wish(manifest.get("spec") or {}, templates)
+    owner = Owner(metadata["namespace"], metadata["name"], metadata["uid"])
+    wish = _wish_in(manifest, objects)
     return Rollout(
-        owner=Owner(metadata["namespace"], metadata["name"], metadata["uid"]),
+        owner=owner,
         generation=int(metadata.get("generation", 1)),
         wish=wish if isinstance(wish, Wish) else None,
         fault=wish if isinstance(wish, Finding) else None,
@@ -67,35 +70,57 @@ def parse(manifest: Manifest, templates: Templates = NO_TEMPLATES) -> Rollout:
     )
 
 
-def read_wish(raw: Mapping[str, Any], templates: Templates = NO_TEMPLATES) -> Wish | Finding:
-    """The wish in a spec, or the sentence that says what is wrong with it."""
+def _wish_in(manifest: Manifest, objects: Objects) -> Wish | Finding:
+    metadata = manifest["metadata"]
+    if (wrong_name := name_error(metadata["name"])) is not None:  # an older CRD may have let it pass
+        return Finding("InvalidName", f"{wrong_name}.")
+    return read_wish(
+        manifest.get("spec") or {},
+        templates_among(objects, metadata["namespace"], manifest.get("spec")),
+        objects,
+        namespace=metadata["namespace"],
+    )
+
+
+def read_wish(
+    raw: Mapping[str, Any],
+    templates: Templates = NO_TEMPLATES,
+    objects: Objects | None = None,
+    *,
+    namespace: str = "",
+) -> Wish | Finding:
+    """The wish in a spec, or the sentence that says what is wrong with it. `objects` has what workloadRef names."""
     try:
         spec = expanded(ModelRolloutSpec.model_validate(raw), templates)
         if isinstance(spec, Finding):
             return spec
-        template = render_tree(spec.workload.template, model_names(spec), where="spec.workload.template")
+        found = template_of(spec.workload, objects or {}, namespace)
+        if isinstance(found, Finding):
+            return found
+        template = render_tree(found, model_names(spec), where="spec.workload.template")
         _try_queries(spec)
     except ValidationError as error:
         return Finding("InvalidSpec", spec_error(error))
     except UnknownName as error:
         return Finding("InvalidTemplate", f"{error}")
-    if (fault := deployment.fault(template)) is not None:
-        return fault
-    pods, router = deployment.replicas(template), router_of(spec)
-    if router.splits_by_pods and pods is None:
+    kind = kind_of(template)
+    fault = kind if isinstance(kind, Finding) else kind.fault(template)
+    if isinstance(kind, Finding) or fault is not None:
+        return fault or Finding("InvalidTemplate", "spec.workload cannot be read.")
+    return _wish(spec, kind, template)
+
+
+def _wish(spec: ModelRolloutSpec, kind: Kind, template: Manifest) -> Wish | Finding:
+    size, router = kind.size(template), router_of(spec.traffic)
+    if router.splits_by_pods and size is None:
         return Finding(
             "InvalidTemplate",
             "traffic.service splits by counting pods, so spec.workload.template.spec.replicas must be set; "
             "where an autoscaler sets it, use traffic.gatewayAPI.",
         )
     model = VersionInfo(name=spec.model.name, version=spec.model.version, uri=spec.model.uri)
-    answers = {"model": model.model_dump(exclude_none=True), "pods": deployment.answering_part(template)}
-    return Wish(spec, digest(answers), model, template, pods, router)
-
-
-def router_of(spec: ModelRolloutSpec) -> Router:
-    gateway, service = ROUTERS
-    return gateway if spec.traffic.gateway_api is not None else service
+    answers = {"model": model.model_dump(exclude_none=True), "pods": kind.identity(template)}
+    return Wish(spec, digest(answers), model, kind, template, size, router)
 
 
 def model_names(spec: ModelRolloutSpec) -> dict[str, str]:
@@ -107,7 +132,7 @@ def model_names(spec: ModelRolloutSpec) -> dict[str, str]:
 def _try_queries(spec: ModelRolloutSpec) -> None:
     """Raises UnknownName now rather than in the middle of a rollout."""
     start = datetime(2000, 1, 1, tzinfo=UTC)
-    anybody = ArmNames(arm="candidate", namespace="-", rollout="-", revision="-", workload="-", service="-")
+    anybody = ArmNames("candidate", namespace="-", rollout="-", revision="-", workload="-", service="-", pods="-")
     interval = spec.analysis.interval.timedelta
     reach = Reach(start, start + interval, start + interval, interval)
     queries(spec.analysis, anybody, None, {metric.name: reach for metric in spec.analysis.metrics})

@@ -18,8 +18,8 @@ from modelrollout.kube import Cluster, KubeError, Manifest
 from modelrollout.objects.reads import Reads
 from modelrollout.plan import foresight
 from modelrollout.promql.query import Answer, Query
+from modelrollout.rollout.references import mentioned
 from modelrollout.rollout.rollout import parse
-from modelrollout.shell.observe import template_refs, templates
 from modelrollout.shell.reader import Direct
 
 logger = logging.getLogger(__name__)
@@ -116,8 +116,8 @@ class Advisor:
     async def _found(self, request: Request) -> tuple[str, ...]:
         new = {**request.new, "metadata": {"name": "new", "uid": "", **request.new["metadata"]}}
         new["metadata"]["namespace"] = request.namespace
-        named = Reads(named=template_refs(request.namespace, new.get("spec")))
-        rollout = parse(new, templates(await Direct(self._cluster).read((request.namespace, ""), named)))
+        named = Reads(named=mentioned(request.namespace, new.get("spec")))
+        rollout = parse(new, await Direct(self._cluster).read((request.namespace, ""), named))
         if rollout.fault is not None:
             return foresight.limited([f"{rollout.fault.reason}: {rollout.fault.message}"])
         asked = foresight.asked(rollout, new, request.old, self._clock().replace(microsecond=0))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from modelrollout.api.base import API_VERSION, KIND
 from modelrollout.kube import AlreadyExists, Cluster, KubeError, Manifest
 from modelrollout.objects.manifests import Owner, digest
-from modelrollout.plan.world import Event
+from modelrollout.plan.plan import Event
 
 logger = logging.getLogger(__name__)
 COMPONENT = "modelrollout"

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from modelrollout.kube import Cluster
 from modelrollout.kube.cluster import NO_VERSION
-from modelrollout.objects.manifests import APPLIED, Apply, Delete, Manifest, Ref, Scale, Write, annotation, digest
+from modelrollout.objects.manifests import APPLIED, Apply, Delete, Manifest, Patch, Ref, Write, annotation, digest
 from modelrollout.shell.reader import Reader
 
 
@@ -26,9 +26,9 @@ class Applier:
         match write:
             case Apply():
                 return await self._apply(write)
-            case Scale(ref=ref, replicas=replicas, seen=seen):
-                patch = _expecting({"spec": {"replicas": replicas}}, seen)
-                self._reader.wrote(await self._cluster.patch(ref.resource, ref.namespace, ref.name, patch))
+            case Patch(ref=ref, patch=patch, seen=seen):
+                written = await self._cluster.patch(ref.resource, ref.namespace, ref.name, _expecting(patch, seen))
+                self._reader.wrote(written)
             case Delete(ref=ref, uid=uid, seen=seen):
                 self._in_force.pop(ref, None)
                 await self._cluster.delete(ref.resource, ref.namespace, ref.name, uid=uid, version=seen)

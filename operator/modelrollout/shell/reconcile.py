@@ -18,16 +18,19 @@ from modelrollout.kube import Cluster, Conflict, Manifest, Refused
 from modelrollout.objects.manifests import Owner, Write
 from modelrollout.objects.reads import Objects, Reads, conditional
 from modelrollout.objects.resources import MODEL_ROLLOUTS
-from modelrollout.plan.planner import SOON, finalise, needs, plan
-from modelrollout.plan.world import Plan
+from modelrollout.plan.plan import Plan
+from modelrollout.plan.planner import SOON, finalise, plan
 from modelrollout.promql.query import Answer, Query
+from modelrollout.rollout.references import reads
 from modelrollout.rollout.rollout import Rollout, parse
 from modelrollout.shell.announce import Announcer
 from modelrollout.shell.apply import Applier
-from modelrollout.shell.observe import observed, reads, templates
+from modelrollout.shell.observe import observed
 from modelrollout.shell.reader import Reader
 from modelrollout.shell.telemetry import Telemetry
 from modelrollout.shell.wakeups import Key
+from modelrollout.trial.look import Look
+from modelrollout.trial.world import World
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +67,7 @@ class Decided:
     """A plan, and what it was made from."""
 
     rollout: Rollout
-    objects: Objects
-    answers: Mapping[Query, Answer] | None
+    world: World
     now: datetime
     made: Plan
 
@@ -106,7 +108,7 @@ class Reconciler:
             return AGAIN
 
     async def _pass(self, key: Key, manifest: Manifest, poked: Callable[[], Awaitable[object]]) -> timedelta | None:
-        needed = reads(*key, manifest.get("spec"))
+        needed = reads(manifest)
         decided, done = await self._retreated(manifest, needed, await self._decided(manifest, needed, poked))
         await self._save(manifest, decided.made.status)
         self._telemetry.saw(decided.rollout, decided.made)  # not before: what is not saved is decided once more
@@ -121,27 +123,34 @@ class Reconciler:
         Raises Conflict when the rollout itself was edited while we waited: that may be a wish to go back.
         """
         asking: asyncio.Task[Mapping[Query, Answer]] | None = None
-        key, now = _key(manifest), self._clock()
+        key, now, question = _key(manifest), self._clock(), None
         try:
             while True:
-                objects = await self._reader.read(key, needed)
-                rollout = parse(manifest, templates(objects))
-                seen = observed(objects, key[1], self._trouble.get(key))
-                made = plan(rollout, seen, now)
-                queries = needs(rollout, seen, now)
-                if made.retreat or not queries:
-                    return Decided(rollout, objects, None, now, made)
-                asking = asking or asyncio.create_task(self._ask(rollout, queries))
+                decided = self._planned(manifest, await self._reader.read(key, needed), now)
+                question = question or decided.made.questions
+                if decided.made.retreat or decided.made.questions is None or question is None:
+                    return decided
+                asking = asking or asyncio.create_task(self._ask(decided.rollout, question))
                 if await _is_done_before(asking, poked):
-                    seen, then = seen.with_answers(asking.result()), self._clock()
-                    # What begins now, begins when Prometheus has answered; unless that took until another look is due.
-                    now = then if needs(rollout, seen, then) == queries else now
-                    return Decided(rollout, objects, seen.answers, now, plan(rollout, seen, now))
+                    return self._answered(decided, question, asking.result())
                 if await self._version(key) != manifest["metadata"]["resourceVersion"]:
                     raise Conflict("it was edited while Prometheus was asked")
         finally:
             if asking is not None:
                 asking.cancel()
+
+    def _planned(self, manifest: Manifest, objects: Objects, now: datetime) -> Decided:
+        rollout = parse(manifest, objects)
+        world = observed(objects, rollout.owner, self._trouble.get(_key(manifest)))
+        return Decided(rollout, world, now, plan(rollout, world, now))
+
+    def _answered(self, decided: Decided, question: Look, answers: Mapping[Query, Answer]) -> Decided:
+        """The plan made of what Prometheus said."""
+        # What begins now, begins when Prometheus has answered; unless that took until another look is due.
+        then = self._clock()
+        now = then if question.until is None or then < question.until else decided.now
+        world = decided.world.heard(question, answers)
+        return Decided(decided.rollout, world, now, plan(decided.rollout, world, now))
 
     async def _retreated(self, manifest: Manifest, needed: Reads, decided: Decided) -> tuple[Decided, Done]:
         """Takes traffic back. Whoever wrote to a route meanwhile is taken into account at once, not a pass later.
@@ -150,7 +159,7 @@ class Reconciler:
         """
         for _ in range(TURNS):
             try:
-                return decided, await self._carry_out(decided.made.retreat, needed, decided.objects)
+                return decided, await self._carry_out(decided.made.retreat, needed, decided.world.objects)
             except Conflict as conflict:
                 logger.debug("Traffic is taken back once more: %s", conflict)
                 decided = self._again(manifest, await self._reader.reread(_key(manifest), needed), decided)
@@ -158,15 +167,16 @@ class Reconciler:
 
     def _again(self, manifest: Manifest, objects: Objects, decided: Decided) -> Decided:
         """The same pass with other objects."""
-        rollout, key = parse(manifest, templates(objects)), _key(manifest)
-        seen = observed(objects, key[1], self._trouble.get(key))
-        seen = seen if decided.answers is None else seen.with_answers(decided.answers)
-        return Decided(rollout, objects, decided.answers, decided.now, plan(rollout, seen, decided.now))
+        again = self._planned(manifest, objects, decided.now)
+        if (look := decided.world.look) is None:
+            return again
+        world = again.world.heard(look, decided.world.answers)
+        return Decided(again.rollout, world, decided.now, plan(again.rollout, world, decided.now))
 
     async def _written(self, key: Key, needed: Reads, decided: Decided) -> Done:
         """The rest of the writes. The status is saved, so what changed meanwhile is left to the next pass."""
         try:
-            return await self._carry_out(decided.made.writes, needed, decided.objects)
+            return await self._carry_out(decided.made.writes, needed, decided.world.objects)
         except Conflict as conflict:
             logger.debug("%s/%s changed meanwhile: %s", *key, conflict)
             await self._reader.reread(key, needed)
@@ -176,9 +186,9 @@ class Reconciler:
         present = await self._cluster.read(MODEL_ROLLOUTS, *key)
         return present["metadata"]["resourceVersion"] if present else None
 
-    async def _ask(self, rollout: Rollout, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
+    async def _ask(self, rollout: Rollout, question: Look) -> Mapping[Query, Answer]:
         server = rollout.wish.spec.analysis.prometheus if rollout.wish else None
-        return await self._asker.ask(server.url if server else None, queries)
+        return await self._asker.ask(server.url if server else None, question.queries)
 
     async def _save(self, manifest: Manifest, status: ModelRolloutStatus) -> None:
         """Compare-and-swap of the whole status; nothing is written when nothing changed."""
@@ -221,9 +231,8 @@ class Reconciler:
         if manifest is None or "orphan" in (manifest["metadata"].get("finalizers") or []):
             return
         metadata = manifest["metadata"]
-        owner, needed = Owner(metadata["namespace"], metadata["name"], metadata["uid"]), reads(*key, None)
-        objects = await self._reader.reread(key, needed)
-        leaving = finalise(owner, observed(objects, owner.name, None))
+        owner = Owner(metadata["namespace"], metadata["name"], metadata["uid"])
+        leaving = finalise(owner, observed(await self._reader.reread(key, reads(manifest)), owner, None))
         await self._carry_out(leaving, Reads(), {})  # whatever became of a route, it goes
         if leaving:
             await self._sleep(LEAVE.total_seconds())

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.kube import Cluster
-from modelrollout.plan.world import Plan
+from modelrollout.plan.plan import Plan
 from modelrollout.rollout.rollout import Rollout
 from modelrollout.shell.wakeups import Key
 

@@ -7,89 +7,122 @@ ready pods: the candidate is given as many pods as come nearest to the weight wi
 from __future__ import annotations
 
 from modelrollout.api.base import GROUP
-from modelrollout.api.spec import Traffic
+from modelrollout.api.findings import Finding
+from modelrollout.api.traffic import Traffic
 from modelrollout.objects.manifests import (
     APPLIED,
     REJECTED,
     REVISION_LABEL,
     ROLLOUT_LABEL,
+    Apply,
     Manifest,
     Owner,
+    Ref,
     annotation,
+    is_applied,
     seal,
 )
+from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import SERVICES
-from modelrollout.traffic.router import KEPT, Backend, Split
+from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
+from modelrollout.traffic.router import KEPT, MANAGER, SINCE, Backend, InForce, Notes, Routing, own
 
 WEIGHT = f"{GROUP}/weight"
 """Annotation with the weight that a mixed selector stands for; the selector itself cannot say it."""
 
 _WEIGHTS = {str(weight): weight for weight in range(1, 100)}
+_LARGEST_MIX = 99
+"""Percent. A weight that cannot be read counts as this: it is taken back or written anew. It is not mistaken for the
+exact switch to all, which waits for all pods."""
 
 
 class ServiceRouter:
-    resource = SERVICES
+    field = "service"
     splits_by_pods = True
 
-    def render(self, owner: Owner, traffic: Traffic, split: Split) -> Manifest:
+    def refs(self, owner: Owner) -> tuple[Ref, ...]:
+        return (Ref(SERVICES, owner.namespace, owner.name),)
+
+    def can(self, exposure: Exposure) -> Finding | None:
+        if exposure.mirror or exposure.asked:
+            return Finding(
+                "RouterCannot",
+                f"traffic.service knows weights only, and a stage asks for {exposure}: use traffic.gatewayAPI.",
+            )
+        return None
+
+    def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
         # The container port of whoever serves: an edit of traffic.port must not cut off the stable pods.
-        target = split.candidate.port if split.candidate and split.weight == 100 else split.stable.port
-        return owner.object(
-            self.resource,
+        is_switched = routing.candidate is not None and routing.exposure == EVERYBODY
+        target = routing.candidate.port if routing.candidate and is_switched else routing.stable.port
+        (ref,) = self.refs(owner)
+        wanted = owner.object(
+            SERVICES,
             owner.name,
-            annotations=_annotations(split),
+            annotations=_annotations(routing),
             spec={
-                "selector": _selector(owner.name, split),
+                "selector": _selector(owner.name, routing),
                 "ports": [{"name": "http", "port": traffic.port, "protocol": "TCP", "targetPort": target}],
             },
         )
+        found = there.get(ref)
+        is_in_force = isinstance(found, dict) and is_applied(wanted, found) and _is_untouched(wanted, found)
+        return () if is_in_force else (Apply(wanted, MANAGER),)
 
-    def retreat(self, route: Manifest, split: Split) -> Manifest:
+    def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Apply, ...]:
+        (ref,) = self.refs(owner)
+        if (route := own(owner, there, ref)) is None:
+            return ()
         metadata = route["metadata"]
-        kept = {key: metadata[key] for key in KEPT if key in metadata}
-        rejected = split.rejected or annotation(route, REJECTED)
-        back = Split(split.stable, rejected=rejected)
+        back = Routing(to, notes=Notes(rejected=notes.rejected or annotation(route, REJECTED)))
         (first, *_) = route["spec"].get("ports") or [{}]
-        port = {"name": "http", "port": split.stable.port, "protocol": "TCP", **first, "targetPort": split.stable.port}
-        return seal(
-            {
-                "apiVersion": route["apiVersion"],
-                "kind": route["kind"],
-                "metadata": {**kept, "annotations": {APPLIED: "", **_annotations(back)}},
-                "spec": {"selector": _selector(metadata["name"], back), "ports": [port]},
-            }
-        )
+        port = {"name": "http", "port": to.port, "protocol": "TCP", **first, "targetPort": to.port}
+        manifest = {
+            "apiVersion": route["apiVersion"],
+            "kind": route["kind"],
+            "metadata": {
+                **{key: metadata[key] for key in KEPT if key in metadata},
+                "annotations": {APPLIED: "", **_annotations(back)},
+            },
+            "spec": {"selector": _selector(metadata["name"], back), "ports": [port]},
+        }
+        return (Apply(seal(manifest), MANAGER),)
 
-    def weight_off_stable(self, route: Manifest | None, stable: Backend) -> int:
-        if route is None:
-            return 0
+    def in_force(self, owner: Owner, there: Objects, stable: Backend) -> InForce:
+        (ref,) = self.refs(owner)
+        if (route := own(owner, there, ref)) is None:
+            return InForce()
         revision = (route["spec"].get("selector") or {}).get(REVISION_LABEL)
         if revision is None:
-            # A weight that cannot be read is taken for the most that a mix can be: then it is taken back, or written
-            # anew, and is not mistaken for the exact switch to all, which waits for all pods.
-            return _WEIGHTS.get(annotation(route, WEIGHT) or "", 99)
-        return 0 if revision == stable.revision else 100
+            exposure = Exposure(weight=_WEIGHTS.get(annotation(route, WEIGHT) or "", _LARGEST_MIX))
+        else:
+            exposure = NOBODY if revision == stable.revision else EVERYBODY
+        return InForce(
+            exists=True,
+            exposure=exposure,
+            services=None if revision is None else frozenset({f"{owner.name}-{revision}"}),
+            since=annotation(route, SINCE),
+            rejected=annotation(route, REJECTED),
+        )
 
-    def uses(self, route: Manifest | None, backend: Backend) -> bool:
-        if route is None:
-            return False
-        return (route["spec"].get("selector") or {}).get(REVISION_LABEL) in (None, backend.revision)
-
-    def refusal(self, route: Manifest) -> str | None:
-        return None
-
-    def candidate_pods(self, weight: int, wished: int | None) -> int | None:
-        if wished is None or weight >= 100:
-            return wished
-        return max(1, min(wished, weight * wished // (100 - weight)))
+    def pods(self, exposure: Exposure, size: int | None) -> int | None:
+        if size is None or exposure == EVERYBODY:
+            return size
+        return max(1, min(size, exposure.weight * size // (100 - exposure.weight)))
 
 
-def _selector(rollout: str, split: Split) -> dict[str, str]:
-    if split.candidate and 0 < split.weight < 100:
+def _selector(rollout: str, routing: Routing) -> dict[str, str]:
+    if routing.candidate and NOBODY < routing.exposure < EVERYBODY:
         return {ROLLOUT_LABEL: rollout}
-    one = split.candidate if split.candidate and split.weight == 100 else split.stable
+    one = routing.candidate if routing.candidate and routing.exposure == EVERYBODY else routing.stable
     return {ROLLOUT_LABEL: rollout, REVISION_LABEL: one.revision}
 
 
-def _annotations(split: Split) -> dict[str, str]:
-    return {**split.notes, WEIGHT: str(split.weight if split.candidate else 0)}
+def _annotations(routing: Routing) -> dict[str, str]:
+    weight = routing.exposure.weight if routing.candidate else 0
+    return {**routing.notes.annotations, WEIGHT: str(weight)}
+
+
+def _is_untouched(wanted: Manifest, found: Manifest) -> bool:
+    """Whether nobody narrowed the selector: a label that we did not write turns pods away."""
+    return bool(found["spec"].get("selector") == wanted["spec"]["selector"])

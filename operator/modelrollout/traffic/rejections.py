@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 
 from modelrollout.api.findings import Finding
-from modelrollout.objects.manifests import REJECTED, Manifest, annotation
+from modelrollout.objects.manifests import REJECTED
 
 
 def note(revision: str, why: Finding) -> str:
     return json.dumps({"revision": revision, "reason": why.reason, "message": why.message}, ensure_ascii=False)
 
 
-def noted(route: Manifest | None, revision: str) -> Finding | None:
-    """Why this revision was taken back, if the route says that it was."""
-    text = annotation(route, REJECTED)
+def noted(text: str | None, revision: str) -> Finding | None:
+    """Why this revision was taken back, if the note says that it was."""
     if text is None:
         return None
     try:

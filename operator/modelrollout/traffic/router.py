@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from modelrollout.api.base import GROUP
-from modelrollout.api.spec import Traffic
-from modelrollout.objects.manifests import REJECTED, Manifest, Owner
-from modelrollout.objects.resources import Resource
+from modelrollout.api.findings import Finding
+from modelrollout.api.traffic import Traffic
+from modelrollout.objects.manifests import REJECTED, Apply, Manifest, Owner, Ref
+from modelrollout.objects.reads import Objects
+from modelrollout.traffic.exposure import NOBODY, Exposure
 
 SERVICE_PORT = 80
 """Port of every revision's own Service. It never changes, so a new container port moves nobody's traffic."""
@@ -18,7 +20,7 @@ MANAGER = "modelrollout-traffic"
 """Field manager of all objects that users' requests pass through."""
 
 SINCE = f"{GROUP}/in-force-since"
-"""Annotation on the route: when the candidate's weight was put in force. Written together with the weight, it is true
+"""Annotation on the route: when the candidate's exposure was put in force. Written together with it, it is true
 however long the write had to wait and whoever died in between, and nothing has to be saved while it waits."""
 
 KEPT = ("namespace", "name", "labels", "ownerReferences")
@@ -35,42 +37,81 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """Who gets how much: `weight` percent for the candidate, the rest for stable."""
+class Notes:
+    """What is written down on a route in the same request that moves its traffic."""
 
-    stable: Backend
-    candidate: Backend | None = None
-    weight: int = 0
-    rejected: str | None = None  # note about a candidate that was taken back, kept on the route itself
-    since: datetime | None = None  # when the candidate's weight was put in force, kept there as well
+    rejected: str | None = None  # about a candidate that was taken back
+    since: datetime | None = None  # when the candidate's exposure was put in force
 
     @property
-    def notes(self) -> Manifest:
-        """The annotations of a route that must be written together with its weights."""
+    def annotations(self) -> dict[str, str]:
         since = {SINCE: f"{self.since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"} if self.since else {}
         return since | ({REJECTED: self.rejected} if self.rejected else {})
 
 
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """All that a router needs to write: the two backends, and who meets the candidate."""
+
+    stable: Backend
+    candidate: Backend | None = None
+    exposure: Exposure = NOBODY
+    notes: Notes = Notes()
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """All that a router reads: where users' requests go at present.
+
+    Without a route nobody goes anywhere.
+    """
+
+    exists: bool = False
+    exposure: Exposure = NOBODY  # of anything but stable
+    services: frozenset[str] | None = frozenset()  # that get requests or copies; None: any of the rollout's
+    since: str | None = None  # annotations, as they are: anybody may edit them
+    rejected: str | None = None
+    refusal: str | None = None  # why the data plane does not take the route, in its own words
+
+    def reaches(self, service: str) -> bool:
+        """Whether anybody's request, or a copy of it, may end there."""
+        return self.services is None or service in self.services
+
+
 class Router(Protocol):
-    """One way of splitting traffic. The route is the one object whose write moves it."""
+    """One way of sending users to one revision or the other. `traffic/routers.py` has the table."""
 
-    resource: Resource
-    splits_by_pods: bool  # the share is that of ready pods: a partly ready candidate just gets less
+    @property
+    def field(self) -> str:
+        """The field of spec.traffic that chooses it."""
 
-    def render(self, owner: Owner, traffic: Traffic, split: Split) -> Manifest:
-        """The route for a split."""
+    @property
+    def splits_by_pods(self) -> bool:
+        """The share is that of ready pods: a candidate that is only partly ready gets less."""
 
-    def retreat(self, route: Manifest, split: Split) -> Manifest:
-        """The route as it was read, with all traffic on stable. Needs no spec, so a broken one is no obstacle."""
+    def refs(self, owner: Owner) -> tuple[Ref, ...]:
+        """The objects that it reads and writes."""
 
-    def weight_off_stable(self, route: Manifest | None, stable: Backend) -> int:
-        """Percent that the route sends anywhere but to stable; 0 without a route."""
+    def can(self, exposure: Exposure) -> Finding | None:
+        """Why it cannot do this, or None. A spec that asks for it is refused."""
 
-    def uses(self, route: Manifest | None, backend: Backend) -> bool:
-        """Whether the route may send anybody there."""
+    def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
+        """The writes that lead from what is there to the routing; none where all is in force already."""
 
-    def refusal(self, route: Manifest) -> str | None:
-        """Why the data plane does not take the route, if it says so."""
+    def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Apply, ...]:
+        """The routes as they were read, with nobody sent or copied anywhere but to stable.
 
-    def candidate_pods(self, weight: int, wished: int | None) -> int | None:
-        """Pods that the candidate needs for a weight; `wished` is what the spec says (None: an autoscaler's)."""
+        Needs no spec, so a broken one is no obstacle.
+        """
+
+    def in_force(self, owner: Owner, there: Objects, stable: Backend) -> InForce:
+        """What its routes do at present, those of somebody else left out."""
+
+    def pods(self, exposure: Exposure, size: int | None) -> int | None:
+        """Pods that the candidate needs; `size` is what the spec says (None: an autoscaler's)."""
+
+
+def own(owner: Owner, there: Objects, ref: Ref) -> Manifest | None:
+    """The object, if there is one and it is the rollout's."""
+    found = there.get(ref)
+    return found if isinstance(found, dict) and owner.may_own(found) else None

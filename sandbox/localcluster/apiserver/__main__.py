@@ -27,7 +27,7 @@ def main() -> None:
     arguments = parser.parse_args()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(arguments.certificate, arguments.key)
-    server = Server(os.environ["MODELROLLOUT_SANDBOX_TOKEN"], arguments.service_cluster_ip_range)
+    server = Server(os.environ["LOCALCLUSTER_TOKEN"], arguments.service_cluster_ip_range)
     asyncio.run(serve(server, tls, arguments.announce))
 
 

@@ -9,7 +9,7 @@ from localcluster.apiserver.resources import Registry, Resource
 VERSION = {
     "major": "1",
     "minor": "36",
-    "gitVersion": "v1.36.0-modelrollout",
+    "gitVersion": "v1.36.0-localcluster",
     "gitCommit": "",
     "gitTreeState": "clean",
     "buildDate": "1970-01-01T00:00:00Z",

@@ -1,1 +1,1 @@
-"""Controllers that a cluster brings along: Deployments, namespaces, garbage collection. API clients like any other."""
+"""Controllers that a cluster brings along: of workloads, namespaces and garbage. API clients like any other."""

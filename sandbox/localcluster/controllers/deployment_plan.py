@@ -1,20 +1,16 @@
-"""What a Deployment wants next of its pods, and what its status is. Pure.
-
-ReplicaSet-free: a pod carries the hash of the template it was made from, and that tells the new from the old.
-"""
+"""What a Deployment wants next of its pods, and what its status is. Pure."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-Object = Mapping[str, Any]
-TEMPLATE_HASH = "sandbox.modelrollout.dev/template"
+from localcluster.controllers import replicas
+from localcluster.controllers.replicas import Object, is_available, is_leaving, is_new, is_over, is_ready, text
+
 DEFAULT_DEADLINE = 600  # seconds; what apps/v1 writes where none is given
 COMPLETE, CREATED, UPDATED, TOO_LATE = (
     "NewReplicaSetAvailable",  # Kubernetes' own reasons: `kubectl rollout status` and others look for them
@@ -57,61 +53,30 @@ class Census:
         return pod["metadata"]["uid"] in self.available
 
 
-def template_hash(deployment: Object) -> str:
-    template = json.dumps(deployment["spec"]["template"], sort_keys=True).encode()
-    return hashlib.sha256(template).hexdigest()[:10]
-
-
 def pod_of(deployment: Object, node: str) -> dict[str, Any]:
-    """A pod from the present template. It is placed at once: there is no scheduler to wait for."""
-    template, metadata = deployment["spec"]["template"], deployment["metadata"]
-    mine = template.get("metadata") or {}
-    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": metadata["name"], "uid": metadata["uid"]}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "generateName": f"{metadata['name']}-",
-            "namespace": metadata["namespace"],
-            "labels": dict(mine.get("labels") or {}),
-            "annotations": {**(mine.get("annotations") or {}), TEMPLATE_HASH: template_hash(deployment)},
-            "ownerReferences": [{**owner, "controller": True, "blockOwnerDeletion": True}],
-        },
-        "spec": {**template["spec"], "nodeName": node},
-    }
-
-
-def is_of(deployment: Object, pod: Object) -> bool:
-    owners = pod["metadata"].get("ownerReferences") or ()
-    return any(owner.get("controller") and owner["uid"] == deployment["metadata"]["uid"] for owner in owners)
-
-
-def is_ready(pod: Object) -> bool:
-    return _ready_since(pod) is not None and not pod["metadata"].get("deletionTimestamp")
+    """A pod from the present template, under a name that the API server makes up."""
+    return replicas.pod_of(deployment, "Deployment", node, generateName=f"{deployment['metadata']['name']}-")
 
 
 def plan(deployment: Object, pods: Sequence[Object], now: datetime) -> DeploymentPlan:
     """`pods` are all of the Deployment's own, those on their way out too."""
-    leaving = [pod for pod in pods if pod["metadata"].get("deletionTimestamp")]
-    over = tuple(pod for pod in pods if _is_over(pod) and pod not in leaving)
+    leaving = [pod for pod in pods if is_leaving(pod)]
+    over = tuple(pod for pod in pods if is_over(pod) and pod not in leaving)
     census = _census(deployment, [pod for pod in pods if pod not in leaving and pod not in over], now)
-    create, delete = _steps(deployment, census, waits=any(not _is_new(deployment, pod) for pod in leaving))
+    create, delete = _steps(deployment, census, waits=any(not is_new(deployment, pod) for pod in leaving))
     status, due = _status(deployment, census, now)
-    return DeploymentPlan(create, (*over, *delete), status, _soonest(due, _next_available(deployment, pods, now)))
+    return DeploymentPlan(
+        create, (*over, *delete), status, _soonest(due, replicas.next_available(deployment, pods, now))
+    )
 
 
 def _census(deployment: Object, pods: Sequence[Object], now: datetime) -> Census:
-    spec, wanted = deployment["spec"], _replicas(deployment)
+    spec, wanted = deployment["spec"], replicas.replicas(deployment)
     surge, missing = _allowances(spec, wanted)
-    quarantine = timedelta(seconds=spec.get("minReadySeconds") or 0)
-    settled = (pod for pod in pods if (since := _ready_since(pod)) is not None and since + quarantine <= now)
-    new = tuple(pod for pod in pods if _is_new(deployment, pod))
+    settled = (pod for pod in pods if is_available(deployment, pod, now))
+    new = tuple(pod for pod in pods if is_new(deployment, pod))
     old = tuple(pod for pod in pods if pod not in new)
     return Census(wanted, surge, missing, new, old, frozenset(pod["metadata"]["uid"] for pod in settled))
-
-
-def _is_new(deployment: Object, pod: Object) -> bool:
-    return (pod["metadata"].get("annotations") or {}).get(TEMPLATE_HASH) == template_hash(deployment)
 
 
 def _allowances(spec: Object, wanted: int) -> tuple[int, int]:
@@ -200,27 +165,27 @@ def _progressing(
     """The condition, and when its deadline is due."""
     before = deployment.get("status") or {}
     old = next((c for c in before.get("conditions") or () if c["type"] == "Progressing"), None)
-    name, new_template = deployment["metadata"]["name"], _template_is_new(deployment, census, old)
+    name, new_template = deployment["metadata"]["name"], _templateis_new(deployment, census, old)
     deadline = timedelta(seconds=deployment["spec"].get("progressDeadlineSeconds") or DEFAULT_DEADLINE)
     said = {"type": "Progressing", "status": "True"}
     if len(census.new) == census.total == census.wanted == len(census.available):
         return {**said, "reason": COMPLETE, "message": f'Deployment "{name}" has successfully progressed.'}, None
     if old is None or new_template:
         moved = {**said, "reason": CREATED, "message": f'Deployment "{name}" has begun to roll out its template.'}
-        return {**moved, "lastUpdateTime": _text(now)}, deadline
+        return {**moved, "lastUpdateTime": text(now)}, deadline
     if old["reason"] == COMPLETE:  # scaled, or a pod was lost: no rollout is on its way, so none can be late
         return {**old}, None
     if _has_moved(before, counts):
         moved = {**said, "reason": UPDATED, "message": f'Deployment "{name}" is progressing.'}
-        return {**moved, "lastUpdateTime": _text(now)}, deadline
-    left = _time(old["lastUpdateTime"]) + deadline - now
+        return {**moved, "lastUpdateTime": text(now)}, deadline
+    left = datetime.fromisoformat(old["lastUpdateTime"]) + deadline - now
     if old["reason"] == TOO_LATE or left <= timedelta():
         message = f'Deployment "{name}" has exceeded its progress deadline.'
         return {"type": "Progressing", "status": "False", "reason": TOO_LATE, "message": message}, None
     return {**old}, left
 
 
-def _template_is_new(deployment: Object, census: Census, old: Object | None) -> bool:
+def _templateis_new(deployment: Object, census: Census, old: Object | None) -> bool:
     """No pod of this template was ever seen, though there are pods of another."""
     seen = (deployment.get("status") or {}).get("observedGeneration")
     unseen = seen != deployment["metadata"].get("generation", 1)
@@ -239,40 +204,10 @@ def _condition(before: Object | None, now: datetime, **said: str) -> dict[str, A
     """Its times move only when it does."""
     before = before or {}
     changed = any(before.get(key) != said[key] for key in ("status", "reason", "message"))
-    since = _text(now) if before.get("status") != said["status"] else before.get("lastTransitionTime", _text(now))
-    updated = said.get("lastUpdateTime") or (_text(now) if changed else before.get("lastUpdateTime", _text(now)))
+    since = text(now) if before.get("status") != said["status"] else before.get("lastTransitionTime", text(now))
+    updated = said.get("lastUpdateTime") or (text(now) if changed else before.get("lastUpdateTime", text(now)))
     return {**said, "lastUpdateTime": updated, "lastTransitionTime": since}
-
-
-def _next_available(deployment: Object, pods: Sequence[Object], now: datetime) -> timedelta | None:
-    quarantine = timedelta(seconds=deployment["spec"].get("minReadySeconds") or 0)
-    waits = [since + quarantine - now for pod in pods if (since := _ready_since(pod)) is not None]
-    return min((wait for wait in waits if wait > timedelta()), default=None)
 
 
 def _soonest(*waits: timedelta | None) -> timedelta | None:
     return min((wait for wait in waits if wait is not None), default=None)
-
-
-def _ready_since(pod: Object) -> datetime | None:
-    for condition in (pod.get("status") or {}).get("conditions") or ():
-        if condition["type"] == "Ready" and condition["status"] == "True":
-            return _time(condition["lastTransitionTime"])
-    return None
-
-
-def _is_over(pod: Object) -> bool:
-    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-
-
-def _replicas(deployment: Object) -> int:
-    replicas = deployment["spec"].get("replicas")
-    return 1 if replicas is None else int(replicas)
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,6 +1,6 @@
 """Garbage collection, which a bare API server leaves to kube-controller-manager: what has lost its owner goes.
 
-An API client like any controller, for the kinds that the sandbox has. Background, foreground and orphan deletion.
+An API client like any controller, for the kinds that it is told of. Background, foreground and orphan deletion.
 """
 
 from __future__ import annotations
@@ -13,35 +13,31 @@ from typing import Any
 
 from localcluster.controllers.namespaces import namespaces
 from localcluster.processes.background import running
-from modelrollout.kube import (
+from modelrollout.kube import Cluster, KubeError, Manifest, Mirror
+from modelrollout.objects.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
-    HTTP_ROUTES,
     JOBS,
     KNOWN,
     LEASES,
-    MODEL_ROLLOUTS,
     PODS,
     SECRETS,
     SERVICES,
-    Cluster,
-    KubeError,
-    Manifest,
-    Mirror,
+    STATEFUL_SETS,
     Resource,
 )
 
 logger = logging.getLogger(__name__)
 
-KINDS = (MODEL_ROLLOUTS, DEPLOYMENTS, JOBS, HTTP_ROUTES, SERVICES, ENDPOINT_SLICES, CONFIG_MAPS, SECRETS, LEASES, PODS)
+KINDS = (DEPLOYMENTS, STATEFUL_SETS, JOBS, SERVICES, ENDPOINT_SLICES, CONFIG_MAPS, SECRETS, LEASES, PODS)
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 PAUSE = 1.0  # seconds after a round that failed
 
 
 @asynccontextmanager
 async def garbage(cluster: Cluster, kinds: Sequence[Resource] = KINDS) -> AsyncIterator[None]:
-    """Collect objects of these kinds, and what is in deleted namespaces, until the block ends.
+    """Collect objects of these kinds, and what is in deleted namespaces, until the block ends. Owners may be of others.
 
     Raises KubeError when one of the kinds cannot be listed.
     """
@@ -55,6 +51,7 @@ class Collector:
     def __init__(self, cluster: Cluster, kinds: Sequence[Resource]) -> None:
         self._cluster = cluster
         self._mirrors = {resource: Mirror(cluster, resource) for resource in kinds}
+        self._known = {**KNOWN, **{(resource.api_version, resource.kind): resource for resource in kinds}}
         self._woken = asyncio.Event()
 
     async def look(self) -> None:
@@ -65,7 +62,7 @@ class Collector:
         return [mirror.follow(lambda _: self._woken.set()) for mirror in self._mirrors.values()]
 
     async def work(self) -> None:
-        """A round over everything whenever something has changed: a sandbox is small."""
+        """A round over everything whenever something has changed: a local cluster is small."""
         while True:
             await self._woken.wait()
             self._woken.clear()
@@ -93,7 +90,7 @@ class Collector:
         Mirrors lag: an owner that was made just before may be missing in them, so the API server is asked.
         """
         for owner in _owners(item):
-            resource = KNOWN.get((owner["apiVersion"], owner["kind"]))
+            resource = self._known.get((owner["apiVersion"], owner["kind"]))
             if resource is None:
                 return True  # of a kind that nobody here knows; better left than lost
             found = await self._cluster.read(resource, item["metadata"].get("namespace"), owner["name"])

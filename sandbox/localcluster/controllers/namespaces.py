@@ -1,6 +1,6 @@
 """What kube-controller-manager does for a deleted namespace: delete all that is in it, then let it go.
 
-An API client like any controller, for the kinds that the sandbox knows and every custom one.
+An API client like any controller, for the kinds that the local cluster knows and every custom one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from localcluster.processes.background import running
-from modelrollout.kube import CUSTOM_RESOURCES, KNOWN, NAMESPACES, Cluster, KubeError, Manifest, Mirror, Resource
+from modelrollout.kube import Cluster, KubeError, Manifest, Mirror
+from modelrollout.objects.resources import CUSTOM_RESOURCES, KNOWN, NAMESPACES, Resource
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class _Undertaker:
     async def _kinds(self) -> list[Resource]:
         built_in = (each for each in KNOWN.values() if each.namespaced and each.group in _BUILT_IN_GROUPS)
         stored = [each for each in built_in if each.plural not in _NOT_STORED]
-        return [*stored, *_FURTHER, *_custom((await self._cluster.list(CUSTOM_RESOURCES)).items)]
+        return [*stored, *_FURTHER, *custom((await self._cluster.list(CUSTOM_RESOURCES)).items)]
 
     async def _emptied_of(self, kind: Resource, namespace: str) -> bool:
         """Have everything of a kind deleted; whether something is left all the same."""
@@ -84,7 +85,8 @@ class _Undertaker:
         return bool(items)
 
 
-def _custom(definitions: Iterable[Manifest]) -> Iterable[Resource]:
+def custom(definitions: Iterable[Manifest]) -> Iterable[Resource]:
+    """The namespaced kinds that these CustomResourceDefinitions define."""
     for definition in definitions:
         spec = definition["spec"]
         if spec["scope"] == "Namespaced":

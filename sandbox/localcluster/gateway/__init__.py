@@ -1,6 +1,6 @@
-"""The sandbox's gateway: a real Envoy that serves HTTPRoutes, and every Service on its ClusterIP.
+"""The local cluster's gateway: a real Envoy that serves HTTPRoutes, GRPCRoutes, and every Service on its ClusterIP.
 
-An API client like any controller, so it works on whichever API server the sandbox has. `crds/` holds the Gateway API's
+An API client like any controller, so it works on whichever API server there is. `crds/` holds the Gateway API's
 schemas, which whoever starts the cluster installs before.
 """
 
@@ -31,7 +31,7 @@ GATEWAY_CLASS: Manifest = {
     "apiVersion": "gateway.networking.k8s.io/v1",
     "kind": "GatewayClass",
     "metadata": {"name": NAME},
-    "spec": {"controllerName": CONTROLLER, "description": "The sandbox's own Envoy"},
+    "spec": {"controllerName": CONTROLLER, "description": "The local cluster's own Envoy"},
 }
 GATEWAY: Manifest = {
     "apiVersion": "gateway.networking.k8s.io/v1",

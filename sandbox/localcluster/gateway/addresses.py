@@ -64,7 +64,7 @@ def _hold(door: Door, wanted: Address | None) -> _Held:
 
 
 def _in_the_way(address: Address) -> str | None:
-    """Why nobody could listen there: another sandbox does, or the port is for root alone."""
+    """Why nobody could listen there: another local cluster does, or the port is for root alone."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from localcluster.gateway.backends import Object
+from localcluster.gateway.kinds import ROUTE_KINDS, kind_of
 
-CONTROLLER = "modelrollout.dev/sandbox"
+CONTROLLER = "localcluster.internal/envoy"
 GROUP = "gateway.networking.k8s.io"
 ANY = "*"
 
@@ -33,6 +34,7 @@ class Listener:
     port: int
     hostname: str
     admits: str  # routes of which namespaces: All, Same or Selector
+    kinds: tuple[str, ...]  # of routes
     finding: Finding | None = None
 
 
@@ -68,14 +70,38 @@ def our_parents(route: Object, gateways: Sequence[Object]) -> Iterator[tuple[Obj
 
 
 def attachments(routes: Iterable[Object], gateways: Sequence[Object]) -> list[Attachment]:
-    """All that is let in; the same listener takes the same route once, however many parentRefs lead there."""
+    """All that is let in; the same listener takes the same route once, however many parentRefs lead there.
+
+    A hostname of a listener is for one kind of route: the older route has it (GRPCRouteSpec.hostnames).
+    """
     found: dict[tuple[int, Listener], Attachment] = {}
     for number, route in enumerate(routes):
         for ref, gateway in our_parents(route, gateways):
             outcome = attach(route, ref, gateway)
             if not isinstance(outcome, Finding):
                 found |= {(number, a.listener): a for a in outcome}
-    return list(found.values())
+    let_in: list[Attachment] = []
+    for attachment in sorted(found.values(), key=lambda a: age(a.route)):
+        if rival(attachment, let_in) is None:
+            let_in.append(attachment)
+    return let_in
+
+
+def rival(attachment: Attachment, others: Iterable[Attachment]) -> Attachment | None:
+    """One of another kind among these that has a hostname of it at the same listener."""
+    kind = kind_of(attachment.route)
+    for other in others:
+        if other.listener == attachment.listener and kind_of(other.route) is not kind:
+            pairs = ((mine, theirs) for mine in attachment.hostnames for theirs in other.hostnames)
+            if any(covers(mine, theirs) or covers(theirs, mine) for mine, theirs in pairs):
+                return other
+    return None
+
+
+def age(route: Object) -> tuple[str, str]:
+    """Sorts routes: the older first, then by name."""
+    metadata = route["metadata"]
+    return metadata.get("creationTimestamp") or "", f"{metadata['namespace']}/{metadata['name']}"
 
 
 def attach(route: Object, ref: Object, gateway: Object) -> tuple[Attachment, ...] | Finding:
@@ -119,21 +145,28 @@ def _listener(gateway: Object, spec: Object) -> Listener:
         port=spec["port"],
         hostname=spec.get("hostname", ANY).lower(),
         admits=(allowed.get("namespaces") or {}).get("from", "Same"),
+        kinds=_kinds(allowed),
         finding=_finding(spec["protocol"], allowed),
     )
 
 
 def _finding(protocol: str, allowed: Object) -> Finding | None:
     if protocol != "HTTP":
-        return Finding("UnsupportedProtocol", f"The sandbox serves listeners of protocol HTTP, not {protocol}.")
+        return Finding("UnsupportedProtocol", f"The local cluster serves listeners of protocol HTTP, not {protocol}.")
     if (allowed.get("namespaces") or {}).get("from") == "Selector":
         return Finding(
-            "UnsupportedValue", "The sandbox knows allowedRoutes.namespaces from: All or Same, not Selector."
+            "UnsupportedValue", "The local cluster knows allowedRoutes.namespaces from: All or Same, not Selector."
         )
-    kinds = allowed.get("kinds") or ()
-    if kinds and not any((k.get("group", GROUP), k["kind"]) == (GROUP, "HTTPRoute") for k in kinds):
-        return Finding("InvalidRouteKinds", "The sandbox serves HTTPRoutes, and allowedRoutes.kinds has none.")
+    if not _kinds(allowed):
+        served = " and ".join(f"{kind}s" for kind in ROUTE_KINDS)
+        return Finding("InvalidRouteKinds", f"The local cluster serves {served}, and allowedRoutes.kinds has none.")
     return None
+
+
+def _kinds(allowed: Object) -> tuple[str, ...]:
+    """The kinds of routes that are served here and allowed there."""
+    named = [each["kind"] for each in allowed.get("kinds") or () if each.get("group", GROUP) == GROUP]
+    return tuple(kind for kind in ROUTE_KINDS if kind in named or not allowed.get("kinds"))
 
 
 def _is_meant(listener: Listener, ref: Object) -> bool:
@@ -142,4 +175,4 @@ def _is_meant(listener: Listener, ref: Object) -> bool:
 
 def _lets_in(listener: Listener, route: Object) -> bool:
     namespace: str = route["metadata"]["namespace"]
-    return listener.admits == "All" or namespace == listener.namespace
+    return kind_of(route).name in listener.kinds and (listener.admits == "All" or namespace == listener.namespace)

@@ -27,6 +27,11 @@ class Backend:
         """The name of its Envoy cluster; Envoy writes the colon as an underscore in the names of statistics."""
         return f"{self.namespace}/{self.service}:{self.port}"
 
+    @property
+    def http2_cluster(self) -> str:
+        """The name of the Envoy cluster that speaks HTTP/2 to the same pods."""
+        return f"{self.cluster}/http2"
+
 
 Backends = Mapping[Backend, tuple[Endpoint, ...]]
 

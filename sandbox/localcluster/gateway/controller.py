@@ -18,11 +18,11 @@ from localcluster.gateway.status import statuses
 from localcluster.gateway.translate import World, translate
 from modelrollout.kube import Cluster, Conflict, KubeError, Mirror, Refused
 from modelrollout.kube.watching import Key, key_of
-from modelrollout.objects.resources import GATEWAY_CLASSES, GATEWAYS, HTTP_ROUTES, PODS, SERVICES
+from modelrollout.objects.resources import GATEWAY_CLASSES, GATEWAYS, GRPC_ROUTES, HTTP_ROUTES, PODS, SERVICES
 
 logger = logging.getLogger(__name__)
 
-WATCHED = (GATEWAY_CLASSES, GATEWAYS, HTTP_ROUTES, SERVICES, PODS)
+WATCHED = (GATEWAY_CLASSES, GATEWAYS, GRPC_ROUTES, HTTP_ROUTES, GRPC_ROUTES, SERVICES, PODS)
 GATHER_SECONDS = 0.01  # what changes together is programmed together
 RETRY_SECONDS = 0.5
 
@@ -69,8 +69,8 @@ class Controller:
     async def _keep_programmed(self) -> None:
         while True:
             self._changed.clear()
-            classes, gateways, routes, services, pods = (tuple(mirror.items.values()) for mirror in self._mirrors)
-            await self._program(World(classes, gateways, routes, services, pods))
+            classes, gateways, http, grpc, services, pods = (tuple(each.items.values()) for each in self._mirrors)
+            await self._program(World(classes, gateways, (*http, *grpc), services, pods))
             await self._changed.wait()
             await asyncio.sleep(GATHER_SECONDS)
 

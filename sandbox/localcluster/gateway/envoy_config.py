@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 Resource = dict[str, Any]
 
@@ -24,7 +24,7 @@ _PLENTY = 1_000_000  # the gateway itself never is what refuses a request
 def bootstrap(folder: Path) -> Resource:
     """What Envoy starts with: an admin port of its own choice, all else from watched files."""
     return {
-        "node": {"id": "sandbox", "cluster": "sandbox"},
+        "node": {"id": "localcluster", "cluster": "localcluster"},
         "admin": {"address": _socket(("127.0.0.1", 0))},
         "dynamic_resources": {
             "lds_config": _watched(file_of("listeners", "all", folder)),
@@ -48,7 +48,8 @@ def file_of(kind: str, name: str, folder: Path) -> Path:
     return folder / kind / f"{name.replace('/', '_').replace(':', '_')}.json"
 
 
-def cluster(name: str, folder: Path) -> Resource:
+def cluster(name: str, folder: Path, *, protocol: Literal["http", "http2"] = "http") -> Resource:
+    """Servers that speak HTTP/1.1, or HTTP/2 from the first byte (h2c)."""
     return {
         "name": name,
         "type": "EDS",
@@ -64,7 +65,7 @@ def cluster(name: str, folder: Path) -> Resource:
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": f"{_EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions",
                 "common_http_protocol_options": {"idle_timeout": "1s"},
-                "explicit_http_config": {"http_protocol_options": {}},
+                "explicit_http_config": {f"{protocol}_protocol_options": {}},
             }
         },
     }
@@ -134,7 +135,7 @@ def listener(name: str, address: tuple[str, int], chain: Resource) -> Resource:
         "name": name,
         "address": _socket(address),
         "filter_chains": [{"filters": [chain]}],
-        # With it, the Envoy of a second sandbox could listen here too and would get every other connection.
+        # With it, the Envoy of a second local cluster could listen here too and would get every other connection.
         "enable_reuse_port": False,
     }
 

@@ -1,4 +1,4 @@
-"""An HTTPRoute's filters in Envoy's words: header changes and mirrors. Pure.
+"""A route's filters in Envoy's words: header changes and mirrors; `paths` has redirects and rewrites. Pure.
 
 What is not done here is named by `not_done`, and the rule that asks for it answers with an error instead of without it.
 """
@@ -6,23 +6,25 @@ What is not done here is named by `not_done`, and the rule that asks for it answ
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from localcluster.gateway.attach import Finding
 from localcluster.gateway.backends import Backend, Backends, Object
+from localcluster.gateway.kinds import kind_of
 
 _KINDS = {"RequestHeaderModifier": "requestHeaderModifier", "ResponseHeaderModifier": "responseHeaderModifier"}
+_OF_RULES = frozenset({"RequestMirror", "RequestRedirect", "URLRewrite"})  # Envoy has no such thing per backend
 _APPEND = {"set": "OVERWRITE_IF_EXISTS_OR_ADD", "add": "APPEND_IF_EXISTS_OR_ADD"}
 
 
-def not_done(filters: Iterable[Object], *, mirrors_too: bool) -> str | None:
-    """The first filter the sandbox cannot do, in words; Envoy mirrors per rule and not per backend."""
+def not_done(filters: Iterable[Object], *, of: Literal["rule", "backend"]) -> str | None:
+    """The first filter the local cluster cannot do, in words."""
     for item in filters:
         kind: str = item["type"]
         if kind in _KINDS:
             if name := _untouchable(item[_KINDS[kind]]):
                 return f"{kind} of the header '{name}'"
-        elif kind != "RequestMirror" or not mirrors_too:
+        elif of == "backend" or kind not in _OF_RULES:
             return kind
     return None
 
@@ -41,18 +43,18 @@ def header_changes(filters: Iterable[Object]) -> dict[str, Any]:
     return changes
 
 
-def mirrors(filters: Iterable[Object], namespace: str, known: Backends) -> list[dict[str, Any]]:
+def mirrors(filters: Iterable[Object], route: Object, known: Backends) -> list[dict[str, Any]]:
     """Envoy's mirror policies; a mirror whose backend does not resolve is left out, as the Gateway API says."""
     wanted = (item["requestMirror"] for item in filters if item["type"] == "RequestMirror")
     return [
         {
-            "cluster": backend.cluster,
+            "cluster": kind_of(route).cluster(backend),
             "runtime_fraction": {"default_value": {"numerator": _millionths(mirror), "denominator": "MILLION"}},
             # Else the copy's Host would get a suffix, and a model server that looks at it would answer otherwise.
             "disable_shadow_host_suffix_append": True,
         }
         for mirror in wanted
-        if isinstance(backend := resolve(mirror["backendRef"], namespace, known), Backend)
+        if isinstance(backend := resolve(mirror["backendRef"], route["metadata"]["namespace"], known), Backend)
     ]
 
 
@@ -62,7 +64,9 @@ def resolve(ref: Object, namespace: str, known: Backends) -> Backend | Finding:
     if (group, kind) != ("", "Service"):
         return Finding("InvalidKind", f"A backend is a Service; {kind} '{name}' is not.")
     if ref.get("namespace", namespace) != namespace:
-        message = f"Service '{name}' is in namespace '{ref['namespace']}', and the sandbox has no ReferenceGrants."
+        message = (
+            f"Service '{name}' is in namespace '{ref['namespace']}', and the local cluster has no ReferenceGrants."
+        )
         return Finding("RefNotPermitted", message)
     backend = Backend(namespace, name, ref.get("port", 0))
     if backend not in known:

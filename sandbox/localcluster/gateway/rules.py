@@ -1,26 +1,22 @@
 """Routes that were let in, as Envoy's virtual hosts. Pure.
 
-A backend that does not resolve keeps its share and answers 500, one without ready pods answers 503, nothing is retried:
-what an operator does to users has to show.
+A backend that does not resolve keeps its share and answers an error, one without ready pods answers 503, nothing is
+retried: what an operator does to users has to show.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from typing import Any
 
-from localcluster.gateway.attach import Attachment, Finding, Listener, covers, specificity
-from localcluster.gateway.backends import Backends, Object
-from localcluster.gateway.durations import duration
+from localcluster.gateway.attach import Attachment, Finding, Listener, age, covers, specificity
+from localcluster.gateway.backends import Backend, Backends, Object
 from localcluster.gateway.filters import header_changes, mirrors, not_done, resolve
-from localcluster.gateway.matches import bad_expression, envoy_match, precedence
+from localcluster.gateway.kinds import RouteKind, kind_of
+from localcluster.gateway.matches import is_re2
+from localcluster.gateway.paths import lacks_prefix, redirect, rewrite
 
-PATIENCE = timedelta(
-    seconds=60
-)  # for a whole answer, when the route does not say; Envoy's own 15 s is short for a model
-NOWHERE = "unresolved"  # no cluster has this name, and Envoy answers 500 for its share
-EVERYTHING: Object = {"path": {"type": "PathPrefix", "value": "/"}}
+NOWHERE = "unresolved"  # no cluster has this name, and Envoy answers an error for its share
 
 
 def virtual_hosts(
@@ -37,17 +33,19 @@ def rules(route: Object) -> Sequence[Object]:
     return route["spec"].get("rules") or ({},)
 
 
-def invalid(rule: Object) -> str | None:
-    """What the rule asks for that the sandbox cannot do, in words."""
+def invalid(kind: RouteKind, rule: Object) -> str | None:
+    """What the rule asks for that the local cluster cannot do, in words."""
     filters, refs = rule.get("filters") or (), rule.get("backendRefs") or ()
-    if why := not_done(filters, mirrors_too=True):
+    if why := not_done(filters, of="rule"):
         return f"filter {why}"
     for ref in refs:
-        if why := not_done(ref.get("filters") or (), mirrors_too=False):
+        if why := not_done(ref.get("filters") or (), of="backend"):
             return f"filter {why} of backend '{ref['name']}'"
-    for match in rule.get("matches") or ():
-        if text := bad_expression(match):
+    for match in _matches(kind, rule):
+        if text := _bad_expression(kind, match):
             return f"the regular expression {text!r}"
+    if lacks_prefix(filters, _matches(kind, rule)):
+        return "replacePrefixMatch where a match is not by PathPrefix"
     return None
 
 
@@ -57,6 +55,14 @@ def references(rule: Object) -> Iterator[Object]:
     for item in rule.get("filters") or ():
         if item["type"] == "RequestMirror":
             yield item["requestMirror"]["backendRef"]
+
+
+def clusters(route: Object, known: Backends) -> Iterator[tuple[str, Backend]]:
+    """The Envoy clusters that the route leads to, each with its backend."""
+    for rule in rules(route):
+        for ref in references(rule):
+            if isinstance(backend := resolve(ref, route["metadata"]["namespace"], known), Backend):
+                yield kind_of(route).cluster(backend), backend
 
 
 def _routes(
@@ -76,53 +82,53 @@ def _routes(
 
 def _entries(route: Object, known: Backends) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
     """The route's matches with what is done about each, and what decides which goes first."""
-    metadata = route["metadata"]
-    age = (metadata.get("creationTimestamp") or "", f"{metadata['namespace']}/{metadata['name']}")
+    kind = kind_of(route)
     for number, rule in enumerate(rules(route)):
-        wrong = invalid(rule)
-        action = _error(500) if wrong else _action(rule, metadata["namespace"], known)
-        for place, match in enumerate(rule.get("matches") or (EVERYTHING,)):
-            if bad_expression(match) is None:
-                yield (*precedence(match), *age, number, place), {"match": envoy_match(match), **action}
+        for place, match in enumerate(_matches(kind, rule)):
+            if _bad_expression(kind, match) is None:
+                order = (*kind.precedence(match), *age(route), number, place)
+                yield order, {"match": kind.envoy_match(match), **_action(route, rule, match, known)}
 
 
-def _action(rule: Object, namespace: str, known: Backends) -> dict[str, Any]:
-    shares = [share for ref in rule.get("backendRefs") or () if (share := _share(ref, namespace, known))["weight"]]
+def _matches(kind: RouteKind, rule: Object) -> Sequence[Object]:
+    return rule.get("matches") or (kind.everything,)
+
+
+def _bad_expression(kind: RouteKind, match: Object) -> str | None:
+    """A regular expression in it that Envoy would refuse."""
+    return next((text for text in kind.expressions(match) if not is_re2(text)), None)
+
+
+def _action(route: Object, rule: Object, match: Object, known: Backends) -> dict[str, Any]:
+    kind, filters = kind_of(route), rule.get("filters") or ()
+    if invalid(kind, rule):
+        return _error(kind)
+    if elsewhere := redirect(filters, match):
+        return {**elsewhere, **header_changes(filters)}
+    shares = [share for ref in rule.get("backendRefs") or () if (share := _share(ref, route, known))["weight"]]
     if not shares:
-        return _error(500)
-    filters = rule.get("filters") or ()
-    copies = mirrors(filters, namespace, known)
+        return _error(kind)
+    copies = mirrors(filters, route, known)
     return {
         "route": {
             "weighted_clusters": {"clusters": shares},
-            "cluster_not_found_response_code": "INTERNAL_SERVER_ERROR",
-            "timeout": _seconds(_timeout(rule.get("timeouts") or {})),
+            "cluster_not_found_response_code": kind.nowhere[1],
+            **kind.limits(rule),
+            **rewrite(filters, match),
             **({"request_mirror_policies": copies} if copies else {}),
         },
         **header_changes(filters),
     }
 
 
-def _share(ref: Object, namespace: str, known: Backends) -> dict[str, Any]:
-    backend = resolve(ref, namespace, known)
+def _share(ref: Object, route: Object, known: Backends) -> dict[str, Any]:
+    backend = resolve(ref, route["metadata"]["namespace"], known)
     return {
-        "name": NOWHERE if isinstance(backend, Finding) else backend.cluster,
+        "name": NOWHERE if isinstance(backend, Finding) else kind_of(route).cluster(backend),
         "weight": ref.get("weight", 1),
         **header_changes(ref.get("filters") or ()),
     }
 
 
-def _timeout(timeouts: Object) -> timedelta:
-    """The shorter of the two that are set: without retries both mean the same. Zero is none."""
-    limits = [duration(timeouts[name]) for name in ("request", "backendRequest") if timeouts.get(name)]
-    if not limits:
-        return PATIENCE
-    return min((limit for limit in limits if limit), default=timedelta())
-
-
-def _seconds(limit: timedelta) -> str:
-    return f"{limit.total_seconds():.3f}s"
-
-
-def _error(status: int) -> dict[str, Any]:
-    return {"direct_response": {"status": status}}
+def _error(kind: RouteKind) -> dict[str, Any]:
+    return {"direct_response": {"status": kind.nowhere[0]}}

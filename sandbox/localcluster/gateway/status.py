@@ -5,6 +5,7 @@ A status comes back only when it differs from what is there, so steady state wri
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from localcluster.gateway.attach import (
     CONTROLLER,
     GROUP,
+    Attachment,
     Finding,
     Listener,
     attach,
@@ -19,10 +21,12 @@ from localcluster.gateway.attach import (
     listeners,
     our_classes,
     our_parents,
+    rival,
 )
 from localcluster.gateway.backends import Backends, Object
 from localcluster.gateway.doors import Addresses, Door
 from localcluster.gateway.filters import resolve
+from localcluster.gateway.kinds import kind_of
 from localcluster.gateway.rules import invalid, references, rules
 from localcluster.gateway.translate import World
 
@@ -34,13 +38,14 @@ def statuses(
 ) -> Iterator[tuple[Object, dict[str, Any]]]:
     """Every object whose status should read otherwise, with that status; `refusal` is what Envoy would not take."""
     gateways = world.ours
-    counts = _attached(world, gateways)
+    let_in = attachments(world.routes, gateways)
+    counts = Counter(attachment.listener for attachment in let_in)
     for item in our_classes(world.classes):
         yield from _changed(item, _class_status(item, now))
     for item in gateways:
         yield from _changed(item, _gateway_status(item, counts, addresses, refusal, now))
     for item in world.routes:
-        yield from _changed(item, _route_status(item, gateways, known, now))
+        yield from _changed(item, _route_status(item, gateways, let_in, known, now))
 
 
 def _changed(item: Object, status: dict[str, Any]) -> Iterator[tuple[Object, dict[str, Any]]]:
@@ -50,7 +55,7 @@ def _changed(item: Object, status: dict[str, Any]) -> Iterator[tuple[Object, dic
 
 def _class_status(item: Object, now: datetime) -> dict[str, Any]:
     said = (item.get("status") or {}).get("conditions") or ()
-    accepted = _true("Accepted", "Accepted", "Served by the sandbox's Envoy.")
+    accepted = _true("Accepted", "Accepted", "Served by the local cluster's Envoy.")
     return {**(item.get("status") or {}), "conditions": _conditions([accepted], said, item, now)}
 
 
@@ -65,7 +70,7 @@ def _gateway_status(
         {
             "name": li.name,
             "attachedRoutes": counts.get(li, 0),
-            "supportedKinds": [] if li.finding else [{"group": GROUP, "kind": "HTTPRoute"}],
+            "supportedKinds": [] if li.finding else [{"group": GROUP, "kind": kind} for kind in li.kinds],
             "conditions": _conditions(_listener_conditions(li, refusal), told.get(li.name, ()), item, now),
         }
         for li in known
@@ -78,7 +83,9 @@ def _gateway_status(
     }
 
 
-def _route_status(item: Object, gateways: Sequence[Object], known: Backends, now: datetime) -> dict[str, Any]:
+def _route_status(
+    item: Object, gateways: Sequence[Object], let_in: Sequence[Attachment], known: Backends, now: datetime
+) -> dict[str, Any]:
     before = (item.get("status") or {}).get("parents") or []
     told = {_identity(entry["parentRef"]): entry["conditions"] for entry in before if _is_ours(entry)}
     ours = [
@@ -86,7 +93,10 @@ def _route_status(item: Object, gateways: Sequence[Object], known: Backends, now
             "parentRef": dict(ref),
             "controllerName": CONTROLLER,
             "conditions": _conditions(
-                [*_accepted(item, ref, gateway), _resolved(item, known)], told.get(_identity(ref), ()), item, now
+                [*_accepted(item, ref, gateway, let_in), _resolved(item, known)],
+                told.get(_identity(ref), ()),
+                item,
+                now,
             ),
         }
         for ref, gateway in our_parents(item, gateways)
@@ -95,18 +105,32 @@ def _route_status(item: Object, gateways: Sequence[Object], known: Backends, now
     return {"parents": others + ours} if others or ours or before else dict(item.get("status") or {})
 
 
-def _accepted(route: Object, ref: Object, gateway: Object) -> list[Condition]:
+def _accepted(route: Object, ref: Object, gateway: Object, let_in: Sequence[Attachment]) -> list[Condition]:
     outcome = attach(route, ref, gateway)
     if isinstance(outcome, Finding):
         return [_false("Accepted", outcome)]
-    wrong = [f"Rule {n} asks for {why}" for n, rule in enumerate(rules(route)) if (why := invalid(rule))]
+    rivals = [other for attachment in outcome if (other := rival(attachment, let_in))]
+    if len(rivals) == len(outcome):
+        return [_false("Accepted", _beaten_by(rivals[0]))]
+    kind = kind_of(route)
+    wrong = [f"Rule {n} asks for {why}" for n, rule in enumerate(rules(route)) if (why := invalid(kind, rule))]
     if not wrong:
-        return [_true("Accepted", "Accepted", "Served by the sandbox's Envoy.")]
-    finding = Finding("UnsupportedValue", f"{'; '.join(wrong)}, which the sandbox does not do; it answers 500.")
+        return [_true("Accepted", "Accepted", "Served by the local cluster's Envoy.")]
+    answer = f"which the local cluster does not do; it answers {kind.nowhere[0]}."
+    finding = Finding("UnsupportedValue", f"{'; '.join(wrong)}, {answer}")
     if len(wrong) == len(rules(route)):
         return [_false("Accepted", finding)]
     partly = {"type": "PartiallyInvalid", "status": "True", "reason": finding.reason, "message": finding.message}
-    return [_true("Accepted", "Accepted", "Served in part by the sandbox's Envoy."), partly]
+    return [_true("Accepted", "Accepted", "Served in part by the local cluster's Envoy."), partly]
+
+
+def _beaten_by(other: Attachment) -> Finding:
+    metadata, kind = other.route["metadata"], kind_of(other.route).name
+    return Finding(
+        "HostnameConflict",
+        f"{kind} '{metadata['namespace']}/{metadata['name']}' has a hostname of this route at listener "
+        f"'{other.listener.name}' and is older; a hostname is for one kind of route.",
+    )
 
 
 def _resolved(route: Object, known: Backends) -> Condition:
@@ -165,13 +189,6 @@ def _conditions(
         }
         for condition in wanted
     ]
-
-
-def _attached(world: World, gateways: Sequence[Object]) -> dict[Listener, int]:
-    counts: dict[Listener, int] = {}
-    for attachment in attachments(world.routes, gateways):
-        counts[attachment.listener] = counts.get(attachment.listener, 0) + 1
-    return counts
 
 
 def _url(listener: Listener, addresses: Addresses) -> str | None:

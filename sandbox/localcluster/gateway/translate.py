@@ -10,9 +10,10 @@ from typing import Any
 
 from localcluster.gateway import envoy_config
 from localcluster.gateway.attach import Attachment, Listener, attachments, listeners, our_gateways
-from localcluster.gateway.backends import Backend, Object, backends, ports
+from localcluster.gateway.backends import Backend, Backends, Object, backends, ports
 from localcluster.gateway.doors import Addresses, Door
-from localcluster.gateway.rules import virtual_hosts
+from localcluster.gateway.kinds import GRPC_ROUTE, kind_of
+from localcluster.gateway.rules import clusters, virtual_hosts
 
 Resources = Mapping[str, dict[str, Any]]
 
@@ -57,9 +58,14 @@ def translate(world: World, addresses: Addresses, folder: Path, *, access_log: P
         for service in world.services
         for b, port in ports(service)
     }
+    http = {backend.cluster: backend for backend in sorted(known)}
+    http2 = _http2_clusters(world, known)
     return Configuration(
-        clusters={b.cluster: envoy_config.cluster(b.cluster, folder) for b in sorted(known)},
-        endpoints={b.cluster: envoy_config.endpoints(b.cluster, known[b]) for b in sorted(known)},
+        clusters={
+            **{name: envoy_config.cluster(name, folder) for name in http},
+            **{name: envoy_config.cluster(name, folder, protocol="http2") for name in http2},
+        },
+        endpoints={name: envoy_config.endpoints(name, known[backend]) for name, backend in {**http, **http2}.items()},
         listeners={
             door.label: _listener(door, addresses, protocols, folder, access_log)
             for door in sorted(addresses)
@@ -80,6 +86,12 @@ def _gateway_ports(world: World) -> dict[Door, tuple[list[Listener], list[Attach
     for attachment in attachments(world.routes, ours):
         found[_door(attachment.listener)][1].append(attachment)
     return dict(found)
+
+
+def _http2_clusters(world: World, known: Backends) -> dict[str, Backend]:
+    """Those that GRPCRoutes lead to. They stand beside the ones for HTTP/1.1: a port does not say what it speaks."""
+    wanted = (clusters(route, known) for route in world.routes if kind_of(route) is GRPC_ROUTE)
+    return dict(sorted(pair for pairs in wanted for pair in pairs))
 
 
 def _door(listener: Listener) -> Door:

@@ -1,4 +1,4 @@
-"""Users, for the sandbox: a load generator that replays labelled samples and counts what users got."""
+"""Users, for the local cluster: a load generator that replays labelled samples and counts what users got."""
 
 from localcluster.load.generator import LoadGenerator
 from localcluster.load.outcomes import Failure, Outcome, Reply, Sample, judge

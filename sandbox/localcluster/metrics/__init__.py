@@ -1,6 +1,6 @@
-"""The sandbox's metrics: a real Prometheus that scrapes the pods under the labels they have on a cluster.
+"""The local cluster's metrics: a real Prometheus that scrapes the pods under the labels they have on a cluster.
 
-An API client like any controller, so it works on whichever API server the sandbox has.
+An API client like any controller, so it works on whichever API server the local cluster has.
 
 Why the targets come from a file of ours and not from Prometheus' own `kubernetes_sd`: Debian builds its Prometheus
 without it, and that is the one that most people get. Either way Prometheus looks at what was discovered every five

@@ -35,7 +35,7 @@ def binary() -> Path:
     if found := shutil.which("prometheus"):
         return Path(found)
     raise PrometheusMissingError(
-        "The sandbox's metrics need Prometheus on PATH: apt-get install prometheus, or https://prometheus.io/download."
+        "The local cluster's metrics need Prometheus on PATH: apt-get install prometheus, or https://prometheus.io/download."
     )
 
 

@@ -1,8 +1,8 @@
-"""Pods as local processes: what a kubelet is to a node, this is to the machine the sandbox runs on.
+"""Pods as local processes: what a kubelet is to a node, this is to the machine the local cluster runs on.
 
-An API client like any other, so it works on whichever API server the sandbox has. Nothing is isolated: no volumes, no
-limits, no config maps or secrets, and what a container asks for beyond that is said in its status. Endpoints and
-EndpointSlices are not written, since an API server takes no loopback addresses in them; the gateway reads pods.
+An API client like any other, so it works on whichever API server there is. Nothing is isolated: no volumes, no limits,
+no config maps or secrets, and what a container asks for beyond that is said in its status. Endpoints and EndpointSlices
+are not written, since an API server takes no loopback addresses in them; the gateway reads pods.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from localcluster.pods.runner import NODE, PodRunner
 from localcluster.pods.status import HOST, timestamp
 from localcluster.processes.background import running
 from localcluster.processes.children import Guard
-from modelrollout.kube import NODES, PODS, AlreadyExists, Cluster, Manifest, Mirror, WatchEvent
+from modelrollout.kube import AlreadyExists, Cluster, Manifest, Mirror, WatchEvent
+from modelrollout.objects.resources import NODES, PODS
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ async def _register(cluster: Cluster) -> None:
     with suppress(AlreadyExists):
         await cluster.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
     now = timestamp(datetime.now(UTC))
-    ready = {"type": "Ready", "status": "True", "reason": "SandboxReady", "message": "processes stand for pods"}
+    ready = {"type": "Ready", "status": "True", "reason": "LocalClusterReady", "message": "processes stand for pods"}
     status = {
         "addresses": [{"type": "InternalIP", "address": HOST}, {"type": "Hostname", "address": NODE}],
         "conditions": [{**ready, "lastHeartbeatTime": now, "lastTransitionTime": now}],

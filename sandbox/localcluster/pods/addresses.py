@@ -1,6 +1,6 @@
 """Addresses for pods: each its own on loopback, so that container ports are used as they are.
 
-Several sandboxes share the machine: each claims a block of 254 addresses, by listening on the block's first one.
+Several local clusters share the machine: each claims a block of 254 addresses, by listening on the block's first one.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Addresses:
             try:
                 lock.bind((f"{block}.0", LOCK_PORT))
                 lock.listen(1)
-            except OSError as error:  # another sandbox has it, or this is no Linux
+            except OSError as error:  # another local cluster has it, or this is no Linux
                 lock.close()
                 why = error
             else:

@@ -10,13 +10,13 @@ Pod = Mapping[str, Any]
 
 
 class UnsupportedError(Exception):
-    """The pod asks for something that the sandbox does not do; the message says what."""
+    """The pod asks for something that the local cluster does not do; the message says what."""
 
 
 def environment(pod: Pod, container: Mapping[str, Any], base: Mapping[str, str]) -> dict[str, str]:
     """All variables, later ones seeing earlier ones. Raises `UnsupportedError`."""
     if container.get("envFrom"):
-        raise UnsupportedError(f"container {container['name']}: the sandbox does not do envFrom")
+        raise UnsupportedError(f"container {container['name']}: the local cluster does not do envFrom")
     found = dict(base)
     for variable in container.get("env") or ():
         name = variable["name"]
@@ -46,7 +46,9 @@ def at_home(text: str, address: str) -> str:
 def _from(pod: Pod, name: str, source: Mapping[str, Any]) -> str:
     path = (source.get("fieldRef") or {}).get("fieldPath")
     if path is None:
-        raise UnsupportedError(f"variable {name}: the sandbox does valueFrom.fieldRef only, not {', '.join(source)}")
+        raise UnsupportedError(
+            f"variable {name}: the local cluster does valueFrom.fieldRef only, not {', '.join(source)}"
+        )
     metadata, status = pod["metadata"], pod.get("status") or {}
     if entry := re.fullmatch(r"metadata\.(labels|annotations)\['([^']+)'\]", path):
         return str((metadata.get(entry[1]) or {}).get(entry[2], ""))

@@ -15,7 +15,7 @@ from typing import Any
 
 
 class NoSuchImageError(Exception):
-    """The sandbox has no folder for this image; the message says which it has."""
+    """The local cluster has no folder for this image; the message says which it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,9 @@ class Images:
         folder = self._folders.get(reference) or self._folders.get(name_of(reference))
         if folder is None:
             known = ", ".join(sorted(self._folders)) or "none"
-            raise NoSuchImageError(f'Failed to pull image "{reference}": the sandbox has no such image; it has {known}')
+            raise NoSuchImageError(
+                f'Failed to pull image "{reference}": the local cluster has no such image; it has {known}'
+            )
         dockerfile = folder / "Dockerfile"
         return parse(folder, dockerfile.read_text() if dockerfile.is_file() else "")
 

@@ -41,7 +41,7 @@ class Probe:
             return None
         kind = next((kind for kind in KINDS if kind in given), None)
         if kind is None:
-            raise UnsupportedError(f"{purpose}Probe: the sandbox does {', '.join(KINDS)}, not {', '.join(given)}")
+            raise UnsupportedError(f"{purpose}Probe: the local cluster does {', '.join(KINDS)}, not {', '.join(given)}")
         period, failures = float(given.get("periodSeconds") or UNSET_PERIOD), int(given.get("failureThreshold") or 3)
         if purpose == "startup":  # the patience stays as long as it was given; only looking gets quicker
             period, failures = QUICK_PERIOD, max(1, round(failures * period / QUICK_PERIOD))

@@ -1,6 +1,6 @@
 """One pod from its first sight to its end: containers run, the status says how they are, deletion is graceful.
 
-Writes the pod's status, binds it to the sandbox's node, and removes it when its processes are gone.
+Writes the pod's status, binds it to the local cluster's node, and removes it when its processes are gone.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from localcluster.pods.containers import Container, Host, RestartPolicy
 from localcluster.pods.status import HOST, pod_status
 from localcluster.processes.background import running
-from modelrollout.kube import PODS, Cluster, KubeError, Manifest, Refused
+from modelrollout.kube import Cluster, KubeError, Manifest, Refused
+from modelrollout.objects.resources import PODS
 
 logger = logging.getLogger(__name__)
 
 NODE = "sandbox"
 DRAIN = 1.0  # seconds between "not ready" and SIGTERM: the gateway must hear of it before the server stops
-ABANDON_GRACE = 2.0  # seconds for processes to end when the sandbox itself is closed
+ABANDON_GRACE = 2.0  # seconds for processes to end when the local cluster itself is closed
 PAUSE = 0.5  # seconds after a failed write
 
 

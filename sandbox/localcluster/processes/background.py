@@ -27,4 +27,4 @@ async def running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 def _say_why(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()):
-        logger.error("A part of the sandbox stopped.", exc_info=error)
+        logger.error("A part of the local cluster stopped.", exc_info=error)

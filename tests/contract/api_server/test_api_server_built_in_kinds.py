@@ -55,6 +55,51 @@ def refused(answer: Answer, field: str, reason: str = "FieldValueInvalid") -> No
     assert (field, reason) in answer.causes
 
 
+# StatefulSets
+
+
+def stateful_set(name: str, **spec: Any) -> dict[str, Any]:
+    template = {"metadata": {"labels": {"app": name}}, "spec": pod(name)["spec"]}
+    wish = {"serviceName": name, "selector": {"matchLabels": {"app": name}}, "template": template, **spec}
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name}, "spec": wish}
+
+
+async def test_a_stateful_set_is_filled_in(api: Api, namespace: str) -> None:
+    made = await api.made(path("apps/v1/statefulsets", namespace), stateful_set("a"))
+    assert made["spec"]["replicas"] == 1
+    assert made["spec"]["podManagementPolicy"] == "OrderedReady"
+    assert made["spec"]["updateStrategy"] == {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
+    assert (made["metadata"]["generation"], made["status"]) == (1, {"availableReplicas": 0, "replicas": 0})
+    strategy = {"type": "OnDelete"}
+    other = await api.made(path("apps/v1/statefulsets", namespace), stateful_set("b", updateStrategy=strategy))
+    assert other["spec"]["updateStrategy"] == strategy
+
+
+async def test_a_stateful_set_is_scaled_by_its_scale(api: Api, namespace: str) -> None:
+    where = path("apps/v1/statefulsets", namespace, "a")
+    await api.made(path("apps/v1/statefulsets", namespace), stateful_set("a"))
+    answer = await api.patch(f"{where}/scale", {"spec": {"replicas": 3}})
+    assert (answer.status, answer.body["status"]["selector"]) == (200, "app=a")
+    found = (await api.get(where)).body
+    assert (found["spec"]["replicas"], found["metadata"]["generation"]) == (3, 2)
+
+
+async def test_most_of_a_stateful_set_is_for_ever(api: Api, namespace: str) -> None:
+    where = path("apps/v1/statefulsets", namespace, "a")
+    await api.made(path("apps/v1/statefulsets", namespace), stateful_set("a"))
+    refused(await api.patch(where, {"spec": {"serviceName": "other"}}), "spec", "FieldValueForbidden")
+    refused(await api.patch(where, {"spec": {"podManagementPolicy": "Parallel"}}), "spec", "FieldValueForbidden")
+    assert (await api.patch(where, {"spec": {"minReadySeconds": 5}})).status == 200
+
+
+async def test_a_stateful_sets_policies_are_one_of_two(api: Api, namespace: str) -> None:
+    where = path("apps/v1/statefulsets", namespace)
+    refused(await api.post(where, stateful_set("a", podManagementPolicy="Random")), "spec.podManagementPolicy")
+    refused(await api.post(where, stateful_set("a", updateStrategy={"type": "Recreate"})), "spec.updateStrategy")
+    mixed = {"type": "OnDelete", "rollingUpdate": {"partition": 1}}
+    refused(await api.post(where, stateful_set("a", updateStrategy=mixed)), "spec.updateStrategy.rollingUpdate")
+
+
 # Deployments
 
 

@@ -13,7 +13,8 @@ import yaml
 
 from localcluster.controllers.garbage import garbage
 from localcluster.kubernetes import KubernetesEndpoint, NotStartedError, api_server
-from modelrollout.kube import CONFIG_MAPS, NAMESPACES, Cluster
+from modelrollout.kube import Cluster
+from modelrollout.objects.resources import CONFIG_MAPS, NAMESPACES
 from tests.contract.api_server.api_server_client import Api, config, path, widget, widgets
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

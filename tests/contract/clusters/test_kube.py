@@ -1,4 +1,4 @@
-"""The Kubernetes client against API servers as they are: what the operator counts on, seen through `Cluster`."""
+"""The Kubernetes client against API servers as they are: pages, watches, refusals; test_verbs.py has the rest."""
 
 from __future__ import annotations
 
@@ -9,29 +9,14 @@ from typing import Any
 import pytest
 
 from modelrollout import kube
-from modelrollout.kube import CONFIG_MAPS, DEPLOYMENTS, HTTP_ROUTES, LEASES, PODS, Cluster, Manifest
-from modelrollout.kube.cluster import NO_VERSION
+from modelrollout.kube import Cluster, Manifest
+from modelrollout.objects.resources import CONFIG_MAPS, HTTP_ROUTES, LEASES, PODS
+from tests.builders import deployment, settings
 from tests.clusters import cluster, kubernetes, namespace
 
 __all__ = ["cluster", "kubernetes", "namespace"]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-def settings(namespace: str, name: str = "settings", **data: str) -> Manifest:
-    metadata = {"name": name, "namespace": namespace}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
-
-
-def deployment(namespace: str, replicas: int = 1) -> Manifest:
-    labels = {"app": "fraud"}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "server", "image": "plain"}]}}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "fraud", "namespace": namespace},
-        "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
-    }
 
 
 async def take(count: int, events: Any) -> list[tuple[str, str]]:
@@ -44,15 +29,6 @@ async def take(count: int, events: Any) -> list[tuple[str, str]]:
     return seen
 
 
-async def test_what_is_created_can_be_read_until_it_is_deleted(cluster: Cluster, namespace: str) -> None:
-    assert await cluster.read(CONFIG_MAPS, namespace, "settings") is None
-    made = await cluster.create(settings(namespace, a="1"))
-    assert await cluster.read(CONFIG_MAPS, namespace, "settings") == made
-    await cluster.delete(CONFIG_MAPS, namespace, "settings")
-    assert await cluster.read(CONFIG_MAPS, namespace, "settings") is None
-    await cluster.delete(CONFIG_MAPS, namespace, "settings")
-
-
 async def test_a_name_can_be_left_to_the_api_server(cluster: Cluster, namespace: str) -> None:
     manifest = settings(namespace)
     manifest["metadata"] = {"generateName": "settings-", "namespace": namespace}
@@ -61,109 +37,12 @@ async def test_a_name_can_be_left_to_the_api_server(cluster: Cluster, namespace:
     assert all(name.startswith("settings-") and len(name) == len("settings-") + 5 for name in names)
 
 
-async def test_creating_twice_tells_that_it_exists(cluster: Cluster, namespace: str) -> None:
-    await cluster.create(settings(namespace))
-    with pytest.raises(kube.AlreadyExists, match="settings"):
-        await cluster.create(settings(namespace))
-
-
 async def test_a_replacement_of_something_newer_is_a_conflict(cluster: Cluster, namespace: str) -> None:
     made = await cluster.create(settings(namespace, a="1"))
     await cluster.replace({**made, "data": {"a": "2"}})
     with pytest.raises(kube.Conflict):
         await cluster.replace({**made, "data": {"a": "3"}})
     assert (await cluster.read(CONFIG_MAPS, namespace, "settings") or {})["data"] == {"a": "2"}
-
-
-async def test_a_status_is_swapped_only_for_the_one_that_was_read(cluster: Cluster, namespace: str) -> None:
-    made = await cluster.create(deployment(namespace, replicas=1))
-    changed = {**made, "spec": {**made["spec"], "replicas": 9}, "status": {"replicas": 1}}
-    after = await cluster.replace_status(changed)
-    assert (after["status"]["replicas"], after["spec"]["replicas"]) == (1, 1)
-    assert after["metadata"]["generation"] == made["metadata"]["generation"]
-    with pytest.raises(kube.Conflict):
-        await cluster.replace_status({**changed, "status": {"replicas": 2}})
-
-
-async def test_applying_twice_changes_nothing_the_second_time(cluster: Cluster, namespace: str) -> None:
-    first = await cluster.apply(deployment(namespace), manager="one")
-    assert await cluster.apply(deployment(namespace), manager="one") == first
-
-
-async def test_a_manager_takes_back_what_it_leaves_out(cluster: Cluster, namespace: str) -> None:
-    await cluster.apply(settings(namespace, a="1", b="1"), manager="one")
-    await cluster.apply(settings(namespace, c="2"), manager="two")
-    after = await cluster.apply(settings(namespace, a="1"), manager="one")
-    assert after["data"] == {"a": "1", "c": "2"}
-
-
-async def test_without_force_another_managers_field_is_refused_by_name(cluster: Cluster, namespace: str) -> None:
-    await cluster.apply(settings(namespace, a="1"), manager="gitops")
-    with pytest.raises(kube.Refused, match="gitops") as refusal:
-        await cluster.apply(settings(namespace, a="2"), manager="operator", force=False)
-    assert refusal.value.status == 409
-    assert (await cluster.apply(settings(namespace, a="2"), manager="operator"))["data"] == {"a": "2"}
-
-
-async def test_an_apply_of_something_newer_is_a_conflict_and_changes_nothing(cluster: Cluster, namespace: str) -> None:
-    def at(version: str, **data: str) -> Manifest:
-        manifest = settings(namespace, **data)
-        return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
-
-    first = await cluster.apply(settings(namespace, a="1"), manager="one")
-    seen = first["metadata"]["resourceVersion"]
-    second = await cluster.apply(at(seen, a="2"), manager="one")
-    assert second["data"] == {"a": "2"}
-    for force in (True, False):
-        with pytest.raises(kube.Conflict):
-            await cluster.apply(at(seen, a="3"), manager="one", force=force)
-    assert await cluster.read(CONFIG_MAPS, namespace, "settings") == second
-    await cluster.delete(CONFIG_MAPS, namespace, "settings")
-    assert (await cluster.apply(at(seen, a="4"), manager="one"))["data"] == {"a": "4"}  # none is there to differ from
-
-
-async def test_an_apply_can_ask_that_nothing_is_there(cluster: Cluster, namespace: str) -> None:
-    manifest = settings(namespace, a="1")
-    manifest["metadata"]["resourceVersion"] = NO_VERSION
-    made = await cluster.apply(manifest, manager="one")
-    assert made["data"] == {"a": "1"}
-    with pytest.raises(kube.Conflict):
-        await cluster.apply(manifest, manager="one")
-    assert await cluster.read(CONFIG_MAPS, namespace, "settings") == made
-
-
-async def test_a_patch_of_something_newer_is_a_conflict(cluster: Cluster, namespace: str) -> None:
-    made = await cluster.create(settings(namespace, a="1"))
-    patch = {"metadata": {"resourceVersion": made["metadata"]["resourceVersion"]}, "data": {"a": "2"}}
-    await cluster.patch(CONFIG_MAPS, namespace, "settings", patch)
-    with pytest.raises(kube.Conflict):
-        await cluster.patch(CONFIG_MAPS, namespace, "settings", patch)
-
-
-async def test_a_deletion_of_something_newer_is_a_conflict(cluster: Cluster, namespace: str) -> None:
-    made = await cluster.create(settings(namespace, a="1"))
-    uid, seen = made["metadata"]["uid"], made["metadata"]["resourceVersion"]
-    after = await cluster.patch(CONFIG_MAPS, namespace, "settings", {"data": {"a": "2"}})
-    with pytest.raises(kube.Conflict):
-        await cluster.delete(CONFIG_MAPS, namespace, "settings", uid=uid, version=seen)
-    await cluster.delete(CONFIG_MAPS, namespace, "settings", uid=uid, version=after["metadata"]["resourceVersion"])
-    assert await cluster.read(CONFIG_MAPS, namespace, "settings") is None
-
-
-async def test_a_merge_patch_changes_one_field_and_removes_another(cluster: Cluster, namespace: str) -> None:
-    await cluster.create(settings(namespace, a="1", b="1", c="1"))
-    after = await cluster.patch(CONFIG_MAPS, namespace, "settings", {"data": {"a": "2", "b": None}})
-    assert after["data"] == {"a": "2", "c": "1"}
-
-
-async def test_deleting_by_uid_spares_the_next_of_that_name(cluster: Cluster, namespace: str) -> None:
-    old = await cluster.create(settings(namespace))
-    await cluster.delete(CONFIG_MAPS, namespace, "settings")
-    new = await cluster.create(settings(namespace))
-    await cluster.delete(CONFIG_MAPS, namespace, "settings", uid=old["metadata"]["uid"])
-    assert await cluster.read(CONFIG_MAPS, namespace, "settings") == new
-    await cluster.delete(CONFIG_MAPS, namespace, "settings", uid=new["metadata"]["uid"])
-    assert await cluster.read(CONFIG_MAPS, namespace, "settings") is None
 
 
 async def test_what_breaks_the_schema_is_refused_in_the_servers_words(cluster: Cluster, namespace: str) -> None:
@@ -294,9 +173,3 @@ async def test_looking_writes_nothing(cluster: Cluster, namespace: str) -> None:
     await cluster.replace(settings(namespace, a="1"))
     assert cluster.writes == before + 1
     assert cluster.requests["update", "configmaps"] >= 1
-
-
-async def test_a_scaled_deployment_gets_a_new_generation(cluster: Cluster, namespace: str) -> None:
-    await cluster.create(deployment(namespace))
-    after = await cluster.patch(DEPLOYMENTS, namespace, "fraud", {"spec": {"replicas": 3}})
-    assert after["metadata"]["generation"] == 2

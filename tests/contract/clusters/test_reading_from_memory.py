@@ -10,17 +10,8 @@ import pytest
 import pytest_asyncio
 
 from modelrollout.api.crd import definitions
-from modelrollout.kube import (
-    CONFIG_MAPS,
-    DEPLOYMENTS,
-    HTTP_ROUTES,
-    MODEL_ROLLOUTS,
-    AlreadyExists,
-    Cluster,
-    Manifest,
-    Mirror,
-    Refused,
-)
+from modelrollout.kube import AlreadyExists, Cluster, Manifest, Mirror, Refused
+from modelrollout.objects.resources import CONFIG_MAPS, DEPLOYMENTS, HTTP_ROUTES, MODEL_ROLLOUTS
 from modelrollout.promql.query import Answer, Query, Unanswered
 from modelrollout.shell.announce import Announcer
 from modelrollout.shell.mirrors import Mirrors

@@ -20,11 +20,25 @@ from modelrollout.api.crd import definitions as our_definitions
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.objects.resources import MODEL_ROLLOUTS
-from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR, Broken
+from tests.broken import Broken
+from tests.broken_routes import ROUTE_BORDERS
+from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR
+from tests.builders import (
+    GONE,
+    Spec,
+    canary,
+    edited,
+    good_metric,
+    histogram_metric,
+    metric,
+    small,
+    stepwise,
+    value_metric,
+    workload_ref,
+)
 from tests.contract.api_server.api_server_client import DEFINITIONS, TABLE, Answer, Api
 from tests.contract.conftest import Kubectl
 from tests.places import ROOT
-from tests.specs import GONE, Spec, canary, edited, good_metric, histogram_metric, metric, small, stepwise, value_metric
 from tests.valid_specs import valid_specs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -173,6 +187,9 @@ async def test_any_valid_spec_is_accepted_and_read_back_as_it_was_meant(rollouts
 
 
 BORDERS: tuple[dict[str, Any], ...] = (
+    *ROUTE_BORDERS,
+    {"workload.template": GONE, "workload.workloadRef": workload_ref(apiVersion="apps/v1", kind="StatefulSet")},
+    {"workload.template": GONE, "workload.workloadRef": workload_ref(name="a" * 254)},
     {"analysis.interval": "1000ms"},
     {"analysis.interval": "999ms"},
     {"analysis.interval": "2h"},

@@ -13,11 +13,11 @@ from modelrollout.api.presets.page import as_template
 from modelrollout.api.presets.preset import Preset
 from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES, MODEL_ROLLOUTS
 from tests import builders
+from tests.builders import metric
 from tests.contract.api_server.api_server_client import TABLE, Answer, Api
 from tests.contract.conftest import Kubectl
 from tests.docs import blocks
 from tests.places import ROOT
-from tests.specs import metric
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -2,55 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from localcluster.controllers.deployment_plan import TEMPLATE_HASH, DeploymentPlan, plan, pod_of, template_hash
+from localcluster.controllers.deployment_plan import DeploymentPlan, plan, pod_of
+from localcluster.controllers.replicas import TEMPLATE_HASH, template_hash
+from tests.localcluster.controllers.builders import NOON, seen, workload
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ROLLING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
 
-def deployment(
-    replicas: int | None = 2, *, image: str = "v1", status: Any = None, generation: int = 1, **spec: Any
-) -> Any:
-    return {
-        "metadata": {"name": "web", "namespace": "ml", "uid": "owner", "generation": generation},
-        "spec": {
-            **({} if replicas is None else {"replicas": replicas}),
-            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"image": image}]}},
-            **spec,
-        },
-        "status": status or {},
-    }
+def deployment(replicas: int | None = 2, **more: Any) -> Any:
+    return workload(replicas, **more)
 
 
-def pod(
-    name: str,
-    *,
-    image: str = "v1",
-    ready: bool = True,
-    since: datetime = NOON,
-    leaving: bool = False,
-    phase: str = "Running",
-) -> Any:
+def pod(name: str, *, image: str = "v1", **more: Any) -> Any:
+    created = f"2026-01-01T11:00:0{name[-1]}Z"
     made = pod_of(deployment(image=image), "sandbox")
-    condition = {
-        "type": "Ready",
-        "status": "True" if ready else "False",
-        "lastTransitionTime": since.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
-    times = {"deletionTimestamp": "2026-01-01T12:00:00Z"} if leaving else {}
-    metadata = {
-        **made["metadata"],
-        **times,
-        "name": name,
-        "uid": name,
-        "creationTimestamp": f"2026-01-01T11:00:0{name[-1]}Z",
-    }
-    return {**made, "metadata": metadata, "status": {"phase": phase, "conditions": [condition]}}
+    return seen(made, name=name, uid=name, creationTimestamp=created, **more)
 
 
 def moves(wanted: DeploymentPlan) -> tuple[int, list[str]]:

@@ -39,7 +39,7 @@ def test_a_tag_of_its_own_comes_before_the_name(tmp_path: Path) -> None:
 
 
 def test_an_unknown_image_names_the_known_ones() -> None:
-    with pytest.raises(NoSuchImageError, match='"fraud:v1": the sandbox has no such image; it has digits'):
+    with pytest.raises(NoSuchImageError, match='"fraud:v1": the local cluster has no such image; it has digits'):
         Images({"digits": HERE}).find("fraud:v1")
 
 
@@ -268,7 +268,7 @@ def test_the_time_of_a_condition_moves_only_with_its_status() -> None:
     assert turned["conditions"][-1]["lastTransitionTime"] == "2026-01-01T12:00:00Z"
 
 
-def test_two_sandboxes_never_share_an_address() -> None:
+def test_two_local_clusters_never_share_an_address() -> None:
     with Addresses() as one, Addresses() as other:
         mine, theirs = {one.take() for _ in range(300)}, {other.take() for _ in range(300)}
         assert len(mine) == len(theirs) == 300

@@ -14,7 +14,7 @@ from modelrollout.analysis.evidence import ledger
 from modelrollout.analysis.evidence.material import Usual
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, Judgement, judge
-from modelrollout.analysis.queries import ArmNames, Reach, queries
+from modelrollout.analysis.queries import ArmNames, Reach, pods_of, queries
 from modelrollout.api.spec import Analysis
 from modelrollout.api.status import MetricEvidence, MetricVerdict
 from modelrollout.promql.query import Answer, Answered, Query, Series, parsed
@@ -26,8 +26,8 @@ SCRAPE = 5.0
 KNOWN = -145.0
 """Seconds after noon at which a look at the first tick begins to read: whoever was there then is not new."""
 
-CANDIDATE = ArmNames("candidate", "ml", "fraud", "b41c", "fraud-b41c", "fraud-b41c")
-STABLE = ArmNames("stable", "ml", "fraud", "7d9f", "fraud-7d9f", "fraud-7d9f")
+CANDIDATE = ArmNames("candidate", "ml", "fraud", "b41c", "fraud-b41c", "fraud-b41c", pods_of("fraud-b41c"))
+STABLE = ArmNames("stable", "ml", "fraud", "7d9f", "fraud-7d9f", "fraud-7d9f", pods_of("fraud-7d9f"))
 
 ERRORS = {
     "name": "errors",

@@ -32,7 +32,19 @@ SCHEMA = VERSION["schema"]["openAPIV3Schema"]
 # What CEL in Kubernetes 1.27 knows, of what our rules might use.
 KNOWN_TO_1_27 = {
     *("has", "all", "exists", "exists_one", "map", "filter", "size", "isSorted", "indexOf", "sum", "min", "max"),
-    *("matches", "startsWith", "endsWith", "contains", "replace", "split", "duration", "double", "int", "string"),
+    *(
+        "matches",
+        "startsWith",
+        "endsWith",
+        "contains",
+        "replace",
+        "split",
+        "lowerAscii",
+        "duration",
+        "double",
+        "int",
+        "string",
+    ),
 }
 
 

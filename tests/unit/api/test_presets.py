@@ -20,8 +20,8 @@ from modelrollout.api.presets.page import as_template, page
 from modelrollout.api.presets.preset import Preset
 from modelrollout.api.spec import Metric, ModelRolloutSpec
 from modelrollout.rollout.expansion import PLACEHOLDERS, TemplateKey, expanded
+from tests.builders import small
 from tests.places import ROOT
-from tests.specs import small
 
 PAGE = ROOT / "docs/presets.md"
 every_preset = pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))

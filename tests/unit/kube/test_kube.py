@@ -16,6 +16,7 @@ from aiohttp import web
 
 from modelrollout import kube
 from modelrollout.kube import errors, watching
+from modelrollout.objects.resources import MODEL_ROLLOUTS, NODES, PODS, Resource
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CLOSING = web.AppKey("closing", asyncio.Event)
@@ -132,18 +133,18 @@ DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name"
 @pytest.mark.parametrize(
     ("resource", "where", "path"),
     [
-        (kube.PODS, ("ml", "a"), "/api/v1/namespaces/ml/pods/a"),
-        (kube.PODS, (), "/api/v1/pods"),
-        (kube.NODES, (None, "n"), "/api/v1/nodes/n"),
-        (kube.NODES, ("ml", "n"), "/api/v1/nodes/n"),
+        (PODS, ("ml", "a"), "/api/v1/namespaces/ml/pods/a"),
+        (PODS, (), "/api/v1/pods"),
+        (NODES, (None, "n"), "/api/v1/nodes/n"),
+        (NODES, ("ml", "n"), "/api/v1/nodes/n"),
         (
-            kube.MODEL_ROLLOUTS,
+            MODEL_ROLLOUTS,
             ("ml", "x", "status"),
             "/apis/modelrollout.dev/v1alpha1/namespaces/ml/modelrollouts/x/status",
         ),
     ],
 )
-def test_a_resource_knows_its_path(resource: kube.Resource, where: tuple[str | None, ...], path: str) -> None:
+def test_a_resource_knows_its_path(resource: Resource, where: tuple[str | None, ...], path: str) -> None:
     assert resource.path(*where) == path
 
 
@@ -196,7 +197,7 @@ async def test_an_object_that_is_not_there_reads_as_none(kubeconfig: Callable[..
         serving(fails(404, "NotFound", details={"name": "a"})) as server,
         kube.Cluster.connect(kubeconfig(server.url)) as cluster,
     ):
-        assert await cluster.read(kube.PODS, "ml", "a") is None
+        assert await cluster.read(PODS, "ml", "a") is None
 
 
 async def test_a_list_is_read_in_pages_and_its_items_say_what_they_are(kubeconfig: Callable[..., Path]) -> None:
@@ -205,7 +206,7 @@ async def test_a_list_is_read_in_pages_and_its_items_say_what_they_are(kubeconfi
         kube.Cluster.connect(kubeconfig(server.url)) as cluster,
     ):
         listing = await cluster.list(
-            kube.PODS, "ml", labels={"app": "fraud", "arm": "stable"}, fields="status.phase=Running"
+            PODS, "ml", labels={"app": "fraud", "arm": "stable"}, fields="status.phase=Running"
         )
         assert [(i["apiVersion"], i["kind"], i["metadata"]["name"]) for i in listing.items] == [
             ("v1", "Pod", "a"),
@@ -220,7 +221,7 @@ async def test_a_list_is_read_in_pages_and_its_items_say_what_they_are(kubeconfi
 async def test_a_list_that_expires_between_two_pages_is_read_in_one_piece(kubeconfig: Callable[..., Path]) -> None:
     script = pods(5, pod("a", 1), proceed="next"), fails(410, "Expired"), pods(6, pod("a", 1), pod("b", 2))
     async with serving(*script) as server, kube.Cluster.connect(kubeconfig(server.url)) as cluster:
-        assert len((await cluster.list(kube.PODS)).items) == 2
+        assert len((await cluster.list(PODS)).items) == 2
         assert "limit" not in server.asked[-1].query
 
 
@@ -238,10 +239,10 @@ async def test_applying_names_its_manager_and_forces_unless_told_not_to(kubeconf
 
 async def test_requests_are_counted_by_verb_and_resource(kubeconfig: Callable[..., Path]) -> None:
     async with serving(says({})) as server, kube.Cluster.connect(kubeconfig(server.url)) as cluster:
-        await cluster.read(kube.PODS, "ml", "a")
+        await cluster.read(PODS, "ml", "a")
         assert cluster.writes == 0
         await cluster.replace_status(DEPLOYMENT)
-        await cluster.patch(kube.PODS, "ml", "a", {"metadata": {"labels": None}})
+        await cluster.patch(PODS, "ml", "a", {"metadata": {"labels": None}})
         assert cluster.requests == {("get", "pods"): 1, ("update", "deployments/status"): 1, ("patch", "pods"): 1}
         assert cluster.writes == 2
 
@@ -251,14 +252,14 @@ async def test_deleting_what_is_gone_already_is_fine(kubeconfig: Callable[..., P
         serving(fails(404, "NotFound", details={"name": "a"})) as server,
         kube.Cluster.connect(kubeconfig(server.url)) as cluster,
     ):
-        await cluster.delete(kube.PODS, "ml", "a")
+        await cluster.delete(PODS, "ml", "a")
         assert len(server.asked) == 1
 
 
 async def test_deleting_by_uid_leaves_a_newer_object_of_that_name_alone(kubeconfig: Callable[..., Path]) -> None:
     script = fails(409, "Conflict", "uid"), says(pod("a", 9, uid="newer"))
     async with serving(*script) as server, kube.Cluster.connect(kubeconfig(server.url)) as cluster:
-        await cluster.delete(kube.PODS, "ml", "a", uid="older", grace=0)
+        await cluster.delete(PODS, "ml", "a", uid="older", grace=0)
         asked = await server.asked[0].json()
         assert (asked["preconditions"], asked["gracePeriodSeconds"]) == ({"uid": "older"}, 0)
 
@@ -267,7 +268,7 @@ async def test_deleting_by_uid_reports_a_conflict_over_the_very_object(kubeconfi
     script = fails(409, "Conflict", "busy"), says(pod("a", 9, uid="same"))
     async with serving(*script) as server, kube.Cluster.connect(kubeconfig(server.url)) as cluster:
         with pytest.raises(kube.Conflict, match="busy"):
-            await cluster.delete(kube.PODS, "ml", "a", uid="same")
+            await cluster.delete(PODS, "ml", "a", uid="same")
 
 
 @pytest.mark.parametrize(
@@ -290,7 +291,7 @@ async def test_a_manifest_with_a_gap_is_not_sent(
 async def test_an_api_server_that_hangs_is_given_up_on(kubeconfig: Callable[..., Path]) -> None:
     async with serving(hangs) as server, kube.Cluster.connect(kubeconfig(server.url), timeout=0.1) as cluster:
         with pytest.raises(kube.Unreachable, match="did not answer in time"):
-            await cluster.read(kube.PODS, "ml", "a")
+            await cluster.read(PODS, "ml", "a")
 
 
 async def test_an_api_server_that_is_not_there_is_unreachable(kubeconfig: Callable[..., Path]) -> None:
@@ -298,7 +299,7 @@ async def test_an_api_server_that_is_not_there_is_unreachable(kubeconfig: Callab
         nobody_home = kubeconfig(server.url)
     async with kube.Cluster.connect(nobody_home) as cluster:
         with pytest.raises(kube.Unreachable, match="/api/v1/pods"):
-            await cluster.list(kube.PODS)
+            await cluster.list(PODS)
 
 
 async def test_an_answer_that_is_not_json_is_the_worlds_trouble(kubeconfig: Callable[..., Path]) -> None:
@@ -307,7 +308,7 @@ async def test_an_answer_that_is_not_json_is_the_worlds_trouble(kubeconfig: Call
         kube.Cluster.connect(kubeconfig(server.url)) as cluster,
     ):
         with pytest.raises(kube.Unreachable, match="is a proxy in between"):
-            await cluster.read(kube.PODS, "ml", "a")
+            await cluster.read(PODS, "ml", "a")
 
 
 async def test_a_proxy_from_the_environment_is_not_asked_for_this_machine(
@@ -316,7 +317,7 @@ async def test_a_proxy_from_the_environment_is_not_asked_for_this_machine(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     async with serving(says({})) as server, kube.Cluster.connect(kubeconfig(server.url)) as cluster:
-        assert await cluster.read(kube.PODS, "ml", "a") == {}
+        assert await cluster.read(PODS, "ml", "a") == {}
 
 
 async def test_a_rotated_token_is_read_again(kubeconfig: Callable[..., Path], tmp_path: Path) -> None:
@@ -332,7 +333,7 @@ async def test_a_rotated_token_is_read_again(kubeconfig: Callable[..., Path], tm
         serving(wants_the_second) as server,
         kube.Cluster.connect(kubeconfig(server.url, tokenFile=str(token))) as cluster,
     ):
-        await asyncio.gather(*(cluster.read(kube.PODS, "ml", "a") for _ in range(5)))
+        await asyncio.gather(*(cluster.read(PODS, "ml", "a") for _ in range(5)))
         assert {r.headers["Authorization"] for r in server.asked} == {"Bearer first", "Bearer second"}
 
 
@@ -344,7 +345,7 @@ async def test_a_token_comes_from_an_exec_plugin(kubeconfig: Callable[..., Path]
         serving(says({})) as server,
         kube.Cluster.connect(kubeconfig(server.url, exec=plugin)) as cluster,
     ):
-        await cluster.read(kube.PODS, "ml", "a")
+        await cluster.read(PODS, "ml", "a")
         assert server.asked[0].headers["Authorization"] == "Bearer minted"
 
 
@@ -354,7 +355,7 @@ async def test_a_token_that_stays_wrong_is_refused(kubeconfig: Callable[..., Pat
         kube.Cluster.connect(kubeconfig(server.url)) as cluster,
     ):
         with pytest.raises(kube.Refused, match=r"who are you\? \(401\)"):
-            await cluster.read(kube.PODS, "ml", "a")
+            await cluster.read(PODS, "ml", "a")
         assert len(server.asked) == 2
 
 
@@ -380,7 +381,7 @@ async def test_an_unknown_context_is_the_users_to_mend(kubeconfig: Callable[...,
 async def test_a_watch_starts_with_all_that_is_there(kubeconfig: Callable[..., Path]) -> None:
     script = pods(5, pod("a", 1), pod("b", 2)), streams(("DELETED", pod("a", 6)), then_wait=True)
     async with serving(*script) as server, kube.Cluster.connect(kubeconfig(server.url)) as cluster:
-        events = await take(3, cluster.watch(kube.PODS, "ml", labels="app=fraud"))
+        events = await take(3, cluster.watch(PODS, "ml", labels="app=fraud"))
         assert events == [("ADDED", "a", "1"), ("ADDED", "b", "2"), ("DELETED", "a", "6")]
         assert server.asked[-1].query["resourceVersion"] == "5"
         assert server.asked[-1].query["labelSelector"] == "app=fraud"
@@ -394,7 +395,7 @@ async def test_a_watch_resumes_after_the_last_bookmark_when_cut_off(kubeconfig: 
         streams(("MODIFIED", pod("a", 41)), then_wait=True),
     )
     async with serving(*script) as server, kube.Cluster.connect(kubeconfig(server.url)) as cluster:
-        events = await take(2, cluster.watch(kube.PODS, since=await cluster.list(kube.PODS)))
+        events = await take(2, cluster.watch(PODS, since=await cluster.list(PODS)))
         assert events == [("MODIFIED", "a", "6"), ("MODIFIED", "a", "41")]
         assert [r.query.get("resourceVersion") for r in server.asked] == [None, "5", "40", "40"]
 
@@ -410,14 +411,14 @@ async def test_a_watch_lists_again_when_history_has_expired(kubeconfig: Callable
         streams(("ADDED", pod("c", 91)), then_wait=True),
     )
     async with serving(*script) as server, kube.Cluster.connect(kubeconfig(server.url)) as cluster:
-        events = await take(3, cluster.watch(kube.PODS, since=await cluster.list(kube.PODS)))
+        events = await take(3, cluster.watch(PODS, since=await cluster.list(PODS)))
         assert events == [("DELETED", "a", "1"), ("MODIFIED", "b", "70"), ("ADDED", "c", "91")]
 
 
 async def test_a_watch_takes_objects_larger_than_any_buffer(kubeconfig: Callable[..., Path]) -> None:
     script = pods(5), streams(("ADDED", pod("a", 6, data="x" * 5_000_000)), then_wait=True)
     async with serving(*script) as server, kube.Cluster.connect(kubeconfig(server.url)) as cluster:
-        assert await take(1, cluster.watch(kube.PODS)) == [("ADDED", "a", "6")]
+        assert await take(1, cluster.watch(PODS)) == [("ADDED", "a", "6")]
 
 
 async def test_a_watch_that_is_not_allowed_says_so(kubeconfig: Callable[..., Path]) -> None:
@@ -426,4 +427,4 @@ async def test_a_watch_that_is_not_allowed_says_so(kubeconfig: Callable[..., Pat
         kube.Cluster.connect(kubeconfig(server.url)) as cluster,
     ):
         with pytest.raises(kube.Refused, match="not you"):
-            await take(1, cluster.watch(kube.PODS))
+            await take(1, cluster.watch(PODS))

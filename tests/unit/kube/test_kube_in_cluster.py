@@ -10,6 +10,7 @@ from aiohttp import web
 
 from localcluster.apiserver.certificates import write_serving_files
 from modelrollout import kube
+from modelrollout.objects.resources import PODS
 
 
 async def test_a_service_accounts_rotated_token_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,10 +37,10 @@ async def test_a_service_accounts_rotated_token_is_read_again(tmp_path: Path, mo
     monkeypatch.setattr("kubernetes.aio.config.incluster_config.SERVICE_CERT_FILENAME", str(files.authority))
     try:
         async with kube.Cluster.connect() as cluster:
-            await cluster.read(kube.PODS, "ml", "a")
+            await cluster.read(PODS, "ml", "a")
             token.write_text("second")
-            await cluster.read(kube.PODS, "ml", "a")
-            await cluster.read(kube.PODS, "ml", "a")
+            await cluster.read(PODS, "ml", "a")
+            await cluster.read(PODS, "ml", "a")
     finally:
         await runner.cleanup()
     assert seen == ["bearer first", "bearer first", "bearer second", "bearer second"]

@@ -20,6 +20,7 @@ from modelrollout.prometheus import Prometheus
 from modelrollout.prometheus.lane import LONG
 from modelrollout.prometheus.silence import FIRST
 from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered
+from tests.fakes.clock import HandClock
 from tests.fakes.prometheus import (
     FakePrometheus,
     Trouble,
@@ -293,26 +294,34 @@ class TestWaiting:
         self, server: FakePrometheus
     ) -> None:
         async def hang_on_slow(request: web.Request) -> web.StreamResponse:
-            if request.query["query"] == "slow":
-                return await hang(request)
-            return web.json_response({"status": "success", "data": {"resultType": "vector", "result": []}})
+            return await hang(request) if request.query["query"] == "slow" else nothing()
 
-        server.trouble = hang_on_slow
-        async with Prometheus(server.url, timeout=seconds(2), in_flight=2) as client:
-            answers = await client.ask([now("slow"), *(now(f"m{i}") for i in range(50))])
-        assert isinstance(answers.pop(now("slow")), Unanswered)
-        assert set(answers.values()) == {Answered(())}
+        server.trouble, clock = hang_on_slow, HandClock()
+        async with Prometheus(server.url, timeout=PATIENCE, in_flight=2, clock=clock, sleep=clock.sleep) as client:
+            slow = asyncio.create_task(client.ask([now("slow")]))
+            await _until(lambda: len(server.asked) == 1)
+            clock.move(1)
+            first = await client.ask([now(f"m{i}") for i in range(25)])
+            clock.move(PATIENCE.total_seconds())
+            assert isinstance((await slow)[now("slow")], Unanswered)
+            second = await client.ask([now(f"m{i}") for i in range(25)])
+        assert {*first.values(), *second.values()} == {Answered(())}
 
     async def test_no_more_requests_than_allowed_are_under_way(self, server: FakePrometheus) -> None:
         under_way = most = 0
+        three = asyncio.Event()
 
         async def count(_: web.Request) -> web.StreamResponse:
             nonlocal under_way, most
             under_way += 1
             most = max(most, under_way)
-            await asyncio.sleep(0.002)
+            if under_way == 3:
+                three.set()
+            await three.wait()
+            for _turn in range(20):  # in which a fourth could come
+                await asyncio.sleep(0)
             under_way -= 1
-            return web.json_response({"status": "success", "data": {"resultType": "vector", "result": []}})
+            return nothing()
 
         server.trouble = count
         async with Prometheus(server.url, timeout=PATIENCE, in_flight=3) as client:
@@ -322,14 +331,21 @@ class TestWaiting:
         assert most == 3
 
     async def test_who_queues_for_too_long_behind_slow_queries_is_told(self, server: FakePrometheus) -> None:
-        async def take_a_while(_: web.Request) -> web.StreamResponse:
-            await asyncio.sleep(0.4)
-            return web.json_response({"status": "success", "data": {"resultType": "vector", "result": []}})
+        may_go = asyncio.Semaphore(0)
 
-        server.trouble = take_a_while
-        async with Prometheus(server.url, timeout=seconds(1), in_flight=1) as client:
-            answers = [*(await client.ask([now(f"m{i}") for i in range(20)])).values()]
-        busy = Unanswered(f"Prometheus at {server.url} is busy: 1 queries were under way for 1 s.", rejected=False)
+        async def take_a_while(_: web.Request) -> web.StreamResponse:
+            await may_go.acquire()
+            return nothing()
+
+        server.trouble, clock = take_a_while, HandClock()
+        async with Prometheus(server.url, timeout=PATIENCE, in_flight=1, clock=clock, sleep=clock.sleep) as client:
+            asking = asyncio.create_task(client.ask([now(f"m{i}") for i in range(20)]))
+            for number in range(1, 4):  # each takes 8 s, and 20.5 s is as long as anybody queues
+                await _until(lambda number=number: len(server.asked) == number)
+                clock.move(8)
+                may_go.release()
+            answers = [*(await asking).values()]
+        busy = Unanswered(f"Prometheus at {server.url} is busy: 1 queries were under way for 20 s.", rejected=False)
         assert answers[0] == Answered(())
         assert answers[-1] == busy
         assert set(answers) == {Answered(()), busy}
@@ -352,7 +368,7 @@ class TestWaiting:
 
         async def wait(_: web.Request) -> web.StreamResponse:
             await release.wait()
-            return web.json_response({"status": "success", "data": {"resultType": "vector", "result": []}})
+            return nothing()
 
         server.trouble = wait
         async with Prometheus(server.url, timeout=PATIENCE, in_flight=1) as client:
@@ -377,23 +393,26 @@ class TestWaiting:
     async def test_a_hanging_request_does_not_keep_the_process_from_ending(self, server: FakePrometheus) -> None:
         server.trouble = hang
         code = f"""
-import asyncio
+import asyncio, sys
 from datetime import UTC, datetime, timedelta
-from modelrollout.analysis.queries import Query
 from modelrollout.prometheus import Prometheus
+from modelrollout.promql.query import Query
 
 async def main():
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
     async with Prometheus({server.url!r}, timeout=timedelta(hours=1)) as client:
         asked = asyncio.create_task(client.ask([Query("m", "a", "p", "up", noon, noon, timedelta(seconds=1))]))
-        await asyncio.sleep(0.2)
+        await asyncio.to_thread(sys.stdin.readline)
         asked.cancel()
 
 asyncio.run(main())
 """
-        process = await asyncio.create_subprocess_exec(sys.executable, "-X", "dev", "-c", code, stderr=subprocess.PIPE)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-X", "dev", "-c", code), stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        await _until(lambda: len(server.asked) == 1)
         async with asyncio.timeout(60):
-            _, errors = await process.communicate()
+            _, errors = await process.communicate(b"It is under way.\n")
         assert (process.returncode, errors) == (0, b"")
 
 
@@ -414,9 +433,10 @@ class TestSilence:
 
     async def test_one_sign_of_life_at_a_time_goes_through_and_one_reply_ends_it(self, server: FakePrometheus) -> None:
         server.trouble = hang
-        async with Prometheus(server.url, timeout=IMPATIENCE) as client:
+        clock = HandClock()
+        async with Prometheus(server.url, timeout=IMPATIENCE, clock=clock) as client:
             await client.ask([now("m0")])
-            await asyncio.sleep(FIRST)
+            clock.move(FIRST)
             probing = await client.ask([now(f"m{i}") for i in range(5)])
             assert [asked["query"] for asked in server.asked] == ["m0", "1"]
             whys = [answer.why for answer in probing.values() if isinstance(answer, Unanswered)]
@@ -424,7 +444,7 @@ class TestSilence:
             assert all(why.endswith("it is being asked again now.") for why in whys[1:])
             server.trouble = None
             server.add("up", {}, [(T, 1.0)])
-            await asyncio.sleep(2 * FIRST)
+            clock.move(2 * FIRST)
             (answer,) = (await client.ask([now("up")])).values()
             assert isinstance(answer, Answered)
             answers = await client.ask([now("up"), *(now(f'up{{a="{i}"}}') for i in range(5))])
@@ -433,25 +453,34 @@ class TestSilence:
     async def test_a_refused_connection_ends_it_and_begins_none(self, server: FakePrometheus) -> None:
         server.trouble = hang
         refused = Unanswered(f"Prometheus at {server.url} did not answer: Connection refused.", rejected=False)
-        async with Prometheus(server.url, timeout=IMPATIENCE) as client:
+        clock = HandClock()
+        async with Prometheus(server.url, timeout=IMPATIENCE, clock=clock) as client:
             await client.ask([now("m0")])
             await server.stop()
-            await asyncio.sleep(FIRST)
+            clock.move(FIRST)
             for i in range(3):
                 assert (await client.ask([now(f"m{i}")])) == {now(f"m{i}"): refused}
 
     async def test_a_probe_that_nobody_waits_for_any_more_still_tells(self, server: FakePrometheus) -> None:
         server.trouble = hang
-        async with Prometheus(server.url, timeout=IMPATIENCE) as client:
+        clock = HandClock()
+        async with Prometheus(server.url, timeout=IMPATIENCE, clock=clock) as client:
             await client.ask([now("m0")])
-            await asyncio.sleep(FIRST)
+            clock.move(FIRST)
             probe = asyncio.create_task(client.ask([now("m1")]))
             await _until(lambda: len(server.asked) == 2)
             probe.cancel()
-            await asyncio.sleep(IMPATIENCE.total_seconds() + 0.2)
-            (answer,) = (await client.ask([now("m2")])).values()
+            async with asyncio.timeout(30):
+                # How the probe ended is heard when its connection times out, which goes by the machine's clock.
+                while (answer := (await client.ask([now("m2")]))[now("m2")]).why.endswith("asked again now."):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
         assert isinstance(answer, Unanswered)
         assert "it is asked again at" in answer.why
+
+
+def nothing() -> web.StreamResponse:
+    """The answer to a query that matches no series."""
+    return web.json_response({"status": "success", "data": {"resultType": "vector", "result": []}})
 
 
 async def _until(is_so: Any) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from modelrollout.promql.matchers import Kind, Matcher, Selector
+from modelrollout.promql.regexes import RegexError
 from modelrollout.promql.selectors import SelectorError, histogram_selector, parse, union
 
 
@@ -86,6 +87,7 @@ def test_a_selector_is_written_so_that_prometheus_reads_it(selector: Selector, t
         ('up{pod=""}', {"__name__": "up"}, True),
         ('up{pod!~".+"}', {"__name__": "up"}, True),
         ('up{pod!="a"}', {"__name__": "down", "pod": "b"}, False),
+        ('up{pod=~".*"}', {"__name__": "up", "pod": "\ud800"}, True),  # half a character is a character
     ],
 )
 def test_a_selector_matches_as_prometheus_does(selector: str, labels: dict[str, str], is_match: bool) -> None:
@@ -93,19 +95,50 @@ def test_a_selector_matches_as_prometheus_does(selector: str, labels: dict[str, 
 
 
 @pytest.mark.parametrize(
-    "expression",
+    ("expression", "accepted", "refused"),
     [
-        "(?i)a", "(?P<x>a)", "(?<x>a)", "(?=a)", "(?!a)", "(?#a)", r"\pL", r"\Qa.b\E", r"\1", r"\012", r"\B", r"\Z",
-        r"\C", r"\é", "[[:alpha:]]", r"[\D]", r"[\b]", "a**", "a*+", "a++", "a{2}{3}", "a{,3}", "a{02}", "a{3,2}",
-        "a{1001}",
-        "{", "*a", "a|*", "^*", "(a", "a)", "[a", "[b-a]", "a\\", r"\x{110000}", r"\xg",
-        "(a+)+", "(a|a)*", "(a?b?)+", "a*b*c*d*", "(" * 30 + ")" * 30,
+        ("(?i)a", "A", "b"), ("(?P<x>a)", "a", "x"), ("(?<x>a)", "a", "x"), (r"\pL", "é", "1"),
+        (r"\Qa.b\E", "a.b", "axb"), (r"\012", "\n", "1"), (r"\B", "", "a"), ("[[:alpha:]]", "a", "1"),
+        (r"[\D]", "a", "1"), ("a{,3}", "a{,3}", "aa"), ("a{02}", "a{02}", "aa"), ("{", "{", ""),
+        ("(a+)+", "a" * 60, "a" * 60 + "b"), ("(a|a)*", "a" * 60, "a" * 60 + "b"),
+        ("(a?b?)+", "ab" * 30, "ab" * 30 + "c"), ("a*b*c*d*" * 9, "abcd" * 9, "abcd" * 10),
+        ("(" * 30 + "a" + ")" * 30, "a", "b"), ("(?-s:.)", "a", "\n"), ("(?m)^a$", "a", "a\n"),
     ],
 )  # fmt: skip
-def test_what_python_reads_differently_or_for_ever_is_not_evaluated(expression: str) -> None:
-    assert not Selector((Matcher("a", "=~", expression),)).is_clear
-    assert not Selector((Matcher("a", "!~", expression),)).is_clear
-    assert Selector((Matcher("a", "=", expression),)).is_clear
+def test_what_python_reads_differently_or_for_ever_is_evaluated_as_well(
+    expression: str, accepted: str, refused: str
+) -> None:
+    assert Matcher("a", "=~", expression).accepts(accepted)
+    assert not Matcher("a", "=~", expression).accepts(refused)
+    assert not Matcher("a", "!~", expression).accepts(accepted)
+    assert Matcher("a", "!~", expression).accepts(refused)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "(?=a)", "(?!a)", "(?#a)", r"\1", r"\Z", r"\E", r"\é", r"[\b]", "a**", "a*+", "a++", "a{2}{3}", "a{3,2}",
+        "a{1001}", "((a{100}){10}){2}", "*a", "a|*", "(a", "a)", "[a", "[b-a]", "a\\", r"\x{110000}", r"\xg",
+        "\ud800", "(?x)a",
+    ],
+)  # fmt: skip
+def test_what_prometheus_refuses_is_no_expression(expression: str) -> None:
+    for kind in ("=~", "!~"):
+        with pytest.raises(RegexError):
+            Matcher("a", kind, expression)
+    assert Matcher("a", "=", expression).accepts(expression)
+
+
+def test_an_error_names_the_expression_and_the_selector() -> None:
+    with pytest.raises(SelectorError) as error:
+        parse('up{pod=~"a("}')
+    assert str(error.value) == "'a(' is no regular expression of RE2: missing ): a( in 'up{pod=~\"a(\"}'"
+
+
+@pytest.mark.parametrize("expression", [r"(\pL{100}){10}", "a" * 1_000_000, "(?i)" + r"\pL" * 1_000])
+def test_an_expression_that_takes_much_memory_is_refused(expression: str) -> None:
+    with pytest.raises(RegexError, match="too large"):
+        Matcher("a", "=~", expression)
 
 
 @pytest.mark.parametrize(
@@ -115,19 +148,22 @@ def test_what_python_reads_differently_or_for_ever_is_not_evaluated(expression: 
         ('http_total{pod="a",code=~"5.."}', 'http_total{pod="a",code=~"2.."}', 'http_total{pod="a"}'),
         ('errors{pod="a",code="x"}', 'total{ns="n",pod="a"}', '{__name__=~"errors|total",pod="a"}'),
         ("errors", "total", '{__name__=~"errors|total"}'),
-        ('{"my.errors",pod="a"}', 'total{pod="a"}', '{__name__=~"my\\\\.errors|total",pod="a"}'),
+        ('{"my.errors",pod="a"}', 'total{pod="a"}', '{__name__=~"my[.]errors|total",pod="a"}'),
         ('{__name__=~"a|b",pod="a"}', 'c{pod="a"}', '{__name__=~"(?:a|b)|c",pod="a"}'),
         ('x{pod="a"}', 'x{pod="a"}', 'x{pod="a"}'),
         ('{pod="a",code="5"}', '{pod="a"}', '{pod="a"}'),
+        ('errors{pod="a",code=~"(?i)x"}', 'total{pod="a"}', '{__name__=~"errors|total",pod="a"}'),
+        ('errors{pod=~"(?i)x"}', 'errors{pod=~"(?i)x"}', 'errors{pod=~"(?i)x"}'),
+        ('{__name__=~"(?i)a|b",pod="a"}', 'c{pod="a"}', '{__name__=~"(?:(?i)a|b)|c",pod="a"}'),
         # Too much: all of both metrics, of every pod; or all that a pod says.
         ('errors{pod="a"}', 'total{job="a"}', None),
         ('errors{code="5"}', "total", None),
         ('{pod="a",code="5"}', '{pod="a",code="4"}', None),
         ('errors{pod="a"}', '{pod="a",code="5"}', None),
         ('errors{pod="a"}', '{__name__!="errors",pod="a"}', None),
-        # Nobody could tell whose a series is.
-        ('errors{pod="a",code=~"(?i)x"}', 'total{pod="a"}', None),
-        ('errors{pod=~"(?i)x"}', 'errors{pod=~"(?i)x"}', None),
+        # Two groups of one name are an error; so is one whose quotation does not end.
+        ('{__name__=~"(?P<n>a)",pod="a"}', '{__name__=~"(?P<n>b)",pod="a"}', None),
+        ('{__name__=~"\\\\Qa",pod="a"}', '{__name__=~"b",pod="a"}', None),
         # No selector to Prometheus.
         ('{__name__=~".*",pod=""}', '{__name__=~"a*",pod=""}', None),
     ],
@@ -146,7 +182,7 @@ def test_two_selectors_become_one_where_that_is_not_too_much(one: str, other: st
         ('x_bucket{pod=~"a"}', '{__name__=~"x|x_bucket",pod=~"a"}'),
         ('x{pod=~"a"}', '{__name__=~"x|x_bucket",pod=~"a"}'),
         ("x", '{__name__=~"x|x_bucket"}'),
-        ('{"my.latency",pod="a"}', '{__name__=~"my\\\\.latency|my\\\\.latency_bucket",pod="a"}'),
+        ('{"my.latency",pod="a"}', '{__name__=~"my[.]latency|my[.]latency_bucket",pod="a"}'),
         ('{__name__=~"x.*",pod="a"}', '{__name__=~"x.*",pod="a"}'),
         ('{pod="a"}', '{pod="a"}'),
         ("_bucket", "_bucket"),

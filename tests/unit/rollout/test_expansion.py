@@ -13,7 +13,7 @@ from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.rollout.expansion import PLACEHOLDERS, TemplateKey, expanded, referred
 from modelrollout.rollout.rollout import Wish, read_wish
 from tests import builders
-from tests.specs import metric, small
+from tests.builders import metric, small
 
 OURS = TemplateKey("MetricTemplate", "ours")
 
@@ -46,7 +46,7 @@ def fault(wanted: ModelRolloutSpec, templates: Any = None) -> str:
 
 
 def test_the_placeholders_of_an_arm_are_those_of_its_queries() -> None:
-    arm = ArmNames(arm="stable", namespace="a", rollout="b", revision="c", workload="d", service="e")
+    arm = ArmNames(arm="stable", namespace="a", rollout="b", revision="c", workload="d", service="e", pods="d-.+")
     assert set(arm.values(timedelta(minutes=1))) == PLACEHOLDERS
 
 

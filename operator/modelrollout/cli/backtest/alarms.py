@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from scipy.stats import chi2
 
 from modelrollout.analysis.evidence.ticks import look_back, tick_of
-from modelrollout.analysis.queries import MOST_STEPS, ONE_POD, OTHER_PODS, VALUE, as_regex
+from modelrollout.analysis.queries import MOST_STEPS, ONE_POD, OTHER_PODS, VALUE
 from modelrollout.api.analysis import Analysis, Metric
 from modelrollout.api.status import UsualMetric, Verdict
 from modelrollout.cli.backtest import history
@@ -30,8 +30,9 @@ from modelrollout.cli.backtest.replay import LONGEST_STRIDE, PROMOTED, Arms, Rep
 from modelrollout.cli.backtest.sources import POOL, Among, wanted_of
 from modelrollout.cli.backtest.tape import Key, Reel, Tape
 from modelrollout.cli.backtest.trouble import MisuseError
-from modelrollout.plan.evidence import stretches
+from modelrollout.plan.looks import stretches
 from modelrollout.promql.query import Answer, Answered, Query, Series
+from modelrollout.promql.strings import as_regex
 
 CHUNK = timedelta(hours=3)
 """So often stable's past is read anew, and who plays is drawn."""

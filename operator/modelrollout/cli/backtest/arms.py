@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Literal
 
 from pydantic import BaseModel
 
-from modelrollout.analysis.queries import ArmNames, in_quotes, parts_of
+from modelrollout.analysis.queries import ArmNames, parts_of
 from modelrollout.api.analysis import Analysis, Metric
 from modelrollout.api.placeholders import UnknownName, render_text
 from modelrollout.cli.backtest.trouble import MisuseError
@@ -36,19 +35,9 @@ class Selected:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class PastArm(ArmNames):
-    """One arm's names, with its pods given rather than derived from a workload."""
-
-    pods: str
-
-    def values(self, look_back: timedelta) -> dict[str, str]:
-        return {**ArmNames.values(self, look_back), "pods": in_quotes(self.pods)}
-
-
-def past_arm(selected: Selected, namespace: str, rollout: str) -> PastArm:
+def past_arm(selected: Selected, namespace: str, rollout: str) -> ArmNames:
     names = selected.names
-    return PastArm(
+    return ArmNames(
         arm=selected.arm,
         namespace=names.get("namespace", namespace),
         rollout=names.get("rollout", rollout),

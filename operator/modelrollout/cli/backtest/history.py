@@ -6,19 +6,18 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from modelrollout.analysis.evidence.ticks import tick_of
-from modelrollout.analysis.queries import history_queries
+from modelrollout.analysis.queries import ArmNames, history_queries
 from modelrollout.analysis.sensitivity.preflight import looked_up, usual_of
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import UsualMetric
-from modelrollout.cli.backtest.arms import PastArm
 from modelrollout.cli.backtest.fetch import Fetcher
 from modelrollout.cli.backtest.policy import Policy
-from modelrollout.plan.evidence import stretches
+from modelrollout.plan.looks import stretches
 from modelrollout.promql.query import Answer, Answered, Query
 from modelrollout.sequential.noise import Mode
 
 
-def asked(analysis: Analysis, stable: PastArm, pods: Sequence[str], at: datetime) -> tuple[Query, ...]:
+def asked(analysis: Analysis, stable: ArmNames, pods: Sequence[str], at: datetime) -> tuple[Query, ...]:
     """What the operator asks of the time before `at`."""
     return history_queries(analysis, stable, pods, at, tick_of(analysis.interval.timedelta))
 
@@ -38,7 +37,7 @@ def noise_of(one: UsualMetric) -> str:
     return "Measured" if is_measured else one.mode
 
 
-async def pods_by_label(fetcher: Fetcher, label: str, arm: PastArm, matchers: str, at: datetime) -> set[str]:
+async def pods_by_label(fetcher: Fetcher, label: str, arm: ArmNames, matchers: str, at: datetime) -> set[str]:
     """The pods of an arm that have any series at all at a moment; for metrics that are expressions only."""
     more = f",{matchers}" if matchers else ""
     pods = arm.values(timedelta(minutes=1))["pods"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -19,11 +18,11 @@ from modelrollout.cli.backtest.replay import PROMOTED, ROLLED_BACK
 from modelrollout.cli.backtest.table import advice, ending, known
 from modelrollout.cli.backtest.trial import Course, Point, Trial
 from modelrollout.reports.markup import Node, element, html
-from modelrollout.reports.plot import HEIGHT, WIDTH, Mark, Scale, Span, Unit, line, plot, rule, scale
+from modelrollout.reports.plot import HEIGHT, WIDTH, Mark, Scale, Span, Unit, curves_plot, line, plot
+from modelrollout.reports.shapes import area, box, rule
 
 STYLE = Path(__file__).parent / "page.css"
 UNITS: dict[wording.Unit, Unit] = {"share": "share", "seconds": "seconds", "plain": "number"}
-FAR = 3.0  # times the largest value: a limit beyond it is not drawn
 TICKS = 6
 
 
@@ -158,10 +157,11 @@ def _steps(trial: Trial, span: Span, marks: Sequence[Mark]) -> Element:
     points: list[tuple[float, float]] = []
     for (at, level), (until, _) in pairwise([*levels, (span.end, 0.0)]):
         points += [(at, level), (until, level)]
-    shape = " ".join(f"{span.x(at):.2f},{axis.y(level):.2f}" for at, level in
-                     [(span.start, 0.0), *points, (span.end, 0.0)])  # fmt: skip
-    area = element("polygon", {"class": "fill candidate", "points": shape})
-    return _figure("Weight", "that the policy would have given the candidate", plot([area], axis, "share", span, marks))
+    outline = [(span.start, 0.0), *points, (span.end, 0.0)]
+    shape = area("fill candidate", [(span.x(at), axis.y(level)) for at, level in outline])
+    return _figure(
+        "Weight", "that the policy would have given the candidate", plot([shape], axis, "share", span, marks)
+    )
 
 
 def _metrics(trial: Trial, span: Span, marks: Sequence[Mark]) -> Iterator[Element]:
@@ -188,15 +188,9 @@ def _note(metric: Metric) -> str:
 
 def _values(trial: Trial, metric: Metric, span: Span, marks: Sequence[Mark]) -> Element:
     curves = [(arm, trial.curves.get((metric.name, arm), [])) for arm in (STABLE, CANDIDATE)]
-    values = [value for _, points in curves for _, value in points if math.isfinite(value)]
     unit = UNITS[wording.unit_of(metric)]
     limits = [one.value for one in (metric.max, metric.min) if one is not None]
-    limits = [one for one in limits if one <= FAR * max(values, default=0.0)]
-    is_high = unit == "share" and min(values, default=0.0) > 0.3  # else one flat line at the top
-    axis = scale([*values, *limits], ceiling=1.0 if unit == "share" else None, from_zero=not is_high)
-    shapes = [rule("limit", 0.0, axis.y(one), WIDTH, axis.y(one)) for one in limits]
-    shapes += [line(points, axis, span, arm) for arm, points in curves]
-    return plot(shapes, axis, unit, span, marks)
+    return curves_plot(curves, limits, unit, span, marks)
 
 
 def _evidence(course: Course, span: Span, marks: Sequence[Mark]) -> Element:
@@ -210,12 +204,12 @@ def _strip(course: Course, span: Span) -> Element:
     """The verdicts over time, as one coloured band."""
     pieces: list[Element] = []
     for verdict, begin, end in _runs(course.points, span.end):
-        attributes = {"class": f"v {verdict.value.lower()}", "x": f"{span.x(begin):.2f}", "y": "0",
-                      "width": f"{max(span.x(end) - span.x(begin), 1.0):.2f}", "height": f"{HEIGHT:g}"}  # fmt: skip
+        piece = box(f"v {verdict.value.lower()}", span.x(begin), 0.0, max(span.x(end) - span.x(begin), 1.0), HEIGHT)
         told = f"{verdict.value} from {written(datetime.fromtimestamp(begin, UTC))} UTC"
-        pieces.append(element("rect", attributes, element("title", {}, told)))
-    box = {"viewBox": f"0 0 {WIDTH:g} {HEIGHT:g}", "preserveAspectRatio": "none", "aria-hidden": "true"}
-    return element("div", {"class": "strip"}, element("svg", box, pieces))
+        piece.append(element("title", {}, told))
+        pieces.append(piece)
+    frame = {"viewBox": f"0 0 {WIDTH:g} {HEIGHT:g}", "preserveAspectRatio": "none", "aria-hidden": "true"}
+    return element("div", {"class": "strip"}, element("svg", frame, pieces))
 
 
 def _runs(points: Sequence[Point], end: float) -> Iterator[tuple[Verdict, float, float]]:

@@ -1,4 +1,4 @@
-"""One rollout, replayed: the operator's own decisions, one look after the other, over samples of the past. Pure.
+"""One rollout, replayed: the operator's own plans, one look after the other, over samples of the past. Pure.
 
 All but the metrics is as good as can be: pods are ready, the route is in force, so only verdicts decide.
 """
@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from modelrollout.analysis.judge import Case, Judgement, judge
-from modelrollout.analysis.queries import Reach, queries
+from modelrollout.analysis.queries import ArmNames, queries
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import (
     Arm,
@@ -24,18 +23,22 @@ from modelrollout.api.status import (
     Verdict,
     VersionInfo,
 )
-from modelrollout.cli.backtest.arms import PastArm
 from modelrollout.cli.backtest.policy import Policy
 from modelrollout.objects.manifests import Manifest, Owner
-from modelrollout.plan import checks, evidence
-from modelrollout.plan.decide import decide
-from modelrollout.plan.sight import Sight
+from modelrollout.plan.looks import bases
+from modelrollout.plan.plan import Plan
+from modelrollout.plan.planner import plan
 from modelrollout.plan.statuses import changed
-from modelrollout.plan.world import Observed
 from modelrollout.promql.query import Answer, Query
 from modelrollout.rollout.rollout import Rollout
-from modelrollout.traffic.router import Backend, Split
-from modelrollout.workloads import deployment
+from modelrollout.stages.way import way
+from modelrollout.traffic.exposure import EVERYBODY, NOBODY
+from modelrollout.traffic.router import Backend, Notes, Routing
+from modelrollout.trial.look import Look as Question
+from modelrollout.trial.phases import SERVES_CANDIDATE
+from modelrollout.trial.steps import current, exposure_at
+from modelrollout.trial.world import World
+from modelrollout.workloads.kind import Names
 
 Ask = Callable[[Sequence[Query]], Mapping[Query, Answer]]
 LONGEST_STRIDE = timedelta(minutes=10)
@@ -49,8 +52,8 @@ PROMOTED, ROLLED_BACK = "promoted", "taken back"
 class Arms:
     """Both arms' names, and the analysis with what narrows its queries to each."""
 
-    candidate: PastArm
-    stable: PastArm
+    candidate: ArmNames
+    stable: ArmNames
     of_candidate: Analysis
     of_stable: Analysis
 
@@ -80,10 +83,18 @@ class Replay:
     compared. `grain`: how far apart looks are that decide nothing; those that do are found to the interval."""
 
     def __init__(
-        self, policy: Policy, arms: Arms, start: datetime, usual: Sequence[UsualMetric], *, seed: str,
-        is_held: bool = False, grain: timedelta | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        policy: Policy,
+        arms: Arms,
+        start: datetime,
+        usual: Sequence[UsualMetric],
+        *,
+        seed: str,
+        is_held: bool = False,
+        grain: timedelta | None = None,
+    ) -> None:
         self._policy, self._arms, self._is_held = policy, arms, is_held
+        self._way = way(policy.wish)
         self._interval = policy.analysis.interval.timedelta
         self._grain = grain
         self._owner = Owner(policy.namespace, policy.name, f"backtest/{seed}")
@@ -100,17 +111,17 @@ class Replay:
         self.turns: list[Turn] = []
         self.last: Look | None = None
         self._strides = 1
-        self._observed: tuple[StageStatus | None, Observed] | None = None
-        self._decide(start, None)
+        self._world: tuple[StageStatus | None, World] | None = None
+        self._go_on(start)
 
     @property
     def basis(self) -> Mapping[str, str]:
         """A digest of what each metric is judged by, which the history of stable is noted with."""
-        return evidence.bases(self._sight(self.turns[0].at, Observed()), self._policy.analysis)
+        return bases(self.status, self._policy.analysis)
 
     @property
     def is_over(self) -> bool:
-        return self.status.phase not in (Phase.PROGRESSING, Phase.PROMOTING, Phase.BAKING)
+        return self.status.phase not in SERVES_CANDIDATE
 
     @property
     def is_taken_back(self) -> bool:
@@ -120,18 +131,17 @@ class Replay:
     def read_from(self) -> float:
         """The oldest samples that a look to come may ask for, unix seconds."""
         at = self.last.at if self.last else self.turns[0].at
-        case = self._case(at)
-        if case is None:
-            return at.timestamp()
-        return min(case.before(metric).since for metric in case.analysis.metrics)
+        question = None if self.is_over else self._planned(max(at, self._stage.since + self._interval)).questions
+        since = [reach.since.timestamp() for reach in question.reaches.values()] if question else []
+        return min(since, default=at.timestamp())
 
     def looks(self, until: datetime, ask: Ask) -> Iterator[Look]:
         """Every look that is due up to a moment, which then has been taken."""
         while not self.is_over and (at := self._next()) <= until:
-            at, judgement = self._found(at, min(until, at + LONGEST_STRIDE), ask)
+            at, made = self._found(at, min(until, at + LONGEST_STRIDE), ask)
             stage = self._stage
-            self.last = Look(at, stage.name, stage.weight, judgement.verdicts)
-            self._decide(at, judgement)
+            self.last = Look(at, stage.name, stage.weight, made.verdicts or ())
+            self._take(at, made)
             yield self.last
 
     @property
@@ -145,32 +155,32 @@ class Replay:
         done = int((self.last.at - since) / self._interval + 1e-9) if self.last and self.last.at > since else 0
         return since + (done + 1) * self._interval
 
-    def _found(self, at: datetime, latest: datetime, ask: Ask) -> tuple[datetime, Judgement]:
-        """The next look that decides something, or one of those before it; with what it says.
+    def _found(self, at: datetime, latest: datetime, ask: Ask) -> tuple[datetime, Plan]:
+        """The next look that decides something, or one of those before it; with what is made of it.
 
         What is ruled out or shown stays so within a step, so the first look that decides is found by halving.
         """
         if self._grain is None:
-            return at, self._judged(at, ask)
+            return at, self._asked(at, ask)
 
         def moment(number: int) -> datetime:
             return at + (number - 1) * self._interval
 
         found = self._stride(at, latest)
-        judgement = self._judged(moment(found), ask)
-        if not self._decides(moment(found), judgement):
-            return moment(found), judgement
-        has_failed = any(verdict.verdict is Verdict.FAIL for verdict in judgement.verdicts)
+        made = self._asked(moment(found), ask)
+        if not self._has_moved(made):
+            return moment(found), made
+        has_failed = any(verdict.verdict is Verdict.FAIL for verdict in made.verdicts or ())
         # Looks up to number `known` decide nothing: before the hold is over only a failure does.
         known = 0 if has_failed else min(self._looks_before(at, self._turning_points()[0]), found - 1)
         while found - known > 1:
             middle = (known + found) // 2
-            other = self._judged(moment(middle), ask)
-            if self._decides(moment(middle), other):
-                found, judgement = middle, other
+            other = self._asked(moment(middle), ask)
+            if self._has_moved(other):
+                found, made = middle, other
             else:
                 known = middle
-        return moment(found), judgement
+        return moment(found), made
 
     def _stride(self, at: datetime, latest: datetime) -> int:
         """So many looks further is the next one: at the end of the hold, or a little further each time after it."""
@@ -189,65 +199,56 @@ class Replay:
 
     def _turning_points(self) -> tuple[datetime, datetime]:
         """From when a step may end: its hold is over; its deadline is."""
-        stage, wish = self._stage, self._policy.wish
-        held = checks.hold(self.status, wish)
-        deadline = max(held, wish.spec.analysis.step_deadline.timedelta)
-        return stage.since + held, stage.entered + deadline
+        stage, hold = self._stage, current(self._way, self.status).hold
+        return stage.since + hold, stage.entered + max(hold, self._policy.analysis.step_deadline.timedelta)
 
-    def _decides(self, at: datetime, judgement: Judgement) -> bool:
-        found = {verdict.verdict for verdict in judgement.verdicts}
-        may_move = at >= self._turning_points()[0] and not (self._is_held and self._is_last())
-        return Verdict.FAIL in found or (may_move and found == {Verdict.PASS})
+    def _planned(self, at: datetime, heard: tuple[Question, Mapping[Query, Answer]] | None = None) -> Plan:
+        """The operator's plan at a moment, in a world in which all that was written is in force."""
+        world = self._present_world()
+        rollout = Rollout(self._owner, 1, self._policy.wish, None, self.status)
+        return plan(rollout, world.heard(*heard) if heard else world, at)
 
-    def _is_last(self) -> bool:
-        decided = decide(replace(self._sight(self._turning_points()[0], self._observed_now()), verdicts=()))
-        stage = decided.status.stage
-        return stage is None or stage.weight >= 100
+    def _asked(self, at: datetime, ask: Ask) -> Plan:
+        """The plan that is made of what the past says to its question, put in the words of the past."""
+        if (question := self._planned(at).questions) is None or question.at is None:
+            raise ValueError(f"a step has begun, so a look is due at {at}")
+        ours = replace(question, history=(), asked=self._in_words_of_the_past(question))
+        return self._planned(at, (ours, ask(ours.asked)))
 
-    def _case(self, at: datetime) -> Case | None:
-        known = self.status.evidence
-        return evidence.case(self._sight(at, Observed()), known, at) if known else None
-
-    def _judged(self, at: datetime, ask: Ask) -> Judgement:
-        case = self._case(at)
-        if case is None:
-            raise ValueError("a step has begun, so there is evidence to go on from")
-        asked = self._queries(case)
-        return judge(case, asked, ask(asked))
-
-    def _queries(self, case: Case) -> tuple[Query, ...]:
-        reaches = {}
-        for metric in case.analysis.metrics:
-            before, line = case.before(metric), case.course
-            first = _moment(line.time(before.first + 1))
-            tick = timedelta(seconds=line.tick)
-            reaches[metric.name] = Reach(_moment(before.since), first, _moment(case.end), tick)
+    def _in_words_of_the_past(self, question: Question) -> tuple[Query, ...]:
         arms = self._arms
-        mine = queries(arms.of_candidate, arms.candidate, None, reaches)
-        if self._stage.weight >= 100:  # as the operator: there is nothing to compare with by then
+        mine = queries(arms.of_candidate, arms.candidate, None, question.reaches)
+        if not question.compares:
             return mine
-        both = queries(arms.of_stable, arms.candidate, arms.stable, reaches)
+        both = queries(arms.of_stable, arms.candidate, arms.stable, question.reaches)
         return (*mine, *(query for query in both if query.arm == arms.stable.arm))
 
-    def _decide(self, at: datetime, judgement: Judgement | None) -> None:
-        """What the operator would have decided at this look; at once with what follows from it by itself."""
-        verdicts = judgement.verdicts if judgement else None
-        checkpoint = judgement.checkpoint if judgement else None
-        while True:
-            before = self.status
-            sight = replace(self._sight(at, self._observed_now()), verdicts=verdicts)
-            after = decide(sight).status
-            if self._is_held and after.stage is not None and after.stage.weight >= 100:
-                after = before
-            kept = evidence.checkpointed(before, after, checkpoint, self._interval)
-            self.status = changed(after, evidence=kept)
-            if (after.phase, after.stage) == (before.phase, before.stage):
-                return
+    def _has_moved(self, made: Plan) -> bool:
+        """Whether it leads elsewhere; held at the last comparison, only back."""
+        before, after = self.status, made.status
+        return (after.phase, after.stage) != (before.phase, before.stage) and not self._is_too_far(after)
+
+    def _is_too_far(self, status: ModelRolloutStatus) -> bool:
+        stage = status.stage
+        return self._is_held and stage is not None and exposure_at(stage) == EVERYBODY
+
+    def _take(self, at: datetime, made: Plan) -> None:
+        """Goes where a plan leads, and at once where that leads by itself."""
+        before, after = self.status, made.status
+        if self._is_too_far(after):
+            after = changed(after, phase=before.phase, stage=before.stage)
+        self.status = after
+        if (after.phase, after.stage) != (before.phase, before.stage):
             self._strides = 1
             self._tell(at, before)
-            if self.is_over:
-                return
-            verdicts = checkpoint = None  # they spoke of the step before
+            self._go_on(at)
+
+    def _go_on(self, at: datetime) -> None:
+        if self.turns and self.is_over:
+            return
+        made = self._planned(at)
+        if self._has_moved(made):
+            self._take(at, made)
 
     def _tell(self, at: datetime, before: ModelRolloutStatus) -> None:
         status, weight = self.status, before.stage.weight if before.stage else 0
@@ -259,32 +260,26 @@ class Replay:
             case Phase.PROGRESSING | Phase.BAKING if status.stage is not None:
                 self.turns.append(Turn(at, status.stage.name, status.stage.weight))
 
-    def _sight(self, at: datetime, observed: Observed) -> Sight:
-        return Sight(Rollout(self._owner, 1, self._policy.wish, None, self.status), observed, at)
+    def _present_world(self) -> World:
+        if self._world is None or self._world[0] != self.status.stage:
+            self._world = self.status.stage, self._perfect_world()
+        return self._world[1]
 
-    def _observed_now(self) -> Observed:
-        """The world as it is when all goes well: what the step asks for is there."""
-        if self._observed is None or self._observed[0] != self.status.stage:
-            self._observed = self.status.stage, self._world()
-        return self._observed[1]
-
-    def _world(self) -> Observed:
+    def _perfect_world(self) -> World:
+        """What the step asks for is there."""
         status, wish = self.status, self._policy.wish
-        stable, candidate, weight = status.stable, status.candidate, status.stage.weight if status.stage else 0
+        stable, candidate = status.stable, status.candidate
         if stable is None or candidate is None:
-            return Observed()
-        pods = wish.router.candidate_pods(weight or 1, wish.pods) if wish.pods else None
-        sizes = ((stable, wish.pods), (candidate, pods))
-        sides = [Backend(arm.workload, arm.revision, wish.spec.traffic.port) for arm, _ in sizes]
-        split = Split(sides[0], sides[1], weight, since=status.stage.since if status.stage else None)
-        route = wish.router.render(self._owner, wish.spec.traffic, split)
-        workloads = tuple(self._ready(arm, count) for arm, count in sizes)
-        return Observed(workloads=workloads, routes={wish.router.resource: route})
+            return World()
+        exposure = exposure_at(status.stage) if status.stage else NOBODY
+        size = wish.router.pods(exposure if status.stage else self._way[0].exposure, wish.size)
+        sides = [Backend(arm.workload, arm.revision, wish.spec.traffic.port) for arm in (stable, candidate)]
+        notes = Notes(since=status.stage.since if status.stage else None)
+        routing = Routing(sides[0], sides[1], exposure, notes)
+        routes = [write.manifest for write in wish.router.render(self._owner, wish.spec.traffic, routing, {})]
+        return World.of([*routes, self._ready(stable, wish.size), self._ready(candidate, size)])
 
-    def _ready(self, arm: Arm, pods: int | None) -> Manifest:
-        rendered = deployment.render(self._owner, arm.workload, arm.revision, self._policy.wish.template, pods)
-        return {**rendered, "status": {"readyReplicas": 1 if pods is None else pods, "observedGeneration": 1}}
-
-
-def _moment(at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC)
+    def _ready(self, arm: Arm, size: int | None) -> Manifest:
+        wish = self._policy.wish
+        rendered = wish.kind.render(self._owner, Names(arm.workload, arm.revision), wish.template, size)
+        return {**rendered, "status": {"readyReplicas": 1 if size is None else size, "observedGeneration": 1}}

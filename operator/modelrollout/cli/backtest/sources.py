@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from modelrollout.analysis.evidence.ticks import look_back, tick_of
-from modelrollout.analysis.queries import CANDIDATE, VALUE, Reach, queries
+from modelrollout.analysis.queries import CANDIDATE, VALUE, ArmNames, Reach, queries
 from modelrollout.api.analysis import Analysis
-from modelrollout.cli.backtest.arms import PastArm
 from modelrollout.cli.backtest.fetch import FIRST, LONGEST, Wanted
 from modelrollout.cli.backtest.tape import CLOSE, Key, Reel, Tape
 from modelrollout.promql.query import Answer, Answered, Query, Series
@@ -18,7 +17,7 @@ POOL = "all pods"
 
 
 def wanted_of(
-    analysis: Analysis, arm: PastArm, start: datetime, *, as_arm: str | None = None,
+    analysis: Analysis, arm: ArmNames, start: datetime, *, as_arm: str | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> dict[Key, Wanted]:  # fmt: skip
     """For each query of one arm a reel to fill: counters from a look-back before `start`, values from its first tick.

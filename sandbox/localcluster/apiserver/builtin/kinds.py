@@ -161,7 +161,12 @@ def _core(addresses: Addresses) -> tuple[_Kind, ...]:
 def _apps() -> tuple[_Kind, ...]:
     empty, counted = workloads.created_with({}), workloads.created_with({"replicas": 0})
     deployment = replace(_WORKLOAD, default=workloads.with_deployment_defaults, on_create=empty, annotations_count=True)
-    stateful = replace(_WORKLOAD, on_create=workloads.created_with({"availableReplicas": 0, "replicas": 0}))
+    stateful = replace(
+        _WORKLOAD,
+        default=workloads.with_stateful_set_defaults,
+        on_create=workloads.created_with({"availableReplicas": 0, "replicas": 0}),
+        validate=workloads.stateful_set_errors,
+    )
     everywhere = workloads.created_with(
         dict.fromkeys(("currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady"), 0)
     )

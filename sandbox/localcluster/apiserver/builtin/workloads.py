@@ -11,6 +11,19 @@ from localcluster.apiserver.errors import FieldError
 from localcluster.apiserver.store import Object
 
 _QUARTERS = {"maxUnavailable": "25%", "maxSurge": "25%"}
+_CHANGEABLE = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
+_ONLY = (
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+)
 
 
 def with_deployment_defaults(deployment: Object) -> Object:
@@ -20,6 +33,15 @@ def with_deployment_defaults(deployment: Object) -> Object:
     if strategy.get("type") == "RollingUpdate":
         strategy = {**strategy, "rollingUpdate": {**_QUARTERS, **(strategy.get("rollingUpdate") or {})}}
     return {**deployment, "spec": {**spec, "strategy": strategy}}
+
+
+def with_stateful_set_defaults(item: Object) -> Object:
+    item = with_template_defaults(item)
+    spec = item.get("spec") or {}
+    strategy = {"type": "RollingUpdate", **(spec.get("updateStrategy") or {})}
+    if strategy["type"] == "RollingUpdate":
+        strategy["rollingUpdate"] = {"partition": 0, **(strategy.get("rollingUpdate") or {})}
+    return {**item, "spec": {**spec, "updateStrategy": strategy}}
 
 
 def created_with(status: dict[str, Any]) -> Callable[[Object], Object]:
@@ -83,6 +105,30 @@ def workload_errors(new: Object, old: Object | None) -> list[FieldError]:
             FieldError("spec.selector", "Invalid value", f"{_shown(spec.get('selector'))}: field is immutable")
         )
     return found
+
+
+def stateful_set_errors(new: Object, old: Object | None) -> list[FieldError]:
+    """What is wrong with a StatefulSet; most of its spec is for ever."""
+    spec = new.get("spec") or {}
+    found = workload_errors(new, None)
+    found += _either(spec.get("podManagementPolicy"), "spec.podManagementPolicy", "OrderedReady", "Parallel")
+    strategy = spec.get("updateStrategy") or {}
+    found += _either(strategy.get("type"), "spec.updateStrategy", "RollingUpdate", "OnDelete")
+    if strategy.get("type") == "OnDelete" and strategy.get("rollingUpdate"):
+        why = f"{_shown(strategy['rollingUpdate'])}: only allowed for updateStrategy 'RollingUpdate'"
+        found.append(FieldError("spec.updateStrategy.rollingUpdate", "Invalid value", why))
+    if old is not None and _fixed(spec) != _fixed(old["spec"]):
+        found.append(FieldError("spec", "Forbidden", _ONLY))
+    return found
+
+
+def _either(value: str | None, path: str, one: str, other: str) -> Iterator[FieldError]:
+    if value not in (None, one, other):
+        yield FieldError(path, "Invalid value", f"{_shown(value)}: must be '{one}' or '{other}'")
+
+
+def _fixed(spec: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in spec.items() if key not in _CHANGEABLE}
 
 
 def _strategy_errors(strategy: dict[str, Any]) -> Iterator[FieldError]:

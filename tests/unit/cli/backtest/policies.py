@@ -16,27 +16,11 @@ from modelrollout.cli.backtest import flags
 from modelrollout.cli.backtest.command import run
 from modelrollout.cli.backtest.fetch import Asks
 from tests import builders
+from tests.builders import histogram_metric, metric, value_metric
 
-ERRORS = {
-    "name": "errors",
-    "ratio": {
-        "bad": 'http_requests_total{pod=~"{{ pods }}",code=~"5.."}',
-        "total": 'http_requests_total{pod=~"{{ pods }}"}',
-    },
-    "tolerance": {"relative": "25%", "absolute": "0.1%"},
-}
-LATENCY = {
-    "name": "latency",
-    "histogram": 'seconds_bucket{pod=~"{{ pods }}"}',
-    "quantile": "0.95",
-    "tolerance": {"relative": "25%"},
-}
-ACCURACY = {
-    "name": "accuracy",
-    "value": 'avg(accuracy{pod=~"{{ pods }}"})',
-    "betterWhen": "higher",
-    "tolerance": {"absolute": "3%"},
-}
+ERRORS = metric(tolerance=builders.ERRORS["tolerance"])
+LATENCY = histogram_metric(name="latency", quantile="0.95", tolerance={"relative": "25%"})
+ACCURACY = value_metric(name="accuracy", value='avg(accuracy{pod=~"{{ pods }}"})', tolerance={"absolute": "3%"})
 
 
 def policy(*metrics: dict[str, Any], **changes: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from modelrollout.cli.backtest.arms import (
     pod_labels,
 )
 from modelrollout.cli.backtest.trouble import MisuseError
-from tests.specs import metric, small
+from tests.builders import metric, small
 
 
 def analysis(*metrics: dict[str, Any]) -> Any:
@@ -46,8 +46,8 @@ def test_matchers_go_into_every_selector_that_names_the_arm() -> None:
 
 def test_both_parts_of_a_ratio_are_narrowed() -> None:
     found = narrowed(analysis(metric()), Selected("stable", matchers='v!="2"')).metrics[0].ratio
-    assert found.bad == 'errors_total{v!="2",pod=~"{{ pods }}"}'
-    assert found.total == 'requests_total{v!="2",pod=~"{{ pods }}"}'
+    assert found.bad == 'http_requests_total{v!="2",pod=~"{{ pods }}",code=~"5.."}'
+    assert found.total == 'http_requests_total{v!="2",pod=~"{{ pods }}"}'
 
 
 def test_parts_of_other_kinds_are_narrowed_too() -> None:

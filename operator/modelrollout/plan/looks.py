@@ -1,0 +1,252 @@
+"""What a pass asks of Prometheus, and what the status keeps of the comparison. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
+from modelrollout.analysis.judge import Case, Judgement, judge
+from modelrollout.analysis.queries import Reach, history_queries, queries
+from modelrollout.analysis.sensitivity.detectable import Stretch
+from modelrollout.analysis.sensitivity.preflight import looked_up, usual_of
+from modelrollout.api.scalars import Duration
+from modelrollout.api.spec import Analysis, Metric
+from modelrollout.api.status import EvidenceStatus, MetricEvidence, ModelRolloutStatus, StageStatus, UsualMetric
+from modelrollout.objects.manifests import digest
+from modelrollout.plan.statuses import changed
+from modelrollout.promql.query import Query, Unanswered
+from modelrollout.rollout.rollout import Wish
+from modelrollout.stages.way import way
+from modelrollout.traffic.exposure import EVERYBODY, NOBODY
+from modelrollout.trial.facts import Facts, is_on_trial
+from modelrollout.trial.look import Look
+from modelrollout.trial.steps import exposure_at
+
+CHECKPOINT = timedelta(minutes=3)
+"""A status that nothing else changes is written this often for the checkpoint: it bounds what is read again."""
+
+
+def begun(evidence: EvidenceStatus | None, wish: Wish, start: datetime) -> EvidenceStatus:
+    """Evidence whose first step begins now; what the history said is kept."""
+    known = evidence or EvidenceStatus()
+    tick = tick_of(wish.spec.analysis.interval.timedelta)
+    return EvidenceStatus(
+        at=known.at,
+        usual=known.usual,
+        start=start,
+        tick=f"{round(tick / timedelta(milliseconds=1))}ms",
+        later_steps=sum(step.is_judged for step in way(wish)) - 1,
+        planned=round(sum(one.seconds for one in stretches(wish))),
+    )
+
+
+def with_step(evidence: EvidenceStatus | None, wish: Wish, moment: datetime) -> EvidenceStatus:
+    """With a step that begins now: the first, or a later one."""
+    if evidence is None or evidence.start is None:
+        return begun(evidence, wish, moment)
+    return EvidenceStatus(**{**dict(evidence), "steps": (*evidence.steps, moment)})
+
+
+def in_force(evidence: EvidenceStatus | None, stage: StageStatus, since: datetime) -> EvidenceStatus | None:
+    """With a step that begins when its weight came into force: what was seen before shows nothing of that weight."""
+    if evidence is None or evidence.steps[-1:] != (stage.entered,):
+        return evidence
+    return EvidenceStatus(**{**dict(evidence), "steps": (*evidence.steps[:-1], since)})
+
+
+def stretches(wish: Wish) -> list[Stretch]:
+    """The exposures that are planned, each for its time."""
+    return [Stretch(step.exposure.share, step.hold.total_seconds()) for step in way(wish) if step.is_judged]
+
+
+def course(evidence: EvidenceStatus, analysis: Analysis) -> Course | None:
+    """The time line that the evidence lies on; None before the first step."""
+    if evidence.start is None:
+        return None
+    return Course(
+        start=evidence.start.timestamp(),
+        tick=tick_in(evidence, analysis.interval.timedelta).total_seconds(),
+        steps=tuple(step.timestamp() for step in evidence.steps),
+        later_steps=evidence.later_steps,
+        planned=float(evidence.planned),
+    )
+
+
+def tick_in(evidence: EvidenceStatus, interval: timedelta) -> timedelta:
+    """The tick that the evidence was begun with, whatever became of the interval since."""
+    try:
+        tick = Duration(evidence.tick or "").timedelta
+    except ValueError:
+        tick = timedelta()
+    return tick if tick > timedelta() else tick_of(interval)  # a status is anybody's to edit
+
+
+def due(facts: Facts, status: ModelRolloutStatus) -> Look | None:
+    """What Prometheus has to be asked now: what stable did before, once; and of a candidate on trial, at each look."""
+    history, at = _history(facts, status), _moment(facts, status)
+    case = _case(facts, status, at) if at is not None else None
+    if status.candidate is None or not (history or case):
+        return None
+    look = Look(status.candidate.revision, history)
+    return _with_candidate(facts, status, look, case, at) if case is not None and at is not None else look
+
+
+def is_due(facts: Facts, status: ModelRolloutStatus) -> bool:
+    """Whether there is a look at the candidate to be answered."""
+    return _moment(facts, status) is not None and status.evidence is not None and status.evidence.start is not None
+
+
+def _with_candidate(facts: Facts, status: ModelRolloutStatus, look: Look, case: Case, at: datetime) -> Look:
+    candidate, stable = status.candidate, status.stable
+    if candidate is None or stable is None:
+        return look
+    compares = facts.live(stable) != EVERYBODY
+    beside = facts.arm_names(stable, "stable") if compares else None
+    reaches = {metric.name: _reach(case, metric, at) for metric in case.analysis.metrics}
+    return Look(
+        revision=candidate.revision,
+        history=look.history,
+        step=status.stage,
+        at=at,
+        asked=queries(case.analysis, facts.arm_names(candidate, "candidate"), beside, reaches),
+        reaches=reaches,
+        compares=compares,
+        until=at + case.analysis.interval.timedelta,
+    )
+
+
+def _moment(facts: Facts, status: ModelRolloutStatus) -> datetime | None:
+    """When the latest look was due; None where nobody is to be looked at.
+
+    Looks lie on a grid that starts when the exposure came into force: further passes in between ask the same question
+    again, and hear the same answer.
+    """
+    wish, stage = facts.rollout.wish, status.stage
+    if wish is None or stage is None or status.candidate is None or not _is_exposed(facts, status):
+        return None
+    if status.candidate.revision != wish.revision:
+        return None
+    interval = wish.spec.analysis.interval.timedelta
+    number = int((facts.now - stage.since) / interval)
+    return stage.since + number * interval if number >= 1 else None
+
+
+def _is_exposed(facts: Facts, status: ModelRolloutStatus) -> bool:
+    """Less than the step's exposure may be in force for long, while pods start: who has traffic is judged."""
+    stage = status.stage
+    return stage is not None and is_on_trial(status) and NOBODY < facts.live(status.stable) <= exposure_at(stage)
+
+
+def _case(facts: Facts, status: ModelRolloutStatus, at: datetime) -> Case | None:
+    """All that a look starts from; None before the first step."""
+    wish, evidence = facts.rollout.wish, status.evidence
+    line = course(evidence, wish.spec.analysis) if wish and evidence else None
+    if wish is None or evidence is None or line is None or status.candidate is None:
+        return None
+    analysis, end = wish.spec.analysis, at.timestamp()
+    basis = bases(status, analysis)
+    usual = {one.metric: usual_of(one) for one in evidence.usual if one.basis == basis.get(one.metric)}
+    is_planned_time = end <= line.start + line.planned
+    thresholds = {name: one.threshold for name, one in usual.items() if one.threshold is not None and is_planned_time}
+    return Case(
+        analysis=analysis,
+        course=line,
+        usual=usual,
+        kept={one.metric: one for one in evidence.metrics},
+        basis=basis,
+        end=end,
+        look_back=look_back(analysis.interval.timedelta, analysis.warm_up.timedelta).total_seconds(),
+        thresholds=thresholds,
+        seed=f"{facts.rollout.owner.uid}/{status.candidate.revision}",
+    )
+
+
+def bases(status: ModelRolloutStatus, analysis: Analysis) -> dict[str, str]:
+    """A digest of what each metric is judged by: its own rules, and whom it compares."""
+    arms = [arm.revision if arm else "" for arm in (status.stable, status.candidate)]
+    return {metric.name: digest([metric.to_wire(), *arms]) for metric in analysis.metrics}
+
+
+def _reach(case: Case, metric: Metric, at: datetime) -> Reach:
+    before, line = case.before(metric), case.course
+    return Reach(
+        since=datetime.fromtimestamp(min(before.since, case.end), at.tzinfo),  # a status is anybody's to edit
+        first=datetime.fromtimestamp(min(line.time(before.first + 1), case.end), at.tzinfo),
+        end=datetime.fromtimestamp(case.end, at.tzinfo),
+        tick=timedelta(seconds=line.tick),
+    )
+
+
+def _history(facts: Facts, status: ModelRolloutStatus) -> tuple[Query, ...]:
+    """What has to be asked of stable's past: nothing of what is known, or while there is nobody to compare.
+
+    A metric that came in or was edited in mid-rollout has its past looked at, too: that before the candidate was there.
+    """
+    wish = facts.rollout.wish
+    if wish is None or status.candidate is None or status.stable is None:
+        return ()
+    if status.candidate.revision != wish.revision or facts.workload(status.candidate) is None:
+        return ()
+    analysis = wish.spec.analysis
+    known = _known_past(status, analysis)
+    if all(metric.name in known for metric in analysis.metrics):
+        return ()
+    names = [pod["metadata"]["name"] for pod in facts.pods(status.stable)]
+    tick, stable = tick_of(analysis.interval.timedelta), facts.arm_names(status.stable, "stable")
+    asked = history_queries(analysis, stable, names, status.candidate.since, tick)
+    return tuple(query for query in asked if query.metric not in known)
+
+
+def _known_past(status: ModelRolloutStatus, analysis: Analysis) -> dict[str, UsualMetric]:
+    """What was found of stable's past, by metric, of those that are judged as they were then."""
+    evidence, basis = status.evidence, bases(status, analysis)
+    if evidence is None or evidence.at is None:
+        return {}
+    return {one.metric: one for one in evidence.usual if one.basis == basis.get(one.metric)}
+
+
+def informed(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
+    """With what stable's past says, as soon as Prometheus has answered; once there is a step with whatever is known."""
+    look, wish = facts.world.look, facts.rollout.wish
+    if look is None or not look.history or wish is None or not _speaks_of(look, status):
+        return status
+    answers = facts.world.answers
+    unanswered = [answer for query in look.history if isinstance(answer := answers[query], Unanswered)]
+    if any(not answer.rejected for answer in unanswered) and status.stage is None:
+        return status  # Prometheus is away, and there is time to ask again
+    analysis = wish.spec.analysis
+    tick = tick_of(analysis.interval.timedelta).total_seconds()
+    found = looked_up(analysis, look.history, answers, bases(status, analysis), stretches(wish), tick)
+    known, past = status.evidence or EvidenceStatus(), _known_past(status, analysis)
+    usual = tuple(past.get(one.metric, one) for one in found)  # how events are counted does not change on the way
+    return changed(status, evidence=EvidenceStatus(**{**dict(known), "at": known.at or facts.now, "usual": usual}))
+
+
+def judgement(facts: Facts, status: ModelRolloutStatus) -> Judgement | None:
+    """What the answers say of the candidate; None where nobody was asked, or the rollout has moved on since."""
+    look = facts.world.look
+    if look is None or look.at is None or not _speaks_of(look, status) or look.step != status.stage:
+        return None
+    if not _is_exposed(facts, status):
+        return None
+    case = _case(facts, status, look.at)
+    return judge(case, look.asked, facts.world.answers) if case is not None else None
+
+
+def _speaks_of(look: Look, status: ModelRolloutStatus) -> bool:
+    return status.candidate is not None and status.candidate.revision == look.revision
+
+
+def checkpointed(
+    before: ModelRolloutStatus, after: ModelRolloutStatus, fresh: tuple[MetricEvidence, ...] | None, interval: timedelta
+) -> EvidenceStatus | None:
+    """The evidence of a new status: brought up to date where the status is written anyway, or it is time."""
+    evidence = after.evidence
+    if evidence is None or not fresh or evidence.start is None:
+        return evidence
+    newer = EvidenceStatus(**{**dict(evidence), "metrics": fresh})
+    if after != before:
+        return newer
+    known = {one.metric: one.ticks for one in evidence.metrics}
+    ahead = max(one.ticks - known.get(one.metric, 0) for one in fresh)
+    return newer if ahead * tick_in(evidence, interval) >= CHECKPOINT else evidence

@@ -1,0 +1,37 @@
+"""What comes of a pass: the next status, writes, words and questions. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from modelrollout.api.status import MetricVerdict, ModelRolloutStatus
+from modelrollout.objects.manifests import Write
+from modelrollout.trial.look import Look
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something worth telling; Kubernetes shows it with `kubectl describe`."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one pass shall do, in this order: retreat, save status, write the rest, tell.
+
+    `questions`: what it would like to know first. With the answers in the world, another plan is made of it; to take
+    traffic back none is waited for.
+    """
+
+    status: ModelRolloutStatus
+    retreat: tuple[Write, ...] = ()
+    writes: tuple[Write, ...] = ()
+    events: tuple[Event, ...] = ()
+    questions: Look | None = None
+    verdicts: tuple[MetricVerdict, ...] | None = None  # of the look that was answered
+    recheck: timedelta | None = None

@@ -1,0 +1,57 @@
+"""Which objects a pass reads for a rollout, of any spec however broken. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from modelrollout.api.findings import Finding
+from modelrollout.api.metric_templates import CLUSTER_KIND
+from modelrollout.api.metric_templates import KIND as TEMPLATE_KIND
+from modelrollout.api.workload import WorkloadRef
+from modelrollout.objects.manifests import Manifest, Owner, Ref
+from modelrollout.objects.reads import Objects, Reads
+from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES, PODS, SERVICES
+from modelrollout.rollout.expansion import TemplateKey, Templates, referred
+from modelrollout.rollout.template import ref_to
+from modelrollout.traffic.routers import ROUTERS
+from modelrollout.workloads.kinds import KINDS
+
+LABELLED = (PODS, SERVICES, *(kind.resource for kind in KINDS.values()))
+"""The kinds of which a rollout has any number of objects, found by its label."""
+_TEMPLATES = {TEMPLATE_KIND: METRIC_TEMPLATES, CLUSTER_KIND: CLUSTER_METRIC_TEMPLATES}
+
+
+def reads(manifest: Manifest) -> Reads:
+    """All that a pass over this rollout reads."""
+    metadata = manifest["metadata"]
+    owner = Owner(metadata["namespace"], metadata["name"], metadata.get("uid", ""))
+    routes = (ref for router in ROUTERS.values() for ref in router.refs(owner))
+    return Reads(LABELLED, tuple(dict.fromkeys((*routes, *mentioned(owner.namespace, manifest.get("spec"))))))
+
+
+def mentioned(namespace: str, spec: Any) -> tuple[Ref, ...]:
+    """The objects of others that a spec names: templates of metrics, and the workload that serves as the template."""
+    templates = tuple(_place(key, namespace) for key in referred(spec))
+    workload = spec.get("workload") if isinstance(spec, dict) else None
+    raw = workload.get("workloadRef") if isinstance(workload, dict) else None
+    try:
+        return (*templates, ref_to(WorkloadRef.model_validate(raw), namespace)) if raw else templates
+    except ValidationError:  # told when the spec is parsed
+        return templates
+
+
+def templates_among(objects: Objects, namespace: str, spec: Any) -> Templates:
+    """What was found of the metric templates that a spec names."""
+    found = {key: objects.get(_place(key, namespace)) for key in referred(spec)}
+    return {key: _in_words(one) for key, one in found.items() if one is not None}
+
+
+def _in_words(found: Manifest | Finding) -> Manifest | Finding:
+    return Finding("TemplateUnreadable", found.message) if isinstance(found, Finding) else found
+
+
+def _place(key: TemplateKey, namespace: str) -> Ref:
+    resource = _TEMPLATES[key.kind]
+    return Ref(resource, namespace if resource.namespaced else "", key.name)

@@ -1,0 +1,80 @@
+"""Who meets the candidate: one value instead of a weight here and a flag there. Pure.
+
+Exposures are ordered by who is exposed, so every rule about traffic is one comparison: "never rises again" is
+`new <= old`, "has traffic" is `NOBODY < live`, and what two limits both allow is `a & b`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Match:
+    """A header by which a request asks for the candidate, whatever the weight: a preview, or an audience."""
+
+    header: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.header}: {self.value}"
+
+    @classmethod
+    def parse(cls, text: str) -> Match:
+        """The inverse of `str`. Raises ValueError."""
+        header, colon, value = text.partition(": ")
+        if not (header and colon):
+            raise ValueError(f"{text!r} is not a header and its value, such as 'x-preview: 1'")
+        return cls(header, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Who meets the candidate. `a <= b`: a exposes nobody whom b does not; `a & b`: what both allow.
+
+    Copies and those who ask add nothing to everybody: with a weight of 100 there are neither.
+    """
+
+    weight: int = 0  # percent of users' requests that it answers
+    mirror: int = 0  # percent of users' requests of which it gets a copy; nobody waits for its answer
+    asked: frozenset[Match] = frozenset()  # requests that ask for it, beside the weight
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.weight <= 100 and 0 <= self.mirror <= 100):
+            raise ValueError(f"weight and mirror are percent, not {self.weight} and {self.mirror}")
+        if self.weight == 100:
+            object.__setattr__(self, "mirror", 0)
+            object.__setattr__(self, "asked", frozenset())
+
+    def __le__(self, other: Exposure) -> bool:
+        if other.weight == 100:
+            return True
+        return self.weight <= other.weight and self.mirror <= other.mirror and self.asked <= other.asked
+
+    def __lt__(self, other: Exposure) -> bool:
+        return self <= other and self != other
+
+    def __and__(self, other: Exposure) -> Exposure:
+        if self.weight == 100:
+            return other
+        if other.weight == 100:
+            return self
+        return Exposure(min(self.weight, other.weight), min(self.mirror, other.mirror), self.asked & other.asked)
+
+    def __or__(self, other: Exposure) -> Exposure:
+        """The least that exposes all whom either exposes."""
+        return Exposure(max(self.weight, other.weight), max(self.mirror, other.mirror), self.asked | other.asked)
+
+    @property
+    def share(self) -> float:
+        """The part of users' requests that the candidate sees, answered or copied; from 0 to 1."""
+        return max(self.weight, self.mirror) / 100
+
+    def __str__(self) -> str:
+        copies = [f"a copy of {self.mirror} %"] if self.mirror else []
+        asked = [f"who asks with {match}" for match in sorted(self.asked)]
+        weight = [f"{self.weight} %"] if self.weight or not (copies or asked) else []
+        return " and ".join([*weight, *copies, *asked])
+
+
+NOBODY, EVERYBODY = Exposure(), Exposure(weight=100)

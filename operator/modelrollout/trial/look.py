@@ -1,0 +1,32 @@
+"""What a pass would like to know from Prometheus before it goes on. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from modelrollout.analysis.queries import Reach
+from modelrollout.api.status import StageStatus
+from modelrollout.promql.query import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A question: about stable's past, once; and about a candidate on trial, at each moment of a grid.
+
+    `revision` and `step`: whom it speaks of. An answer that comes when the rollout has moved on is not looked at.
+    """
+
+    revision: str
+    history: tuple[Query, ...] = ()
+    step: StageStatus | None = None
+    at: datetime | None = None  # None: no look at the candidate is due
+    asked: tuple[Query, ...] = ()
+    reaches: Mapping[str, Reach] = field(default_factory=dict)  # by metric: what of it is read
+    compares: bool = False  # stable serves beside the candidate, so it is asked about as well
+    until: datetime | None = None  # when the next look is due: this one cannot begin anything after it
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        return (*self.history, *self.asked)

@@ -1,0 +1,73 @@
+"""A step of a release, a candidate on trial at it, and the form of the questions asked of it. Pure.
+
+Everything that differs between kinds of stages is in the value of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from modelrollout.api.findings import Finding
+from modelrollout.api.status import CandidateArm, ModelRolloutStatus, Phase, StageStatus
+from modelrollout.objects.manifests import Apply
+from modelrollout.rollout.rollout import Wish
+from modelrollout.traffic.exposure import Exposure
+from modelrollout.trial.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a step stands: what status.stage records of it."""
+
+    index: int  # of the stage
+    stage: str
+    number: int  # within its stage
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to be waited for before the next.
+
+    `waits` are asked in order before the next step begins; `fails` take the candidate back, beside what does so
+    everywhere. `objects` live as long as the step does.
+    """
+
+    place: Place
+    phase: Phase
+    exposure: Exposure
+    hold: timedelta
+    begins: Finding  # told when it does
+    waits: tuple[Check, ...]
+    fails: tuple[Check, ...] = ()
+    is_judged: bool = True  # its time counts as time in which metrics are compared
+    is_full_size: bool = False  # the candidate has all its pods; else what the router needs for the exposure
+    judged: frozenset[str] | None = None  # the metrics that decide; None: all
+    objects: Callable[[Trial], Iterator[Apply]] = lambda _: iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A candidate, the step it is at, and all that is known. `status` is the one in the making."""
+
+    facts: Facts
+    status: ModelRolloutStatus
+    wish: Wish
+    candidate: CandidateArm
+    step: Step  # before the first, that which it waits for
+
+    @property
+    def stage(self) -> StageStatus:
+        if self.status.stage is None:
+            raise ValueError("a candidate that is on trial is always at a step")
+        return self.status.stage
+
+
+Check = Callable[[Trial], Finding | None]
+"""Looks at one thing, and says what stands in the way."""
+
+
+def first(checks: Sequence[Check], trial: Trial) -> Finding | None:
+    """What the first check found that found anything."""
+    return next((found for check in checks if (found := check(trial)) is not None), None)

@@ -1,0 +1,53 @@
+"""What a plan is made from: the objects that were read, and what Prometheus answered. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from modelrollout.api.findings import Finding
+from modelrollout.objects.manifests import ROLLOUT_LABEL, Manifest, ref_of
+from modelrollout.objects.reads import Objects
+from modelrollout.objects.resources import PODS, SERVICES, Resource
+from modelrollout.promql.query import Answer, Query
+from modelrollout.trial.look import Look
+from modelrollout.workloads.kinds import KINDS
+
+
+@dataclass(frozen=True)
+class World:
+    """All that is known about a rollout in one pass: its own objects by its label, others by their names."""
+
+    objects: Objects = field(default_factory=dict)
+    trouble: Finding | None = None  # what the API server refused to write in the last pass
+    look: Look | None = None  # that was answered; None: Prometheus was not asked
+    answers: Mapping[Query, Answer] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, manifests: Iterable[Manifest], trouble: Finding | None = None) -> World:
+        return cls({ref_of(manifest): manifest for manifest in manifests}, trouble)
+
+    def heard(self, look: Look, answers: Mapping[Query, Answer]) -> World:
+        """The same world, with what Prometheus said to a look."""
+        return replace(self, look=look, answers=answers)
+
+    @cached_property
+    def workloads(self) -> tuple[Manifest, ...]:
+        return tuple(one for kind in KINDS.values() for one in self._labelled.get(kind.resource, ()))
+
+    @property
+    def services(self) -> tuple[Manifest, ...]:
+        return tuple(self._labelled.get(SERVICES, ()))
+
+    @property
+    def pods(self) -> tuple[Manifest, ...]:
+        return tuple(self._labelled.get(PODS, ()))
+
+    @cached_property
+    def _labelled(self) -> Mapping[Resource, list[Manifest]]:
+        found: dict[Resource, list[Manifest]] = {}
+        for ref, one in self.objects.items():
+            if isinstance(one, dict) and ROLLOUT_LABEL in (one["metadata"].get("labels") or {}):
+                found.setdefault(ref.resource, []).append(one)
+        return found

@@ -1,0 +1,10 @@
+"""Specs and objects for tests, made of what matters to each. All that is exported here is imported from here."""
+
+from tests.builders.metrics import ERRORS, good_metric, histogram_metric, metric, value_metric
+from tests.builders.objects import deployment, metric_template, rollout, settings
+from tests.builders.specs import GONE, Spec, canary, edited, small, spec, stepwise, workload_ref
+
+__all__ = [
+    "ERRORS", "GONE", "Spec", "canary", "deployment", "edited", "good_metric", "histogram_metric", "metric",
+    "metric_template", "rollout", "settings", "small", "spec", "stepwise", "value_metric", "workload_ref",
+]  # fmt: skip
