@@ -8,7 +8,7 @@ import pytest
 
 from modelrollout.api.findings import Finding
 from modelrollout.kube import Manifest
-from modelrollout.objects.manifests import Apply, Delete, Owner, Ref, Scale, Write
+from modelrollout.objects.manifests import Apply, Delete, Owner, Patch, Ref, Write
 from modelrollout.objects.reads import UNREADABLE, Objects, Reads, conditional
 from modelrollout.objects.resources import HTTP_ROUTES
 
@@ -23,7 +23,7 @@ def there(version: str) -> Objects:
 
 
 @pytest.mark.parametrize("reads", [BY_NAME, BY_LABEL])
-@pytest.mark.parametrize("write", [APPLY, Scale(ROUTE, 3), Delete(ROUTE, "uid")])
+@pytest.mark.parametrize("write", [APPLY, Patch(ROUTE, {"spec": {"replicas": 3}}), Delete(ROUTE, "uid")])
 def test_a_write_depends_on_the_version_that_was_read(reads: Reads, write: Write) -> None:
     assert conditional(write, reads, there("7")) == replace(write, seen="7")
 

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import pytest
 
+from modelrollout.api.findings import Finding
 from modelrollout.kube import Refused, Unreachable
 from modelrollout.objects.manifests import Owner
+from modelrollout.objects.reads import NOT_INSTALLED
 from modelrollout.objects.resources import HTTP_ROUTES
-from modelrollout.shell.observe import observe
+from modelrollout.rollout.references import reads
+from modelrollout.shell.observe import observed
+from modelrollout.shell.reader import Direct
+from modelrollout.trial.world import World
+from tests import builders
 from tests.fakes.cluster import FakeCluster
 
 OWNER = Owner("ml", "fraud", "uid-fraud")
+
+
+async def observe(cluster: FakeCluster) -> World:
+    objects = await Direct(cluster).read(("ml", "fraud"), reads(builders.rollout()))  # type: ignore[arg-type]
+    return observed(objects, OWNER, None)
 
 
 async def test_trouble_with_one_call_is_told_as_that_trouble_and_not_as_a_group() -> None:
@@ -18,7 +29,7 @@ async def test_trouble_with_one_call_is_told_as_that_trouble_and_not_as_a_group(
         raise Unreachable(f"{plural}: connection refused")
 
     with pytest.raises(Unreachable, match="connection refused"):
-        await observe(FakeCluster(hook=unreachable), OWNER, None)  # type: ignore[arg-type]
+        await observe(FakeCluster(hook=unreachable))
 
 
 async def test_a_mistake_of_our_own_is_not_taken_for_the_worlds_trouble() -> None:
@@ -26,7 +37,7 @@ async def test_a_mistake_of_our_own_is_not_taken_for_the_worlds_trouble() -> Non
         raise ValueError(plural) if plural == "pods" else Unreachable(plural)
 
     with pytest.raises(ExceptionGroup) as found:
-        await observe(FakeCluster(hook=broken), OWNER, None)  # type: ignore[arg-type]
+        await observe(FakeCluster(hook=broken))
     assert found.group_contains(ValueError)
 
 
@@ -35,7 +46,9 @@ async def test_a_cluster_without_the_gateway_api_has_no_routes() -> None:
         if plural == HTTP_ROUTES.plural:
             raise Refused(404, "the API server does not know HTTPRoute; is the CRD installed?", "/apis")
 
-    assert (await observe(FakeCluster(hook=unknown), OWNER, None)).routes == {}  # type: ignore[arg-type]
+    found = (await observe(FakeCluster(hook=unknown))).objects.values()
+    assert [one.reason for one in found if isinstance(one, Finding)] == [NOT_INSTALLED]
+    assert [one for one in found if isinstance(one, dict)] == []
 
 
 async def test_a_forbidden_read_stops_the_pass() -> None:
@@ -44,4 +57,4 @@ async def test_a_forbidden_read_stops_the_pass() -> None:
             raise Refused(403, "httproutes is forbidden", "/apis")
 
     with pytest.raises(Refused, match="forbidden"):
-        await observe(FakeCluster(hook=forbidden), OWNER, None)  # type: ignore[arg-type]
+        await observe(FakeCluster(hook=forbidden))
