@@ -79,9 +79,3 @@ def edited(edits: Mapping[str, Any]) -> Spec:
         else:
             place[last] = copy.deepcopy(value)
     return wanted
-
-
-def workload_ref(**fields: Any) -> dict[str, Any]:
-    """A Deployment that is there already; a field given as None is left out."""
-    whole = {"kind": "Deployment", "name": "fraud", **fields}
-    return {name: value for name, value in whole.items() if value is not None}

@@ -16,9 +16,11 @@ from typing import Any
 
 from prometheus_client import generate_latest
 
+from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.kube import KubeError, Manifest
-from modelrollout.objects.manifests import REVISION_LABEL
+from modelrollout.objects.manifests import REVISION_LABEL, Owner, ref_of
+from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import (
     CLUSTER_METRIC_TEMPLATES,
     DEPLOYMENTS,
@@ -32,16 +34,20 @@ from modelrollout.objects.resources import (
 )
 from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered, parsed
 from modelrollout.rollout.expansion import TemplateKey
-from modelrollout.rollout.rollout import Wish, read_wish
+from modelrollout.rollout.references import reads
+from modelrollout.rollout.rollout import Rollout, Wish, parse, read_wish
 from modelrollout.shell.announce import Announcer
+from modelrollout.shell.observe import observed
 from modelrollout.shell.reader import Direct, Reader
 from modelrollout.shell.reconcile import Reconciler
 from modelrollout.shell.telemetry import Telemetry
+from modelrollout.trial.world import World
 from tests import builders
 from tests.fakes.cluster import FakeCluster, Killed, copied
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 KEY = ("ml", "fraud")
+OWNER = Owner("ml", "fraud", "uid-fraud")
 BLINK = timedelta(milliseconds=200)
 """From a change of the world to the pass that it wakes."""
 
@@ -184,8 +190,12 @@ class Town:
         if present is not None:
             wanted = {**present, "spec": wanted["spec"]}
         self.cluster.put(wanted)
-        wish = read_wish(wanted["spec"], self.templates)
+        wish = self.read_wish(wanted["spec"])
         return wish.revision if isinstance(wish, Wish) else ""
+
+    def read_wish(self, spec: Manifest) -> Wish | Finding:
+        """What a spec means in this town, with the templates and workloads that it may refer to."""
+        return read_wish(spec, self.templates, self.objects, namespace="ml")
 
     def delete(self, *finalizers: str) -> None:
         """Ask for the rollout's deletion, as `kubectl delete` does."""
@@ -323,6 +333,19 @@ class Town:
         """The metric templates that there are."""
         found = [*self.cluster.all(METRIC_TEMPLATES), *self.cluster.all(CLUSTER_METRIC_TEMPLATES)]
         return {TemplateKey(template["kind"], template["metadata"]["name"]): template for template in found}
+
+    @property
+    def objects(self) -> Objects:
+        """All that there is, by name."""
+        return {ref_of(manifest): manifest for manifest in self.cluster.objects.values()}
+
+    def world(self) -> World:
+        """What a pass would read."""
+        return observed(run(Direct(self.cluster).read(KEY, reads(self.manifest))), OWNER, None)  # type: ignore[arg-type]
+
+    def rollout(self) -> Rollout:
+        """What a pass would make of the resource."""
+        return parse(self.manifest, self.objects)
 
     @property
     def status(self) -> ModelRolloutStatus:

@@ -16,9 +16,10 @@ from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.kube import Manifest
 from modelrollout.objects.manifests import REJECTED, REVISION_LABEL
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, KNOWN, PODS, SERVICES
-from modelrollout.plan.phases import intended, is_allowed
-from modelrollout.plan.steps import steps
-from modelrollout.rollout.rollout import Wish, read_wish
+from modelrollout.rollout.rollout import Wish
+from modelrollout.stages.way import way
+from modelrollout.trial.phases import intended, is_allowed
+from modelrollout.trial.trial import Step
 from tests.fakes.cluster import copied
 from tests.fakes.schema import faults
 from tests.fakes.town import NOON, Town
@@ -158,7 +159,7 @@ class Witness:
         wish = self._wish()
         if wish is None or wish.router.splits_by_pods:
             return None
-        return min((step.hold for step in steps(wish.spec) if step.weight == share), default=None)
+        return min((step.hold for step in _of_stages(wish) if step.exposure.weight == share), default=None)
 
     def _mixing(self, status: ModelRolloutStatus) -> None:
         front = self.town.cluster.get(SERVICES, "fraud")
@@ -251,7 +252,7 @@ class Witness:
         return True
 
     def _wish(self) -> Wish | None:
-        wish = read_wish(self.town.manifest["spec"], self.town.templates)
+        wish = self.town.read_wish(self.town.manifest["spec"])
         return wish if isinstance(wish, Wish) else None
 
     def _rejected_note(self, plural: str) -> str | None:
@@ -284,6 +285,10 @@ def _weights_are_sound(route: Manifest | None) -> None:
             raise Broken(f"1: weights are {weights}")
 
 
+def _of_stages(wish: Wish) -> list[Step]:
+    return [step for step in way(wish) if step.phase is Phase.PROGRESSING]
+
+
 def _is_ready(deployment: Manifest) -> bool:
     status = deployment.get("status") or {}
     return status.get("observedGeneration", 0) >= deployment["metadata"]["generation"] and 0 < deployment["spec"][
@@ -302,5 +307,5 @@ def _advances(before: ModelRolloutStatus, after: ModelRolloutStatus, wish: Wish)
         return None
     if (intended(before), intended(after)) == (Phase.PROGRESSING, Phase.PROMOTING):
         return "promoting"
-    was_edited = before.stage.weight not in {step.weight for step in steps(wish.spec)}
+    was_edited = before.stage.weight not in {step.exposure.weight for step in _of_stages(wish)}
     return "next step" if after.stage.weight > before.stage.weight and not was_edited else None

@@ -14,16 +14,14 @@ from hypothesis import strategies as st
 
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.kube import Manifest
-from modelrollout.objects.manifests import MODEL, REJECTED, Owner
-from modelrollout.plan.planner import finalise, needs, plan
-from modelrollout.plan.world import Observed
+from modelrollout.objects.manifests import MODEL, REJECTED
+from modelrollout.plan.planner import finalise, plan
 from modelrollout.promql.query import Answered, Series, Unanswered
-from modelrollout.rollout.rollout import parse
-from modelrollout.shell.observe import observe
 from modelrollout.traffic.plain_service import WEIGHT
 from modelrollout.traffic.router import SINCE
+from modelrollout.trial.world import World
 from tests.fakes.cluster import copied
-from tests.fakes.town import NOON, Town, releasing, run
+from tests.fakes.town import NOON, Town, releasing
 
 EXAMPLES = int(os.environ.get("MODELROLLOUT_EXAMPLES", "0"))
 many = settings(
@@ -55,21 +53,18 @@ def towns() -> list[Town]:
     return found
 
 
-def observed(town: Town) -> Observed:
-    return run(observe(town.cluster, Owner("ml", "fraud", "uid-fraud"), None))  # type: ignore[no-any-return, arg-type]
-
-
-def everything(manifest: Manifest, seen: Observed, minutes: int, mode: str) -> list[Any]:
+def everything(town: Town, seen: World, minutes: int, mode: str) -> list[Any]:
     """All that can be asked of the planner about one moment."""
-    rollout, now = parse(manifest), NOON + timedelta(minutes=minutes)
-    asked = needs(rollout, seen, now)
+    rollout, now = town.rollout(), NOON + timedelta(minutes=minutes)
+    first = plan(rollout, seen, now)
     answer = {
         "none": Answered(()),
         "down": Unanswered("connection refused", rejected=False),
         "odd": Answered((Series({}, ((0.0, float("nan")), (1e12, float("inf")))),)),
     }
-    answered = seen.with_answers(dict.fromkeys(asked, answer[mode]))
-    return [asked, plan(rollout, seen, now), plan(rollout, answered, now), finalise(rollout.owner, seen)]
+    look = first.questions
+    second = plan(rollout, seen.heard(look, dict.fromkeys(look.queries, answer[mode])), now) if look else first
+    return [first, second, finalise(rollout.owner, seen)]
 
 
 # What may be wrong with an object; the API server lets all of it pass
@@ -100,23 +95,14 @@ RULES: list[Any] = [
 ]
 
 
-def damaged(seen: Observed, damage: list[tuple[int, tuple[str, Any]]]) -> Observed:
-    objects = [copied(m) for m in (*seen.workloads, *seen.services, *seen.pods, *seen.routes.values())]
+def damaged(seen: World, damage: list[tuple[int, tuple[str, Any]]]) -> World:
+    objects = [copied(manifest) for manifest in seen.objects.values()]
     for number, (what, value) in damage:
         if objects:
             position = number % len(objects)
             if _damage(objects[position], what, value) is None:
                 objects.pop(position)
-    kinds: dict[str, list[Manifest]] = {}
-    for manifest in objects:
-        kinds.setdefault(manifest["kind"], []).append(manifest)
-    fronts = {m["metadata"]["name"]: m for m in objects if m["kind"] in ("HTTPRoute", "Service")}
-    return Observed(
-        workloads=tuple(kinds.get("Deployment", ())),
-        services=tuple(kinds.get("Service", ())),
-        pods=tuple(kinds.get("Pod", ())),
-        routes={resource: fronts["fraud"] for resource in seen.routes if "fraud" in fronts},
-    )
+    return World.of(objects)
 
 
 def _damage(manifest: Manifest, what: str, value: Any) -> Manifest | None:
@@ -145,8 +131,8 @@ def _damage(manifest: Manifest, what: str, value: Any) -> Manifest | None:
 @given(st.integers(0, 9), damages(), st.integers(-1, 40), st.sampled_from(["none", "down", "odd"]))
 def test_plan_has_an_answer_whatever_the_world_looks_like(number: int, damage: Any, minutes: int, mode: str) -> None:
     town = towns()[number]
-    seen = damaged(observed(town), damage)
-    for made in everything(town.manifest, seen, minutes, mode)[1:3]:
+    seen = damaged(town.world(), damage)
+    for made in everything(town, seen, minutes, mode)[:2]:
         assert ModelRolloutStatus.model_validate(made.status.to_wire()) == ModelRolloutStatus(**dict(made.status))
 
 
@@ -154,11 +140,11 @@ def test_plan_has_an_answer_whatever_the_world_looks_like(number: int, damage: A
 @given(st.integers(0, 9), damages(), st.integers(-1, 40), st.sampled_from(["none", "down", "odd"]))
 def test_plan_is_pure(number: int, damage: Any, minutes: int, mode: str) -> None:
     town = towns()[number]
-    seen = damaged(observed(town), damage)
-    objects = [*seen.workloads, *seen.services, *seen.pods, *seen.routes.values()]
+    seen = damaged(town.world(), damage)
+    objects = list(seen.objects.values())
     manifest, before = copied(town.manifest), copied(objects)
-    first = everything(town.manifest, seen, minutes, mode)
-    assert everything(town.manifest, seen, minutes, mode) == first
+    first = everything(town, seen, minutes, mode)
+    assert everything(town, seen, minutes, mode) == first
     assert town.manifest == manifest
     assert objects == before
 
@@ -183,7 +169,7 @@ def test_plan_has_an_answer_to_any_status_that_was_edited_or_restored_in_parts(
     status |= {part: towns()[other].manifest["status"].get(part) for part in foreign}
     kept = {part: value for part, value in status.items() if part not in lost and value is not None}
     town.cluster.objects["modelrollouts", "ml", "fraud"]["status"] = copied(kept)
-    everything(town.manifest, observed(town), 3, "none")
+    everything(town, town.world(), 3, "none")
     town.run(minutes=1)
     assert town.phase is not None
     assert sum(sum(shares.values()) for shares in town.shares().values()) in (0, 100)
@@ -193,7 +179,6 @@ def test_plan_has_an_answer_to_any_status_that_was_edited_or_restored_in_parts(
 def test_pass_that_finds_nothing_changed_plans_no_write(number: int) -> None:
     town = towns()[number].clone()
     town.run(seconds=3)
-    seen, rollout = observed(town), parse(town.manifest)
-    made = plan(rollout, seen, town.now)
+    made = plan(town.rollout(), town.world(), town.now)
     assert (made.retreat, made.writes, made.events) == ((), (), ())
     assert made.status.to_wire() == town.manifest["status"]

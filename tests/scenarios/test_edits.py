@@ -52,7 +52,7 @@ def test_edit_around_the_step_does_not_start_it_over(stages: list[Manifest]) -> 
         {"stages": [canary(50, 5)]},
         {"traffic": {"port": 8080}},
         {"workload": {"template": {"spec": "none"}}},
-        {"workload": {"template": {"kind": "StatefulSet", "spec": {"template": {"spec": {"containers": [{}]}}}}}},
+        {"workload": {"template": {"kind": "DaemonSet", "spec": {"template": {"spec": {"containers": [{}]}}}}}},
         {"promotion": {"bakee": "1m"}},
         {"model": None},
     ],

@@ -17,7 +17,7 @@ def _settings(traffic: Traffic) -> RouteSettings | None:
         parent_refs=[ref.to_wire() for ref in route.parent_refs],
         hostnames=route.hostnames,
         matches=[match.to_wire() for match in route.matches],
-        filters=[filter_.to_wire() for filter_ in route.filters],
+        filters=[one.to_wire() for one in route.filters],
         timeouts=route.timeouts.to_wire() if route.timeouts else None,
     )
 

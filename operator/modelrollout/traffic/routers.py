@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modelrollout.api.traffic import Traffic
+from modelrollout.traffic.grpc_route import GRPC_ROUTE
 from modelrollout.traffic.http_route import HTTP_ROUTE
 from modelrollout.traffic.plain_service import ServiceRouter
 from modelrollout.traffic.router import Router
 
-_ALL: tuple[Router, ...] = (HTTP_ROUTE, ServiceRouter())
+_ALL: tuple[Router, ...] = (HTTP_ROUTE, GRPC_ROUTE, ServiceRouter())
 
 ROUTERS: Mapping[str, Router] = {router.field: router for router in _ALL}
 

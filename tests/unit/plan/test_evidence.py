@@ -5,15 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from modelrollout.api.status import EvidenceStatus, MetricEvidence, Phase
-from modelrollout.objects.manifests import Owner
 from modelrollout.objects.resources import MODEL_ROLLOUTS
-from modelrollout.plan.evidence import CHECKPOINT, checkpointed
-from modelrollout.plan.planner import needs
+from modelrollout.plan.looks import CHECKPOINT, checkpointed
+from modelrollout.plan.planner import plan
 from modelrollout.plan.statuses import changed
-from modelrollout.rollout.rollout import parse
-from modelrollout.shell.observe import observe
 from tests import builders
-from tests.fakes.town import Town, releasing, run
+from tests.fakes.town import Town, releasing
 
 
 def at_work() -> Town:
@@ -27,8 +24,8 @@ def at_work() -> Town:
 
 
 def asked_of_the_past(town: Town) -> set[str]:
-    seen = run(observe(town.cluster, Owner("ml", "fraud", "uid-fraud"), None))  # type: ignore[arg-type]
-    return {query.metric for query in needs(parse(town.manifest), seen, town.now) if query.arm == "history"}
+    question = plan(town.rollout(), town.world(), town.now).questions
+    return {query.metric for query in question.history} if question else set()
 
 
 def test_the_past_is_looked_at_again_for_a_metric_that_is_edited_and_for_no_other() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelrollout.api.status import Phase
-from modelrollout.plan.phases import SERVES_CANDIDATE, TRANSITIONS, mermaid
+from modelrollout.trial.phases import SERVES_CANDIDATE, TRANSITIONS, mermaid
 from tests.places import ROOT
 
 README = ROOT / "README.md"
@@ -23,5 +23,5 @@ def test_traffic_begins_only_after_pending() -> None:
 
 
 def test_readme_diagram() -> None:
-    """Draw it anew with `python -c 'from modelrollout.plan.phases import mermaid; print(mermaid())'`."""
+    """Draw it anew with `python -c 'from modelrollout.trial.phases import mermaid; print(mermaid())'`."""
     assert f"<!-- phases -->\n```mermaid\n{mermaid()}\n```\n<!-- /phases -->" in README.read_text()

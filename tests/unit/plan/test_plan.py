@@ -10,15 +10,13 @@ import pytest
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import Phase
 from modelrollout.kube import Manifest
-from modelrollout.objects.manifests import Owner
-from modelrollout.plan.planner import needs, plan
-from modelrollout.plan.world import Plan
+from modelrollout.plan.plan import Plan
+from modelrollout.plan.planner import plan
 from modelrollout.promql.query import Query
 from modelrollout.rollout.rollout import Wish, parse, read_wish
-from modelrollout.shell.observe import observe
 from tests import builders
 from tests.fakes.cluster import merged
-from tests.fakes.town import Town, releasing, run
+from tests.fakes.town import Town, releasing
 
 PLAIN = {"port": 8080, "service": {}}
 
@@ -101,7 +99,7 @@ def test_spec_that_makes_no_sense_is_told_with_its_field(changes: Manifest, reas
 def test_name_that_no_service_can_have_is_refused_before_anything_is_made() -> None:
     manifest = builders.rollout()
     manifest["metadata"]["name"] = "fraud.detector"
-    fault = parse(manifest).fault
+    fault = parse(manifest, {}).fault
     assert fault is not None
     assert "metadata.name" in fault.message
 
@@ -110,13 +108,12 @@ def test_name_that_no_service_can_have_is_refused_before_anything_is_made() -> N
 
 
 def asked(town: Town, after: float = 0) -> tuple[Query, ...]:
-    seen = run(observe(town.cluster, Owner("ml", "fraud", "uid-fraud"), None))  # type: ignore[arg-type]
-    return needs(parse(town.manifest), seen, town.now + timedelta(seconds=after))
+    question = plan(town.rollout(), town.world(), town.now + timedelta(seconds=after)).questions
+    return question.queries if question else ()
 
 
 def made(town: Town) -> Plan:
-    seen = run(observe(town.cluster, Owner("ml", "fraud", "uid-fraud"), None))  # type: ignore[arg-type]
-    return plan(parse(town.manifest), seen, town.now)
+    return plan(town.rollout(), town.world(), town.now)
 
 
 def at(weight: int) -> Town:

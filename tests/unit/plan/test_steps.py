@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from modelrollout.api.status import StageStatus
-from modelrollout.plan.steps import Step, position, steps
+from modelrollout.api.status import Phase, StageStatus
 from modelrollout.rollout.rollout import Wish, read_wish
+from modelrollout.stages.way import way
+from modelrollout.trial.steps import position
+from modelrollout.trial.trial import Step
 from tests import builders
 from tests.fakes.town import NOON
 
@@ -19,7 +21,7 @@ def rows(stages: Stages) -> tuple[Step, ...]:
     spec = [{"name": name, "canary": {"weights": weights, "hold": "1m"}} for name, weights in stages.items()]
     wish = read_wish(builders.spec(stages=spec))
     assert isinstance(wish, Wish), wish
-    return steps(wish.spec)
+    return way(wish)
 
 
 def standing(index: int, name: str, step: int, weight: int) -> StageStatus:
@@ -27,11 +29,16 @@ def standing(index: int, name: str, step: int, weight: int) -> StageStatus:
 
 
 def test_steps_of_all_stages_stand_in_one_row() -> None:
-    assert [(s.index, s.stage, s.step, s.weight) for s in rows({"small": [1, 5], "canary": [5, 50]})] == [
+    assert [
+        (s.place.index, s.place.stage, s.place.number, s.exposure.weight)
+        for s in rows({"small": [1, 5], "canary": [5, 50]})
+    ] == [
         (0, "small", 0, 1),
         (0, "small", 1, 5),
         (1, "canary", 0, 5),
         (1, "canary", 1, 50),
+        (2, "promotion", 0, 100),
+        (2, "promotion", 0, 100),
     ]
 
 
@@ -39,7 +46,7 @@ def test_hold_of_a_step_goes_before_that_of_its_canary() -> None:
     canary = {"hold": "5m", "steps": [{"weight": 5}, {"weight": 50, "hold": "0s"}]}
     wish = read_wish(builders.spec(stages=[{"name": "c", "canary": canary}]))
     assert isinstance(wish, Wish)
-    assert [step.hold for step in steps(wish.spec)] == [timedelta(minutes=5), timedelta()]
+    assert [step.hold for step in way(wish)][:2] == [timedelta(minutes=5), timedelta()]
 
 
 AT_25 = standing(0, "canary", 1, 25)
@@ -66,5 +73,5 @@ def test_edited_spec_is_taken_up_where_no_more_traffic_is_asked_for_when(
     why: str, at: StageStatus, edited: Stages, then: tuple[str, int]
 ) -> None:
     row = rows(edited)
-    step = row[position(row, at)]
-    assert (step.stage, step.weight) == then
+    step = row[position(row, Phase.PROGRESSING, at)]
+    assert (step.place.stage, step.exposure.weight) == then

@@ -11,7 +11,7 @@ import pytest
 from modelrollout.kube import Manifest, Refused, Unreachable
 from modelrollout.objects.manifests import Owner
 from modelrollout.objects.resources import EVENTS
-from modelrollout.plan.world import Event
+from modelrollout.plan.plan import Event
 from modelrollout.shell.announce import MOST_WAITING, Announcer, event_manifest
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.town import NOON

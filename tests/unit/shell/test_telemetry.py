@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from modelrollout.api.status import ModelRolloutStatus, Phase, StageStatus
-from modelrollout.plan.world import Plan
+from modelrollout.plan.plan import Plan
 from modelrollout.rollout.rollout import parse
 from modelrollout.shell.probes import Probes
 from modelrollout.shell.telemetry import OVERDUE, Telemetry
