@@ -50,7 +50,7 @@ def test_a_rollout_that_waits_for_something_to_happen_is_never_overdue(telemetry
 
 def test_a_forgotten_rollout_leaves_no_metric_behind(telemetry: Telemetry) -> None:
     status = ModelRolloutStatus(phase=Phase.HEALTHY)
-    telemetry.saw(parse(builders.rollout()), Plan(status))
+    telemetry.saw(parse(builders.rollout(), {}), Plan(status))
     assert b'phase="Healthy",rollout="fraud"' in generate_latest(telemetry.registry)
     telemetry.forget(KEY)
     assert b'rollout="fraud"' not in generate_latest(telemetry.registry)
@@ -58,7 +58,7 @@ def test_a_forgotten_rollout_leaves_no_metric_behind(telemetry: Telemetry) -> No
 
 def test_the_weight_of_a_candidate_that_is_gone_is_zero(telemetry: Telemetry) -> None:
     stage = StageStatus(index=0, name="canary", step=0, weight=25, entered=NOON, since=NOON)
-    telemetry.saw(parse(builders.rollout()), Plan(ModelRolloutStatus(phase=Phase.ROLLED_BACK, stage=stage)))
+    telemetry.saw(parse(builders.rollout(), {}), Plan(ModelRolloutStatus(phase=Phase.ROLLED_BACK, stage=stage)))
     assert b'candidate_weight_percent{namespace="ml",rollout="fraud"} 0.0' in generate_latest(telemetry.registry)
 
 
