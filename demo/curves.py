@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from modelrollout.analysis.queries import ArmNames, pods_of
+from modelrollout.api.metric import Metric
 from modelrollout.api.placeholders import render_text
-from modelrollout.api.spec import Metric
 from modelrollout.promql.query import Answer, Answered, Query
 from modelrollout.reports.plot import Unit
 

@@ -33,7 +33,7 @@ from benchmarks.analysis.trials import (
 from modelrollout.sequential import distributions, gauges, horizon, noise, paired, proportions, ranks, strata
 from modelrollout.sequential.noise import Mode
 from modelrollout.sequential.proportions import Baseline, Bound
-from modelrollout.sequential.wealth import EFFECT_WEIGHTS, Onsets, Wealth, grown, weights
+from modelrollout.sequential.wealth import EFFECT_WEIGHTS, Onsets, Wealth, grow, weights
 
 SHARES_OF_TAILS = (0.95, 0.75, 0.5, 0.25, 0.1, 0.05, 0.02, 0.01, 0.004, 0.001, 1e-4, 1e-6)
 """Of more edges than MOST_EDGES those are compared beyond which stable had about these shares of its requests."""
@@ -82,15 +82,15 @@ class Ours:
         before, last = _cut(trial, slice(None, -1)), _cut(trial, slice(-1, None))
         restarts = _restarts(plan)
         told = harm(before, 0, plan)
-        wealth = grown(Wealth.untouched(told.shares.size), told.log, restarts[:-1], told.shares).after(plan.ticks - 1)
+        wealth = grow(Wealth.untouched(told.shares.size), told.log, restarts[:-1], told.shares).after(plan.ticks - 1)
         wealth = Wealth(wealth.bets.copy(), wealth.cash)  # not a view of all ticks
 
         def look() -> object:
             new = harm(last, 0, plan)
             again = good(last, 0, plan) if isinstance(last, Counts) else None
             if again is not None:
-                grown(Wealth(again.shares, 0.0), again.log, np.zeros(1), again.shares)
-            return grown(wealth, new.log, restarts[-1:], new.shares).last >= -math.log(plan.false_rollback_rate)
+                grow(Wealth(again.shares, 0.0), again.log, np.zeros(1), again.shares)
+            return grow(wealth, new.log, restarts[-1:], new.shares).last >= -math.log(plan.false_rollback_rate)
 
         return look
 
@@ -135,7 +135,7 @@ def _moved_on(trials: Sequence[Trial], run: int, plan: Plan) -> int:
         if not isinstance(trial, Counts) or trial.users:
             raise NotImplementedError
         told = good(trial, run, plan)
-        log = grown(Wealth(told.shares, 0.0), told.log, np.zeros(plan.ticks), told.shares).log
+        log = grow(Wealth(told.shares, 0.0), told.log, np.zeros(plan.ticks), told.shares).log
         ready &= np.maximum.accumulate(log) >= -math.log(plan.false_promotion_rate)
     return int(ready.argmax()) if ready.any() else NEVER
 
@@ -221,7 +221,7 @@ def _restarts(plan: Plan, *, is_noisy: bool = False) -> Floats:
 
 def _wealth(told: Factors, plan: Plan, dispersion: float = 1.0) -> Floats:
     restarts = _restarts(plan, is_noisy=dispersion > 1)
-    return grown(Wealth.untouched(told.shares.size), told.log / dispersion, restarts, told.shares).log
+    return grow(Wealth.untouched(told.shares.size), told.log / dispersion, restarts, told.shares).log
 
 
 def _even(log: Floats) -> Factors:
@@ -241,13 +241,13 @@ def _noisy(trial: Counts, run: int, plan: Plan) -> Path:
         np.add.reduceat(_floats(part[run]), np.arange(0, len(part[run]), block), axis=0).T
         for part in (pods.history_bad, pods.history_n)
     )
-    found = noise.measured(noise.History(bad, total, block * plan.tick_seconds))
+    found = noise.measure_noise(noise.History(bad, total, block * plan.tick_seconds))
     told = harm(trial, run, plan)
-    match noise.mode(found):
+    match noise.choose_mode(found):
         case Mode.DISPERSED if found is not None:
-            return Path(_wealth(told, plan, noise.INFLATION * found.dispersion), share=noise.HALVED)
+            return Path(_wealth(told, plan, noise.INFLATION * found.dispersion), share=noise.SHARE_IN_NOISE)
         case Mode.RANKED:
-            return Path(_ranked(trial, run, plan), joint=False, share=noise.HALVED)
+            return Path(_ranked(trial, run, plan), joint=False, share=noise.SHARE_IN_NOISE)
         case _:
             return Path(_wealth(told, plan))
 
@@ -272,7 +272,7 @@ def _ranked(trial: Counts, run: int, plan: Plan) -> Floats:
         ]
     )
     even = weights(np.ones(rows.shape[1]))
-    after = grown(Wealth(even, 0.0), rows, np.zeros(len(rows)), even).log
+    after = grow(Wealth(even, 0.0), rows, np.zeros(len(rows)), even).log
     log = np.zeros(plan.ticks)
     for number, start in enumerate(starts):
         log[start + block - 1 : start + 2 * block - 1] = after[number]
@@ -300,7 +300,7 @@ def _slower(trial: Histograms, run: int, plan: Plan) -> Factors:
 
 
 def _gauge(trial: Gauges, run: int, plan: Plan) -> Floats:
-    variance = gauges.long_run_variance(trial.history[run], round(gauges.BLOCK / plan.tick_seconds))
+    variance = gauges.long_run_variance(trial.history[run], round(gauges.BATCH / plan.tick_seconds))
     if variance is None:
         raise NotImplementedError
     loss = np.cumsum(trial.stable[run] - trial.candidate[run])
@@ -328,7 +328,7 @@ def _disparity(trial: Disparity, run: int) -> Factors:
     before[0, 1:], before[1, 1:] = np.cumsum(right, axis=0)[:-1], np.cumsum(total, axis=0)[:-1]
     usual = (before[0] + 0.5) / (before[1] + 1.0)
     usual[:, 0] = usual[:, 2]
-    return _even(strata.worse(right, total, usual, strata.GAP, trial.tolerance))
+    return _even(strata.worse(right, total, usual, strata.GAP_RULE, trial.tolerance))
 
 
 def _merged(values: Floats, times: int) -> Floats:

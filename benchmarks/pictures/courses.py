@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.analysis.trials import Floats
 from benchmarks.pictures.drawing import FAR, Axis, Panel, Points, axis, picture
 from benchmarks.pictures.lab import ERRORS, SCRAPE, Release, analysis, drawn, percent
-from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.api.status import MetricVerdict, Verdict
 
 USUAL = 0.01
@@ -51,7 +51,7 @@ def released(seed: int, weight: Floats, mine: Floats, usual: Floats, steps: tupl
     """A release by chance; arrays per scrape: the candidate's weight (0–1) and both arms' shares of errors."""
     store, (bad, total, usually, all_) = drawn(np.random.default_rng(seed), RPS, weight, mine, usual)
     seconds = len(weight) * SCRAPE
-    one = Release(analysis(ERRORS), store, steps, planned=seconds, usual=Usual(share=USUAL, rate=RPS))
+    one = Release(analysis(ERRORS), store, steps, planned=seconds, usual=Prior(share=USUAL, rate=RPS))
     return Seen(one.looks(seconds), _by_minute(bad, total), _by_minute(usually, all_))
 
 

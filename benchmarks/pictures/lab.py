@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.analysis.trials import Floats
-from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, judge
 from modelrollout.analysis.queries import ArmNames, Reach, pods_of, queries
-from modelrollout.api.spec import Analysis
+from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import MetricEvidence, MetricVerdict
 from modelrollout.promql.query import Answer, Answered, Query, Series
 
@@ -69,7 +69,7 @@ class Release:
     store: Store
     steps: tuple[float, ...] = ()
     planned: float = 3600.0
-    usual: Usual | None = None
+    usual: Prior | None = None
     is_compared: bool = True
     kept: dict[str, MetricEvidence] = field(default_factory=dict)
 

@@ -29,7 +29,7 @@ from benchmarks.pictures.lab import (
     readings,
     requests,
 )
-from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.queries import ArmNames
 from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling, sentence
 from modelrollout.api.status import EvidenceStatus, MetricVerdict, ModelRolloutStatus, UsualMetric
@@ -38,14 +38,14 @@ from modelrollout.promql.query import Series, Unanswered
 from modelrollout.sequential.noise import Mode
 
 RPS, WEIGHT, USUAL = 100.0, 0.05, 0.01
-KNOWN = Usual(mode=Mode.PLAIN, share=USUAL, rate=RPS)
+KNOWN = Prior(mode=Mode.PLAIN, share=USUAL, rate=RPS)
 DEFAULT_EDGES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Of Prometheus' client libraries, seconds."""
 FITTING = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 1.0, 2.0)
 """Close together where this service's latency is."""
 
 
-def errors(share: float, seconds: float, *, usual: float = USUAL, known: Usual = KNOWN, **more: Any) -> MetricVerdict:
+def errors(share: float, seconds: float, *, usual: float = USUAL, known: Prior = KNOWN, **more: Any) -> MetricVerdict:
     """A candidate with this share of errors, after so many seconds at 5 % of 100 requests per second."""
     store = evenly(RPS, share, WEIGHT, seconds, usual=usual)
     return Release(analysis({**ERRORS, **more}), store, usual=known).look(seconds)[0]
@@ -69,7 +69,7 @@ def latency(slower: float, seconds: float, edges: tuple[float, ...] = FITTING, *
     mine, theirs = (_timed(names, even(RPS * weight, seconds), times, edges) for names, weight, times in arms)
     hour = 3600 * RPS
     buckets = {**{edge: hour * _within(edge, 1.0) for edge in edges}, math.inf: hour}
-    known = Usual(mode=Mode.PLAIN, share=0.01, rate=RPS, buckets=buckets)
+    known = Prior(mode=Mode.PLAIN, share=0.01, rate=RPS, buckets=buckets)
     return Release(analysis({**LATENCY, **more}), prometheus(mine, theirs), usual=known).look(seconds)[0]
 
 
@@ -95,7 +95,7 @@ def uncounted() -> MetricVerdict:
         counters(names, {"200": even(RPS * weight, 900)}, name="http_requests_total", label="code")
         for names, weight in ((CANDIDATE, WEIGHT), (STABLE, 1 - WEIGHT))
     )
-    return Release(analysis(ERRORS), prometheus(mine, theirs), usual=Usual(share=0.0, rate=RPS)).look(900)[0]
+    return Release(analysis(ERRORS), prometheus(mine, theirs), usual=Prior(share=0.0, rate=RPS)).look(900)[0]
 
 
 def silent() -> MetricVerdict:
@@ -113,7 +113,7 @@ def sensitive(rps: float, share: float) -> str:
     """The condition before a release of 5, 25 and 50 %, a quarter of an hour each, and a bake."""
     wished = analysis(ERRORS)
     (metric,) = wished.metrics
-    usual = Usual(mode=Mode.PLAIN, share=share, rate=rps)
+    usual = Prior(mode=Mode.PLAIN, share=share, rate=rps)
     plan = [*(Stretch(weight, 900.0) for weight in (0.05, 0.25, 0.5)), Stretch(1.0, 600.0)]
     noted = UsualMetric(
         metric=metric.name,
@@ -138,8 +138,8 @@ SAYINGS: Mapping[str, Callable[[], MetricVerdict]] = {
     "perhaps": lambda: errors(0.018, 600),
     "shared": lambda: errors(0.08, 300, usual=0.08),
     "limit": lambda: errors(0.04, 600, usual=0.04, max="2%"),
-    "noisy": lambda: errors(0.02, 900, known=Usual(mode=Mode.DISPERSED, dispersion=2.2, share=USUAL, rate=RPS)),
-    "ranked": lambda: errors(0.02, 300, known=Usual(mode=Mode.RANKED, dispersion=2.2, share=USUAL, rate=RPS)),
+    "noisy": lambda: errors(0.02, 900, known=Prior(mode=Mode.DISPERSED, dispersion=2.2, share=USUAL, rate=RPS)),
+    "ranked": lambda: errors(0.02, 300, known=Prior(mode=Mode.RANKED, dispersion=2.2, share=USUAL, rate=RPS)),
     "accuracy": lambda: accuracy(0.9, 600),
     "accuracy-not-yet": lambda: accuracy(0.91, 45),
     "uncounted": uncounted,

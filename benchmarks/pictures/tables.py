@@ -10,11 +10,11 @@ from benchmarks.analysis.trials import Margin
 from benchmarks.pictures.lab import ERRORS, analysis
 from benchmarks.pictures.sayings import DEFAULT_EDGES, FITTING
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence.material import Usual
-from modelrollout.analysis.kinds.edges import chosen
-from modelrollout.analysis.kinds.ratio import bounds_of
+from modelrollout.analysis.evidence.look import Prior
+from modelrollout.analysis.kinds.edges import choose_edges
+from modelrollout.analysis.kinds.ratio_bounds import bounds_of
 from modelrollout.analysis.sensitivity.detectable import Stretch, smallest_share
-from modelrollout.api.analysis import Tolerance
+from modelrollout.api.metric import Tolerance
 from modelrollout.sequential.noise import Mode
 
 QUARTER = 900.0
@@ -41,7 +41,7 @@ def sees() -> str:
     rows = []
     for share in BASELINES:
         for rps in TRAFFIC:
-            usual = Usual(mode=Mode.PLAIN, share=share, rate=rps)
+            usual = Prior(mode=Mode.PLAIN, share=share, rate=rps)
             found = [_shown(smallest_share(usual, tolerated, ALPHA, plan)) for plan in plans]
             rows.append((wording.share(share), f"{rps:g}/s", *found))
     return table(("usually", "requests", "5 %, 15 min", "25 %, 15 min", "5 + 25 + 50 %"), rows)
@@ -70,7 +70,7 @@ def edges() -> str:
     for name, own in (("default buckets", DEFAULT_EDGES), ("buckets that fit", FITTING), ("native histogram", NATIVE)):
         cells = []
         for relative in ("10%", "20%", "50%"):
-            pairs = chosen(own, own, Tolerance.model_validate({"relative": relative}), None, None)
+            pairs = choose_edges(own, own, Tolerance.model_validate({"relative": relative}), None, None)
             steps = [
                 pairs.all[far] / pairs.all[near]
                 for near, far in zip(pairs.near, pairs.far, strict=True)

@@ -7,9 +7,9 @@ import numpy as np
 from benchmarks.pictures.courses import RPS, USUAL
 from benchmarks.pictures.drawing import FAR, Axis, Panel, axis, picture
 from benchmarks.pictures.lab import ERRORS, Release, analysis, evenly
-from modelrollout.analysis.evidence.material import Usual
-from modelrollout.analysis.kinds.ratio import bounds_of
-from modelrollout.analysis.kinds.shares import INTERVAL_ALPHA
+from modelrollout.analysis.evidence.look import Prior
+from modelrollout.analysis.kinds.ratio_bounds import bounds_of
+from modelrollout.analysis.kinds.request_shares import INTERVAL_ALPHA
 from modelrollout.api.status import MetricVerdict, Verdict
 from modelrollout.sequential.intervals import interval, likelihoods
 from modelrollout.sequential.proportions import Counts
@@ -23,7 +23,7 @@ CASES = ((0.0095, 400.0), (0.01, 60.0), (0.018, 600.0), (0.026, 300.0))
 def told(share: float, seconds: float) -> MetricVerdict:
     """The verdict on errors that come evenly."""
     store = evenly(RPS, share, WEIGHT, seconds, usual=USUAL)
-    return Release(analysis(ERRORS), store, usual=Usual(share=USUAL, rate=RPS)).look(seconds)[0]
+    return Release(analysis(ERRORS), store, usual=Prior(share=USUAL, rate=RPS)).look(seconds)[0]
 
 
 def _between(share: float, seconds: float) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from demo.chronicle import Chronicle
 from demo.curves import Curve, Panel
 from demo.page import page
 from demo.report import report
-from modelrollout.api.spec import CounterRatio, Metric
+from modelrollout.api.metric import CounterRatio, Metric
 from modelrollout.promql.query import Answered, Query, Series, Unanswered
 from modelrollout.reports.markup import element, html
 from modelrollout.reports.plot import Scale, Span, scale, written

@@ -22,7 +22,7 @@ from modelrollout.trial.phases import intended, is_allowed
 from modelrollout.trial.trial import Step
 from tests.fakes.cluster import copied
 from tests.fakes.schema import faults
-from tests.fakes.town import NOON, Town
+from tests.fakes.town import NOON, OWNER, Town
 from tests.places import ROOT
 
 ROUTES = (HTTP_ROUTES, SERVICES)
@@ -140,7 +140,7 @@ class Witness:
             raise Broken(f"1: the stable is not ready and the candidate is given more, {what}")
         if revision in self.refused:
             raise Broken(f"2: after a Fail the weight rises, {what}")
-        if (wish := self._wish()) is not None and wish.router.resource.plural != plural:
+        if (wish := self._wish()) is not None and plural != _route_of(wish):
             return  # a route that the spec no longer names, and whose users follow at the end
         deployment = self.town.cluster.get(DEPLOYMENTS, f"fraud-{revision}")
         if deployment is None or not _is_ready(deployment):
@@ -224,7 +224,7 @@ class Witness:
             return
         if after.stable.revision != before.candidate.revision:
             return
-        since = self._since.get((wish.router.resource.plural, after.stable.revision), NOON)
+        since = self._since.get((_route_of(wish), after.stable.revision), NOON)
         if self.town.now - since < wish.spec.promotion.bake.timedelta:
             raise Broken(f"5: promoted after {self.town.now - since} of baking")
 
@@ -283,6 +283,12 @@ def _weights_are_sound(route: Manifest | None) -> None:
         weights = [backend["weight"] for backend in rule["backendRefs"]]
         if not all(isinstance(weight, int) and 0 <= weight <= 100 for weight in weights) or sum(weights) != 100:
             raise Broken(f"1: weights are {weights}")
+
+
+def _route_of(wish: Wish) -> str:
+    """The plural of the one object by which traffic moves."""
+    (ref,) = wish.router.refs(OWNER)
+    return ref.resource.plural
 
 
 def _of_stages(wish: Wish) -> list[Step]:

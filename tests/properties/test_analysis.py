@@ -13,8 +13,8 @@ import numpy as np
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from modelrollout.analysis.evidence.material import Usual
-from modelrollout.analysis.samples.counters import Reading, arm_of, clean, total_growth
+from modelrollout.analysis.evidence.look import Prior
+from modelrollout.analysis.samples.counters import SampleWindow, clean, scrapes_of, total_growth
 from modelrollout.api.placeholders import UnknownName, render_text
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Answer, Answered, Series, Unanswered
@@ -104,7 +104,7 @@ def _counter(draw: st.DrawFn, steps: list[int], **labels: str) -> Series:
 told = st.one_of(likely(), likely(), likely(), anything)
 counts = st.integers(0, 5000)
 modes = st.sampled_from(
-    [None, *(Usual(mode=mode, dispersion=2.0, share=0.01, rate=50.0, variance=0.01) for mode in Mode)]
+    [None, *(Prior(mode=mode, dispersion=2.0, share=0.01, rate=50.0, variance=0.01) for mode in Mode)]
 )
 
 
@@ -112,7 +112,7 @@ modes = st.sampled_from(
 @settings(UNHURRIED, max_examples=150)
 def test_every_answer_has_a_verdict_and_a_sentence(
     metric: Mapping[str, Any], candidate: dict[str, Answer], stable: dict[str, Answer] | None, at: int,
-    usual: Usual | None, is_stepped: bool,
+    usual: Prior | None, is_stepped: bool,
 ) -> None:  # fmt: skip
     verdict = look(metric, candidate, stable, at=at, usual=usual, steps=[7.5 * at] if is_stepped else [])
     assert re.fullmatch(rf"{metric['name']}(:| asks wrongly:) \S.*\.", verdict.message)
@@ -123,7 +123,7 @@ def test_every_answer_has_a_verdict_and_a_sentence(
 @settings(UNHURRIED, max_examples=100)
 def test_no_verdict_depends_on_the_order_of_series_or_samples(
     metric: Mapping[str, Any], candidate: dict[str, Answer], stable: dict[str, Answer], luck: random.Random,
-    usual: Usual | None,
+    usual: Prior | None,
 ) -> None:  # fmt: skip
     def turned(answer: Answer) -> Answer:
         if isinstance(answer, Unanswered):
@@ -161,7 +161,7 @@ def test_nothing_passes_while_the_stable_it_is_compared_with_is_not_seen(
 @given(counts, counts, counts, counts, modes.filter(lambda usual: usual is None or usual.mode is not Mode.RANKED))
 @example(0, 5000, 0, 0, None)
 @UNHURRIED
-def test_no_better_share_ever_fails(mine: int, more: int, theirs: int, others: int, usual: Usual | None) -> None:
+def test_no_better_share_ever_fails(mine: int, more: int, theirs: int, others: int, usual: Prior | None) -> None:
     """Two arms with any numbers: the one with the smaller share of errors is never taken back for it.
 
     Single pods that are noisy by themselves are another matter: their ranks are drawn where they are equal.
@@ -263,8 +263,8 @@ def test_growth_is_a_number_and_told_twice_no_more_than_once(found: list[Series]
 
 def _grown(found: list[Series]) -> float:
     """How much these series grew, as if all had been there before and nothing were ever too long ago."""
-    samples, reading = clean(found), Reading(START, math.inf, 0.0)
-    arm = arm_of((samples,), reading)
+    samples, reading = clean(found), SampleWindow(START, math.inf, 0.0)
+    arm = scrapes_of((samples,), reading)
     return float(total_growth(samples, START + np.array([-1e4, 1e4]), arm, reading)[0]) if arm else 0.0
 
 
@@ -273,8 +273,8 @@ def _grown(found: list[Series]) -> float:
 def test_ticks_share_out_all_that_was_counted_wherever_they_end(steps: list[int], ends: list[float]) -> None:
     values = np.cumsum(steps)
     one = Series({"pod": "a"}, tuple((START + 5.0 * n, float(value)) for n, value in enumerate(values)))
-    samples, reading = clean([one]), Reading(START, math.inf, 0.0)
-    arm = arm_of((samples,), reading)
+    samples, reading = clean([one]), SampleWindow(START, math.inf, 0.0)
+    arm = scrapes_of((samples,), reading)
     assert arm is not None
     edges = START + np.array([0.0, *sorted(ends), 150.0])
     found = total_growth(samples, edges, arm, reading)

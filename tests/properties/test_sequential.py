@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from modelrollout.analysis.evidence.tracks import Track, Words, merged
+from modelrollout.analysis.evidence.tracks import Track, Words, merge_harm
 from modelrollout.sequential import distributions, gauges, horizon, intervals, paired, proportions, ranks, strata
 from modelrollout.sequential.distributions import Slower
-from modelrollout.sequential.noise import History, measured
+from modelrollout.sequential.noise import History, measure_noise
 from modelrollout.sequential.proportions import Baseline, Bound, Counts, Floats
-from modelrollout.sequential.wealth import EFFECT_WEIGHTS, EFFECTS, Onsets, Path, Wealth, grown, weights
+from modelrollout.sequential.wealth import EFFECT_WEIGHTS, EFFECTS, Onsets, Path, Wealth, grow, weights
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -67,10 +67,10 @@ def splits(total: int, cuts: list[int]) -> list[slice]:
 )
 def test_folding_in_pieces_ends_where_folding_at_once_ends(told: tuple[Floats, Floats], cuts: list[int]) -> None:
     factors, restarts = told
-    whole = grown(Wealth.untouched(EFFECTS.size), factors, restarts, LOG_WEIGHTS)
+    whole = grow(Wealth.untouched(EFFECTS.size), factors, restarts, LOG_WEIGHTS)
     wealth, logs = Wealth.untouched(EFFECTS.size), []
     for piece in splits(len(factors), cuts):
-        path = grown(wealth, factors[piece], restarts[piece], LOG_WEIGHTS)
+        path = grow(wealth, factors[piece], restarts[piece], LOG_WEIGHTS)
         assert path.last == pytest.approx(path.after(len(path.log)).log, abs=1e-9)
         wealth = path.after(len(path.log))
         logs.append(path.log)
@@ -95,7 +95,7 @@ def test_evidence_does_not_depend_on_how_ticks_are_batched(
         seen = counted.only(np.isin(np.arange(ticks), np.arange(ticks)[piece]))
         events, requests, after = baseline.before_each(seen.bad_stable, seen.stable, decay)
         log_e = proportions.worse(seen, proportions.rate(events, requests), bound)
-        return after, grown(wealth, log_e, restarts[piece], LOG_WEIGHTS)
+        return after, grow(wealth, log_e, restarts[piece], LOG_WEIGHTS)
 
     _, whole = fold(Baseline(), Wealth.untouched(EFFECTS.size), slice(None))
     baseline, wealth, last = Baseline(), Wealth.untouched(EFFECTS.size), 0.0
@@ -189,7 +189,7 @@ def test_thousands_of_buckets_break_nothing() -> None:
     totals = buckets.sum(axis=2)
     known = distributions.known_before(np.zeros(3000), beyond[1], totals[1], 0.98)
     log_e = distributions.slower(Slower(beyond[0], totals[0], beyond[1], totals[1]), known[:-1])
-    path = grown(Wealth.untouched(log_e.shape[1]), log_e, np.array([0.4, 0.0]), distributions.log_weights(2999))
+    path = grow(Wealth.untouched(log_e.shape[1]), log_e, np.array([0.4, 0.0]), distributions.log_weights(2999))
     assert np.isfinite(path.log).all()
 
 
@@ -214,11 +214,11 @@ def test_groups_gain_nothing_where_the_gap_is_what_is_allowed(data: st.DataObjec
     total, usual = data.draw(amounts(ticks, 4)), data.draw(shares(ticks, 4))
     theirs = data.draw(shares(ticks, 4))
     theirs[:, 0] = np.clip(theirs[:, 1] + theirs[:, 2] - theirs[:, 3] - allowed, theirs[:, 0], 1)
-    log_e = strata.worse(theirs * total, total, usual, strata.GAP, allowed)
+    log_e = strata.worse(theirs * total, total, usual, strata.GAP_RULE, allowed)
     assert np.isfinite(log_e).all()
-    is_within = theirs @ strata.GAP <= allowed
+    is_within = theirs @ strata.GAP_RULE <= allowed
     assert (log_e[is_within] <= 1e-9 + 1e-12 * total[is_within].sum(axis=1)[:, None]).all()
-    anything = strata.worse(data.draw(shares(ticks, 4)) * total, total, usual, strata.GAP, allowed)
+    anything = strata.worse(data.draw(shares(ticks, 4)) * total, total, usual, strata.GAP_RULE, allowed)
     assert np.isfinite(anything).all()
     assert np.isfinite(
         strata.worse(theirs[:, :2] * total[:, :2], total[:, :2], usual[:, :2], strata.FOUR_FIFTHS, 0.0)
@@ -255,7 +255,7 @@ def test_gauges_give_numbers_and_sums_that_do_not_depend_on_batches(
     assert np.isfinite(log_e).all()
     assert (log_e[readings.cumsum() <= 0] <= 0).all()
     for alpha in (1e-6, 0.05):
-        assert gauges.reach(float(readings.size), variance or 0.0, scale, alpha) > 0
+        assert gauges.half_width(float(readings.size), variance or 0.0, scale, alpha) > 0
 
 
 PLANS = st.builds(Onsets, st.floats(-1e6, 1e6), st.integers(0, 5), st.floats(0, 1e6))
@@ -274,7 +274,7 @@ def test_never_more_than_everything_is_put_on_however_time_is_cut(plan: Onsets, 
     kept = sorted({0, len(edges) - 1, *data.draw(st.lists(st.integers(0, len(edges) - 1), max_size=5))})
     coarse = plan.restarts(edges[kept], steps)
     assert coarse.sum() == pytest.approx(fine.sum(), abs=1e-9)
-    path = grown(Wealth.untouched(1), np.zeros((len(fine), 1)), fine, np.zeros(1))
+    path = grow(Wealth.untouched(1), np.zeros((len(fine), 1)), fine, np.zeros(1))
     assert path.log == pytest.approx(np.zeros(len(fine)), abs=1e-9)  # what is put on and wins nothing is still there
 
 
@@ -283,7 +283,7 @@ def test_never_more_than_everything_is_put_on_however_time_is_cut(plan: Onsets, 
 def test_the_mean_of_wealths_lies_between_them(data: st.DataObject, metrics: int, ticks: int) -> None:
     logs = data.draw(npst.arrays(np.float64, (metrics, ticks), elements=st.floats(-700, 700)))
     tracks = [(0, Track("t", Words("", ""), row[1:], float(row[0]), good=0.0, is_kept=True)) for row in logs]
-    mean = merged(tracks, [-math.log(metrics)] * metrics)
+    mean = merge_harm(tracks, [-math.log(metrics)] * metrics)
     assert (mean >= logs.min(axis=0) - 1e-9).all()
     assert (mean <= logs.max(axis=0) + 1e-9).all()
 
@@ -292,7 +292,7 @@ def test_the_mean_of_wealths_lies_between_them(data: st.DataObject, metrics: int
 @given(st.data(), st.integers(0, 4), st.integers(0, 60))
 def test_a_history_of_any_kind_is_measured_or_refused(data: st.DataObject, pods: int, blocks: int) -> None:
     total = data.draw(amounts(pods, blocks))
-    noise = measured(History(total * data.draw(shares(pods, blocks)), total, 60.0))
+    noise = measure_noise(History(total * data.draw(shares(pods, blocks)), total, 60.0))
     if noise is not None:
         assert math.isfinite(noise.dispersion)
         assert abs(noise.memory) <= 1 + 1e-9 + 2 / blocks

@@ -1,1 +1,1 @@
-"""What is asked of Prometheus, and what its answers say of a candidate. Pure: no I/O, clock, logging or randomness."""
+"""Queries to Prometheus, and verdicts on a candidate from the answers. Pure: no I/O, clock, logging or randomness."""

@@ -1,8 +1,8 @@
-"""What the evidence on one metric allows to say: its verdict, in a sentence for whoever is woken by it. Pure.
+"""The verdict on one metric, from its evidence, in a sentence for whoever is woken by it. Pure.
 
-A bound that is broken beyond chance is a Fail, with however few samples: `minSamples` guards what passes. What breaks
-`min` or `max` needs no stable to compare with. Otherwise an arm that cannot be seen is NoData or Unavailable, whatever
-the other shows; and only a candidate of which everything unacceptable has been ruled out, on enough samples, passes.
+A bound that is broken beyond chance is a Fail, with however few samples: `minSamples` only guards a Pass. A Fail of
+`min` or `max` needs no stable. Otherwise an arm that cannot be seen is NoData or Unavailable, whatever the other arm
+shows. A candidate passes once everything unacceptable is ruled out, on enough samples.
 """
 
 from __future__ import annotations
@@ -12,23 +12,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence.material import Before, Evidence, Missing
+from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing
 from modelrollout.analysis.evidence.tracks import Track
-from modelrollout.api.spec import Metric
-from modelrollout.api.status import MetricVerdict, Verdict
+from modelrollout.analysis.kinds.kind_table import kind_of
+from modelrollout.api.metric import Metric
+from modelrollout.api.status import ASKS_WRONGLY, QUERY_REJECTED, MetricVerdict, Verdict
 from modelrollout.sequential.noise import Mode
 
-FEWEST_REQUESTS = 100
-FEWEST_READINGS = 10
-FEW = 0.5  # samples that count for none: increments are split among ticks
-FEWEST_PAIRS = 20
+LEAST_SEEN = 0.5  # fewer samples than this are none: increments are split among ticks
 INT64 = 2**63 - 1
-_MISTAKEN = " asks wrongly: "  # it stands in the message, for that is what status keeps
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What evidence has to reach, in natural logarithms: `harm` for each track to fail by itself, `good` to pass."""
+    """The thresholds of evidence, in natural logarithms: `harm` for each track to fail alone, `good` to pass."""
 
     alpha: float
     beta: float
@@ -39,73 +36,66 @@ class Demand:
         return math.log(1 / self.beta)
 
 
-def is_mistake(verdict: MetricVerdict) -> bool:
-    """Whether the user's own metric is to blame for having no evidence, so that waiting does not mend it."""
-    return verdict.message.startswith(f"{verdict.metric}{_MISTAKEN}")
-
-
-def needed(metric: Metric) -> int:
-    """Fewest samples of each arm before the metric may pass."""
-    if metric.value is not None:
-        return max(metric.min_samples or 0, FEWEST_READINGS)
-    if metric.min_samples is not None:
-        return metric.min_samples
-    return FEWEST_PAIRS if metric.pairs is not None else FEWEST_REQUESTS
-
-
-def nothing(before: Before, missing: Missing, query: str | None) -> MetricVerdict:
+def report_missing(start: LookStart, missing: Missing, query: str | None) -> MetricVerdict:
     """The verdict when an arm cannot be judged."""
-    metric = before.metric
+    metric = start.metric
     return MetricVerdict(
         metric=metric.name,
         verdict=missing.verdict,
-        message=f"{metric.name}{_MISTAKEN if missing.mistake else ': '}{missing.why}.",
+        reason=QUERY_REJECTED if missing.mistake else None,
+        message=_message(metric, missing.why, is_mistake=missing.mistake),
         query=query,
-        window_start=_moment(before.course.step_start),
-        window_end=_moment(before.end),
+        window_start=_moment(start.course.step_start),
+        window_end=_moment(start.end),
     )
 
 
-def concluded(
-    before: Before, evidence: Evidence, demand: Demand, failed: Track | None, query: str | None
+def conclude(
+    start: LookStart, evidence: Evidence, demand: Demand, failed: Track | None, query: str | None
 ) -> MetricVerdict:
-    """The verdict on what was seen. `failed`: the track that broke its bound, if one did."""
-    metric = before.metric
-    verdict, track, says = _conclusion(before, evidence, demand, failed)
+    """The verdict on the evidence. `failed`: the track that broke its bound, if one did."""
+    metric = start.metric
+    verdict, track, says = _conclusion(start, evidence, demand, failed)
     track = track or next(iter(evidence.tracks), None)
     gap = evidence.gap if verdict is not Verdict.FAIL else None
     unseen = evidence.unseen if verdict is not Verdict.FAIL else ()
     compared = (evidence.interval,) if evidence.interval and verdict in (Verdict.FAIL, Verdict.PASS) else ()
-    notes = "".join(f"; {note}" for note in (*compared, *evidence.notes, *unseen, *_noise(before)))
+    is_mistake = gap is not None and gap.mistake
+    notes = "".join(f"; {note}" for note in (*compared, *evidence.notes, *unseen, *_noise(start)))
     return MetricVerdict(
         metric=metric.name,
         verdict=verdict,
+        reason=QUERY_REJECTED if is_mistake else None,
         candidate=evidence.candidate,
         stable=evidence.stable,
         bound=track.words.bound if track else None,
         difference=evidence.interval,
-        evidence=_share(max((t.highest / demand.harm[t.name] for t in evidence.tracks), default=0.0)),
-        ruled_out=_share(evidence.good / demand.good) if evidence.tracks else None,
+        evidence=_percent_reached(max((t.highest / demand.harm[t.name] for t in evidence.tracks), default=0.0)),
+        ruled_out=_percent_reached(evidence.good / demand.good) if evidence.tracks else None,
         samples=_whole(evidence.samples),
         stable_samples=None if evidence.stable_samples is None else _whole(evidence.stable_samples),
-        message=f"{metric.name}{_MISTAKEN if gap and gap.mistake else ': '}{says}{notes}.",
+        message=_message(metric, f"{says}{notes}", is_mistake=is_mistake),
         query=query,
-        window_start=_moment(before.course.step_start),
-        window_end=_moment(before.end),
+        window_start=_moment(start.course.step_start),
+        window_end=_moment(start.end),
     )
 
 
+def _message(metric: Metric, says: str, *, is_mistake: bool) -> str:
+    return f"{metric.name}{ASKS_WRONGLY if is_mistake else ': '}{says}."
+
+
 def _conclusion(
-    before: Before, evidence: Evidence, demand: Demand, failed: Track | None
+    start: LookStart, evidence: Evidence, demand: Demand, failed: Track | None
 ) -> tuple[Verdict, Track | None, str]:
     """The verdict, the bound that decided it, and the sentence."""
-    seen = _seen(evidence)
+    seen = _shown(evidence)
     if failed is not None:
-        seen = seen if evidence.samples >= FEW else "what was seen before this step"
+        seen = seen if evidence.samples >= LEAST_SEEN else "what was seen before this step"
         return Verdict.FAIL, failed, f"{seen}{_failure(failed, demand)}"
     if evidence.gap is not None:
         return evidence.gap.verdict, None, f"{evidence.gap.why}; the candidate shows {seen}"
-    if shortage := _shortage(before.metric, evidence):
+    if shortage := _shortage(start.metric, evidence):
         return Verdict.INCONCLUSIVE, None, f"{seen}{shortage}"
     open_ = [track for track in evidence.tracks if track.good < demand.good]
     if open_:
@@ -124,8 +114,8 @@ def _moment(unix: float) -> datetime:
     return datetime.fromtimestamp(unix, UTC)
 
 
-def _share(reached: float) -> str | None:
-    """0.342 → 34%; more than all is all."""
+def _percent_reached(reached: float) -> str | None:
+    """0.342 → 34%; at most 100%."""
     return f"{math.floor(100 * min(max(reached, 0.0), 1.0))}%" if math.isfinite(reached) else None
 
 
@@ -133,8 +123,8 @@ def _whole(samples: float) -> int:
     return min(round(samples), INT64)
 
 
-def _seen(evidence: Evidence) -> str:
-    if evidence.samples < FEW:
+def _shown(evidence: Evidence) -> str:
+    if evidence.samples < LEAST_SEEN:
         return f"no {evidence.unit} yet"
     seen = f"{evidence.what}{evidence.candidate} over {wording.number(evidence.samples)} {evidence.unit}"
     if evidence.stable is None or evidence.stable_samples is None:
@@ -156,14 +146,14 @@ def _shortage(metric: Metric, evidence: Evidence) -> str:
     """How many samples are missing before anything may pass; empty when there are enough."""
     stable = math.inf if evidence.stable_samples is None else evidence.stable_samples
     arm, samples = ("stable ", stable) if stable < evidence.samples else ("", evidence.samples)
-    if samples >= needed(metric):
+    more = kind_of(metric).fewest_samples(metric) - samples
+    if more <= 0:
         return ""
-    more = needed(metric) - samples
     return f"; {arm}needs {_more(evidence, more)}{_wait(evidence, more, samples)}"
 
 
 def _doubt(evidence: Evidence, demand: Demand, track: Track) -> str:
-    """How many more samples would tell, if things stay what they are."""
+    """The number of samples still needed for a verdict, if both arms go on as they are."""
     passing = _growth(demand.good - track.good, track.good_drift)
     failing = _growth(demand.harm[track.name] - track.highest, track.harm_drift)
     if track.is_kept or passing <= failing:
@@ -181,7 +171,7 @@ def _doubt(evidence: Evidence, demand: Demand, track: Track) -> str:
 
 
 def _growth(missing: float, drift: float) -> float:
-    """Samples until so much is reached."""
+    """Samples until the missing evidence has grown at this drift per sample."""
     return max(missing, 0.0) / drift if drift > 1e-12 else math.inf
 
 
@@ -192,18 +182,18 @@ def _more(evidence: Evidence, samples: float) -> str:
 
 
 def _wait(evidence: Evidence, more: float, samples: float) -> str:
-    """About how long it takes for so many samples to come, as they came so far; empty when nobody can say."""
+    """The expected time for so many samples at the rate so far; empty when it is unknown."""
     if samples <= 0 or evidence.seconds <= 0:
         return ""
     seconds = more / samples * evidence.seconds
     return f" (about {wording.duration(timedelta(seconds=seconds))})" if seconds < 30 * 86_400 else ""
 
 
-def _noise(before: Before) -> tuple[str, ...]:
-    """How noise of single pods is allowed for, where it is not as everybody expects."""
-    match before.usual.mode:
+def _noise(start: LookStart) -> tuple[str, ...]:
+    """A note on noise of single pods, where it changes how events are counted."""
+    match start.prior.mode:
         case Mode.DISPERSED:
-            by = before.usual.inflation
+            by = start.prior.inflation
             return (f"its pods are noisy by themselves, so events count for {by:.1f} times fewer",)
         case Mode.RANKED:
             return ("its pods are noisy by themselves, so their ranks are compared",)

@@ -1,48 +1,45 @@
-"""From answers to verdicts: one for each metric, in the order of the spec; and where the tests stand. Pure.
+"""From answers to verdicts, one for each metric in the order of the spec, and a checkpoint of the tests. Pure.
 
-One error rate covers all metrics, bounds, steps and looks. Every bound has an even share of it. Exact tests know the
-same past, so they are merged: the mean of their wealths is one again, and takes traffic back once it reaches 1/α. A
-test that rests on a limit theorem, that sees less than the others, or whose threshold was calibrated to its share, has
-its share to itself (Vovk & Wang, 1912.06116; Choe & Ramdas, 2402.09698).
+One error rate covers all metrics, bounds, steps and looks. Every bound has an even share of it. Exact tests condition
+on the same past, so they are merged: the mean of their wealths is a wealth, too, and a rollback follows once it reaches
+1/α. Three kinds of tests are not merged and use their own share: those that rest on a limit theorem, those that see
+less than the others, and those with a calibrated threshold (Vovk & Wang, 1912.06116; Choe & Ramdas, 2402.09698).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from modelrollout.analysis.conclusions import Demand, concluded, nothing
+from modelrollout.analysis.conclusions import Demand, conclude, report_missing
 from modelrollout.analysis.evidence import ledger
-from modelrollout.analysis.evidence.error_budget import share
+from modelrollout.analysis.evidence.error_budget import share_of_bound
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts, Usual
-from modelrollout.analysis.evidence.ticks import LATE, LONGEST, Course
-from modelrollout.analysis.evidence.tracks import Track, merged, of_the_rollout
-from modelrollout.analysis.kinds.histogram import histogram_evidence
-from modelrollout.analysis.kinds.mean import mean_evidence
-from modelrollout.analysis.kinds.pairs import pair_evidence
-from modelrollout.analysis.kinds.ratio import ratio_evidence
-from modelrollout.analysis.kinds.value import value_evidence
-from modelrollout.analysis.queries import CANDIDATE, STABLE, VALUE
-from modelrollout.api.spec import Analysis, Metric
+from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts, Prior
+from modelrollout.analysis.evidence.ticks import LONGEST_DELAY, LONGEST_REREAD, Course
+from modelrollout.analysis.evidence.tracks import Track, merge_harm, without_step
+from modelrollout.analysis.kinds.kind_table import kind_of
+from modelrollout.analysis.parts import CANDIDATE, STABLE, VALUE
+from modelrollout.api.analysis import Analysis
+from modelrollout.api.metric import Metric
 from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
 from modelrollout.promql.query import Answer, Query, Series, Unanswered
 
 DEFECTS = (ArithmeticError, LookupError, TypeError, ValueError)
-"""What a mistake of ours, or a state that somebody edited, may raise while one metric is judged."""
+"""Exceptions that a bug of ours, or an edited state, may raise while one metric is judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that a look starts from but the answers.
+    """Everything that a look starts from except the answers.
 
-    `basis`: digest of what each metric is judged by. `kept`: where its tests stood. `thresholds`: ln, calibrated.
+    By metric: `basis`, a digest of the fields it is judged by; `kept`, its checkpoint; `thresholds`, ln, calibrated.
     """
 
     analysis: Analysis
     course: Course
-    usual: Mapping[str, Usual]
+    usual: Mapping[str, Prior]
     kept: Mapping[str, MetricEvidence]
     basis: Mapping[str, str]
     end: float  # of the look, unix seconds
@@ -50,12 +47,12 @@ class Case:
     thresholds: Mapping[str, float]
     seed: str
 
-    def before(self, metric: Metric) -> Before:
+    def before(self, metric: Metric) -> LookStart:
         first, known = self._known(metric)
-        return Before(
+        return LookStart(
             metric=metric,
             course=self.course,
-            usual=self.usual.get(metric.name, Usual()),
+            prior=self.usual.get(metric.name, Prior()),
             first=first,
             ledger=known,
             end=self.end,
@@ -66,12 +63,12 @@ class Case:
         )
 
     def _known(self, metric: Metric) -> tuple[int, Ledger]:
-        """The tick from which samples are read on, and what the tests knew before it.
+        """The tick from which samples are read, and the state of the tests before it.
 
-        After a long outage only its last part is read again, and so it is of a metric that is new: what the tests had
-        stays, but for what was of a step that is over.
+        After a long outage, and for a new metric, only the last part of the time is read. The tests keep their state,
+        except the parts that belong to a step that is over.
         """
-        oldest = self.course.ticks(self.end - max(LONGEST.total_seconds(), self.look_back))
+        oldest = self.course.ticks(self.end - max(LONGEST_REREAD.total_seconds(), self.look_back))
         kept = self.kept.get(metric.name)
         known = ledger.read(kept.state) if kept is not None and kept.basis == self.basis.get(metric.name, "") else {}
         if kept is None or not known:
@@ -80,93 +77,95 @@ class Case:
             return kept.ticks, known
         left, reached = self.course.time(kept.ticks), self.course.time(oldest)
         is_another_step = any(left < step <= reached for step in self.course.steps)
-        return oldest, of_the_rollout(known) if is_another_step else known
+        return oldest, without_step(known) if is_another_step else known
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What each metric says, in the order of the spec, and a checkpoint: where each metric's tests stand."""
+    """One verdict for each metric, in the order of the spec, and the checkpoint of its tests."""
 
     verdicts: tuple[MetricVerdict, ...]
     checkpoint: tuple[MetricEvidence, ...]
 
 
 def judge(case: Case, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Judgement:
-    """The verdicts at this look. `asked` is what `queries` returned for it; other queries are not looked at."""
+    """The verdicts at this look. `asked`: the queries that `queries` returned for it; others are ignored."""
     alpha, beta = case.analysis.false_rollback_rate.value, case.analysis.false_promotion_rate.value
-    befores = [case.before(metric) for metric in case.analysis.metrics]
-    found = [_found(before, asked, answers) for before in befores]
-    pairs = [(b, e) for b, e in zip(befores, found, strict=True) if isinstance(e, Evidence)]
-    failed = _failed(pairs, case.analysis)
+    starts = [case.before(metric) for metric in case.analysis.metrics]
+    found = [_evidence_on(start, asked, answers) for start in starts]
+    pairs = [(b, e) for b, e in zip(starts, found, strict=True) if isinstance(e, Evidence)]
+    failed = _broken_bounds(pairs, case.analysis)
     verdicts = []
-    for before, evidence in zip(befores, found, strict=True):
-        name = before.metric.name
+    for start, evidence in zip(starts, found, strict=True):
+        name = start.metric.name
         text = " / ".join(q.promql for q in asked if q.metric == name and q.arm == CANDIDATE) or None
         if isinstance(evidence, Missing):
-            verdicts.append(nothing(before, evidence, text))
+            verdicts.append(report_missing(start, evidence, text))
             continue
-        harm = {track.name: _needed(before, track, case.analysis) for track in evidence.tracks}
+        harm = {track.name: _needed_alone(start, track, case.analysis) for track in evidence.tracks}
         demand = Demand(alpha, beta, harm)
         try:
-            verdicts.append(concluded(before, evidence, demand, failed.get(name), text))
+            verdicts.append(conclude(start, evidence, demand, failed.get(name), text))
         except DEFECTS as defect:
-            verdicts.append(nothing(before, _broken(defect), text))
-    late = case.course.ticks(case.end - LATE.total_seconds())
-    checkpoint = (_kept(case, before, one, late) for before, one in zip(befores, found, strict=True))
+            verdicts.append(report_missing(start, _our_defect(defect), text))
+    late = case.course.ticks(case.end - LONGEST_DELAY.total_seconds())
+    checkpoint = (_checkpoint(case, start, one, late) for start, one in zip(starts, found, strict=True))
     return Judgement(tuple(verdicts), tuple(one for one in checkpoint if one is not None))
 
 
-def _share(before: Before, track: Track, analysis: Analysis) -> float:
-    """The part of the error rate that a track has."""
-    return share(before.metric, track.name, analysis) * track.share
+def _share_of_track(start: LookStart, track: Track, analysis: Analysis) -> float:
+    """The share of the error rate that a track may use."""
+    return share_of_bound(start.metric, track.name, analysis) * track.share
 
 
-def _needed(before: Before, track: Track, analysis: Analysis) -> float:
-    """ln of the wealth that a track needs to fail by itself."""
+def _needed_alone(start: LookStart, track: Track, analysis: Analysis) -> float:
+    """ln of the wealth at which a track fails alone."""
     if track.threshold is not None:
         return track.threshold
-    return -math.log(analysis.false_rollback_rate.value * _share(before, track, analysis))
+    return -math.log(analysis.false_rollback_rate.value * _share_of_track(start, track, analysis))
 
 
-def _failed(found: Sequence[tuple[Before, Evidence]], analysis: Analysis) -> dict[str, Track]:
-    """The metrics that broke a bound, with the track that says so."""
-    tracks = [(before, track) for before, evidence in found for track in evidence.tracks]
+def _broken_bounds(found: Sequence[tuple[LookStart, Evidence]], analysis: Analysis) -> dict[str, Track]:
+    """The metrics that broke a bound, each with the track that shows it."""
+    tracks = [(start, track) for start, evidence in found for track in evidence.tracks]
     failed: dict[str, Track] = {}
-    for before, track in sorted(tracks, key=lambda one: one[1].highest):  # of one metric the clearest
-        if track.highest >= _needed(before, track, analysis):
-            failed[before.metric.name] = track
-    joint = [(before, track) for before, track in tracks if track.joint and track.threshold is None]
+    for start, track in sorted(
+        tracks, key=lambda one: one[1].highest
+    ):  # the last one, and so the clearest, of each metric stays
+        if track.highest >= _needed_alone(start, track, analysis):
+            failed[start.metric.name] = track
+    joint = [(start, track) for start, track in tracks if track.joint and track.threshold is None]
     if failed or not joint:
         return failed
-    logs = [math.log(_share(before, track, analysis)) for before, track in joint]
-    together = merged([(before.first, track) for before, track in joint], logs)
+    logs = [math.log(_share_of_track(start, track, analysis)) for start, track in joint]
+    together = merge_harm([(start.first, track) for start, track in joint], logs)
     if together.max() < -math.log(analysis.false_rollback_rate.value):
         return {}
     largest = max(range(len(joint)), key=lambda at: joint[at][1].highest + logs[at])
-    before, track = joint[largest]
-    return {before.metric.name: track}
+    start, track = joint[largest]
+    return {start.metric.name: track}
 
 
-def _found(before: Before, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Evidence | Missing:
-    own = [query for query in asked if query.metric == before.metric.name]
-    candidate = _heard([query for query in own if query.arm == CANDIDATE], answers)
-    stable = _heard([query for query in own if query.arm == STABLE], answers)
+def _evidence_on(start: LookStart, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Evidence | Missing:
+    own = [query for query in asked if query.metric == start.metric.name]
+    candidate = _parts_of_arm([query for query in own if query.arm == CANDIDATE], answers)
+    stable = _parts_of_arm([query for query in own if query.arm == STABLE], answers)
     if candidate is None:
         return Missing(Verdict.UNAVAILABLE, "it was not asked for")
     try:
-        return candidate if isinstance(candidate, Missing) else _evidence(before, candidate, stable)
+        return candidate if isinstance(candidate, Missing) else kind_of(start.metric).evidence(start, candidate, stable)
     except DEFECTS as defect:
-        return _broken(defect)
+        return _our_defect(defect)
 
 
-def _broken(defect: Exception) -> Missing:
-    """One metric that cannot be judged for a mistake of ours must not keep the others from taking traffic back."""
+def _our_defect(defect: Exception) -> Missing:
+    """A bug of ours in one metric must not stop the other metrics from rolling back."""
     why = f"it could not be judged, which is a defect of ModelRollout ({type(defect).__name__}: {defect})"
     return Missing(Verdict.UNAVAILABLE, why)
 
 
-def _heard(asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Parts | Missing | None:
-    """All parts of one arm, or why one of them is not there; None when nothing of this arm was asked."""
+def _parts_of_arm(asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Parts | Missing | None:
+    """All parts of one arm, or why one of them is missing; None when this arm was not asked for."""
     parts: dict[str, tuple[Series, ...]] = {}
     for query in asked:
         answer = answers.get(query)
@@ -186,35 +185,21 @@ def _refusal(query: Query, answer: Unanswered) -> str:
     return why
 
 
-def _evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
-    metric = before.metric
-    if metric.pairs is not None:
-        return pair_evidence(before, candidate)
-    judged: Callable[[Before, Parts, Parts | Missing | None], Evidence | Missing] = value_evidence
-    if metric.ratio is not None:
-        judged = ratio_evidence
-    elif metric.histogram is not None:
-        judged = histogram_evidence
-    elif metric.mean is not None:
-        judged = mean_evidence
-    return judged(before, candidate, stable)
+def _checkpoint(case: Case, start: LookStart, evidence: Evidence | Missing, late: int) -> MetricEvidence | None:
+    """The checkpoint of a metric, up to the last tick for which no sample can still arrive.
 
-
-def _kept(case: Case, before: Before, evidence: Evidence | Missing, late: int) -> MetricEvidence | None:
-    """The checkpoint of a metric: up to ticks of which no sample can be on its way any more.
-
-    Where an arm could not be asked nothing moves on: its samples are read once it can. Data that were not there in time
-    are not waited for.
+    It stays where it is while an arm cannot be asked: the samples are read later. Samples that arrive too late are
+    lost.
     """
-    name = before.metric.name
+    name = start.metric.name
     kept = case.kept.get(name)
     if isinstance(evidence, Missing) or (evidence.gap is not None and evidence.gap.verdict is Verdict.UNAVAILABLE):
         return kept
-    ticks = min(late - before.first, evidence.ticks)
+    ticks = min(late - start.first, evidence.ticks)
     if ticks <= 0:
         return kept
     try:
-        state = ledger.written(evidence.keep(ticks))
-    except DEFECTS:  # it was said with the verdict, or will be with the next
+        state = ledger.write(evidence.keep(ticks))
+    except DEFECTS:  # the verdict says so, now or at the next look
         return kept
-    return MetricEvidence(metric=name, basis=case.basis.get(name, ""), ticks=before.first + ticks, state=state)
+    return MetricEvidence(metric=name, basis=case.basis.get(name, ""), ticks=start.first + ticks, state=state)

@@ -1,50 +1,41 @@
-"""What to ask of Prometheus for a look at the candidate. Pure.
+"""The queries to Prometheus for a look at the candidate. Pure.
 
 Counters (`bad`, `good`, `total`, `histogram`) are read as raw samples with start < t ≤ end, never through rate() or
-increase(): those extrapolate, and their windows overlap. A look asks for what came since the checkpoint, and for a
-look-back before it that tells where every counter stood. `value` is evaluated once per tick.
+increase(): those extrapolate, and their windows overlap. A look asks for the samples since the checkpoint, and for a
+look-back before it that shows where every counter stood. `value` is evaluated once per tick.
 
-Before the first look the history of stable's pods is asked for: counters in steps of a minute, and a value for one of
-stable's pods beside the others, as a candidate beside stable.
+Before the first look the history of stable's pods is asked for: counters in steps of a minute, and a value twice, for
+one of stable's pods and for the others, as if that pod were a candidate.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from modelrollout.analysis.kinds.kind_table import kind_of
+from modelrollout.analysis.kinds.metric_kind import Form, MetricKind
+from modelrollout.analysis.parts import COUNTERS, ONE_POD, OTHER_PODS, PAST
+from modelrollout.analysis.samples.stable_history import HISTORY, HISTORY_STEP
+from modelrollout.api.analysis import Analysis
+from modelrollout.api.metric import Metric
 from modelrollout.api.placeholders import render_text
-from modelrollout.api.spec import Analysis, Metric
 from modelrollout.promql.matchers import Selector
 from modelrollout.promql.query import Query, parsed
 from modelrollout.promql.selectors import SelectorError, histogram_selector, union
 from modelrollout.promql.strings import as_regex, in_quotes
 
 SHORTEST_WINDOW = timedelta(minutes=1)
-"""What `{{ window }}` is at least."""
-HISTORY = timedelta(hours=6)
-"""An hour of history takes one clean service in eight for a noisy one; statistics: 3.3."""
-HISTORY_STEP = timedelta(minutes=1)
-MOST_STEPS = 10_000  # Prometheus takes 11,000 points of a series
-
-CANDIDATE = "candidate"
-STABLE = "stable"
-PAST = "history"
-ONE_POD, OTHER_PODS = "history of one pod", "history of the other pods"
-"""What an arm is called in queries for the history of stable."""
-BAD, GOOD, TOTAL, HISTOGRAM, VALUE = "bad", "good", "total", "histogram", "value"
-SUM, SQUARES = "sum", "squares"
-CANDIDATE_WRONG, STABLE_WRONG = "candidate wrong", "stable wrong"
-COUNTERS = "counters"
-"""A part that stands for several, asked for at once."""
+"""The smallest `{{ window }}`."""
+MOST_POINTS = 10_000  # Prometheus takes 11,000 points of a series
 
 
 @dataclass(frozen=True, slots=True)
 class ArmNames:
-    """What one arm is called in the cluster."""
+    """The names of one arm in the cluster."""
 
     arm: Literal["candidate", "stable"]
     namespace: str
@@ -55,7 +46,7 @@ class ArmNames:
     pods: str  # a regular expression for the names of its pods
 
     def values(self, look_back: timedelta) -> dict[str, str]:
-        """What `{{ … }}` in a metric's PromQL may ask for, fit to stand between quotes."""
+        """The values of the placeholders in a metric's PromQL, escaped to stand between quotes."""
         plain = {
             "namespace": self.namespace,
             "rollout": self.rollout,
@@ -71,8 +62,10 @@ class ArmNames:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What of a metric is read for a look: samples since `since`, ticks from `first` (their end) to `end`, each `tick`
-    long."""
+    """The time that a metric's queries cover.
+
+    Samples since `since`; ticks that end from `first` to `end`, each `tick` long.
+    """
 
     since: datetime
     first: datetime
@@ -83,49 +76,63 @@ class Reach:
 def queries(
     analysis: Analysis, candidate: ArmNames, stable: ArmNames | None, reaches: Mapping[str, Reach]
 ) -> tuple[Query, ...]:
-    """At most one query for each metric, arm and part. Stable None: it serves nobody by design and is not compared.
+    """At most one query for each metric, arm and part. Stable None: it has no traffic by design and is not compared.
 
-    `reaches`: by metric; one that is left out is not asked for. Stable is asked only where a tolerance compares it.
+    `reaches`: by metric; a metric without one is not asked for. Stable is asked only where a tolerance compares it.
     Raises UnknownName for a template that asks for unknown names.
     """
-    arms = [names for names in (candidate, stable) if names is not None]
-    return tuple(
-        query
-        for metric in analysis.metrics
-        if (reach := reaches.get(metric.name)) is not None
-        for names in arms
-        if names.arm == CANDIDATE or (metric.tolerance is not None and metric.pairs is None)
-        for query in _queries_of(metric, names, reach, analysis.interval.timedelta)
-    )
+    asked: list[Query] = []
+    for metric in analysis.metrics:
+        reach = reaches.get(metric.name)
+        if reach is None:
+            continue
+        asked += _arm_queries(metric, candidate, reach, analysis.interval.timedelta)
+        if stable is not None and metric.tolerance is not None and kind_of(metric).asks_stable:
+            asked += _arm_queries(metric, stable, reach, analysis.interval.timedelta)
+    return tuple(asked)
 
 
-def _queries_of(metric: Metric, names: ArmNames, reach: Reach, interval: timedelta) -> list[Query]:
+def _arm_queries(metric: Metric, names: ArmNames, reach: Reach, interval: timedelta) -> list[Query]:
     values = names.values(max(interval, SHORTEST_WINDOW))
+    if kind_of(metric).form is Form.EXPRESSION:  # a reading belongs to the tick that it ends
+        first = min(reach.first, reach.end)
+        return _expressions(metric, names.arm, values, first, reach.end, reach.tick)
+    return _raw_samples(metric, names.arm, values, reach.since, reach.end, None)
 
-    if metric.value is not None:  # a reading belongs to the tick that it ends
-        promql = _rendered(metric, metric.value, values, VALUE)
-        return [Query(metric.name, names.arm, VALUE, promql, min(reach.first, reach.end), reach.end, reach.tick)]
-    return _counters(metric, names.arm, values, reach.since, reach.end, None)
+
+def _expressions(
+    metric: Metric, arm: str, values: Mapping[str, str], start: datetime, end: datetime, step: timedelta
+) -> list[Query]:
+    return [Query(metric.name, arm, part, text, start, end, step) for part, text in _texts(metric, values)]
 
 
-def _counters(
+def _raw_samples(
     metric: Metric, arm: str, values: Mapping[str, str], start: datetime, end: datetime, step: timedelta | None
 ) -> list[Query]:
-    """One query for all counters of a metric, where one selector can ask for all; else one for each.
+    """One query for all counters of a metric where one selector covers them all; else one for each.
 
     So both parts of a ratio come from the same scrapes, and Prometheus is asked half as often.
     """
-    texts = [(part, _rendered(metric, text, values, path)) for part, text, path in parts_of(metric)]
-    if metric.histogram is not None:
+    texts = _texts(metric, values)
+    if kind_of(metric).form is Form.HISTOGRAM:
         return [Query(metric.name, arm, part, histogram_selector(text), start, end, step) for part, text in texts]
-    if (together := _together(tuple(text for _, text in texts))) is not None:
-        return [Query(metric.name, arm, COUNTERS, together, start, end, step, tuple(texts))]
+    if (whole := _one_selector(tuple(text for _, text in texts))) is not None:
+        return [Query(metric.name, arm, COUNTERS, whole, start, end, step, tuple(texts))]
     return [Query(metric.name, arm, part, text, start, end, step) for part, text in texts]
 
 
+def _texts(metric: Metric, values: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Each part of a metric with its PromQL."""
+    where = f"analysis.metrics[{metric.name}]"
+    return [
+        (part, render_text(promql.strip(), values, where=f"{where}.{path}"))
+        for part, promql, path in kind_of(metric).parts(metric)
+    ]
+
+
 @functools.lru_cache(maxsize=4096)
-def _together(texts: tuple[str, ...]) -> str | None:
-    """One selector for the series of all; None when there is none that could be told apart again."""
+def _one_selector(texts: tuple[str, ...]) -> str | None:
+    """One selector for all series; None when the answer could not be split into the parts again."""
     try:
         first, *others = map(parsed, texts)
     except SelectorError:
@@ -139,54 +146,28 @@ def _together(texts: tuple[str, ...]) -> str | None:
 def history_queries(
     analysis: Analysis, stable: ArmNames, pods: Sequence[str], at: datetime, tick: timedelta
 ) -> tuple[Query, ...]:
-    """What stable did in the HISTORY before `at`. `pods`: the names of its pods. Raises UnknownName."""
-    return tuple(
-        query
-        for metric in analysis.metrics
-        if metric.tolerance is not None and metric.mean is None and metric.pairs is None
-        for query in _history_of(metric, stable, sorted(pods), at, tick, analysis.interval.timedelta)
-    )
+    """The queries for stable's HISTORY before `at`. `pods`: the names of its pods. Raises UnknownName."""
+    values = stable.values(max(analysis.interval.timedelta, SHORTEST_WINDOW))
+    asked: list[Query] = []
+    for metric in analysis.metrics:
+        kind = kind_of(metric)
+        if metric.tolerance is not None and kind.prior is not None:
+            asked += _history_of(metric, kind, values, sorted(pods), at, tick)
+    return tuple(asked)
 
 
 def _history_of(
-    metric: Metric, stable: ArmNames, pods: Sequence[str], at: datetime, tick: timedelta, interval: timedelta
-) -> Iterator[Query]:
-    values = stable.values(max(interval, SHORTEST_WINDOW))
-    if metric.value is None:
-        yield from _counters(metric, PAST, values, at - HISTORY, at, HISTORY_STEP)
-        return
-    step = max(tick, HISTORY / MOST_STEPS)
+    metric: Metric, kind: MetricKind, values: Mapping[str, str], pods: Sequence[str], at: datetime, tick: timedelta
+) -> list[Query]:
+    if kind.form is not Form.EXPRESSION:
+        return _raw_samples(metric, PAST, values, at - HISTORY, at, HISTORY_STEP)
+    step = max(tick, HISTORY / MOST_POINTS)
+    asked = []
     for arm, names in ((ONE_POD, pods[:1]), (OTHER_PODS, pods[1:])):
         if names:
             own = {**values, "pods": in_quotes("|".join(map(as_regex, names)))}
-            yield Query(metric.name, arm, VALUE, _rendered(metric, metric.value, own, VALUE), at - HISTORY, at, step)
-
-
-def _rendered(metric: Metric, text: str, values: Mapping[str, str], path: str) -> str:
-    return render_text(text.strip(), values, where=f"analysis.metrics[{metric.name}].{path}")
-
-
-def parts_of(metric: Metric) -> list[tuple[str, str, str]]:
-    """Each part of a metric with its text and where in the metric it is written."""
-    if metric.ratio is not None:
-        of_interest = (BAD, metric.ratio.bad) if metric.ratio.bad is not None else (GOOD, metric.ratio.good)
-        asked = [of_interest, (TOTAL, metric.ratio.total)]
-        return [(part, text, f"ratio.{part}") for part, text in asked if text is not None]
-    if metric.mean is not None:
-        return [
-            (SUM, metric.mean.sum, "mean.sum"),
-            (SQUARES, metric.mean.squares, "mean.squares"),
-            (TOTAL, metric.mean.count, "mean.count"),
-        ]
-    if metric.pairs is not None:
-        return [
-            (CANDIDATE_WRONG, metric.pairs.candidate_wrong, "pairs.candidateWrong"),
-            (STABLE_WRONG, metric.pairs.stable_wrong, "pairs.stableWrong"),
-            *([(TOTAL, metric.pairs.total, "pairs.total")] if metric.pairs.total is not None else []),
-        ]
-    if metric.histogram is not None:
-        return [(HISTOGRAM, metric.histogram, "histogram")]
-    return [(VALUE, metric.value, "value")] if metric.value is not None else []
+            asked += _expressions(metric, arm, own, at - HISTORY, at, step)
+    return asked
 
 
 def pods_of(workload: str) -> str:

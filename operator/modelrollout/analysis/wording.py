@@ -6,24 +6,22 @@ import math
 from datetime import timedelta
 from typing import Literal
 
-from modelrollout.api.spec import Metric
+from modelrollout.api.metric import Metric
 
 Unit = Literal["share", "seconds", "plain"]
 
 
-def unit_of(metric: Metric) -> Unit:
-    """How this metric's values are written: as the author wrote its bounds, or as its name says."""
-    if metric.ratio is not None:
-        return "share"
+def unit_of_bounds(metric: Metric) -> Unit:
+    """How values are written where the kind of metric does not say: as the author wrote the bounds."""
     absolute = metric.tolerance.absolute if metric.tolerance is not None else None
     bounds = [bound for bound in (metric.min, metric.max, absolute) if bound is not None]
-    if any(bound.is_duration for bound in bounds) or "seconds" in (metric.histogram or ""):
+    if any(bound.is_duration for bound in bounds):
         return "seconds"
     return "share" if any(bound.endswith("%") for bound in bounds) else "plain"
 
 
 def text(value: float, unit: Unit) -> str:
-    """A value with about three digits that matter."""
+    """A value with about three significant digits."""
     match unit:
         case "share":
             return share(value)
@@ -34,7 +32,7 @@ def text(value: float, unit: Unit) -> str:
 
 
 def share(value: float) -> str:
-    """0.0021 → 0.21%; near 100 % as many digits as the rest to it needs: 99.95%."""
+    """0.0021 → 0.21%; near 100 % with the digits that the distance to 100 % needs: 99.95%."""
     percent = 100 * value
     rest = min(abs(percent), abs(100 - percent)) or abs(percent)
     if not math.isfinite(percent) or abs(percent) >= 1e6:
@@ -58,13 +56,13 @@ def number(value: float) -> str:
 
 
 def rounded(value: float) -> float:
-    """The next larger number of two digits that matter: an estimate should look like one."""
+    """Rounded up to two significant digits: an estimate should look like one."""
     unit = 10 ** max(math.floor(math.log10(value)) - 1, 0) if value > 0 else 1
     return math.ceil(value / unit) * unit
 
 
 def duration(length: timedelta) -> str:
-    """About how long."""
+    """An approximate length of time."""
     for unit, name in ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min")):
         if length >= 2 * unit:
             return f"{length / unit:.0f} {name}"
@@ -72,7 +70,7 @@ def duration(length: timedelta) -> str:
 
 
 def odds(p_value: float) -> str:
-    """How seldom chance does that."""
+    """How rarely chance produces this p-value."""
     if p_value < 1e-9:
         return "fewer than 1 in a billion"
     magnitude = 10 ** math.floor(math.log10(1 / p_value) + 1e-9)
@@ -85,7 +83,7 @@ def _trimmed(value: float, digits: int) -> str:
 
 
 def beyond(mean: float, half: float, unit: Unit) -> str:
-    """An interval for how far the candidate is beyond what is tolerated."""
+    """The interval of the candidate's distance beyond the tolerance."""
     low, high = signed(mean - half, unit), signed(mean + half, unit)
     return f"beyond what is tolerated by {low} to {high} (at 99 %, at any time; negative: within)"
 

@@ -22,8 +22,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from modelrollout.api import metric_templates
-from modelrollout.api.analysis import Metric
 from modelrollout.api.base import GROUP, KIND, PLURAL, VERSION
+from modelrollout.api.metric import Metric
 from modelrollout.api.metric_templates import MetricTemplateSpec
 from modelrollout.api.rules import RULES, with_rules
 from modelrollout.api.spec import ROLLOUT_NAME, ModelRolloutSpec
@@ -166,7 +166,7 @@ def loosened(schema: Schema) -> Schema:
         case "array":
             return {**_described(schema), "type": "array", "maxItems": 32, "items": loosened(schema["items"])}
         case "string":
-            return {**_described(schema), "type": "string", "maxLength": metric_templates.LONGEST}
+            return {**_described(schema), "type": "string", "maxLength": metric_templates.LONGEST_QUERY}
         case _:
             return {**_described(schema), "x-kubernetes-int-or-string": True}
 

@@ -1,6 +1,6 @@
 """Metrics with arguments: what presets are made of, and ``spec`` of MetricTemplate and ClusterMetricTemplate. Pure.
 
-The metrics are kept as they are written: what a placeholder will make of a field is known only once it is filled in.
+The metrics are kept as they are written: a field can be checked only once its placeholders are filled in.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from modelrollout.api.rules import Rule, unique_by
 KIND = "MetricTemplate"
 CLUSTER_KIND = "ClusterMetricTemplate"
 PREFIX = "args."
-"""What the names of placeholders begin with that stand for an argument."""
-LONGEST = 4096  # characters of a query, as in a ModelRollout
+"""Begins the names of placeholders that stand for an argument."""
+LONGEST_QUERY = 4096  # characters of a query, as in a ModelRollout
 
 ArgumentName = Annotated[
     str,

@@ -19,7 +19,7 @@ from modelrollout.api.stages import Name
 Arguments = Annotated[dict[str, ArgumentValue], Field(max_length=32)]
 Include = Annotated[tuple[Name, ...], Field(min_length=1, max_length=32)]
 
-# As `enum` the API server lists in its own words what it supports; the operator says as much.
+# An `enum` lets the API server list the known presets in its own words; the operator lists them, too.
 PresetName = Annotated[
     str,
     Field(json_schema_extra={"enum": sorted(PRESETS)}),
@@ -36,7 +36,7 @@ class PresetRef(Model):
         Include | None, Field(description="Names of the metrics to take; all of the preset's when left out.")
     ] = None
 
-    # Only here: CEL would have to know the arguments of every preset, and could not tell them in its sentence.
+    # Only here: CEL would have to know the arguments of every preset, and its message could not list them.
     @model_validator(mode="after")
     def _knows_its_preset(self) -> Self:
         spec = PRESETS[self.name].spec

@@ -89,3 +89,8 @@ def unique_by(field: str) -> Rule:
         return len(set(values)) == len(values)
 
     return Rule(is_unique, f"each {field} may stand here once: rename the second one", cel=None)
+
+
+def cel_number(text: str) -> str:
+    """CEL: the value of a ratio or of a limit that is no duration. Its pattern has to be checked before."""
+    return f"({text}.endsWith('%') ? double({text}.replace('%', '')) / 100.0 : double({text}))"

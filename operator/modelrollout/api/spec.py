@@ -1,7 +1,7 @@
 """What a user wishes: ``spec`` of a ModelRollout. Pure.
 
 Docstrings and descriptions here become the CRD's, so they are written for the person who types ``kubectl explain``.
-Its larger parts have modules of their own; all names can be had from here.
+Its larger parts have modules of their own.
 """
 
 from __future__ import annotations
@@ -10,52 +10,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from modelrollout.api.analysis import (
-    AT_LEAST_A_SECOND,
-    Analysis,
-    CounterRatio,
-    Groups,
-    Mean,
-    Metric,
-    Pairs,
-    PrometheusServer,
-    Tolerance,
-)
+from modelrollout.api.analysis import AT_LEAST_A_SECOND, Analysis
 from modelrollout.api.base import Model
-from modelrollout.api.references import PresetRef, TemplateRef
 from modelrollout.api.rules import Rule, unique_by
 from modelrollout.api.scalars import CLOCK_PATTERN, Duration
-from modelrollout.api.stages import DEFAULT_HOLD, Canary, Name, Percent, Stage, Step, default_stages
-from modelrollout.api.traffic import GatewayAPI, ParentRef, ServiceTraffic, Traffic
+from modelrollout.api.stages import DEFAULT_HOLD, Stage, default_stages
+from modelrollout.api.traffic import Traffic
 from modelrollout.api.workload import Workload
-
-__all__ = [
-    "ROLLOUT_NAME",
-    "Analysis",
-    "Canary",
-    "CounterRatio",
-    "GatewayAPI",
-    "Groups",
-    "Mean",
-    "Metric",
-    "ModelRolloutSpec",
-    "Name",
-    "Pairs",
-    "ParentRef",
-    "Percent",
-    "PresetRef",
-    "PrometheusServer",
-    "Promotion",
-    "ReleasedModel",
-    "ServiceTraffic",
-    "Stage",
-    "Step",
-    "TemplateRef",
-    "Tolerance",
-    "Traffic",
-    "Workload",
-    "default_stages",
-]
 
 ROLLOUT_NAME = Rule.matching(
     # Workloads and Services are named <rollout>-<revision>, with 10 characters of revision. A Service's name has no

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from operator import not_
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from modelrollout.api.base import Record
 from modelrollout.api.scalars import Time
@@ -82,11 +82,20 @@ class StageStatus(Record):
     since: Annotated[Time, Field(description="Since when its weight has been in force without a break.")]
 
 
+QUERY_REJECTED = "QueryRejected"
+"""The reason of a verdict for which the user's own metric is to blame: waiting does not mend it."""
+ASKS_WRONGLY = " asks wrongly: "
+"""Stands in such a verdict's message, after the metric's name."""
+
+
 class MetricVerdict(Record):
     """What one metric said, with its evidence."""
 
     metric: str
     verdict: Verdict
+    reason: Annotated[
+        str | None, Field(description="QueryRejected where the metric asks wrongly, so that waiting does not help.")
+    ] = None
     candidate: str | None = None
     stable: str | None = None
     bound: Annotated[str | None, Field(description="The limit that the candidate was held against.")] = None
@@ -105,6 +114,15 @@ class MetricVerdict(Record):
     query: Annotated[str | None, Field(description="The candidate's query, as it was sent.")] = None
     window_start: Time | None = None
     window_end: Time | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_reason(cls, written: Any) -> Any:
+        """Versions before this field told by the message alone that a metric asks wrongly."""
+        if not isinstance(written, dict) or "reason" in written:
+            return written
+        is_told = str(written.get("message")).startswith(f"{written.get('metric')}{ASKS_WRONGLY}")
+        return {**written, "reason": QUERY_REJECTED} if is_told else written
 
 
 class MetricEvidence(Record):

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
-from modelrollout.analysis.conclusions import is_mistake
 from modelrollout.api.findings import Finding
-from modelrollout.api.status import Condition, ModelRolloutStatus, Phase, Verdict
+from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatus, Phase, Verdict
 from modelrollout.rollout import expansion, template
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.phases import SERVES_CANDIDATE
@@ -70,11 +69,12 @@ def _serving(facts: Facts, status: ModelRolloutStatus) -> tuple[Truth, Finding]:
 
 
 def _analysis(status: ModelRolloutStatus) -> tuple[Truth, Finding]:
-    """Waiting mends a Prometheus that is away, and not a query that asks wrongly: the reasons differ."""
-    away = [v for v in status.verdicts if v.verdict is Verdict.UNAVAILABLE or is_mistake(v)]
+    """A Prometheus that is away may come back; a query that asks wrongly needs an edit. So the reasons differ."""
+    away = [v for v in status.verdicts if v.verdict is Verdict.UNAVAILABLE or v.reason == QUERY_REJECTED]
     if not away:
         return "True", Finding("Answering", "Prometheus answers the queries of all metrics.")
-    reason = "QueryRejected" if any(map(is_mistake, away)) else "PrometheusUnavailable"
+    is_rejected = any(verdict.reason == QUERY_REJECTED for verdict in away)
+    reason = QUERY_REJECTED if is_rejected else "PrometheusUnavailable"
     return "False", Finding(reason, " ".join(dict.fromkeys(verdict.message for verdict in away)))
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from modelrollout.analysis.evidence.ticks import tick_of
 from modelrollout.analysis.queries import history_queries
-from modelrollout.analysis.sensitivity.preflight import looked_up
+from modelrollout.analysis.sensitivity.preflight import summarise_history
 from modelrollout.api.status import UsualMetric
 from modelrollout.objects.manifests import Manifest
 from modelrollout.plan.looks import stretches
@@ -58,7 +58,7 @@ def warnings(rollout: Rollout, asked: Sequence[Query], answers: Mapping[Query, A
         return ()
     analysis = wish.spec.analysis
     tick = tick_of(analysis.interval.timedelta).total_seconds()
-    return told(looked_up(analysis, asked, answers, {}, stretches(wish), tick))
+    return told(summarise_history(analysis, asked, answers, {}, stretches(wish), tick))
 
 
 def told(usual: Sequence[UsualMetric]) -> tuple[str, ...]:

@@ -8,9 +8,10 @@ from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, Judgement, judge
 from modelrollout.analysis.queries import Reach, history_queries, queries
 from modelrollout.analysis.sensitivity.detectable import Stretch
-from modelrollout.analysis.sensitivity.preflight import looked_up, usual_of
+from modelrollout.analysis.sensitivity.preflight import prior_of, summarise_history
+from modelrollout.api.analysis import Analysis
+from modelrollout.api.metric import Metric
 from modelrollout.api.scalars import Duration
-from modelrollout.api.spec import Analysis, Metric
 from modelrollout.api.status import EvidenceStatus, MetricEvidence, ModelRolloutStatus, StageStatus, UsualMetric
 from modelrollout.objects.manifests import digest
 from modelrollout.plan.statuses import changed
@@ -145,7 +146,7 @@ def _case(facts: Facts, status: ModelRolloutStatus, at: datetime) -> Case | None
         return None
     analysis, end = wish.spec.analysis, at.timestamp()
     basis = bases(status, analysis)
-    usual = {one.metric: usual_of(one) for one in evidence.usual if one.basis == basis.get(one.metric)}
+    usual = {one.metric: prior_of(one) for one in evidence.usual if one.basis == basis.get(one.metric)}
     is_planned_time = end <= line.start + line.planned
     thresholds = {name: one.threshold for name, one in usual.items() if one.threshold is not None and is_planned_time}
     return Case(
@@ -216,7 +217,7 @@ def informed(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
         return status  # Prometheus is away, and there is time to ask again
     analysis = wish.spec.analysis
     tick = tick_of(analysis.interval.timedelta).total_seconds()
-    found = looked_up(analysis, look.history, answers, bases(status, analysis), stretches(wish), tick)
+    found = summarise_history(analysis, look.history, answers, bases(status, analysis), stretches(wish), tick)
     known, past = status.evidence or EvidenceStatus(), _known_past(status, analysis)
     usual = tuple(past.get(one.metric, one) for one in found)  # how events are counted does not change on the way
     return changed(status, evidence=EvidenceStatus(**{**dict(known), "at": known.at or facts.now, "usual": usual}))

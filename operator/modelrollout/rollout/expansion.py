@@ -11,9 +11,10 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from modelrollout.api.analysis import Analysis, Metric
+from modelrollout.api.analysis import Analysis
 from modelrollout.api.errors import spec_error
 from modelrollout.api.findings import Finding
+from modelrollout.api.metric import Metric
 from modelrollout.api.metric_templates import (
     CLUSTER_KIND,
     KIND,

@@ -23,22 +23,22 @@ Floats = npt.NDArray[np.float64]
 TAILS: Floats = np.array([1.15, 1.35, 1.7, 2.3, 3.5, 6.0, 15.0, 60.0])
 """Factors by which the share beyond an edge grows, in odds; statistics: 2.3."""
 TAIL_WEIGHTS: Floats = np.array([0.06, 0.11, 0.16, 0.17, 0.15, 0.13, 0.12, 0.10])
-"""A few requests that hang are many times as slow: with less on the large ones they are found a tenth later."""
+"""Requests that hang are many times as slow: with less weight on large factors they are detected a tenth later."""
 WILCOXON: Floats = np.array([0.25, 0.7, 2.0])
 SAVAGE: Floats = np.array([0.1, 0.25, 0.5])
 TILTS_WEIGH = 0.25
-"""The part of the bets that is put on tilts, which know no edge: on a par with single edges, a service that slows down
-as a whole is found 20–30 % later, and tails no sooner (simulated on the worlds of statistics: 3.5)."""
+"""The part of the bets on tilts, which depend on no edge. With only as much as a single edge, a service that slows down
+as a whole is detected 20–30 % later, and tails no sooner (simulated on the worlds of statistics: 3.5)."""
 SMOOTHING = 0.5
-"""Requests that stable is taken to have had in each bucket."""
-WIDEST = 1 - 1e-9
+"""Requests that are added to each of stable's buckets."""
+HIGHEST_RANK = 1 - 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Slower:
-    """What was counted beyond each edge in each tick (ticks × edges), and in all (ticks), of both arms.
+    """Both arms' counts beyond each edge in each tick (ticks × edges), and in all (ticks).
 
-    Beyond edge j of the candidate is compared with beyond edge j of stable; with a tolerance those are different edges.
+    The candidate's tail beyond its edge j is compared with stable's beyond its edge j; a tolerance lies between both.
     """
 
     beyond_candidate: Floats
@@ -48,7 +48,7 @@ class Slower:
 
 
 def bets(edges: int) -> int:
-    """How many alternatives there are for so many edges."""
+    """The number of alternatives for so many edges."""
     return edges * TAILS.size + WILCOXON.size + SAVAGE.size
 
 
@@ -62,15 +62,16 @@ def log_weights(edges: int) -> Floats:
 def slower(seen: Slower, known: Floats) -> Floats:
     """ln e (ticks × bets) against `the candidate is nowhere slower`.
 
-    `known`: requests of stable known before each tick, ticks × (edges + 1) buckets from fast to slow; decayed ones do.
+    `known`: stable's requests before each tick, possibly decayed: ticks × (edges + 1) buckets from fast to slow.
     """
     ticks, edges = seen.beyond_candidate.shape
     log_e = np.zeros((ticks, bets(edges)))
     both = (seen.candidate > 0) & (seen.stable > 0)
     if not both.all():
         if both.any():
-            some = Slower(*(part[both] for part in (seen.beyond_candidate, seen.candidate,
-                                                    seen.beyond_stable, seen.stable)))  # fmt: skip
+            some = Slower(
+                *(part[both] for part in (seen.beyond_candidate, seen.candidate, seen.beyond_stable, seen.stable))
+            )
             log_e[both] = slower(some, known[both])
         return log_e
     shares = known + SMOOTHING
@@ -83,12 +84,12 @@ def slower(seen: Slower, known: Floats) -> Floats:
 
 
 def _tails(seen: Slower, shares: Floats, weight: Floats) -> Floats:
-    """Alternatives that take only two values: ticks × edges × TAILS."""
+    """Alternatives with one density ratio up to an edge and another beyond it: ticks × edges × TAILS."""
     beyond = shares[:, ::-1].cumsum(axis=1)[:, -2::-1, None]  # the share beyond each edge
     calm = 1 / (1 + (TAILS - 1) * beyond)  # q¹/q up to the edge; beyond it TAILS times as much
     wild = TAILS * calm
     weight = weight[:, :, None]
-    # ln(q⁰/q) on both sides; wild alternatives are bounded only by what they are mixed with.
+    # ln(q⁰/q) up to the edge and beyond it; mixing with stable is what keeps the latter bounded.
     calm_null, wild_null = np.log1p(weight * (calm - 1)), np.log1p(weight * (wild - 1))
     calm, wild = np.log(calm), np.log(wild)
     mine, theirs = seen.beyond_candidate[:, :, None], seen.beyond_stable[:, :, None]
@@ -104,7 +105,7 @@ def _tilts(seen: Slower, shares: Floats, weight: Floats) -> Floats:
     """Tilts of the whole distribution: ticks × (WILCOXON + SAVAGE)."""
     middle = shares.cumsum(axis=1) - shares / 2
     wilcoxon = WILCOXON[:, None] * (middle - 0.5)[:, None, :]
-    savage = SAVAGE[:, None] * (-np.log1p(-np.minimum(middle, WIDEST)) - 1)[:, None, :]
+    savage = SAVAGE[:, None] * (-np.log1p(-np.minimum(middle, HIGHEST_RANK)) - 1)[:, None, :]
     tilt = np.exp(np.concatenate((wilcoxon, savage), axis=1))  # ticks × bets × buckets
     tilt /= (tilt * shares[:, None, :]).sum(axis=2, keepdims=True)
     null = np.log1p(weight[:, :, None] * (tilt - 1))
@@ -120,7 +121,7 @@ def _in_buckets(beyond: Floats, total: Floats) -> Floats:
 
 
 def known_before(known: Floats, beyond: Floats, total: Floats, decay: float) -> Floats:
-    """What is known of stable's buckets before each tick, and after all of them: (ticks + 1) × buckets."""
+    """Stable's decayed requests by bucket before each tick, and after all of them: (ticks + 1) × buckets."""
     grown = _in_buckets(beyond, total)
     rows = np.empty((len(total) + 1, grown.shape[1]))
     rows[0] = known

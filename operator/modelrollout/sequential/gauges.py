@@ -1,13 +1,13 @@
-"""Numbers that move by themselves: readings of gauges, and means per user. Normal mixtures, valid asymptotically. Pure.
+"""Readings of gauges and means per user: normal mixtures, valid asymptotically. Pure.
 
-For readings D of how much worse the candidate is than allowed (up is worse), with S = ΣD/v and V = n/v:
+For readings D of the candidate's distance beyond the bound (up is worse), with S = ΣD/v and V = n/v:
 
     ln E = ln 2 − ½ ln(1 + τ²V) + S²τ²/(2(1 + τ²V)) + ln Φ(Sτ/√(1 + τ²V))
 
-a one-sided half-normal mixture over drifts of the size of τ (Robbins; statistics: 2.4). v is the *long-run* variance
-of a reading: gauges remember, and taking their readings for independent takes half of all equal candidates back. It
-rests on a normal limit, so such a test never shares a wealth with exact ones: it has a part of the error rate of its
-own.
+is a one-sided half-normal mixture over drifts of the size of τ (Robbins; statistics: 2.4). v is the *long-run*
+variance of a reading: gauges remember, and with readings assumed independent half of all equal candidates would be
+rolled back. The test rests on a normal limit, so it is never merged with exact tests: it has a part of the error rate
+to itself.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from scipy.special import chdtri, erfcx, log_ndtr
 
 Floats = npt.NDArray[np.float64]
 
-BLOCK = 600.0
-"""Seconds of a batch whose means are taken for independent; statistics: 2.4."""
-FEWEST_BLOCKS = 6
-SURE = 0.90
-"""The variance used is an upper bound of this confidence: taken as estimated, short histories cry wolf."""
+BATCH = 600.0
+"""Seconds of a batch; means of batches are taken as independent; statistics: 2.4."""
+FEWEST_BATCHES = 6
+VARIANCE_CONFIDENCE = 0.90
+"""Confidence of the variance in use, an upper bound: a plain estimate from a short history raises false alarms."""
 WARM_UP = 10
-"""Readings before anything is concluded: the limit needs some."""
+"""The fewest readings for any evidence: the normal limit needs some."""
 
 
 def log_wealth(sums: Floats, variances: Floats, scale: Floats | float) -> Floats:
     """ln E for S (`sums`) and V (`variances`), with τ = `scale`, element by element."""
     spread = 1 + np.square(scale) * variances
     signal = sums * scale / np.sqrt(spread)
-    # ln 2 + s²/2 + ln Φ(s) in two ways, of which each is exact where the other loses its digits.
+    # ln 2 + s²/2 + ln Φ(s) in two forms; each is exact where the other loses its digits.
     for_better = np.log(erfcx(-np.minimum(signal, 0.0) / math.sqrt(2)))
     for_worse = math.log(2) + np.square(signal) / 2 + log_ndtr(np.maximum(signal, 0.0))
     return np.asarray(np.where(signal < 0, for_better, for_worse) - np.log(spread) / 2, dtype=np.float64)
 
 
-def reach(count: float, variance: float, scale: float, alpha: float) -> float:
-    """Half the width of an interval for the mean that holds at every time with 1 − alpha (two-sided mixture)."""
+def half_width(count: float, variance: float, scale: float, alpha: float) -> float:
+    """Half the width of an anytime-valid interval for the mean with confidence 1 − alpha (two-sided mixture)."""
     if count <= 0 or variance <= 0:
         return math.inf
     more = scale**2 * count / variance
@@ -51,19 +51,22 @@ def reach(count: float, variance: float, scale: float, alpha: float) -> float:
 
 
 def long_run_variance(readings: Floats, per_block: int) -> float | None:
-    """v of one reading from its history, batch means with a χ² upper bound; None when the history is too short.
+    """v of one reading from its history, by batch means with a χ² upper bound; None when the history is too short.
 
-    Blocks that remember the one before miss a part of v, which is twice as large with blocks half as long: so what is
-    gained from those to these is added once more (the flat-top kernel of Politis & Romano 1995, in terms of blocks).
+    Where neighbouring blocks are correlated, batch means miss a part of v, and twice as much of it with blocks half as
+    long. So the difference of the two estimates is added once (the flat-top kernel of Politis & Romano 1995, in terms
+    of blocks).
     """
     per_block = max(per_block, 1)
     blocks = len(readings) // per_block
-    if blocks < FEWEST_BLOCKS:
+    if blocks < FEWEST_BATCHES:
         return None
     found = _batch_means(readings[: blocks * per_block], per_block)
     if per_block > 1:
         found += max(found - _batch_means(readings[: blocks * per_block], per_block // 2), 0.0)
-    upper = (blocks - 1) / chdtri(blocks - 1, SURE)  # the χ² quantile that is exceeded with probability SURE
+    upper = (blocks - 1) / chdtri(
+        blocks - 1, VARIANCE_CONFIDENCE
+    )  # the χ² quantile that is exceeded with probability VARIANCE_CONFIDENCE
     return found * float(upper)
 
 
@@ -75,7 +78,7 @@ def _batch_means(readings: Floats, per_block: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Running sums of readings: how many, their sum, squares, products of neighbours, and the last one."""
+    """Running sums of readings: their number, sum, squares and products of neighbours; the first and the last one."""
 
     count: float = 0.0
     total: float = 0.0
@@ -103,10 +106,10 @@ class Moments:
 
     @property
     def long_run_variance(self) -> float | None:
-        """v from the readings themselves, as for an AR(1), where no history tells it; None when there are too few.
+        """v from the readings themselves as an AR(1), where there is no history; None when there are too few.
 
-        A short run says little about the correlation φ, and a φ taken too low is what makes gauges cry wolf: so φ is
-        what it may well be, two standard errors more than estimated. The estimate is low by (1 + 3φ)/n (Kendall 1954).
+        A short run says little about the correlation φ, and a φ that is too low raises false alarms. So two standard
+        errors are added to the estimate. The estimate itself is low by (1 + 3φ)/n (Kendall 1954).
         """
         n = self.count
         if n < WARM_UP:
@@ -118,4 +121,4 @@ class Moments:
         seen = (self.neighbours - ends + (n - 1) * self.mean**2) / squares
         likely = min(max(seen + (1 + 3 * seen) / n, 0.0), 0.99)
         careful = min(likely + 2 * math.sqrt((1 - likely**2) / n), 0.99)
-        return squares / (n - 1) * (1 + careful) / (1 - careful) * float((n - 1) / chdtri(n - 1, SURE))
+        return squares / (n - 1) * (1 + careful) / (1 - careful) * float((n - 1) / chdtri(n - 1, VARIANCE_CONFIDENCE))

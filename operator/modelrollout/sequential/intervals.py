@@ -1,11 +1,11 @@
-"""How many times as bad as stable the candidate is, between what and what, at any time. Pure.
+"""A confidence sequence for the ratio of the candidate's rate to stable's. Pure.
 
 Each ratio ρ on a grid is a hypothesis `λ_c = ρ·λ_s`. Given the events of a tick, the candidate's part of them is
-binomial with π = ρ·n_c/(ρ·n_c + n_s), however the rate moves. The mean of all ratios' likelihoods over that of one is
-an e-process against that one, so the ratios not refuted at α are an interval that holds at every moment at once
-(Robbins' method of mixtures; Lindon & Malek, 2011.03567). The ln-likelihood is concave in ln ρ, so what lies beyond a
-refuted ratio is refuted too: an interval between refuted ratios misses nothing. Requests that fail one by one, and not
-in Poisson's way, only make it wider. The state is the ln-likelihood of each ratio, and nothing else.
+binomial with π = ρ·n_c/(ρ·n_c + n_s), however the rate moves. The mean of all ratios' likelihoods over that of one
+ratio is an e-process against that one. So the ratios that are not refuted at α form an interval that holds at all
+times together (Robbins' method of mixtures; Lindon & Malek, 2011.03567). The ln-likelihood is concave in ln ρ, so every
+ratio beyond a refuted one is refuted, too. Bernoulli instead of Poisson counts only make the interval wider. The state
+is the ln-likelihood of each ratio.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from modelrollout.sequential.proportions import Counts
 Floats = npt.NDArray[np.float64]
 
 RATIOS: Floats = np.exp(np.linspace(np.log(1 / 16), np.log(64), 41))
-"""In steps of 19 %; what lies beyond is said to be beyond."""
+"""In steps of 19 %; the interval is open towards ratios beyond the grid."""
 FINER = 16
-"""Ratios looked at per step of the grid: in steps of 1.1 %."""
+"""Finer ratios for each step of the grid: in steps of 1.1 %."""
 
 
 def _between() -> tuple[Floats, Floats]:
-    """Ratios in finer steps, and what each takes of the grid's ln-likelihoods: the polynomial through the nearest six.
+    """Ratios in finer steps, and the grid's weights for each: interpolation by a polynomial through six neighbours.
 
-    A ln-likelihood is smooth enough for that: with 10 million events it is off by less than 0.1.
+    A ln-likelihood is smooth enough for that: with 10 million events the error is below 0.1.
     """
     at = np.arange((RATIOS.size - 1) * FINER + 1) / FINER
     first = np.clip(np.floor(at).astype(int) - 2, 0, RATIOS.size - 6)
@@ -49,14 +49,14 @@ FINE, SHARES = _between()
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Ratios of the candidate's rate to stable's; `low` 0 and `high` infinite where the grid ends."""
+    """Ratios of the candidate's rate to stable's; 0 and infinite stand for ends beyond the grid."""
 
     low: float
     high: float
 
 
 def likelihoods(counts: Counts) -> Floats:
-    """What these ticks add to the ln-likelihood of each ratio."""
+    """The ln-likelihood of each ratio from these ticks, to be added up."""
     both = counts.both
     seen = counts if both.all() else counts.only(both)
     share = RATIOS * (seen.candidate / (seen.candidate + seen.stable))[:, None]
@@ -67,11 +67,11 @@ def likelihoods(counts: Counts) -> Floats:
 
 
 def interval(log_likelihoods: Floats, alpha: float) -> Interval:
-    """The ratios that are not refuted at `alpha`, and a step of 1.1 % more at either end."""
+    """The ratios that are not refuted at `alpha`, and one step of 1.1 % more at either end."""
     logs = SHARES @ log_likelihoods
     top = float(logs.max())
     mixed = top + math.log(float(np.exp(logs - top).mean()))
-    kept = np.flatnonzero(logs - mixed > math.log(alpha))  # the best one at least: no mean is above it
+    kept = np.flatnonzero(logs - mixed > math.log(alpha))  # at least the best one: no mean exceeds it
     first, last = int(kept[0]), int(kept[-1])
     low = 0.0 if first == 0 else float(FINE[first - 1])
     high = math.inf if last == FINE.size - 1 else float(FINE[last + 1])

@@ -1,9 +1,9 @@
-"""How noisy pods are by themselves, from the history of stable's pods, and which test that asks for. Pure.
+"""Noise of single pods, from the history of stable's pods, and the test that it calls for. Pure.
 
-The exact tests hold for requests that fail one by one. Bursts, clusters and drifts of single pods break that, and no
-test that counts events survives them untold: in simulations 2–54 % of equal candidates were taken back at a declared 1
-% (statistics: 3.3). So before the first tick the dispersion of stable's pods and the memory of their ranks decide how
-events are counted, once and for the whole rollout (statistics: 2.7).
+The exact tests hold for requests that fail independently. Bursts, clusters and drifts of single pods break that
+assumption, and with it every test that counts events: in simulations 2–54 % of equal candidates were rolled back at a
+declared 1 % (statistics: 3.3). So before the first tick the dispersion of stable's pods and the memory of their ranks
+decide how events are counted, once for the whole rollout (statistics: 2.7).
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ from modelrollout.sequential.ranks import FEWEST_PODS
 Floats = npt.NDArray[np.float64]
 
 BLOCKS = (60.0, 300.0)
-"""Seconds over which dispersion is looked for; statistics: 2.7 (its 10 s are finer than histories are read here)."""
-CALM = 1.10
-"""Dispersion up to which requests are taken to fail one by one."""
-SURE = 2.5
-"""Standard deviations that dispersion has to lie beyond chance: several blocks and tails are looked at."""
-FORGETFUL = 0.05
-"""Correlation of pods' ranks from block to block up to which blocks are taken to be independent."""
+"""Seconds of a block in which dispersion is measured; statistics: 2.7 (histories are too coarse for its 10 s)."""
+CALM_DISPERSION = 1.10
+"""Up to this dispersion requests are taken to fail independently."""
+SURE_DEVIATIONS = 2.5
+"""Standard deviations by which dispersion has to exceed chance: several blocks and tails are tested."""
+FORGETFUL_CORRELATION = 0.05
+"""Up to this correlation of pods' ranks from block to block, blocks are taken as independent."""
 INFLATION = 1.5
-"""By so much the estimated dispersion is multiplied: it is an estimate."""
-HALVED = 0.5
-"""What a test keeps of its share of the error rate where noise was found: the models are rougher there."""
+"""Safety factor on the dispersion, which is only an estimate."""
+SHARE_IN_NOISE = 0.5
+"""Fraction of its share of the error rate that a test may use where pods are noisy: the models are rougher there."""
 FEWEST_EVENTS = 20.0
-"""Bad events in the whole history below which dispersion cannot be told from chance."""
+"""With fewer bad events in the whole history, dispersion cannot be told from chance."""
 FEWEST_BLOCKS = 20
 
 
 class Mode(StrEnum):
     """How events are counted."""
 
-    PLAIN = "Plain"  # one by one
-    RANKED = "Ranked"  # pods' ranks: bursts and clusters, many pods
-    DISPERSED = "Dispersed"  # fewer events than were counted: drifts, few pods
-    STRICT = "Strict"  # dispersed and ranked must both agree
-    ASSUMED = "Assumed"  # as plain, for want of a history
+    PLAIN = "Plain"  # requests fail independently
+    RANKED = "Ranked"  # by pods' ranks: for bursts and clusters, with many pods
+    DISPERSED = "Dispersed"  # discounted: for drifts, or with few pods
+    STRICT = "Strict"  # both DISPERSED and RANKED must agree
+    ASSUMED = "Assumed"  # as PLAIN, without a history
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What the history shows. `dispersion`: variance over that of independent requests; `memory`: of ranks, lag 1."""
+    """Statistics of a history. `dispersion`: variance over that of independent requests. `memory`: of ranks, lag 1."""
 
     dispersion: float
     memory: float
@@ -59,14 +59,14 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What stable's pods counted in blocks of `block` seconds: arrays pods × blocks."""
+    """The counts of stable's pods in blocks of `block` seconds: arrays pods × blocks."""
 
     bad: Floats
     total: Floats
     block: float
 
 
-def measured(history: History) -> Noise | None:
+def measure_noise(history: History) -> Noise | None:
     """The noise of stable's pods; None when the history is too short or too quiet to tell."""
     blocks = history.bad.shape[1]
     busy = history.total.sum(axis=1) > 0
@@ -78,21 +78,21 @@ def measured(history: History) -> Noise | None:
     return Noise(max(_beyond_chance(*one) for one in found), _memory(bad, total), int(busy.sum()), seconds)
 
 
-def mode(noise: Noise | None, wish: str = "auto") -> Mode:
-    """How events shall be counted. `wish`: auto, independent (as the user vouches) or strict."""
+def choose_mode(noise: Noise | None, wish: str = "auto") -> Mode:
+    """How events are counted. `wish`: auto, independent (the user vouches for it) or strict."""
     if wish == "independent":
         return Mode.PLAIN
     if wish == "strict":
         return Mode.STRICT
     if noise is None:
         return Mode.ASSUMED
-    if noise.dispersion <= CALM:
+    if noise.dispersion <= CALM_DISPERSION:
         return Mode.PLAIN
-    return Mode.RANKED if noise.memory <= FORGETFUL and noise.pods >= FEWEST_PODS else Mode.DISPERSED
+    return Mode.RANKED if noise.memory <= FORGETFUL_CORRELATION and noise.pods >= FEWEST_PODS else Mode.DISPERSED
 
 
 def _merged(bad: Floats, total: Floats, times: int) -> tuple[Floats, Floats]:
-    """Longer blocks, each of so many."""
+    """Counts in longer blocks, each of so many short ones."""
     times = max(times, 1)
     whole = bad.shape[1] // times * times
     first, second = (part[:, :whole].reshape(part.shape[0], -1, times).sum(axis=2) for part in (bad, total))
@@ -100,12 +100,12 @@ def _merged(bad: Floats, total: Floats, times: int) -> tuple[Floats, Floats]:
 
 
 def _beyond_chance(dispersion: float, freedom: float) -> float:
-    """The dispersion, where chance alone does not show as much; few pods and long blocks tell little."""
-    return dispersion if dispersion > 1 + SURE * math.sqrt(2 / max(freedom, 1.0)) else 1.0
+    """The dispersion if it exceeds chance, else 1; with few pods and long blocks chance is large."""
+    return dispersion if dispersion > 1 + SURE_DEVIATIONS * math.sqrt(2 / max(freedom, 1.0)) else 1.0
 
 
 def _dispersion(bad: Floats, total: Floats) -> tuple[float, float]:
-    """Pearson's χ² over its degrees of freedom, and those; each block's rate from all pods: shared waves cancel."""
+    """Pearson's χ² over its degrees of freedom, and those. A block's rate is of all pods, so common waves cancel."""
     everywhere = total.sum(axis=0)
     rate = np.divide(bad.sum(axis=0), everywhere, out=np.zeros_like(everywhere), where=everywhere > 0)
     expected = total * rate
@@ -139,7 +139,7 @@ def _ranks(rates: Floats) -> Floats:
     return np.asarray(below + (equal - 1) / 2, dtype=np.float64)
 
 
-def merged_noise(found: Sequence[Noise | None]) -> Noise | None:
-    """The noisier of several, as of a tail beyond one edge and another."""
+def noisiest(found: Sequence[Noise | None]) -> Noise | None:
+    """The noisiest of several, such as tails beyond several edges."""
     known = [one for one in found if one is not None]
     return max(known, key=lambda one: one.dispersion) if known else None

@@ -1,11 +1,11 @@
-"""The same requests answered by both arms, as mirrored traffic is: only answers that differ in being right count. Pure.
+"""Pairs of answers to the same requests, as from mirrored traffic: only pairs with one wrong answer count. Pure.
 
 With b = stable right and candidate wrong, c = the reverse, `the candidate is no more often the wrong one` means
 b/(b + c) ≤ ρ/(1 + ρ), and for odds k·ρ (McNemar; statistics: 2.5):
 
     ln e = b ln(q/q0) + c ln((1 − q)/(1 − q0)),    q = kρ/(1 + kρ), q0 = ρ/(1 + ρ)
 
-exact for any order of the answers, and two to three times as fast as comparing two independent shares.
+is exact for any order of the answers, and two to three times as fast as comparing two independent shares.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 ODDS: Floats = np.array([1.2, 1.5, 2.0, 3.0, 6.0])
-"""Odds of being the wrong one, beyond what is tolerated, that are betted on; statistics: 2.5."""
+"""Bets on the candidate's odds of being the wrong one, as multiples of the tolerated odds; statistics: 2.5."""
 GOOD_ODDS: Floats = np.array([0.2, 0.4, 0.6, 0.8])
-"""The same as shares of the unacceptable odds, to rule those out."""
+"""Bets that rule out unacceptable odds, as parts of those."""
 
 
 def worse(candidate_wrong: Floats, stable_wrong: Floats, tolerated: float = 1.0) -> Floats:
@@ -32,7 +32,7 @@ def better(candidate_wrong: Floats, stable_wrong: Floats, unacceptable: float) -
 
 
 def _factors(b: Floats, c: Floats, beyond: Floats, null: float) -> Floats:
-    """`beyond`: odds betted on, as multiples of `null`."""
+    """`beyond`: the odds of each bet, as multiples of `null`."""
     less = np.log((1 + null) / (1 + beyond * null))  # ln((1 − q)/(1 − q0)); ln(q/q0) is ln k more
     gained = np.outer(b, np.log(beyond) + less) + np.outer(c, less)
     return np.asarray(gained, dtype=np.float64)

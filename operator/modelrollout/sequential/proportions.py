@@ -1,6 +1,6 @@
-"""Two streams of requests of which some go wrong: candidate against stable, and one stream against a limit. Pure.
+"""Two streams of requests of which some are bad: candidate against stable, and one stream against a limit. Pure.
 
-For one tick with n requests and x of the kind in question per arm, null `θ_c ≤ ρ·θ_s + δ` (regression) or
+For one tick with n requests and x bad ones per arm, null `θ_c ≤ ρ·θ_s + δ` (regression) or
 `θ_c ≥ ρ·θ_s + δ` (exclusion), and alternatives θ¹:
 
     ln e = Σ_a x_a ln(θ¹_a/θ⁰_a) + (n_a − x_a) ln((1 − θ¹_a)/(1 − θ⁰_a))
@@ -9,9 +9,9 @@ is an e-value for the whole convex null when θ⁰ is the point of the null near
 stable's true rate is and however it moves (Turner & Grünwald, 2203.09785; statistics: 2.1 and 2.5): with
 g_a = (θ¹_a − θ⁰_a)/(θ⁰_a(1 − θ⁰_a)), E[e] ≤ exp Σ n_a g_a(θ_a − θ⁰_a) ≤ 1 for requests that fail one by one.
 
-The nearest point has no closed form with a margin. It needs none: θ⁰ and θ¹_c are chosen (near the Poisson projection,
-which has one) and θ¹_s follows from the condition that θ⁰ be nearest, n_s·g_s = −ρ·n_c·g_c. So every factor is exact,
-and off the best bet by next to nothing.
+With a margin the nearest point has no closed form, and needs none: θ⁰ and θ¹_c are chosen (near the Poisson projection,
+which has a closed form), and θ¹_s follows from the condition that θ⁰ is nearest, n_s·g_s = −ρ·n_c·g_c. So every factor
+is exact, and almost as good as the best bet.
 """
 
 from __future__ import annotations
@@ -30,40 +30,40 @@ from modelrollout.sequential.wealth import EFFECTS
 Floats = npt.NDArray[np.float64]
 
 GOOD_EFFECTS: Floats = np.array([0.5, 0.8, 1.0, 1.2])
-"""Candidate's rate as multiples of stable's that are betted on to rule an unacceptable one out; statistics: 2.6."""
+"""Bets that rule out an unacceptable rate: the candidate's, as multiples of stable's; statistics: 2.6."""
 GOOD_WEIGHTS: Floats = np.array([0.15, 0.25, 0.40, 0.20])
 
 SHARES_OF_LIMIT: Floats = np.array([0.05, 0.25, 0.5, 0.75])
-"""Rates betted on to show that a limit is kept."""
+"""Bets that a limit is kept: rates, as parts of it."""
 
 RARE_EFFECTS: Floats = np.array([1.03, 1.06, 1.12, 1.25, 1.5, 2.5])
-"""What is betted on where few go right, as in conversions: a tenth fewer of them matters; statistics: 2.4."""
+"""Bets where few requests are good, as in conversions: a tenth fewer of them matters; statistics: 2.4."""
 RARE_EFFECT_WEIGHTS: Floats = np.array([0.20, 0.25, 0.25, 0.15, 0.10, 0.05])
 
-# The same, to be told apart quickly.
+# The same as tuples, which can be keys of a cache.
 _EFFECTS = tuple(EFFECTS.tolist())
 _RARE_EFFECTS = tuple(RARE_EFFECTS.tolist())
 _GOOD_EFFECTS = tuple(GOOD_EFFECTS.tolist())
 
 PRIOR = (0.5, 50.0)
-"""Events and requests that stable is taken to have had before anything is known of it: about 1 %."""
+"""Events and requests added to stable's, so that its rate starts at about 1 %."""
 HALF_LIFE = 600.0
-"""Seconds in which what is known of stable's rate loses half its weight; statistics: 2.1."""
+"""Seconds after which old counts of stable have half their weight; statistics: 2.1."""
 
 TINY = 1e-12
-WIDEST = 1 - 1e-6
-"""A margin beyond this allows everything."""
+WIDEST_MARGIN = 1 - 1e-6
+"""A margin beyond this allows any rate."""
 JUST_WITHIN = 0.95
-"""Odds of the candidate, as a share of those at the bound, that are betted on at most to show that it is within it."""
-FEW_TICKS = 64
-"""So many ticks at most have their bets laid out once and kept."""
-LEAST = 0.05
-"""A bet leaves stable at least this share of its rate on the null: alternatives without it would be ruin."""
+"""Largest bet that the candidate is within a bound: its odds, as a part of those at the bound."""
+MOST_CACHED_TICKS = 64
+"""The most ticks for which the table of bets is repeated row by row and cached."""
+LEAST_RATE_KEPT = 0.05
+"""Smallest rate of stable under a bet, as a part of its rate on the null: with 0 a single event would be ruin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was counted in each tick (all arrays: ticks): events and requests of candidate and stable."""
+    """Counts in each tick (all arrays: ticks): bad events and requests of candidate and stable."""
 
     bad_candidate: Floats
     candidate: Floats
@@ -94,14 +94,14 @@ class Bound:
     margin: float = 0.0
 
     def at(self, stable: Floats | float) -> Floats:
-        """The bound for these rates of stable, never 0 nor 1."""
+        """The bound for these rates of stable, never 0 or 1."""
         limit = np.maximum(self.factor * np.asarray(stable) + self.margin, TINY)
         return np.asarray(np.minimum(limit, 1 - TINY), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What is known of stable's rate: decayed events and requests."""
+    """Stable's rate so far: decayed events and requests."""
 
     events: float = 0.0
     requests: float = 0.0
@@ -109,7 +109,7 @@ class Baseline:
     def before_each(self, events: Floats, requests: Floats, decay: float) -> tuple[Floats, Floats, Baseline]:
         """Events and requests known before each tick, and the baseline after all of them.
 
-        `decay`: what is left of them after a tick.
+        `decay`: the part of their weight that is left after a tick.
         """
         known = [
             list(accumulate(grown.tolist(), lambda known, new: decay * known + new, initial=before))
@@ -120,12 +120,12 @@ class Baseline:
 
 
 def decay(tick: float) -> float:
-    """What a tick of so many seconds leaves of what was known."""
+    """The part of old counts' weight that is left after a tick of so many seconds."""
     return float(0.5 ** (tick / HALF_LIFE))
 
 
 def rate(events: Floats, requests: Floats) -> Floats:
-    """The plug-in for stable's rate, never 0 nor 1."""
+    """The plug-in estimate of stable's rate, never 0 or 1."""
     shares: Floats = (events + PRIOR[0]) / (requests + PRIOR[1])
     return shares
 
@@ -133,15 +133,15 @@ def rate(events: Floats, requests: Floats) -> Floats:
 def worse(counts: Counts, base: Floats, bound: Bound) -> Floats:
     """ln e (ticks × EFFECTS) against `candidate is within the bound`.
 
-    `base` (ticks): what stable's rate is taken for, known before each tick.
+    `base` (ticks): the estimate of stable's rate, from before each tick.
     """
     return _log_e(counts, base, _bets(bound, None, (), _rows(base)))
 
 
 def better(counts: Counts, base: Floats, bound: Bound, effects: Floats = GOOD_EFFECTS) -> Floats:
-    """ln e (ticks × effects) against `candidate is beyond the bound`: what has to be ruled out before moving on.
+    """ln e (ticks × effects) against `candidate is beyond the bound`, which has to be ruled out before moving on.
 
-    A bet that is not well below the bound says little: it is put just below it.
+    A bet close to the bound or beyond it is moved to just below it.
     """
     return _log_e(counts, base, _bets(None, bound, tuple(effects.tolist()), _rows(base)))
 
@@ -151,7 +151,7 @@ def both(
 ) -> tuple[Floats, Floats]:
     """`worse` against the one and `better` against the other bound, in little more than the time of one of them.
 
-    `is_rare`: few go right, so RARE_EFFECTS are betted on against the tolerated bound.
+    `is_rare`: few requests are good, so the bets against the tolerated bound are RARE_EFFECTS.
     """
     harms = _RARE_EFFECTS if is_rare else _EFFECTS
     log_e = _log_e(counts, base, _bets(tolerated, excluded, _GOOD_EFFECTS, _rows(base), harms))
@@ -161,8 +161,7 @@ def both(
 class _Bets(NamedTuple):
     """One column per bet: a candidate with `odds` times the odds of the bound, and at most `times` stable's rate.
 
-    Arrays: one row for all ticks, or as many as there are ticks: arrays of one shape go through numpy several times as
-    fast as those that have to be stretched.
+    Arrays have one row for all ticks, or one per tick: numpy is several times faster without broadcasting.
     """
 
     factor: Floats
@@ -173,23 +172,24 @@ class _Bets(NamedTuple):
     odds: Floats
     more: Floats  # odds − 1
     times: Floats
-    side: (
-        Floats  # 1: the candidate is beyond the bound, −1: within it, 0: the null is everything, and nothing is betted
-    )
+    side: Floats  # 1: the candidate is beyond the bound, −1: within it, 0: the null is everything, so there is no bet
 
 
 def _rows(base: Floats) -> int:
-    return base.size if base.size <= FEW_TICKS else 1
+    return base.size if base.size <= MOST_CACHED_TICKS else 1
 
 
 @lru_cache(maxsize=1024)
 def _bets(
-    tolerated: Bound | None, excluded: Bound | None, effects: tuple[float, ...], rows: int,
+    tolerated: Bound | None,
+    excluded: Bound | None,
+    effects: tuple[float, ...],
+    rows: int,
     harms: tuple[float, ...] = _EFFECTS,
-) -> _Bets:  # fmt: skip
+) -> _Bets:
     columns: list[tuple[float, ...]] = []
     if tolerated:
-        side = 0.0 if tolerated.margin > WIDEST else 1.0
+        side = 0.0 if tolerated.margin > WIDEST_MARGIN else 1.0
         columns += [(*_null(tolerated), odds, odds - 1, math.inf, side) for odds in harms]
     if excluded:
         side = 0.0 if excluded.factor <= 0 and excluded.margin <= 0 else -1.0
@@ -198,11 +198,11 @@ def _bets(
 
 
 def _null(bound: Bound) -> tuple[float, float, float, float, float]:
-    """The columns of `_Bets` that the bound decides; a limit that is 0 or 1 is a hair away from it."""
+    """The columns of `_Bets` that depend on the bound alone; limits of 0 and 1 are moved inwards a little."""
     factor = max(bound.factor, 0.0)
-    margin = min(max(bound.margin, 0.0 if factor else TINY), WIDEST)
+    margin = min(max(bound.margin, 0.0 if factor else TINY), WIDEST_MARGIN)
     shift, most = (margin / factor, min(1.0, (1 - margin) / factor)) if factor else (0.0, 1.0)
-    return factor, margin, shift, 4 * shift, most * WIDEST
+    return factor, margin, shift, 4 * shift, most * WIDEST_MARGIN
 
 
 def _log_e(counts: Counts, base: Floats, bets: _Bets) -> Floats:
@@ -223,10 +223,10 @@ def _log_e(counts: Counts, base: Floats, bets: _Bets) -> Floats:
     near = _near_projection(mine, theirs, base, candidate, bets)
     limit = bets.factor * near
     limit += bets.margin
-    # The side is kept whatever is rounded: a bet turned round would be one against the candidate.
+    # Rounding must not change a bet's side: it would become a bet for the opposite.
     away = np.maximum((candidate - limit) * bets.side, 0.0)
     away *= bets.side
-    # What the four kinds of requests gain, less 1: bad and good ones of the candidate, bad and good ones of stable.
+    # The gain less 1 from each request: bad and good ones of the candidate, bad and good ones of stable.
     gains = np.empty((4, *shape))
     gain, loss, pull, push = gains
     np.divide(away, limit, out=gain)
@@ -238,16 +238,16 @@ def _log_e(counts: Counts, base: Floats, bets: _Bets) -> Floats:
     share *= bets.factor
     np.multiply(share, near, out=push)
     np.subtract(push, share, out=pull)
-    if gains[2:].min() < LEAST - 1:
-        # Both alternatives drawn towards the null by one factor keep the condition: it is linear in them.
-        gains *= (LEAST - 1) / np.minimum(np.minimum(pull, push), LEAST - 1)
+    if gains[2:].min() < LEAST_RATE_KEPT - 1:
+        # Shrinking both alternatives towards the null by one factor keeps the condition: it is linear in them.
+        gains *= (LEAST_RATE_KEPT - 1) / np.minimum(np.minimum(pull, push), LEAST_RATE_KEPT - 1)
     np.log1p(gains, out=gains)
     gains *= wide[3:]
     return np.asarray(np.add.reduce(gains), dtype=np.float64)
 
 
 def _rates(base: Floats, bets: _Bets) -> Floats:
-    """The candidate's rates that are betted on, all arrays ticks × bets."""
+    """The candidate's rate in each bet; all arrays ticks × bets."""
     bound = base * bets.factor
     bound += bets.margin
     np.minimum(bound, 1 - TINY, out=bound)

@@ -1,13 +1,13 @@
-"""Where the candidate's pods rank among stable's, block by block: holds under any noise that pods have alike. Pure.
+"""Ranks of the candidate's pods among stable's, block by block: valid under any noise that all pods share. Pure.
 
-In a block of time, the rank of a candidate pod's bad rate among J stable pods (ties drawn) is uniform on 0..J for equal
-versions, whatever the noise, as long as pods are exchangeable. For κ > 1
+In a block of time, the rank of a candidate pod's bad rate among J stable pods (ties broken at random) is uniform on
+0..J for equal versions, whatever the noise, if the pods are exchangeable. For κ > 1
 
     e = (J + 1)·[((r + 1)/(J + 1))^κ − (r/(J + 1))^κ]
 
-bets on high ranks; the wealths of several κ are mixed (statistics: 2.2; the idea is conformal martingales, Vovk
-1906.09256). A block gains at most ln(J + 1), so it needs many stable pods, and it is slow; but bursts, clusters and
-drifts of single pods, which fool every test that counts events, do not fool it.
+is a bet on high ranks; the wealths of several κ are mixed (statistics: 2.2; the idea is conformal martingales, Vovk
+1906.09256). A block gains at most ln(J + 1), so the test needs many stable pods, and it is slow. In return bursts,
+clusters and drifts of single pods do not mislead it, as they mislead every test that counts events.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ BLOCK = 60.0
 def factors(candidate: Floats, stable: Floats, seed: str) -> Floats:
     """ln e (POWERS) of one block, from the bad rates of the candidate's and of stable's pods.
 
-    `seed` draws ties: the same block always draws the same, so that looking twice changes nothing. Several candidate
-    pods: the mean of their e.
+    `seed` breaks ties: the same for the same block, so that looking twice changes nothing. Several candidate pods: the
+    mean of their e.
     """
     pods = stable.size
     if candidate.size == 0 or pods == 0:
@@ -44,5 +44,5 @@ def factors(candidate: Floats, stable: Floats, seed: str) -> Floats:
 
 
 def _draw(seed: str) -> float:
-    """A number in [0, 1) that looks drawn, and is always the same."""
+    """A pseudo-random number in [0, 1), always the same for one seed."""
     return int.from_bytes(hashlib.blake2b(seed.encode(), digest_size=8).digest(), "big") / 2**64

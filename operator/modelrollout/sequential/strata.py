@@ -15,45 +15,45 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-GAP: Floats = np.array([-1.0, 1.0, 1.0, -1.0])
+GAP_RULE: Floats = np.array([-1.0, 1.0, 1.0, -1.0])
 FOUR_FIFTHS: Floats = np.array([-1.0, 0.8])
 DROPS: Floats = np.array([0.25, 0.4, 0.6, 1.0, 2.0])
-"""By so much the group's log-odds of a right answer fall in the alternatives; statistics: 2.5."""
-DOUBLINGS = 60
-STEPS = 16
+"""Bets on the drop of the group's log-odds of a right answer; statistics: 2.5."""
+BRACKET_ROUNDS = 60
+BISECTION_ROUNDS = 16
 TINY = 1e-9
-MOST_LOST = 1e-9 - 1
-"""What a request may change a wealth by at worst, less 1."""
+WORST_FACTOR = 1e-9 - 1
+"""The smallest factor, less 1, by which one request may change a wealth."""
 
 
 def worse(right: Floats, total: Floats, usual: Floats, rule: Floats, allowed: float) -> Floats:
     """ln e (ticks × DROPS) against `rule·θ ≤ allowed`.
 
-    `right`, `total`, `usual`: ticks × streams; `usual` is what each stream's share is taken for, known before the tick.
-    The first stream is the group whose alternatives are worse than usual.
+    `right`, `total`, `usual`: ticks × streams. `usual`: the estimate of each stream's share, from before the tick. The
+    first stream is the group, which the alternatives make worse than usual.
     """
     usual = np.clip(usual, TINY, 1 - TINY)
     there = np.repeat(usual[:, None, :], DROPS.size, axis=1)
     there[:, :, 0] = _expit(_logit(usual[:, :1]) - DROPS)
     total_here = np.maximum(total, TINY)[:, None, :]
     pressure = _pressure(there, total_here, rule, allowed)
-    # What is moved towards 0 or 1 may get there; what starts near them stays as it is.
+    # Shares that are moved towards 0 or 1 must not get there.
     null = np.clip(_at(there, total_here, rule, pressure), TINY / 1000, 1 - TINY / 1000)
-    # The alternatives follow from the null, as in counts: a hair off `there` where that is almost 0 or 1.
+    # The alternatives follow from the null, as in `proportions`; they differ from `there` only close to 0 or 1.
     push = pressure[..., None] * rule / total_here
     right_gains, wrong_gains = push * (1 - null), -push * null
     lowest = np.minimum(right_gains, wrong_gains).min(axis=2, keepdims=True)
-    drawn = MOST_LOST / np.minimum(lowest, MOST_LOST)
+    drawn = WORST_FACTOR / np.minimum(lowest, WORST_FACTOR)
     log_e = right[:, None, :] * np.log1p(drawn * right_gains)
     log_e += (total - right)[:, None, :] * np.log1p(drawn * wrong_gains)
     return np.where(np.all(total > 0, axis=1, keepdims=True), log_e.sum(axis=2), 0.0)
 
 
 def _pressure(there: Floats, total: Floats, rule: Floats, allowed: float) -> Floats:
-    """The μ that takes `there` to the edge of the null; rather a little too small; 0 for what is in the null."""
+    """The μ that moves `there` to the edge of the null, or a little less; 0 inside the null."""
     low = np.zeros(there.shape[:-1])
     high = np.ones(there.shape[:-1])
-    for _ in range(DOUBLINGS):  # until the largest μ is enough everywhere
+    for _ in range(BRACKET_ROUNDS):  # until the largest μ is enough everywhere
         beyond = _reached(there, total, rule, high) > allowed
         if not beyond.any():
             break
@@ -62,8 +62,8 @@ def _pressure(there: Floats, total: Floats, rule: Floats, allowed: float) -> Flo
     too_little = np.maximum(allowed - _reached(there, total, rule, high), 0.0)
     is_inside = too_much <= 0
     too_much = np.where(is_inside, 1.0, too_much)
-    for _ in range(STEPS):
-        # Where the line between the ends passes 0; the end that stays counts half, lest it stay for ever (Illinois).
+    for _ in range(BISECTION_ROUNDS):
+        # False position; the end that stays counts half, or it might stay forever (the Illinois method).
         middle = low + (high - low) * (too_much / (too_much + too_little))
         found = _reached(there, total, rule, middle) - allowed
         is_low = found > 0
@@ -81,7 +81,7 @@ def _at(there: Floats, total: Floats, rule: Floats, pressure: Floats) -> Floats:
     push = pressure[..., None] * rule
     half = total + push
     whole = half + np.copysign(np.sqrt(np.maximum(half * half - 4 * push * total * there, 0.0)), half)
-    # Of the two ways to write the root, the one that subtracts nothing; `half` is negative only where `push` is.
+    # Of the two forms of the root, the one without cancellation; `half` is negative only where `push` is.
     root = np.where(
         half < 0, whole / np.where(push < 0, 2 * push, 1.0), 2 * total * there / np.where(whole, whole, 1.0)
     )

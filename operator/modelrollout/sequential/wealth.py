@@ -1,9 +1,9 @@
-"""A wealth spread over bets on effect sizes and on the time since which the effect is there. Pure.
+"""A wealth spread over bets on the size of an effect and on its onset. Pure.
 
     S_k <- (S_k + γ_t·v_k) · e_k(t),    E_t = Σ_k S_k + (1 − Σ γ)
 
-With any γ ≥ 0 that is known before the tick and sums to 1 at most, E is an e-process: what is put on at tick t has not
-lost anything to the quiet time before it (Shin, Ramdas, Rinaldo: e-detectors, NEJSDS 2024).
+E is an e-process for any stakes γ ≥ 0 that are known before their tick and sum to at most 1. A stake that is added at
+tick t has lost nothing in the quiet time before it (Shin, Ramdas, Rinaldo: e-detectors, NEJSDS 2024).
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 AT_START = 0.50
-"""What is put on a regression that is there from the first tick. The study takes 0.40 (statistics: 2.1); with half of
-it the tests of latency stay within a quarter of the time they take without any protection against late onset."""
+"""The stake on a regression from the first tick on. The study takes 0.40 (statistics: 2.1). With 0.50 the tests of
+latency take at most a quarter longer than without any protection against late onset."""
 AT_STEPS = 0.25
-"""What is kept for later steps, in even shares: a model that breaks under load breaks when the weight rises."""
+"""The stakes for later steps, in even shares: a model that breaks under load breaks when the weight rises."""
 AFTER_PLAN = 0.05
-"""Of the rest, what is kept for the time after the planned length, thinning out as 1/t: a rollout may wait for days."""
+"""The stakes for the time after the planned length, thinning out as 1/t: a rollout may wait for days."""
 
 EFFECTS: Floats = np.array([1.25, 1.5, 1.85, 2.4, 3.5, 6.0, 14.0, 45.0])
-"""Factors beyond what is tolerated that are betted on; statistics: 2.1."""
+"""Bets on the size of the effect: multiples of the tolerated rate; statistics: 2.1."""
 EFFECT_WEIGHTS: Floats = np.array([0.14, 0.20, 0.20, 0.16, 0.12, 0.08, 0.06, 0.04])
 
 NOTHING = -math.inf
 NEXT_TO_NOTHING = 1e-300
-"""Has a logarithm, and no effect."""
-FEW = 128
-"""Numbers that numpy's pairwise addition of logarithms is done with sooner than a shift, exponentials and a sum."""
+"""Stands for 0 where a logarithm is taken."""
+FEW_NUMBERS = 128
+"""Up to this many numbers numpy's logaddexp is faster than a shift, exponentials and a sum."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wealth:
-    """ln S_k of each bet, and what has not been put on yet."""
+    """ln S_k of each bet, and the cash that is not at stake so far."""
 
     bets: Floats
     cash: float = 1.0
@@ -57,7 +57,7 @@ class Wealth:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Where a wealth went: `bets` (ticks × bets), `cash` and `log` (ticks) after each tick, from `before` on."""
+    """A wealth over time: `bets` (ticks × bets), `cash` and `log` (ticks) after each tick, from `before` on."""
 
     before: Wealth
     bets: Floats
@@ -73,11 +73,11 @@ class Path:
         return float(self.log[-1]) if self.log.size else self.before.log
 
 
-def grown(wealth: Wealth, log_factors: Floats, restarts: Floats, log_weights: Floats) -> Path:
+def grow(wealth: Wealth, log_factors: Floats, restarts: Floats, log_weights: Floats) -> Path:
     """The path over all ticks at once.
 
-    `log_factors`: ticks × bets. `restarts`: ticks, γ of each. `log_weights`: bets, their ln v_k. Folding a path in
-    pieces ends at the same wealth, up to rounding.
+    `log_factors`: ticks × bets. `restarts`: ticks, γ of each. `log_weights`: bets, their ln v_k. A path in pieces ends
+    at the same wealth, up to rounding.
     """
     if not len(log_factors):
         return Path(wealth, log_factors, np.empty(0), np.empty(0))
@@ -96,8 +96,8 @@ def grown(wealth: Wealth, log_factors: Floats, restarts: Floats, log_weights: Fl
     return Path(wealth, bets, np.array(left), np.logaddexp(_log_of_sum(bets), log_cash))
 
 
-def carried(wealth: Wealth, log_factors: Floats) -> Path:
-    """The same of a wealth that is all put on already: nothing is added to any bet."""
+def carry(wealth: Wealth, log_factors: Floats) -> Path:
+    """The same for a wealth without cash: no stake is added."""
     bets = np.add.accumulate(np.concatenate((wealth.bets[None, :], log_factors)))[1:]
     return Path(wealth, bets, np.zeros(len(bets)), _log_of_sum(bets) if len(bets) else np.empty(0))
 
@@ -106,27 +106,27 @@ def carried(wealth: Wealth, log_factors: Floats) -> Path:
 class Onsets:
     """When regressions are expected to begin, fixed before the first tick. Times in seconds.
 
-    `later_steps`: how many steps follow the first. `planned`: the planned length of everything that is judged.
+    `later_steps`: the number of steps after the first. `planned`: the planned length of the time that is judged.
     """
 
     start: float
     later_steps: int
     planned: float
     is_late_expected: bool = True
-    """Where pods burst by themselves every restart bets on the next burst: then all is put on at the start."""
+    """False where pods burst by themselves: a later stake would bet on the next burst, so all is staked at first."""
 
     def restarts(self, edges: Floats, steps: Sequence[float]) -> Floats:
-        """γ of each tick; `edges` (ticks + 1) are their bounds, `steps` the times at which later steps began."""
+        """γ of each tick. `edges` (ticks + 1): bounds of the ticks. `steps`: the times at which later steps began."""
         counted = sorted(steps[: self.later_steps])
         put_on = [self._put_on(edge, counted) for edge in edges.tolist()]
         return np.array([after - before for before, after in pairwise(put_on)])
 
     def due(self, now: float, steps: Sequence[float]) -> float:
-        """How much is to be put on before `now`."""
+        """The sum of the stakes due before `now`."""
         return self._put_on(now, sorted(steps[: self.later_steps]))
 
     def _put_on(self, now: float, steps: Sequence[float]) -> float:
-        """How much has been put on before `now`: so it adds up to the same, however time is cut."""
+        """The sum of the stakes before `now`. Differences of it add up to the same, however time is cut into ticks."""
         if now <= self.start:
             return 0.0
         if not self.is_late_expected:
@@ -145,7 +145,7 @@ def weights(shares: Floats) -> Floats:
 
 def _log_of_sum(logs: Floats) -> Floats:
     """ln Σ exp over the last axis."""
-    if logs.size < FEW:
+    if logs.size < FEW_NUMBERS:
         return np.asarray(np.logaddexp.reduce(logs, axis=1), dtype=np.float64)
     top = logs.max(axis=1)
     return np.asarray(top + np.log(np.exp(logs - top[:, None]).sum(axis=1)), dtype=np.float64)

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from modelrollout.analysis.evidence import ledger
-from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, Judgement, judge
 from modelrollout.analysis.queries import ArmNames, Reach, pods_of, queries
-from modelrollout.api.spec import Analysis
+from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import MetricEvidence, MetricVerdict
 from modelrollout.promql.query import Answer, Answered, Query, Series, parsed
 
@@ -69,7 +69,7 @@ def course(wished: Analysis, *steps: float, later_steps: int = 4, planned: float
     return Course(START, tick, tuple(START + step for step in steps), later_steps, planned)
 
 
-def case(wished: Analysis, line: Course, end: float, usual: Usual | Mapping[str, Usual] | None = None) -> Case:
+def case(wished: Analysis, line: Course, end: float, usual: Prior | Mapping[str, Prior] | None = None) -> Case:
     """A look that ends so many seconds after noon, with nothing kept."""
     known = usual if isinstance(usual, Mapping) else {one.name: usual for one in wished.metrics if usual is not None}
     return Case(
@@ -109,7 +109,7 @@ def look(
     at: int = 10,
     others: int = 0,
     steps: Sequence[float] = (),
-    usual: Usual | None = None,
+    usual: Prior | None = None,
     **fields: Any,
 ) -> MetricVerdict:
     """The verdict on one metric; `others` more take their part of the chance of a false rollback."""
@@ -137,8 +137,9 @@ def _answer(query: Query, told: Told) -> Answer:
     return Answered(tuple(found)) if isinstance(found, Sequence) else found
 
 
-def counter(values: Iterable[float], *, since: float = 5.0, every: float = SCRAPE, is_new: bool = False,
-            **labels: str) -> Series:  # fmt: skip
+def counter(
+    values: Iterable[float], *, since: float = 5.0, every: float = SCRAPE, is_new: bool = False, **labels: str
+) -> Series:
     """A counter with these values, scraped from `since` seconds after noon on; before that it stood at the first."""
     told = [(START + since + n * every, float(value)) for n, value in enumerate(values)]
     if not is_new and told:
@@ -185,7 +186,7 @@ class Walk:
     analysis: Analysis
     store: Store
     course: Course
-    usual: Usual | Mapping[str, Usual] | None = None
+    usual: Prior | Mapping[str, Prior] | None = None
     values: Mapping[str, Sequence[Series]] = field(default_factory=dict)
     is_compared: bool = True
     kept: dict[str, MetricEvidence] = field(default_factory=dict)

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from modelrollout.analysis.sensitivity.detectable import Stretch
-from modelrollout.analysis.sensitivity.preflight import usual_of
+from modelrollout.analysis.sensitivity.preflight import prior_of
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Series
 from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import ERRORS, LATENCY, START, Walk, always, analysis, course
-from tests.unit.analysis.traffic import Arm, Floats, fresh, looked_up_in, most, offsets, scraped, served
+from tests.unit.analysis.traffic import Arm, Floats, fresh, most, offsets, scraped, served, summarised
 
 STRICT = {**ERRORS, "tolerance": {}}
 BEGIN = -200.0
@@ -90,8 +90,9 @@ def arms(
     weight, found = weights(times(HOUR)), []
     own = np.minimum(times_worse * world.share + more, 1.0)
     for name, count, part, share in (
-        ("fraud-b41c", pods[0], weight, own), ("fraud-7d9f", pods[1], 1 - weight, world.share)
-    ):  # fmt: skip
+        ("fraud-b41c", pods[0], weight, own),
+        ("fraud-7d9f", pods[1], 1 - weight, world.share),
+    ):
         arm = Arm(name, count, world.rate * part, share, GRAIN)
         found += scraped(arm, *served(random, arm), BEGIN, EVERY, offsets(random, count, EVERY))
     return found
@@ -234,7 +235,7 @@ def test_noise_of_single_pods_is_met_by_what_their_history_shows(kind: str) -> N
             share, cluster = noisy(random, kind, pods, at, 0.01)
             arm = Arm(name, pods, np.full(at.size, 500.0 * part), share, GRAIN, cluster)
             found += scraped(arm, *served(random, arm), -PAST - 60, EVERY, offsets(random, pods, EVERY))
-        usual = usual_of(looked_up_in(wished, [Stretch(0.05, HOUR)], found)[0])
+        usual = prior_of(summarised(wished, [Stretch(0.05, HOUR)], found)[0])
         modes.add(usual.mode)
         one = Walk(wished, always(*found), course(wished, later_steps=0, planned=HOUR), usual)
         taken_back += one.look(HOUR).verdicts[0].verdict is Verdict.FAIL
@@ -281,8 +282,9 @@ def test_regressions_are_found_in_less_than_twice_the_least_time(
 ) -> None:
     """And a scrape, and a tick."""
     _, random = fresh()
-    found = [first_fail(walk(STRICT, arms(random, calm(random, rps, 0.01), (1, 4), times_worse, more)))
-             for _ in range(16)]  # fmt: skip
+    found = [
+        first_fail(walk(STRICT, arms(random, calm(random, rps, 0.01), (1, 4), times_worse, more))) for _ in range(16)
+    ]
     assert np.median(found) <= 2 * limit + 15 + 15
 
 

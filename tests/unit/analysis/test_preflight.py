@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelrollout.analysis.evidence import ledger
-from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.queries import history_queries
 from modelrollout.analysis.sensitivity.detectable import Stretch
-from modelrollout.analysis.sensitivity.preflight import looked_up, usual_of
+from modelrollout.analysis.sensitivity.preflight import prior_of, summarise_history
 from modelrollout.api.status import UsualMetric
 from modelrollout.promql.query import Answered, Query, Series, Unanswered
 from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import ERRORS, GAUGE, INTERVAL, LATENCY, NOON, STABLE, START, analysis
-from tests.unit.analysis.traffic import Arm, Floats, looked_up_in, scraped, served
+from tests.unit.analysis.traffic import Arm, Floats, scraped, served, summarised
 
 SECONDS = 6 * 3600 + 1
 PLAN = [Stretch(0.05, 900), Stretch(0.25, 900), Stretch(0.5, 900), Stretch(1.0, 1800)]
@@ -44,17 +44,17 @@ def bursts(pods: int, spread: float, seconds: int, *, memory: float = 0.0) -> Fl
 
 
 def noted(metric: Mapping[str, Any], series: list[Series], **fields: Any) -> UsualMetric:
-    return looked_up_in(analysis(metric, **fields), PLAN, series)[0]
+    return summarised(analysis(metric, **fields), PLAN, series)[0]
 
 
 def mode_of(share: Floats, *, pods: int = 12, **fields: Any) -> Mode:
-    return usual_of(noted(STRICT, history(share, pods=pods), **fields)).mode
+    return prior_of(noted(STRICT, history(share, pods=pods), **fields)).mode
 
 
 def test_rates_are_those_of_the_last_hour() -> None:
     share = np.full(SECONDS, 0.05)
     share[-3600:] = 0.01
-    usual = usual_of(noted(STRICT, history(share)))
+    usual = prior_of(noted(STRICT, history(share)))
     assert usual.rate == pytest.approx(60, rel=0.01)
     assert usual.share == pytest.approx(0.01, rel=0.1)
 
@@ -85,11 +85,11 @@ def test_the_users_word_counts_more_than_the_history(wish: str, mode: Mode) -> N
 def test_a_history_that_is_too_short_tells_no_noise(kept: int) -> None:
     series = history(np.full(SECONDS, 0.01))
     short = [Series(one.labels, one.samples[len(one.samples) - kept :]) for one in series]
-    assert usual_of(noted(STRICT, [one for one in short if one.samples])).mode is Mode.ASSUMED
+    assert prior_of(noted(STRICT, [one for one in short if one.samples])).mode is Mode.ASSUMED
 
 
 def test_a_single_pod_tells_no_noise_but_its_rates() -> None:
-    usual = usual_of(noted(STRICT, history(np.full(SECONDS, 0.01), pods=1)))
+    usual = prior_of(noted(STRICT, history(np.full(SECONDS, 0.01), pods=1)))
     assert (usual.mode, usual.rate) == (Mode.ASSUMED, pytest.approx(60, rel=0.02))
 
 
@@ -97,11 +97,11 @@ def test_a_single_pod_tells_no_noise_but_its_rates() -> None:
 def test_no_answer_is_no_history(answer: Answered | Unanswered) -> None:
     wished = analysis(STRICT, LATENCY, GAUGE)
     asked = history_queries(wished, STABLE, ["a", "b"], NOON, INTERVAL)
-    found = looked_up(wished, asked, dict.fromkeys(asked, answer), {}, PLAN, 15.0)
-    assert [(usual_of(one).mode, one.sees, one.is_blind, one.note) for one in found] == [
+    found = summarise_history(wished, asked, dict.fromkeys(asked, answer), {}, PLAN, 15.0)
+    assert [(prior_of(one).mode, one.sees, one.is_blind, one.note) for one in found] == [
         (Mode.ASSUMED, None, False, None)
     ] * 3
-    assert looked_up(wished, asked, {}, {}, PLAN, 15.0) == found
+    assert summarise_history(wished, asked, {}, {}, PLAN, 15.0) == found
 
 
 def test_what_the_plan_sees_is_noted_and_whether_that_is_less_than_a_doubling() -> None:
@@ -124,12 +124,12 @@ def test_a_pod_of_stable_that_would_not_have_passed_as_a_candidate_is_noted() ->
 
 def test_a_threshold_is_calibrated_where_it_was_asked_for_and_can_be() -> None:
     calm = history(np.full(SECONDS, 0.01))
-    assert usual_of(noted(STRICT, calm)).threshold is None
-    planned = usual_of(noted(STRICT, calm, threshold="planned")).threshold
+    assert prior_of(noted(STRICT, calm)).threshold is None
+    planned = prior_of(noted(STRICT, calm, threshold="planned")).threshold
     assert planned is not None
     assert 2 < planned < math.log(100)
-    assert usual_of(noted(ERRORS, calm, threshold="planned")).threshold is None  # it has a margin
-    assert usual_of(noted(STRICT, history(bursts(12, 1.5, 60)), threshold="planned")).threshold is None
+    assert prior_of(noted(ERRORS, calm, threshold="planned")).threshold is None  # it has a margin
+    assert prior_of(noted(STRICT, history(bursts(12, 1.5, 60)), threshold="planned")).threshold is None
 
 
 def test_the_history_of_a_histogram_is_kept_by_bucket() -> None:
@@ -141,7 +141,7 @@ def test_the_history_of_a_histogram_is_kept_by_bucket() -> None:
 
     edges = {"0.1": 0.9, "0.5": 0.99, "+Inf": 1.0}
     series = [bucket(f"fraud-7d9f-{n}", edge, share) for n in range(3) for edge, share in edges.items()]
-    usual = usual_of(noted(LATENCY, series))
+    usual = prior_of(noted(LATENCY, series))
     assert usual.buckets is not None
     assert usual.buckets[0.1] / usual.buckets[math.inf] == pytest.approx(0.9, rel=1e-3)
     assert (usual.rate, usual.share) == (pytest.approx(15, rel=1e-3), pytest.approx(0.01))
@@ -156,33 +156,40 @@ def gauges(one: Floats, others: Floats) -> UsualMetric:
     for query in asked:
         values = told[query.arm].tolist()
         answers[query] = Answered((Series({}, tuple(zip(times, values, strict=True))),))
-    return looked_up(wished, asked, answers, {}, PLAN, 15.0)[0]
+    return summarise_history(wished, asked, answers, {}, PLAN, 15.0)[0]
 
 
 def test_the_long_run_variance_of_a_gauge_is_that_of_what_pods_do_not_share() -> None:
     random = np.random.default_rng(13)
     shared, own = random.standard_normal(1441).cumsum(), random.standard_normal((2, 1441))
-    calm, wild = (usual_of(gauges(shared + size * own[0], shared + size * own[1])).variance for size in (0.1, 1.0))
+    calm, wild = (prior_of(gauges(shared + size * own[0], shared + size * own[1])).variance for size in (0.1, 1.0))
     assert calm is not None
     assert wild is not None
     assert 0.01 < calm < 0.06  # twice 0.1², and an upper bound
     assert wild == pytest.approx(100 * calm, rel=1e-6)
-    assert usual_of(gauges(shared, shared)).variance == 0
+    assert prior_of(gauges(shared, shared)).variance == 0
 
 
 @given(st.text(), st.text())
 def test_a_note_that_somebody_edited_is_borne(mode: str, state: str) -> None:
-    usual = usual_of(UsualMetric(metric="errors", mode=mode, basis="", state=state))
+    usual = prior_of(UsualMetric(metric="errors", mode=mode, basis="", state=state))
     assert usual.dispersion >= 1
 
 
-@pytest.mark.parametrize("packed", [
-    {"dispersion": np.array([math.inf])}, {"dispersion": np.array([0.0, 1.0])}, {"edges": np.array([1.0])},
-    {"edges": np.array([1.0]), "within": np.array([1.0, 2.0, 3.0])}, {"rate": np.array([-math.inf])}, {},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "packed",
+    [
+        {"dispersion": np.array([math.inf])},
+        {"dispersion": np.array([0.0, 1.0])},
+        {"edges": np.array([1.0])},
+        {"edges": np.array([1.0]), "within": np.array([1.0, 2.0, 3.0])},
+        {"rate": np.array([-math.inf])},
+        {},
+    ],
+)
 def test_numbers_that_make_no_sense_are_not_known(packed: dict[str, Floats]) -> None:
-    state = ledger.written(packed)
-    assert usual_of(UsualMetric(metric="errors", mode="Loud", basis="", state=state)) == Usual()
+    state = ledger.write(packed)
+    assert prior_of(UsualMetric(metric="errors", mode="Loud", basis="", state=state)) == Prior()
 
 
 def test_paths_that_differ_in_latency_are_no_noise_of_their_pods() -> None:

@@ -7,15 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from modelrollout.analysis.queries import (
-    HISTORY,
-    HISTORY_STEP,
-    ArmNames,
-    Reach,
-    history_queries,
-    pods_of,
-    queries,
-)
+from modelrollout.analysis.queries import ArmNames, Reach, history_queries, pods_of, queries
+from modelrollout.analysis.samples.stable_history import HISTORY, HISTORY_STEP
 from modelrollout.api.placeholders import UnknownName
 from modelrollout.promql.query import Query, Series
 from tests.unit.analysis.looking import (

@@ -8,17 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.evidence.tracks import Track, Words
 from modelrollout.analysis.kinds import rankings
-from modelrollout.analysis.kinds.rankings import Ranked
+from modelrollout.analysis.kinds.rankings import RankPath
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Series
 from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import ERRORS, Walk, always, analysis, counter, course, same
 
 STRICT = {**ERRORS, "tolerance": {}}
-RANKED = Usual(mode=Mode.RANKED, dispersion=3.0, share=0.01, rate=100.0)
+RANKED = Prior(mode=Mode.RANKED, dispersion=3.0, share=0.01, rate=100.0)
 MINUTES = 20
 
 
@@ -32,7 +32,7 @@ def pods(workload: str, shares: list[float], seed: int) -> Iterator[Series]:
         yield counter(1500 * np.arange(1, 4 * MINUTES + 2) - bad, since=0, every=15, code="200", **labels)
 
 
-def walk(mine: list[float], theirs: list[float], usual: Usual = RANKED) -> Walk:
+def walk(mine: list[float], theirs: list[float], usual: Prior = RANKED) -> Walk:
     wished = analysis(STRICT)
     series = [*pods("fraud-b41c", mine, 1), *pods("fraud-7d9f", theirs, 2)]
     return Walk(wished, always(*series), course(wished), usual)
@@ -62,10 +62,10 @@ def track(harm: list[float], before: float) -> Track:
 
 
 def test_ranks_take_the_place_of_counted_events_or_have_to_agree_with_them() -> None:
-    counted, ranks = track([1.0, 5.0], 0.5), Ranked(np.array([2.0, 3.0]), 0.7, dict)
-    ranked = rankings.judged(counted, ranks, Mode.RANKED)
-    assert (ranked.harm.tolist(), ranked.before, ranked.share) == ([2.0, 3.0], 0.7, rankings.HALVED)
-    strict = rankings.judged(counted, ranks, Mode.STRICT)
+    counted, ranks = track([1.0, 5.0], 0.5), RankPath(np.array([2.0, 3.0]), 0.7, dict)
+    ranked = rankings.with_ranks(counted, ranks, Mode.RANKED)
+    assert (ranked.harm.tolist(), ranked.before, ranked.share) == ([2.0, 3.0], 0.7, rankings.SHARE_IN_NOISE)
+    strict = rankings.with_ranks(counted, ranks, Mode.STRICT)
     assert (strict.harm.tolist(), strict.before, strict.share) == ([1.0, 3.0], 0.5, 1.0)
     assert {one.joint for one in (ranked, strict)} == {False}
     assert {one.threshold for one in (ranked, strict)} == {None}

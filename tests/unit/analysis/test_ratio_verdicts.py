@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from modelrollout.analysis.conclusions import is_mistake
-from modelrollout.api.status import MetricVerdict, Verdict
+from modelrollout.api.status import QUERY_REJECTED, MetricVerdict, Verdict
 from modelrollout.promql.query import Series
 from tests.unit.analysis.looking import (
     ACCURACY,
@@ -237,9 +236,9 @@ def test_errors_without_a_total_are_no_data() -> None:
 
 def test_more_errors_than_requests_is_the_metrics_mistake() -> None:
     verdict = look(ERRORS, requests(600, 500), requests(0, 1000))
-    assert (verdict.verdict, is_mistake(verdict), verdict.message) == (
+    assert (verdict.verdict, verdict.reason, verdict.message) == (
         Verdict.NO_DATA,
-        True,
+        QUERY_REJECTED,
         "errors asks wrongly: bad grew by 600 and total by 500 only; bad has to be a part of total.",
     )
 

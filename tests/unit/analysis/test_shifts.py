@@ -8,26 +8,33 @@ import numpy as np
 import pytest
 
 from modelrollout.analysis.evidence.shifts import (
-    FARTHEST,
-    SURELY,
-    WEIGHT,
+    FARTHEST_TICKS,
+    JUMP_WEIGHT,
+    SURE_JUMP,
+    BothArms,
     Floats,
-    Together,
-    fewer,
-    kept_rows,
+    discounts,
+    last_rows,
     reach_of,
-    rows_of,
+    read_rows,
 )
 
 NONE = np.empty((0, 2))
 
 
-def factors(events: list[float], *, weight: float = 0.1, reach: int = 1, requests: list[float] | None = None,
-            before: Floats = NONE, after: Floats = NONE) -> list[float]:  # fmt: skip
+def factors(
+    events: list[float],
+    *,
+    weight: float = 0.1,
+    reach: int = 1,
+    requests: list[float] | None = None,
+    before: Floats = NONE,
+    after: Floats = NONE,
+) -> list[float]:
     own = np.array(events)[:, None]
     asked = np.full(len(events), 1e5) if requests is None else np.array(requests)
-    seen = Together(own, asked, before, after)
-    return fewer(seen, np.full(len(events), weight), reach, SURELY).tolist()
+    seen = BothArms(own, asked, before, after)
+    return discounts(seen, np.full(len(events), weight), reach, SURE_JUMP).tolist()
 
 
 def test_a_steady_share_counts_in_full_and_so_does_what_chance_moves() -> None:
@@ -42,7 +49,7 @@ def test_traffic_that_moves_is_no_jump_of_the_share() -> None:
 def test_ticks_beside_a_jump_count_for_less_and_those_away_from_it_do_not() -> None:
     before, at_last, first, after = factors([1000, 1000, 10_000, 10_000])
     assert (before, after) == (1, 1)
-    assert at_last == pytest.approx(1 + WEIGHT * 0.1 * (9000**2 - SURELY * 11_000) / 1000)
+    assert at_last == pytest.approx(1 + JUMP_WEIGHT * 0.1 * (9000**2 - SURE_JUMP * 11_000) / 1000)
     assert first > 20
 
 
@@ -54,7 +61,15 @@ def test_the_candidates_part_of_the_jump_is_what_may_be_in_the_wrong_tick() -> N
 def test_slower_scrapes_move_events_further() -> None:
     assert factors([1000, 1000, 10_000], reach=1)[0] == 1
     assert factors([1000, 1000, 10_000], reach=2)[0] > 1
-    assert [reach_of(spacing, 15) for spacing in (5, 15, 16, 30, 60, 600, math.inf)] == [1, 1, 1, 2, 4, FARTHEST, 1]
+    assert [reach_of(spacing, 15) for spacing in (5, 15, 16, 30, 60, 600, math.inf)] == [
+        1,
+        1,
+        1,
+        2,
+        4,
+        FARTHEST_TICKS,
+        1,
+    ]
 
 
 def test_what_comes_before_and_after_the_new_ticks_is_looked_at() -> None:
@@ -76,14 +91,14 @@ def test_ticks_in_two_pieces_count_as_they_do_in_one(cut: int) -> None:
     events = np.array([[1000.0, 10], [1000, 90], [9000, 90], [1000, 90], [1000, 10], [1000, 10]])
     asked, weight = np.full(6, 1e5), np.full(6, 0.1)
     nothing = np.empty((0, 3))
-    whole = Together(events, asked, nothing, nothing)
+    whole = BothArms(events, asked, nothing, nothing)
     rows = np.column_stack((events, asked))
-    first = fewer(Together(events[:cut], asked[:cut], nothing, rows[cut : cut + 1]), weight[:cut], 1, SURELY)
-    kept = rows_of({"together": kept_rows(whole, cut, 1)}, "together", 2)
-    second = fewer(Together(events[cut:], asked[cut:], kept, nothing), weight[cut:], 1, SURELY)
-    assert [*first, *second] == fewer(whole, weight, 1, SURELY).tolist()
+    first = discounts(BothArms(events[:cut], asked[:cut], nothing, rows[cut : cut + 1]), weight[:cut], 1, SURE_JUMP)
+    kept = read_rows({"together": last_rows(whole, cut, 1)}, "together", 2)
+    second = discounts(BothArms(events[cut:], asked[cut:], kept, nothing), weight[cut:], 1, SURE_JUMP)
+    assert [*first, *second] == discounts(whole, weight, 1, SURE_JUMP).tolist()
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 4, 5])
 def test_rows_of_other_kinds_are_no_rows(size: int) -> None:
-    assert rows_of({"together": np.ones(size)}, "together", 2).shape == (0, 3)
+    assert read_rows({"together": np.ones(size)}, "together", 2).shape == (0, 3)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.tracks import Track, Two, Words, followed, merged
+from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet, merge_harm
 from modelrollout.sequential.wealth import weights
 
 TICKS, BETS = 60, 3
@@ -20,13 +20,11 @@ EVEN = weights(np.ones(BETS))
 STEP = 25
 
 
-def of(first: int, end: int, ledger: Ledger, step: int | None = STEP) -> Two:
+def of(first: int, end: int, ledger: Ledger, step: int | None = STEP) -> Wealths:
     """The ticks from one to another; a step began with one of them, or before them."""
     begins = [step - first] if step is not None and first <= step <= end else []
     part = slice(first, end)
-    return followed(
-        "t", HARM[part], EVEN, GOOD[part], EVEN, restarts=RESTARTS[part], beginnings=begins, ledger=ledger
-    )  # fmt: skip
+    return bet("t", HARM[part], EVEN, GOOD[part], EVEN, restarts=RESTARTS[part], beginnings=begins, ledger=ledger)
 
 
 @pytest.mark.parametrize("cuts", [[], [1], [24], [25], [26], [7, 25, 26, 40], list(range(1, TICKS))])
@@ -55,9 +53,9 @@ def test_harm_is_carried_on_over_a_step_and_good_begins_anew() -> None:
     assert with_step.harm.last == without.harm.last
     ledger = {**without.ledger(TICKS), "t.good": np.array([3.0, 3.0, 3.0, 9.0])}
     nothing = np.zeros((0, BETS))
-    begun = followed("t", nothing, EVEN, nothing, EVEN, restarts=np.empty(0), beginnings=[0], ledger=ledger)
+    begun = bet("t", nothing, EVEN, nothing, EVEN, restarts=np.empty(0), beginnings=[0], ledger=ledger)
     assert (begun.good, begun.harm.last) == (0.0, pytest.approx(without.harm.last))
-    going_on = followed("t", nothing, EVEN, nothing, EVEN, restarts=np.empty(0), beginnings=[], ledger=ledger)
+    going_on = bet("t", nothing, EVEN, nothing, EVEN, restarts=np.empty(0), beginnings=[], ledger=ledger)
     assert going_on.good == 9.0
 
 
@@ -70,7 +68,7 @@ def test_a_state_for_other_bets_is_no_state(size: int) -> None:
 def test_the_most_that_good_has_been_is_not_forgotten() -> None:
     good = np.array([[4.0], [-4.0], [-4.0]])
     one = weights(np.ones(1))
-    two = followed("t", good, one, good, one, restarts=np.array([1.0, 0, 0]), beginnings=[], ledger={})
+    two = bet("t", good, one, good, one, restarts=np.array([1.0, 0, 0]), beginnings=[], ledger={})
     assert two.good == pytest.approx(4.0)
     assert two.ledger(3)["t.good"].tolist() == pytest.approx([-4.0, 4.0])
 
@@ -83,13 +81,13 @@ HALF = math.log(0.5)
 
 
 def test_wealths_are_merged_tick_by_tick_and_one_that_ends_stays_where_it_is() -> None:
-    found = np.exp(merged([(4, track(0.0, math.log(3), math.log(5))), (4, track(math.log(7)))], [HALF, HALF]))
+    found = np.exp(merge_harm([(4, track(0.0, math.log(3), math.log(5))), (4, track(math.log(7)))], [HALF, HALF]))
     assert found == pytest.approx([4, 5, 6])
 
 
 def test_a_wealth_is_not_added_to_what_another_was_before_it() -> None:
     was_high = track(0.0, math.log(90), math.log(2), math.log(3))
-    found = np.exp(merged([(2, was_high), (4, track(math.log(90), math.log(80)))], [HALF, HALF]))
+    found = np.exp(merge_harm([(2, was_high), (4, track(math.log(90), math.log(80)))], [HALF, HALF]))
     assert found == pytest.approx([46, 41.5])
     long_ago = track(math.log(4), math.log(5))
-    assert np.exp(merged([(2, long_ago), (9, track(math.log(7)))], [HALF, HALF])) == pytest.approx([6])
+    assert np.exp(merge_harm([(2, long_ago), (9, track(math.log(7)))], [HALF, HALF])) == pytest.approx([6])

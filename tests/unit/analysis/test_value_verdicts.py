@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modelrollout.analysis.conclusions import is_mistake
-from modelrollout.analysis.evidence.material import Usual
-from modelrollout.api.status import Verdict
+from modelrollout.analysis.evidence.look import Prior
+from modelrollout.api.status import QUERY_REJECTED, Verdict
 from modelrollout.promql.query import Series
 from tests.unit.analysis.looking import GAUGE, START, Walk, always, analysis, course, look, readings
 
@@ -53,13 +52,13 @@ def test_a_gauge_that_is_refreshed_seldom_is_not_taken_at_its_word_in_between() 
     # A hair beyond the bound, and the same for ten readings: that is one value, not ten.
     verdict = look(SCORE, readings([0.919] * 12), readings([0.93] * 12), at=12)
     assert verdict.verdict is INCONCLUSIVE
-    known = Usual(variance=0.0)  # stable's pods never differed in their history: no noise could make this
+    known = Prior(variance=0.0)  # stable's pods never differed in their history: no noise could make this
     assert look(SCORE, readings([0.90] * 12), readings([0.93] * 12), at=12, usual=known).verdict is FAIL
 
 
 def test_the_variance_that_stables_history_shows_is_what_counts() -> None:
     drop = readings([0.90, 0.91] * 20), readings([0.93, 0.92] * 20)
-    calm, noisy_one = (look(SCORE, *drop, at=40, usual=Usual(variance=variance)) for variance in (1e-4, 1e-2))
+    calm, noisy_one = (look(SCORE, *drop, at=40, usual=Prior(variance=variance)) for variance in (1e-4, 1e-2))
     assert (calm.verdict, noisy_one.verdict) == (FAIL, INCONCLUSIVE)
 
 
@@ -104,14 +103,14 @@ def test_slow_noise_counts_for_few_readings() -> None:
 def test_several_series_of_one_arm_are_refused_and_none_is_chosen() -> None:
     several = {"value": [Series({"pod": str(n)}, readings([0.9])["value"][0].samples) for n in range(4)]}
     verdict = look(SCORE, several, readings([0.93]))
-    assert (verdict.verdict, is_mistake(verdict), verdict.message) == (
+    assert (verdict.verdict, verdict.reason, verdict.message) == (
         Verdict.UNAVAILABLE,
-        True,
+        QUERY_REJECTED,
         "score asks wrongly: the query yields 4 series for the candidate; "
         "aggregate it to one, for example with avg(…).",
     )
     of_stable = look(SCORE, readings([0.93] * 9), several)
-    assert (of_stable.verdict, is_mistake(of_stable), of_stable.candidate) == (Verdict.UNAVAILABLE, True, "93%")
+    assert (of_stable.verdict, of_stable.reason, of_stable.candidate) == (Verdict.UNAVAILABLE, QUERY_REJECTED, "93%")
 
 
 def test_readings_that_are_no_numbers_are_dropped() -> None:
@@ -163,7 +162,7 @@ def test_later_steps_share_one_part_of_the_error_rate_however_many_there_are() -
 
     def evidence(later_steps: int) -> float:
         line = course(wished, 3000, later_steps=later_steps)
-        told = Walk(wished, always(), line, Usual(variance=2e-4), values=values).look(3300).verdicts[0]
+        told = Walk(wished, always(), line, Prior(variance=2e-4), values=values).look(3300).verdicts[0]
         assert told.evidence is not None
         return float(told.evidence.removesuffix("%"))
 

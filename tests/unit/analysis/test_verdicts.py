@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelrollout.analysis.conclusions import is_mistake
 from modelrollout.analysis.evidence import ledger
-from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.judge import judge
-from modelrollout.api.status import MetricEvidence, Verdict
+from modelrollout.api.status import QUERY_REJECTED, MetricEvidence, Verdict
 from modelrollout.promql.query import Answered, Series, Unanswered
 from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import (
@@ -61,7 +60,7 @@ def test_an_unreachable_prometheus_is_unavailable(metric: Mapping[str, Any], par
         verdict = look(metric, candidate, stable)
         assert verdict.verdict is Verdict.UNAVAILABLE
         assert verdict.message.startswith(f"{metric['name']}: Prometheus at http://prometheus:9090 cannot be reached")
-        assert not is_mistake(verdict)
+        assert verdict.reason is None
 
 
 @every_kind
@@ -72,7 +71,7 @@ def test_a_rejected_query_is_told_from_an_absent_prometheus(metric: Mapping[str,
         assert verdict.message.startswith(
             f"{metric['name']} asks wrongly: Prometheus rejects the query: 1:3: parse error"
         )
-        assert is_mistake(verdict)
+        assert verdict.reason == QUERY_REJECTED
 
 
 @every_kind
@@ -159,10 +158,10 @@ def test_several_metrics_that_are_worse_together_fail_before_any_of_them_would_a
 def test_noise_that_was_found_in_the_history_asks_for_more_evidence_and_is_said() -> None:
     doubtful = requests(17, 1000), requests(50, 10000)
     assert look(STRICT, *doubtful).verdict is Verdict.FAIL
-    noisy = look(STRICT, *doubtful, usual=Usual(mode=Mode.DISPERSED, dispersion=2.0))
+    noisy = look(STRICT, *doubtful, usual=Prior(mode=Mode.DISPERSED, dispersion=2.0))
     assert noisy.verdict is Verdict.INCONCLUSIVE
     assert noisy.message.endswith("; its pods are noisy by themselves, so events count for 3.0 times fewer.")
-    ranked = look(STRICT, *doubtful, usual=Usual(mode=Mode.RANKED, dispersion=2.0))
+    ranked = look(STRICT, *doubtful, usual=Prior(mode=Mode.RANKED, dispersion=2.0))
     assert ranked.message.endswith("; its pods are noisy by themselves, so their ranks are compared.")
 
 
@@ -247,7 +246,7 @@ def labelled(bad: float, total: float) -> list[Series]:
 
 
 def test_a_metric_that_cannot_be_judged_keeps_no_other_from_failing() -> None:
-    edited = ledger.written({"edges": np.array([0.1, 0.5]), "nears": np.array([7.0])})  # there is no eighth edge
+    edited = ledger.write({"edges": np.array([0.1, 0.5]), "nears": np.array([7.0])})  # there is no eighth edge
     wished = analysis(LATENCY, ERRORS)
     broken = MetricEvidence(metric="latency", basis="basis of latency", ticks=1, state=edited)
     store = [

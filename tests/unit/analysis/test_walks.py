@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from modelrollout.analysis.evidence import ledger
-from modelrollout.analysis.evidence.material import Usual
+from modelrollout.analysis.evidence.look import Prior
 from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
 from modelrollout.promql.query import Series
 from modelrollout.sequential.noise import Mode
@@ -78,7 +78,7 @@ def readings(random: np.random.Generator) -> dict[str, list[Series]]:
     return {arm: [Series({}, tuple(zip(ends, told.tolist(), strict=True)))] for arm, told in values.items()}
 
 
-def walk(store: Store, values: dict[str, list[Series]], usual: Usual | None = None) -> Walk:
+def walk(store: Store, values: dict[str, list[Series]], usual: Prior | None = None) -> Walk:
     wished = analysis(*METRICS)
     return Walk(wished, store, course(wished, *STEPS, later_steps=2, planned=END), usual, values)
 
@@ -96,11 +96,11 @@ def through(one: Walk, ends: Sequence[float], saved: Sequence[bool]) -> tuple[Me
     return one.look(END).checkpoint
 
 
-NOISES = [None, Usual(mode=Mode.DISPERSED, dispersion=2.0), Usual(mode=Mode.STRICT, dispersion=2.0)]
+NOISES = [None, Prior(mode=Mode.DISPERSED, dispersion=2.0), Prior(mode=Mode.STRICT, dispersion=2.0)]
 
 
 @pytest.mark.parametrize("usual", NOISES, ids=["assumed", "dispersed", "strict"])
-def test_restarts_and_passes_at_any_time_leave_the_same_evidence(usual: Usual | None) -> None:
+def test_restarts_and_passes_at_any_time_leave_the_same_evidence(usual: Prior | None) -> None:
     _, random = fresh()
     store, values = always(*world(random)), readings(random)
     once = through(walk(store, values, usual), [], [])
@@ -183,9 +183,12 @@ def test_missed_scrapes_lose_no_request() -> None:
     def gappy(series: Series) -> Series:
         # Not those around the first tick, which say what came before it, nor the last, which say how far all is known.
         kept = random.uniform(size=len(series.samples)) < 0.7
-        return Series(series.labels, tuple(
-            sample for at, sample in enumerate(series.samples) if kept[at] or not 16 < at < len(series.samples) - 9
-        ))  # fmt: skip
+        return Series(
+            series.labels,
+            tuple(
+                sample for at, sample in enumerate(series.samples) if kept[at] or not 16 < at < len(series.samples) - 9
+            ),
+        )
 
     one.store = always(*map(gappy, series))
     found = totals(one)
@@ -203,9 +206,10 @@ def test_restarts_of_pods_lose_no_request_that_was_scraped() -> None:
     def restarted(series: Series) -> Series:
         """It counts from 0 again after a scrape: nothing in between was counted unseen."""
         last = max((value for at, value in series.samples if at <= reset_at[series.labels["pod"]]), default=0.0)
-        return Series(series.labels, tuple(
-            (at, value - last if at > reset_at[series.labels["pod"]] else value) for at, value in series.samples
-        ))  # fmt: skip
+        return Series(
+            series.labels,
+            tuple((at, value - last if at > reset_at[series.labels["pod"]] else value) for at, value in series.samples),
+        )
 
     one.store = always(*map(restarted, series))
     found = totals(one)

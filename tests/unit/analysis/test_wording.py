@@ -7,15 +7,26 @@ from datetime import timedelta
 import pytest
 
 from modelrollout.analysis import wording
-from modelrollout.api.spec import Metric
+from modelrollout.analysis.kinds.kind_table import kind_of
+from modelrollout.api.metric import Metric
 from tests.unit.analysis.looking import ACCURACY, GAUGE, LATENCY
 
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [(0.0021, "0.21%"), (0.2, "20%"), (0, "0%"), (1, "100%"), (0.9307, "93.1%"), (0.9995, "99.95%"), (1e-9, "0%"),
-     (0.125, "12%"), (-0.01, "-1%"), (1e300, "1e+302%")],
-)  # fmt: skip
+    [
+        (0.0021, "0.21%"),
+        (0.2, "20%"),
+        (0, "0%"),
+        (1, "100%"),
+        (0.9307, "93.1%"),
+        (0.9995, "99.95%"),
+        (1e-9, "0%"),
+        (0.125, "12%"),
+        (-0.01, "-1%"),
+        (1e300, "1e+302%"),
+    ],
+)
 def test_shares_are_percentages(value: float, written: str) -> None:
     assert wording.share(value) == written
 
@@ -60,7 +71,8 @@ def test_an_estimate_looks_like_one(value: float, shown: float) -> None:
     ],
 )
 def test_values_are_written_in_the_unit_of_their_bounds(metric: dict[str, object], unit: str) -> None:
-    assert wording.unit_of(Metric.model_validate(metric)) == unit
+    wished = Metric.model_validate(metric)
+    assert kind_of(wished).unit(wished) == unit
 
 
 @pytest.mark.parametrize(

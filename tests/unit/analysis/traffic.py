@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import binom
 
-from modelrollout.analysis.queries import HISTORY, HISTORY_STEP, history_queries
+from modelrollout.analysis.queries import history_queries
+from modelrollout.analysis.samples.stable_history import HISTORY, HISTORY_STEP
 from modelrollout.analysis.sensitivity.detectable import Stretch
-from modelrollout.analysis.sensitivity.preflight import looked_up
-from modelrollout.api.spec import Analysis
+from modelrollout.analysis.sensitivity.preflight import summarise_history
+from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import UsualMetric
 from modelrollout.promql.query import Answer, Answered, Query, Series, parsed
 from tests.unit.analysis.looking import INTERVAL, NOON, STABLE, START
@@ -100,7 +101,7 @@ def remembered(series: Sequence[Series], start: float, end: float, step: float) 
     return tuple(found)
 
 
-def looked_up_in(wished: Analysis, stretches: Sequence[Stretch], series: Sequence[Series]) -> tuple[UsualMetric, ...]:
+def summarised(wished: Analysis, stretches: Sequence[Stretch], series: Sequence[Series]) -> tuple[UsualMetric, ...]:
     """What is noted of stable's last six hours before noon."""
     asked = history_queries(wished, STABLE, [], NOON, INTERVAL)
     answers: dict[Query, Answer] = {}
@@ -109,4 +110,4 @@ def looked_up_in(wished: Analysis, stretches: Sequence[Stretch], series: Sequenc
         selected = [one for one in series if selector.matches(one.labels)]
         answers[query] = Answered(remembered(selected, -HISTORY.total_seconds(), 0.0, HISTORY_STEP.total_seconds()))
     basis = {metric.name: f"basis of {metric.name}" for metric in wished.metrics}
-    return looked_up(wished, asked, answers, basis, stretches, INTERVAL.total_seconds())
+    return summarise_history(wished, asked, answers, basis, stretches, INTERVAL.total_seconds())

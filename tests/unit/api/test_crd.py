@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from modelrollout.api.analysis import Metric
 from modelrollout.api.base import Model
 from modelrollout.api.crd import (
     as_yaml,
@@ -19,6 +18,7 @@ from modelrollout.api.crd import (
     structural,
     template_definitions,
 )
+from modelrollout.api.metric import Metric
 from modelrollout.api.rules import RULES
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
+from modelrollout.api.metric import Metric
 from modelrollout.api.metric_templates import Argument, MetricTemplateSpec
 from modelrollout.api.placeholders import render_text
 from modelrollout.api.presets import PRESETS
 from modelrollout.api.presets.__main__ import main
 from modelrollout.api.presets.page import as_template, page
 from modelrollout.api.presets.preset import Preset
-from modelrollout.api.spec import Metric, ModelRolloutSpec
+from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.rollout.expansion import PLACEHOLDERS, TemplateKey, expanded
 from tests.builders import small
 from tests.places import ROOT

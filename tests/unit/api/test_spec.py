@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from modelrollout.api.crd import structural
 from modelrollout.api.errors import MOST, name_error, spec_error
-from modelrollout.api.spec import Canary, ModelRolloutSpec, Promotion, Step, default_stages
-from modelrollout.api.status import ModelRolloutStatus, Phase, StageStatus
+from modelrollout.api.spec import ModelRolloutSpec, Promotion
+from modelrollout.api.stages import Canary, Step, default_stages
+from modelrollout.api.status import QUERY_REJECTED, ModelRolloutStatus, Phase, StageStatus
 from modelrollout.api.workload import Workload, WorkloadRef
 from tests.broken import Broken
 from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR
@@ -188,6 +189,13 @@ def test_a_mirror_and_who_asks_are_told_where_there_are_any() -> None:
     assert StageStatus.model_validate(stage).to_wire() == stage
     shadow = {**stage, "mirror": 10, "asked": ["x-audience=beta"]}
     assert StageStatus.model_validate(shadow).to_wire() == shadow
+
+
+def test_a_verdict_written_before_there_were_reasons_is_read_with_its_reason() -> None:
+    told = {"metric": "errors", "verdict": "NoData", "message": "errors asks wrongly: bad has to be a part of total."}
+    seen = {"metric": "errors", "verdict": "NoData", "message": "errors: total has no samples of the candidate."}
+    status = ModelRolloutStatus.model_validate({"verdicts": [told, seen]})
+    assert [verdict.reason for verdict in status.verdicts] == [QUERY_REJECTED, None]
 
 
 def test_what_is_unknown_in_a_status_is_absent_and_never_null() -> None:

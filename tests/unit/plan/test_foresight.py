@@ -46,12 +46,12 @@ def test_stable_is_asked_for_and_only_of_what_can_be_counted() -> None:
     new = applied(
         analysis={"interval": "15s", "metrics": [builders.ERRORS, {**value, "tolerance": {"absolute": "1%"}}]}
     )
-    (query,) = asked(parse(new), new, serving(), NOON)
+    (query,) = asked(parse(new, {}), new, serving(), NOON)
     assert (query.metric, query.arm, query.end) == ("errors", "history", NOON)
     assert serving()["status"]["stable"]["workload"] in query.promql
 
 
 def test_without_answers_nothing_is_told() -> None:
     new = applied()
-    queries = asked(parse(new), new, serving(), NOON)
-    assert foresight.warnings(parse(new), queries, {}) == ()
+    queries = asked(parse(new, {}), new, serving(), NOON)
+    assert foresight.warnings(parse(new, {}), queries, {}) == ()

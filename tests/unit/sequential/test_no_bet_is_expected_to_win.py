@@ -14,7 +14,7 @@ from scipy.stats import binom, multinomial, norm
 from modelrollout.sequential import distributions, gauges, paired, proportions, ranks, strata
 from modelrollout.sequential.distributions import Slower
 from modelrollout.sequential.proportions import Bound, Counts, Floats
-from modelrollout.sequential.wealth import AT_START, EFFECT_WEIGHTS, EFFECTS, Wealth, grown, weights
+from modelrollout.sequential.wealth import AT_START, EFFECT_WEIGHTS, EFFECTS, Wealth, grow, weights
 
 ROUNDING = 1e-9
 
@@ -22,10 +22,21 @@ RATES = np.array([0.0, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5, 0.9, 1.0])
 TAKEN_FOR = (1e-9, 1e-4, 0.01, 0.3, 0.9, 1 - 1e-9)
 """What stable's rate is taken for, rightly or wrongly."""
 BOUNDS = [
-    Bound(1.0), Bound(1.25), Bound(2.0), Bound(0.5), Bound(20.0), Bound(1.0, 0.002), Bound(1.25, 0.001),
-    Bound(1.0, 0.3), Bound(3.0, 0.1), Bound(1.0, 0.999), Bound(1.0, 1.0), Bound(0.0, 0.02), Bound(0.0, 0.0),
+    Bound(1.0),
+    Bound(1.25),
+    Bound(2.0),
+    Bound(0.5),
+    Bound(20.0),
+    Bound(1.0, 0.002),
+    Bound(1.25, 0.001),
+    Bound(1.0, 0.3),
+    Bound(3.0, 0.1),
+    Bound(1.0, 0.999),
+    Bound(1.0, 1.0),
+    Bound(0.0, 0.02),
+    Bound(0.0, 0.0),
     Bound(0.0, 1.0),
-]  # fmt: skip
+]
 ALLOCATIONS = [(1, 49), (3, 60), (30, 30), (49, 1)]
 INSIDE = np.array([0.0, 0.3, 0.999, 1.0])
 
@@ -36,7 +47,7 @@ def expected(log_chances: Floats, log_e: Floats, log_weights: Floats) -> float:
     one_by_one = [logsumexp(log_chances + bet, axis=1) for bet in log_e.T]
     mixed = np.logaddexp(math.log(1 - AT_START), math.log(AT_START) + logsumexp(log_e + log_weights, axis=1))
     for row in range(0, len(log_e), len(log_e) // 30 + 1):
-        tick = grown(Wealth.untouched(log_weights.size), log_e[row : row + 1], np.array([AT_START]), log_weights)
+        tick = grow(Wealth.untouched(log_weights.size), log_e[row : row + 1], np.array([AT_START]), log_weights)
         assert tick.last == pytest.approx(mixed[row], abs=1e-12, rel=1e-12)
     return float(np.exp(max(np.max(one_by_one), logsumexp(log_chances + mixed, axis=1).max())))
 
@@ -130,8 +141,12 @@ def test_whole_distributions_of_candidates_that_are_nowhere_slower(mine: int, th
     left, right = compositions(mine, buckets), compositions(theirs, buckets)
     both = list(itertools.product(range(len(left)), range(len(right))))
     first, second = np.array(both).T
-    seen = Slower(beyond_edges(left[first]), np.full(first.size, float(mine)),
-                  beyond_edges(right[second]), np.full(first.size, float(theirs)))  # fmt: skip
+    seen = Slower(
+        beyond_edges(left[first]),
+        np.full(first.size, float(mine)),
+        beyond_edges(right[second]),
+        np.full(first.size, float(theirs)),
+    )
     shares = [*np.eye(buckets), np.full(buckets, 1 / buckets), *drawn.dirichlet(np.full(buckets, 0.4), 25)]
     truths = []
     for stable in shares:
@@ -166,11 +181,11 @@ def test_pairs(tolerated: float) -> None:
 def test_gaps_between_groups(allowed: float, total: tuple[int, ...]) -> None:
     drawn = np.random.default_rng(int(100 * allowed))
     truths = [*drawn.random((60, 4)), *drawn.choice([0.0, 0.01, 0.5, 0.99, 1.0], (60, 4))]
-    inside = np.array([truth for truth in truths if strata.GAP @ truth <= allowed + 1e-12])
+    inside = np.array([truth for truth in truths if strata.GAP_RULE @ truth <= allowed + 1e-12])
     on_it = inside.copy()  # the group's share falls, or the reference's rises, until the gap is what is allowed
-    on_it[:, 0] = np.clip(on_it[:, 0] - (allowed - inside @ strata.GAP), 0, 1)
-    on_it[:, 1] = np.clip(on_it[:, 1] + (allowed - on_it @ strata.GAP), 0, 1)
-    check_streams(np.concatenate([inside, on_it]), total, strata.GAP, allowed)
+    on_it[:, 0] = np.clip(on_it[:, 0] - (allowed - inside @ strata.GAP_RULE), 0, 1)
+    on_it[:, 1] = np.clip(on_it[:, 1] + (allowed - on_it @ strata.GAP_RULE), 0, 1)
+    check_streams(np.concatenate([inside, on_it]), total, strata.GAP_RULE, allowed)
 
 
 @pytest.mark.parametrize("allowed", [0.0, 0.05])
@@ -203,7 +218,7 @@ def test_gaps_between_groups_of_millions(total: tuple[float, ...], allowed: floa
     totals = np.array(total)
     extremes = np.concatenate([np.zeros((1, 4)), np.diag(totals)])  # nothing right, or all of one stream
     for usual in ((0.9, 0.95, 0.9, 0.95), (0.999, 0.3, 0.99, 0.2)):
-        log_e = strata.worse(extremes, np.tile(totals, (5, 1)), np.tile(usual, (5, 1)), strata.GAP, allowed)
+        log_e = strata.worse(extremes, np.tile(totals, (5, 1)), np.tile(usual, (5, 1)), strata.GAP_RULE, allowed)
         right = np.expm1((log_e[1:] - log_e[0]) / totals[:, None])  # streams × bets
         for truth in ((0.9 - allowed, 0.95, 0.9, 0.95), (0.3 - allowed, 0.3, 0.7, 0.7), (0.6, 0.2, 0.6, 0.2)):
             means = log_e[0] + (totals[:, None] * np.log1p(np.array(truth)[:, None] * right)).sum(axis=0)

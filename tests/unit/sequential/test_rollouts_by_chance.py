@@ -53,11 +53,17 @@ def test_equal_candidates_are_taken_back_as_seldom_as_declared(rate: float, rps:
 @pytest.mark.parametrize(
     ("bound", "stable"),
     [
-        (Bound(1.25), 0.01), (Bound(1.5), 0.05), (Bound(1.25), 1e-4), (Bound(1.0, 0.002), 0.01),
-        (Bound(1.0, 0.002), 1e-4), (Bound(1.0, 0.002), 0.0), (Bound(1.1, 0.005), 0.3),
-        (Bound(1.0, 0.01), 0.07), (Bound(0.0, 0.02), 0.01),
+        (Bound(1.25), 0.01),
+        (Bound(1.5), 0.05),
+        (Bound(1.25), 1e-4),
+        (Bound(1.0, 0.002), 0.01),
+        (Bound(1.0, 0.002), 1e-4),
+        (Bound(1.0, 0.002), 0.0),
+        (Bound(1.1, 0.005), 0.3),
+        (Bound(1.0, 0.01), 0.07),
+        (Bound(0.0, 0.02), 0.01),
     ],
-)  # fmt: skip
+)
 def test_candidates_just_within_their_tolerance_are_taken_back_as_seldom_as_declared(
     bound: Bound, stable: float, rps: float
 ) -> None:
@@ -84,9 +90,17 @@ def test_no_errors_in_either_arm_are_no_evidence_at_all() -> None:
 
 @pytest.mark.parametrize(
     ("times", "rate", "rps"),
-    [(1.5, 0.01, 500.0), (1.5, 0.001, 5000.0), (2.0, 0.01, 50.0), (2.0, 0.001, 500.0), (2.0, 0.01, 500.0),
-     (5.0, 0.001, 50.0), (5.0, 0.01, 50.0), (5.0, 0.001, 500.0)],
-)  # fmt: skip
+    [
+        (1.5, 0.01, 500.0),
+        (1.5, 0.001, 5000.0),
+        (2.0, 0.01, 50.0),
+        (2.0, 0.001, 500.0),
+        (2.0, 0.01, 500.0),
+        (5.0, 0.001, 50.0),
+        (5.0, 0.01, 50.0),
+        (5.0, 0.001, 500.0),
+    ],
+)
 def test_regressions_are_found_soon_for_what_the_data_allow(times: float, rate: float, rps: float) -> None:
     with fresh_worlds() as drawn:
         world = World(rate, times * rate, rps=rps)
@@ -133,12 +147,16 @@ def test_equally_fast_candidates_are_taken_back_as_seldom_as_declared(rps: float
 @pytest.mark.parametrize(
     ("tails", "seconds", "with_500_rps"),
     [
-        (slow_tails(EDGES, 1.2), 1300, 135), (slow_tails(EDGES, 1.5), 160, 20), (slow_tails(EDGES, 2.0), 110, 10),
-        (lognormal_tails(EDGES, 1.05), 1025, 110), (lognormal_tails(EDGES, 1.10), 270, 40),
-        (lognormal_tails(EDGES, 1.25), 60, 10), (hanging_tails(EDGES), 130, 20),
+        (slow_tails(EDGES, 1.2), 1300, 135),
+        (slow_tails(EDGES, 1.5), 160, 20),
+        (slow_tails(EDGES, 2.0), 110, 10),
+        (lognormal_tails(EDGES, 1.05), 1025, 110),
+        (lognormal_tails(EDGES, 1.10), 270, 40),
+        (lognormal_tails(EDGES, 1.25), 60, 10),
+        (hanging_tails(EDGES), 130, 20),
     ],
     ids=["tail +20 %", "tail +50 %", "tail +100 %", "all +5 %", "all +10 %", "all +25 %", "1 % hang"],
-)  # fmt: skip
+)
 def test_slower_candidates_are_found_soon(tails: Floats, seconds: float, with_500_rps: float) -> None:
     """Times of the study's own test (statistics: 3.5), which keeps nothing for what begins later; we do."""
     with fresh_worlds() as drawn:
@@ -167,7 +185,7 @@ def test_a_declared_horizon_keeps_its_rate_and_finds_regressions_sooner(rate: fl
 
 @pytest.mark.parametrize("correlation", [0.0, 0.8, 0.95])
 def test_equal_gauges_are_taken_back_as_seldom_as_declared_however_slow_their_noise(correlation: float) -> None:
-    per_block = int(gauges.BLOCK / TICK)
+    per_block = int(gauges.BATCH / TICK)
     with fresh_worlds() as drawn:
         taken_back = 0
         for _ in range(200):

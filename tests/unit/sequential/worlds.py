@@ -15,7 +15,7 @@ from scipy.stats import binom
 from modelrollout.sequential import distributions, proportions
 from modelrollout.sequential.distributions import Slower
 from modelrollout.sequential.proportions import Baseline, Bound, Counts, Floats
-from modelrollout.sequential.wealth import EFFECT_WEIGHTS, Onsets, Path, Wealth, grown, weights
+from modelrollout.sequential.wealth import EFFECT_WEIGHTS, Onsets, Path, Wealth, grow, weights
 
 TICK = 10.0
 HOUR = 360
@@ -76,7 +76,7 @@ class World:
         seen = self.counted(drawn)
         events, requests, _ = self.known(drawn).before_each(seen.bad_stable, seen.stable, proportions.decay(TICK))
         log_e = proportions.worse(seen, proportions.rate(events, requests), self.bound)
-        return grown(Wealth.untouched(EFFECT_WEIGHTS.size), log_e, restarts, weights(EFFECT_WEIGHTS))
+        return grow(Wealth.untouched(EFFECT_WEIGHTS.size), log_e, restarts, weights(EFFECT_WEIGHTS))
 
     def limit(self) -> float:
         """Seconds that no test can beat on average: ln(1/α) over the information in a second (statistics: 4.1)."""
@@ -136,4 +136,4 @@ def slower(
     known = distributions.known_before(history, seen.beyond_stable, seen.stable, proportions.decay(TICK))
     log_e = distributions.slower(seen, known[:-1])
     put_on = np.asarray(restarts)[:ticks]
-    return grown(Wealth.untouched(log_e.shape[1]), log_e, put_on, distributions.log_weights(stable.size))
+    return grow(Wealth.untouched(log_e.shape[1]), log_e, put_on, distributions.log_weights(stable.size))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from modelrollout.api.findings import Finding
 from modelrollout.kube import Refused, Unreachable
 from modelrollout.objects.manifests import Owner
-from modelrollout.objects.reads import NOT_INSTALLED
 from modelrollout.objects.resources import HTTP_ROUTES
 from modelrollout.rollout.references import reads
 from modelrollout.shell.observe import observed
 from modelrollout.shell.reader import Direct
+from modelrollout.traffic.router import Backend
+from modelrollout.traffic.routers import ROUTERS
 from modelrollout.trial.world import World
 from tests import builders
 from tests.fakes.cluster import FakeCluster
@@ -46,9 +46,9 @@ async def test_a_cluster_without_the_gateway_api_has_no_routes() -> None:
         if plural == HTTP_ROUTES.plural:
             raise Refused(404, "the API server does not know HTTPRoute; is the CRD installed?", "/apis")
 
-    found = (await observe(FakeCluster(hook=unknown))).objects.values()
-    assert [one.reason for one in found if isinstance(one, Finding)] == [NOT_INSTALLED]
-    assert [one for one in found if isinstance(one, dict)] == []
+    world = await observe(FakeCluster(hook=unknown))
+    stable = Backend("fraud-1", "1", 8080)
+    assert not ROUTERS["gatewayAPI"].in_force(OWNER, world.objects, stable).exists
 
 
 async def test_a_forbidden_read_stops_the_pass() -> None:

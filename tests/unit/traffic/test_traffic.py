@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modelrollout.api.spec import Traffic
+from modelrollout.api.traffic import Traffic
 from modelrollout.objects.manifests import REJECTED, REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, is_applied
 from modelrollout.objects.resources import HTTP_ROUTES, SERVICES
 from modelrollout.traffic import revision_service

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ledger = Mapping[str, Floats]
-"""Named arrays; what is a single number has one entry."""
+"""Named arrays; a single number is an array of one entry."""
 
 
-def written(ledger: Ledger) -> str:
+def write(ledger: Ledger) -> str:
     """A ledger as text; `read` gives the same numbers back."""
     names = sorted(ledger)
     sizes = {name: int(np.size(ledger[name])) for name in names}
@@ -22,17 +22,17 @@ def written(ledger: Ledger) -> str:
     return f"{json.dumps(sizes, separators=(',', ':'))}{base64.b64encode(body).decode()}"
 
 
-LARGEST = 1e250
-"""No state has larger numbers, and what is computed from them must not overflow."""
+LARGEST_NUMBER = 1e250
+"""No state has larger numbers, and computing with them must not overflow."""
 
 
 def read(text: str) -> dict[str, Floats]:
-    """The ledger of a text; empty when it is not one: a status is anybody's to edit, and bears any text."""
+    """The ledger that `write` wrote; empty for any other text, since anybody may edit a status."""
     try:
-        sizes, end = json.JSONDecoder().raw_decode(text)  # a name may hold a brace, too
+        sizes, end = json.JSONDecoder().raw_decode(text)  # not up to the last brace: a name may contain one
         numbers = np.frombuffer(base64.b64decode(text[end:], validate=True), dtype="<f8").astype(np.float64)
         are_sizes = all(type(size) is int and size >= 0 for size in sizes.values())
-        if not are_sizes or sum(sizes.values()) != numbers.size or not (np.abs(numbers) < LARGEST).all():
+        if not are_sizes or sum(sizes.values()) != numbers.size or not (np.abs(numbers) < LARGEST_NUMBER).all():
             return {}
         ledger, at = {}, 0
         for name, size in sizes.items():

@@ -1,8 +1,8 @@
-"""The time that a rollout is judged over, in ticks: a grid that is fixed before the first look. Pure.
+"""The time line of a rollout's judgement, in ticks: a grid that is fixed before the first look. Pure.
 
-A tick is as long as the interval between two looks, half a minute at most. Ticks are disjoint, every sample belongs to
-one place on the grid, and what was said up to a tick does not depend on when anybody looked: so passes between looks,
-restarts and a checkpoint that is some minutes old all lead to the same evidence.
+A tick is as long as the interval between two looks, or an even part of it, but at most half a minute. Ticks are
+disjoint, and every sample has one place on the grid. So the evidence up to a tick does not depend on when anybody
+looked: passes between looks, restarts and an old checkpoint all lead to the same evidence.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ Floats = npt.NDArray[np.float64]
 LONGEST_TICK = timedelta(seconds=30)
 """Within a tick the arms' shares of the traffic are taken as constant; a step may change them."""
 SHORTEST_LOOK_BACK = timedelta(minutes=2)
-"""Samples this old still tell where a counter stood: it takes scrapes of up to two minutes."""
-LATE = timedelta(minutes=1)
-"""So long a sample may be on its way and still count: what is older than that goes into the checkpoint."""
-LONGEST = timedelta(hours=1)
-"""A look never reads further back than this, or some intervals: it bounds what Prometheus has to send after a long
-outage, for a metric that came in mid-rollout, or one that nobody has heard of yet."""
+"""Samples this old still show where a counter stood: scrapes may be up to two minutes apart."""
+LONGEST_DELAY = timedelta(minutes=1)
+"""The longest delay with which a sample may arrive and still count: older ticks go into the checkpoint."""
+LONGEST_REREAD = timedelta(hours=1)
+"""A look never reads further back than this, or than the look-back. It bounds the answers after a long outage, and the
+answers for a metric that was added in mid-rollout or has no samples yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """When judging began, how long a tick is, when later steps began, and what was planned. Times in unix seconds."""
+    """The start of judging, the length of a tick, the starts of later steps, and the plan. Times in unix seconds."""
 
     start: float
     tick: float
@@ -44,14 +44,14 @@ class Course:
 
     @property
     def step_start(self) -> float:
-        """When the present step began."""
+        """The start of the current step."""
         return max((self.start, *self.steps))
 
     def time(self, ticks: int) -> float:
         return self.start + ticks * self.tick
 
     def ticks(self, moment: float) -> int:
-        """How many ticks are over by then."""
+        """The number of whole ticks before a moment."""
         return max(math.floor((moment - self.start) / self.tick + 1e-9), 0)
 
     def edges(self, first: int, end: float) -> Floats:
@@ -62,19 +62,19 @@ class Course:
         return np.asarray(edges, dtype=np.float64)
 
     def beginnings(self, edges: Floats) -> list[int]:
-        """The ticks (by their place) with which a later step begins: the first that is all its own.
+        """The places of the ticks with which later steps begin: the first tick that lies wholly in its step.
 
-        The number of ticks for a step that has none yet.
+        For a step without a tick so far, the number of ticks.
         """
         begun = [step for step in self.steps if step > edges[0] - 1e-9]
         return sorted({min(int(np.searchsorted(edges, step - 1e-9)), len(edges) - 1) for step in begun})
 
 
 def tick_of(interval: timedelta) -> timedelta:
-    """The longest part of an interval that is short enough for a tick."""
+    """The longest even part of an interval that is short enough for a tick."""
     return interval / math.ceil(interval / LONGEST_TICK)
 
 
 def look_back(interval: timedelta, warm_up: timedelta) -> timedelta:
-    """How far before the first tick samples are read, so that every counter's and every pod's beginning is known."""
+    """How far before the first tick samples are read: far enough to see where each counter stood."""
     return max(SHORTEST_LOOK_BACK, 4 * interval) + warm_up

@@ -1,7 +1,7 @@
-"""One bound that a candidate is held against: the wealth against it, and the mirrored one that lets a step end. Pure.
+"""The test of one bound: a harm wealth that leads to rollback, and a good wealth that lets a step end. Pure.
 
-`harm` grows as the candidate shows to be worse than the bound, over the whole rollout. `good` grows as it shows to be
-better than what would be unacceptable, anew at every step: what was ruled out at 5 % may be true at 50 %.
+`harm` grows with evidence that the candidate is beyond the bound, over the whole rollout. `good` grows with evidence
+that it is better than unacceptable. It starts anew at every step: a regression ruled out at 5 % may be there at 50 %.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.sequential.wealth import Path, Wealth, carried, grown
+from modelrollout.sequential.wealth import Path, Wealth, carry, grow
 
 Floats = npt.NDArray[np.float64]
 
-OF_A_STEP = frozenset({"totals", "mine", "theirs", "shown", "step", "seconds"})
-ENDS_OF_A_STEP = (".good", ".step", ".beyond.excess", "/totals")
-"""Names in a ledger, and their ends, of what belongs to the present step alone."""
+Keep = Callable[[int], Ledger]
+"""Yields the ledger of a metric after so many of its new ticks."""
+
+STEP_NAMES = frozenset({"totals", "mine", "theirs", "shown", "step", "seconds"})
+STEP_ENDINGS = (".good", ".step", ".beyond.excess", "/totals")
+"""Names in a ledger, and endings of names, that belong to the current step alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a bound is called, and what would be unacceptable: for people."""
+    """The bound, and the unacceptable value, in words for people."""
 
     bound: str
     unacceptable: str
@@ -36,20 +39,20 @@ class Words:
 class Track:
     """The paths of a bound's two wealths over the new ticks, in natural logarithms.
 
-    `joint`: whether `harm` may be averaged with that of others (exact tests may; what rests on a limit theorem, or
-    knows less than the others, has a share of the error rate to itself). `share`: of the even share, what it keeps.
+    `joint`: whether `harm` may be averaged with that of others. Exact tests may; a test that rests on a limit theorem,
+    or that sees less than the others, may not. `share`: the fraction of its even share of the error rate that it uses.
     """
 
     name: str
     words: Words
-    harm: Floats  # ticks; empty where there is nothing new
+    harm: Floats  # one entry per tick
     before: float  # ln of the harm wealth before them
-    good: float  # the most that the mirrored wealth has been at this step
-    is_kept: bool  # by what is estimated now
+    good: float  # the highest that the good wealth has been at this step
+    is_kept: bool  # by the present estimate
     joint: bool = True
     share: float = 1.0
     threshold: float | None = None  # ln, where it is lower than 1/α by calibration
-    harm_drift: float = 0.0  # by which ln harm is expected to grow with every further sample, as things are
+    harm_drift: float = 0.0  # expected growth of ln harm with each further sample
     good_drift: float = 0.0
 
     @property
@@ -57,11 +60,29 @@ class Track:
         return max(self.before, float(self.harm.max(initial=-math.inf)))
 
 
-def merged(joint: Sequence[tuple[int, Track]], logs: Sequence[float]) -> Floats:
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The tracks of some bounds, notes on regressions that they cannot detect, and how to keep their state."""
+
+    tracks: tuple[Track, ...]
+    keep: Keep
+    unseen: tuple[str, ...] = ()
+
+
+def keep_all(keepers: Sequence[Keep]) -> Keep:
+    """One Keep for several; their names in the ledger differ."""
+
+    def keep(ticks: int) -> Ledger:
+        return {name: kept for one in keepers for name, kept in one(ticks).items()}
+
+    return keep
+
+
+def merge_harm(joint: Sequence[tuple[int, Track]], logs: Sequence[float]) -> Floats:
     """ln of the weighted mean of several harm wealths, after each tick at which all of them are known.
 
-    `joint`: tracks, and the tick that each begins at; `logs`: of their shares. One that ends earlier stays where it is.
-    What a wealth was before another began must not be added to what that one is now: the two were never there together.
+    `joint`: tracks, and the tick at which each begins. `logs`: ln of their shares. A path that ends early keeps its
+    last value. Values from before another path began are left out: the two wealths never existed at the same time.
     """
     first = max(begins for begins, _ in joint)
     paths = []
@@ -74,12 +95,12 @@ def merged(joint: Sequence[tuple[int, Track]], logs: Sequence[float]) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Two:
-    """A harm path and its mirrored pieces, one for each step that the new ticks belong to; and how to keep them."""
+class Wealths:
+    """The path of the harm wealth over the new ticks, and those of the good wealth, one piece for each step."""
 
     name: str
     harm: Path
-    pieces: tuple[tuple[int, Path, float], ...]  # the first tick of the piece, its path, the highest before it
+    pieces: tuple[tuple[int, Path, float], ...]  # first tick of the piece, its path, the highest value before it
 
     @property
     def good(self) -> float:
@@ -87,7 +108,7 @@ class Two:
         return max(highest, float(path.log.max(initial=-math.inf)))
 
     def ledger(self, ticks: int) -> dict[str, Floats]:
-        """What has to be kept to go on after so many of the ticks."""
+        """The state from which to go on after so many ticks."""
         harm = self.harm.after(ticks)
         first, path, highest = [piece for piece in self.pieces if piece[0] <= ticks][-1]
         good = path.after(ticks - first)
@@ -99,7 +120,7 @@ class Two:
         }
 
 
-def followed(
+def bet(
     name: str,
     harm: Floats,
     harm_weights: Floats,
@@ -109,43 +130,39 @@ def followed(
     restarts: Floats,
     beginnings: Sequence[int],
     ledger: Ledger,
-) -> Two:
+) -> Wealths:
     """Both wealths over the new ticks. `harm`, `good`: ln factors, ticks × bets; weights: their ln shares."""
     ticks = len(harm)
-    known = _wealth(ledger.get(f"{name}.harm"), harm.shape[1])
-    path = grown(known, harm, restarts, harm_weights)
+    known = _kept_wealth(ledger.get(f"{name}.harm"), harm.shape[1])
+    path = grow(known, harm, restarts, harm_weights)
     kept = ledger.get(f"{name}.good")
     pieces = []
-    for first, end in _between(beginnings, ticks):
+    for first, end in _pieces(beginnings, ticks):
         is_new = first in beginnings or kept is None or kept.size != good.shape[1] + 1
         begun = Wealth(good_weights, 0.0) if is_new or kept is None else Wealth(kept[:-1], 0.0)
         highest = 0.0 if is_new or kept is None else float(kept[-1])
-        piece = carried(begun, good[first:end])
+        piece = carry(begun, good[first:end])
         pieces.append((first, piece, highest))
-    return Two(name, path, tuple(pieces))
+    return Wealths(name, path, tuple(pieces))
 
 
-def laid_by(ledger: Ledger, beginnings: Sequence[int], ticks: int) -> Ledger:
-    """What is kept of a ledger over ticks in which nothing is compared: while stable cannot be seen, or at 100 %."""
-    return ledger if all(at > ticks for at in beginnings) else of_the_rollout(ledger)
+def carry_over(ledger: Ledger, beginnings: Sequence[int], ticks: int) -> Ledger:
+    """The ledger after ticks in which nothing is compared: while stable cannot be seen, or has no traffic."""
+    return ledger if all(at > ticks for at in beginnings) else without_step(ledger)
 
 
-def of_the_rollout(ledger: Ledger) -> dict[str, Floats]:
-    """What of a ledger outlasts a step: not what was counted at that step, nor what would let another one end."""
-    return {name: kept for name, kept in ledger.items() if name not in OF_A_STEP and not name.endswith(ENDS_OF_A_STEP)}
+def without_step(ledger: Ledger) -> dict[str, Floats]:
+    """The part of a ledger that outlasts a step: neither its counts nor its good wealths."""
+    return {name: kept for name, kept in ledger.items() if name not in STEP_NAMES and not name.endswith(STEP_ENDINGS)}
 
 
-def _between(beginnings: Sequence[int], ticks: int) -> list[tuple[int, int]]:
-    """The stretches of ticks that belong to one step; an empty one where a step has begun and has none yet."""
+def _pieces(beginnings: Sequence[int], ticks: int) -> list[tuple[int, int]]:
+    """First and end tick of each step's stretch; empty for a step that has begun and has no tick so far."""
     bounds = [0, *(at for at in beginnings if at > 0), ticks]
     return [(first, max(end, first)) for first, end in pairwise(bounds)]
 
 
-def _wealth(kept: Floats | None, bets: int) -> Wealth:
+def _kept_wealth(kept: Floats | None, bets: int) -> Wealth:
     if kept is None or kept.size != bets + 1:
         return Wealth.untouched(bets)
     return Wealth(kept[:-1], float(kept[-1]))
-
-
-Keep = Callable[[int], Ledger]
-"""The ledger of a metric after so many of its new ticks."""

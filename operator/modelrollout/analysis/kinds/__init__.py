@@ -1,1 +1,1 @@
-"""One file for each kind of metric: from the samples of both arms to evidence. Pure."""
+"""The kinds of metric, one file each and some for their parts: from both arms' samples to evidence. Pure."""

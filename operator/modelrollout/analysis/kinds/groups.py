@@ -1,114 +1,74 @@
 """Groups by themselves, beside the whole: is one of them served worse, and does a gap between groups grow? Pure.
 
-Two tests for each group. Its own requests of both arms, held against the metric's tolerance: what is hidden in the
-whole because the group is small. And the difference of differences: by how much the candidate widens the group's gap
-to the first group, compared with stable (statistics: 2.5). Groups share one part of the error rate evenly. A group with
-too little traffic to be tested is said to be so, and holds the step: it never passes silently.
+There are two tests for each group. The first holds the group's own requests of both arms against the metric's
+tolerance: a regression in a small group is hidden in the whole. The second is the difference of differences: how much
+the candidate widens the group's gap to the first group, compared with stable (statistics: 2.5). Groups share one part
+of the error rate evenly. A group with too little traffic for a test is named in the verdict and holds the step.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Before
-from modelrollout.analysis.evidence.tracks import Track, Two, Words, followed
-from modelrollout.analysis.kinds import shares
-from modelrollout.analysis.kinds.shares import Ticks
-from modelrollout.analysis.queries import BAD
-from modelrollout.analysis.samples.counters import Reading, Samples, total_growth
-from modelrollout.api.spec import Groups
+from modelrollout.analysis.evidence.look import LookStart
+from modelrollout.analysis.evidence.tracks import Keep, Tested, Track, Words, bet, keep_all
+from modelrollout.analysis.kinds import request_shares
+from modelrollout.analysis.kinds.request_shares import Ticks
+from modelrollout.analysis.parts import BAD
+from modelrollout.analysis.samples.counters import ArmCounters, Samples, SampleWindow, total_growth
+from modelrollout.api.metric import Groups
 from modelrollout.sequential import strata as tests
 from modelrollout.sequential.proportions import Bound, Counts, decay, rate
 from modelrollout.sequential.wealth import weights
-
-if TYPE_CHECKING:
-    from modelrollout.analysis.kinds.ratio import Side
 
 Floats = npt.NDArray[np.float64]
 
 DROP_WEIGHTS = weights(np.ones(tests.DROPS.size))
 NO_MIRROR = weights(np.ones(1))
-PRIOR = 0.5
-UNTESTED = 30 * 86_400.0
-"""Seconds after which nobody calls it waiting any more: such a group cannot be tested at this traffic."""
+PRIOR_COUNT = 0.5
+LONGEST_WAIT = 30 * 86_400.0
+"""Seconds. A group that needs longer than this cannot be tested at its traffic."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """The tracks of all groups, what cannot be tested, and how to keep their state."""
+class Comparison:
+    """Both arms' counters over the new ticks of a metric, and the bounds between the arms."""
 
-    tracks: tuple[Track, ...]
-    unseen: tuple[str, ...]
-    keep: Callable[[int], Ledger]
+    start: LookStart
+    ticks: Ticks
+    mine: ArmCounters
+    theirs: ArmCounters
+    window: SampleWindow
+    tolerated: Bound
+    unacceptable: Bound
 
 
-def judged(
-    before: Before, groups: Groups, ticks: Ticks, mine: Side, theirs: Side, reading: Reading,
-    tolerated: Bound, unacceptable: Bound,
-) -> Judged:  # fmt: skip
-    """`ticks`: those of the whole metric."""
-    found = {value: _counts(groups.label, value, ticks.edges, mine, theirs, reading) for value in groups.values}
-    ledger = before.ledger
-    tracks: list[Track] = []
-    twos: list[Two] = []
-    unseen: list[str] = []
-    keepers: list[Callable[[int], Ledger]] = []
-    for value, counts in found.items():
-        own = replace(ticks, counts=counts)
-        kept = {name.removeprefix(f"{value}/"): part for name, part in ledger.items() if name.startswith(f"{value}/")}
-        totals = shares.totals_after(own, len(own), kept)
-        known = shares.baseline(kept, None, None)
-        left = decay(before.course.tick)
-        events, requests, _ = known.before_each(counts.bad_stable, counts.stable, left)
-        name = f"group {value}"
-        two = shares.compared(
-            name, own, rate(events, requests), tolerated, unacceptable, before.usual.inflation, ledger
-        )
-        twos.append(two)
-        drifts = shares.compared_drifts(totals, tolerated, unacceptable, before.usual.inflation)
-        is_bad = mine.part == BAD
-        words = Words(
-            f"{shares.bound_words(tolerated, totals, is_bad=is_bad)} in group {value}",
-            f"{shares.bound_words(unacceptable, totals, is_bad=is_bad, is_beyond=True)} in group {value}",
-        )
-        limit = float(tolerated.at(totals.stable_share))
-        is_kept = totals.candidate > 0 and totals.stable > 0 and totals.share <= limit + shares.ROUNDING
-        tracks.append(shares.track(two, words, is_kept=is_kept, drifts=drifts, share=before.usual.share_kept))
-        if _is_out_of_reach(tracks[-1], totals):
-            unseen.append(f"group {value} cannot be tested at this traffic")
-        keepers.append(_keeper(value, own, kept, left))
+def judge_groups(comparison: Comparison, groups: Groups) -> Tested:
+    """Each group by itself, and the gaps of all others to the first."""
+    counts = {value: _counts(comparison, groups.label, value) for value in groups.values}
     reference, *others = groups.values
-    for value in others:
-        two, words, is_kept = _gap(before, ticks, value, found[value], found[reference], groups, mine.part)
-        twos.append(two)
-        track = shares.track(two, words, is_kept=is_kept, drifts=(0.0, 0.0), share=before.usual.share_kept)
-        tracks.append(replace(track, good=math.inf))
-        keepers.append(_gap_keeper(f"gap {value}", found[value], found[reference], ledger))
-
-    def keep(count: int) -> Ledger:
-        kept: dict[str, Floats] = {}
-        for one in twos:
-            kept |= one.ledger(count)
-        for more in keepers:
-            kept |= more(count)
-        return kept
-
-    return Judged(tuple(tracks), tuple(unseen), keep)
+    tested = [_judge_group(comparison, value, counts[value]) for value in groups.values]
+    tested += [_judge_gap(comparison, groups, value, counts[value], counts[reference]) for value in others]
+    return Tested(
+        tuple(track for one in tested for track in one.tracks),
+        keep_all([one.keep for one in tested]),
+        tuple(unseen for one in tested for unseen in one.unseen),
+    )
 
 
-def _counts(label: str, value: str, edges: Floats, mine: Side, theirs: Side, reading: Reading) -> Counts:
+def _counts(comparison: Comparison, label: str, value: str) -> Counts:
+    edges, window = comparison.ticks.edges, comparison.window
     columns: list[Floats] = []
-    for side in (mine, theirs):
-        total = total_growth(_of(side.total, label, value), edges, side.arm, reading)
-        events = np.minimum(total_growth(_of(side.events, label, value), edges, side.arm, reading), total)
+    for side in (comparison.mine, comparison.theirs):
+        total = total_growth(_of(side.total, label, value), edges, side.scrapes, window)
+        events = np.minimum(total_growth(_of(side.events, label, value), edges, side.scrapes, window), total)
         columns += [events if side.part == BAD else total - events, total]
     return Counts(*columns)
 
@@ -117,67 +77,113 @@ def _of(samples: Sequence[Samples], label: str, value: str) -> list[Samples]:
     return [one for one in samples if one.labels.get(label) == value]
 
 
-def _is_out_of_reach(track: Track, totals: shares.Totals) -> bool:
+def _judge_group(comparison: Comparison, value: str, counts: Counts) -> Tested:
+    """A group's own requests against the metric's tolerance."""
+    start, tolerated, unacceptable = comparison.start, comparison.tolerated, comparison.unacceptable
+    dispersion, own = start.prior.inflation, replace(comparison.ticks, counts=counts)
+    kept = _own_ledger(start.ledger, value)
+    totals = request_shares.totals_after(own, len(own), kept)
+    events, requests, _ = request_shares.baseline(kept, None, None).before_each(
+        counts.bad_stable, counts.stable, decay(start.course.tick)
+    )
+    wealths = request_shares.compare(
+        f"group {value}", own, rate(events, requests), tolerated, unacceptable, dispersion, start.ledger
+    )
+    words = request_shares.words(
+        tolerated, unacceptable, totals, is_bad=comparison.mine.part == BAD, where=f" in group {value}"
+    )
+    limit = float(tolerated.at(totals.stable_share))
+    is_kept = totals.candidate > 0 and totals.stable > 0 and totals.share <= limit + request_shares.ROUNDING
+    drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, dispersion)
+    track = request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, share=start.prior.share_kept)
+    unseen = (f"group {value} cannot be tested at this traffic",) if _is_out_of_reach(track, totals) else ()
+    return Tested((track,), keep_all([wealths.ledger, _group_keeper(start, value, own)]), unseen)
+
+
+def _own_ledger(ledger: Ledger, value: str) -> Ledger:
+    return {name.removeprefix(f"{value}/"): part for name, part in ledger.items() if name.startswith(f"{value}/")}
+
+
+def _is_out_of_reach(track: Track, totals: request_shares.Totals) -> bool:
     if totals.seconds < 60 or track.good >= math.log(1 / 0.05):
         return False
     each = totals.candidate / totals.seconds
-    return each <= 0 or track.good_drift <= 0 or 3.0 / track.good_drift / each > UNTESTED
+    return each <= 0 or track.good_drift <= 0 or 3.0 / track.good_drift / each > LONGEST_WAIT
 
 
-def _keeper(value: str, ticks: Ticks, ledger: Ledger, left: float) -> Callable[[int], Ledger]:
+def _group_keeper(start: LookStart, value: str, ticks: Ticks) -> Keep:
+    ledger = _own_ledger(start.ledger, value)
+
     def keep(count: int) -> Ledger:
         seen = ticks.counts.first(count)
-        known = shares.baseline(ledger, None, None)
-        _, _, after = known.before_each(seen.bad_stable, seen.stable, left)
-        kept = shares.as_ledger(shares.totals_after(ticks, count, ledger))
+        known = request_shares.baseline(ledger, None, None)
+        _, _, after = known.before_each(seen.bad_stable, seen.stable, decay(start.course.tick))
+        kept = request_shares.totals_in_ledger(request_shares.totals_after(ticks, count, ledger))
         kept["baseline"] = np.array([after.events, after.requests])
         return {f"{value}/{name}": part for name, part in kept.items()}
 
     return keep
 
 
-def _gap(
-    before: Before, ticks: Ticks, value: str, group: Counts, reference: Counts, groups: Groups, part: str
-) -> tuple[Two, Words, bool]:
+def _judge_gap(comparison: Comparison, groups: Groups, value: str, group: Counts, reference: Counts) -> Tested:
     """The difference of differences, of shares that went right."""
-    name = f"gap {value}"
-    right, total, usual = _streams(name, group, reference, before.ledger)
+    start, ticks, name = comparison.start, comparison.ticks, f"gap {value}"
+    right, total, usual = _streams(name, group, reference, start.ledger)
     allowed = groups.max_extra_gap.value
-    harm = tests.worse(right, total, usual, tests.GAP, allowed) / before.usual.inflation
-    two = followed(
-        name, harm, DROP_WEIGHTS, np.zeros((len(ticks), 1)), NO_MIRROR,
-        restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=before.ledger,
-    )  # fmt: skip
-    sums = _kept(f"{name}.sums", before.ledger) + np.stack((right.sum(axis=0), total.sum(axis=0)))
-    shown = np.divide(sums[0], sums[1], out=np.zeros(4), where=sums[1] > 0)
-    widened = float(shown @ tests.GAP) if (sums[1] > 0).all() else 0.0
+    harm = tests.worse(right, total, usual, tests.GAP_RULE, allowed) / start.prior.inflation
+    wealths = bet(
+        name,
+        harm,
+        DROP_WEIGHTS,
+        np.zeros((len(ticks), 1)),
+        NO_MIRROR,
+        restarts=ticks.restarts,
+        beginnings=ticks.beginnings,
+        ledger=start.ledger,
+    )
     words = Words(f"a gap of {value} to {groups.values[0]} wider by ≤ {wording.share(allowed)}", "a wider one")
-    return two, words, widened <= allowed
+    is_kept = _widening(_sums(name, right, total, start.ledger)) <= allowed
+    track = request_shares.track(wealths, words, is_kept=is_kept, drifts=(0.0, 0.0), share=start.prior.share_kept)
+    keeper = _gap_keeper(name, group, reference, start.ledger)
+    return Tested((replace(track, good=math.inf),), keep_all([wealths.ledger, keeper]))
+
+
+def _widening(sums: Floats) -> float:
+    """How much wider the candidate's gap is than stable's; 0 while one of the four has no requests."""
+    shown = np.divide(sums[0], sums[1], out=np.zeros(4), where=sums[1] > 0)
+    return float(shown @ tests.GAP_RULE) if (sums[1] > 0).all() else 0.0
+
+
+def _sums(name: str, right: Floats, total: Floats, ledger: Ledger) -> Floats:
+    """Right answers and totals of the four streams, over the whole rollout."""
+    return np.asarray(_kept_sums(name, ledger) + np.stack((right.sum(axis=0), total.sum(axis=0))), dtype=np.float64)
 
 
 def _streams(name: str, group: Counts, reference: Counts, ledger: Ledger) -> tuple[Floats, Floats, Floats]:
-    """Right and total (ticks × 4) of candidate's group and reference and stable's, and each share known before."""
+    """Right answers, totals, and shares known before each tick: each ticks × 4.
+
+    The streams are the candidate's group and reference group, and those of stable.
+    """
     bad = (group.bad_candidate, reference.bad_candidate, group.bad_stable, reference.bad_stable)
     all_ = (group.candidate, reference.candidate, group.stable, reference.stable)
     total = np.stack(all_, axis=1)
     right = total - np.stack(bad, axis=1)
-    known = _kept(f"{name}.sums", ledger)
+    known = _kept_sums(name, ledger)
     right_before = known[0] + right.cumsum(axis=0) - right
     total_before = known[1] + total.cumsum(axis=0) - total
-    usual = (right_before + PRIOR) / (total_before + 2 * PRIOR)
-    usual[:, 0] = usual[:, 2]  # the candidate's group is betted to do worse than stable's, not than it did itself
+    usual = (right_before + PRIOR_COUNT) / (total_before + 2 * PRIOR_COUNT)
+    usual[:, 0] = usual[:, 2]  # the bets are that the candidate's group does worse than stable's, not worse than before
     return right, total, usual
 
 
-def _kept(name: str, ledger: Ledger) -> Floats:
-    kept = ledger.get(name)
+def _kept_sums(name: str, ledger: Ledger) -> Floats:
+    kept = ledger.get(f"{name}.sums")
     return kept.reshape(2, 4) if kept is not None and kept.size == 8 else np.zeros((2, 4))
 
 
-def _gap_keeper(name: str, group: Counts, reference: Counts, ledger: Mapping[str, Floats]) -> Callable[[int], Ledger]:
+def _gap_keeper(name: str, group: Counts, reference: Counts, ledger: Ledger) -> Keep:
     def keep(count: int) -> Ledger:
         right, total, _ = _streams(name, group.first(count), reference.first(count), ledger)
-        sums = _kept(f"{name}.sums", ledger) + np.stack((right.sum(axis=0), total.sum(axis=0)))
-        return {f"{name}.sums": sums.ravel()}
+        return {f"{name}.sums": _sums(name, right, total, ledger).ravel()}
 
     return keep

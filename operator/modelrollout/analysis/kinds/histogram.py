@@ -1,10 +1,10 @@
 """Histograms against their bounds: shares of requests beyond bucket edges, which buckets know exactly. Pure.
 
 A tolerance says how much slower every request may be: `latency of candidate ≤ (1 + relative) · latency of stable +
-absolute` in distribution. Then the share of the candidate slower than an edge b′ is at most the share of stable slower
-than any edge b with b·(1 + relative) + absolute ≤ b′. So edge by edge the candidate's tail beyond b′ is compared with
-stable's beyond b, without any interpolation, and all of them in one test: the whole distribution is compared. The
-quantile is for the limit, for people, and for what has to be ruled out before a step ends.
+absolute` in distribution. Then the candidate's share of requests slower than an edge b′ is at most stable's share
+slower than any edge b with b·(1 + relative) + absolute ≤ b′. So the candidate's tail beyond each b′ is compared with
+stable's tail beyond b, without interpolation, and all edges in one test of the whole distribution. The quantile is used
+for the limit, for people, and for the regression that has to be ruled out before a step ends.
 """
 
 from __future__ import annotations
@@ -15,62 +15,72 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence import shifts
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts
-from modelrollout.analysis.evidence.tracks import Track, Two, Words, followed, laid_by
+from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
+from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet, carry_over
 from modelrollout.analysis.kinds import edges as bucket_edges
-from modelrollout.analysis.kinds import shares
+from modelrollout.analysis.kinds import request_shares
 from modelrollout.analysis.kinds.edges import Edges, slack
-from modelrollout.analysis.kinds.shares import Ticks
-from modelrollout.analysis.kinds.tails import GOOD_WEIGHTS, SURELY, RuleOut, Seen, excluded, to_rule_out
-from modelrollout.analysis.queries import HISTOGRAM
+from modelrollout.analysis.kinds.histogram_history import histogram_prior
+from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
+from modelrollout.analysis.kinds.request_shares import Ticks
+from modelrollout.analysis.kinds.tails import (
+    GOOD_TAIL_WEIGHTS,
+    CountedTails,
+    RuleOut,
+    choose_tails,
+    count_tails,
+    excluded,
+)
+from modelrollout.analysis.parts import HISTOGRAM
 from modelrollout.analysis.samples import silent_arms
-from modelrollout.analysis.samples.buckets import Side, beyond, quantile, side_of
-from modelrollout.analysis.samples.counters import Reading
-from modelrollout.api.spec import Tolerance
+from modelrollout.analysis.samples.buckets import ArmHistograms, histograms_of, quantile
+from modelrollout.analysis.samples.counters import SampleWindow
+from modelrollout.analysis.samples.over_time import SeriesOfArm, quantiles
+from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.api.status import Verdict
 from modelrollout.sequential import distributions
 from modelrollout.sequential.distributions import Slower
-from modelrollout.sequential.proportions import HALF_LIFE, Counts, decay
+from modelrollout.sequential.proportions import HALF_LIFE, Bound, decay
 
 Floats = npt.NDArray[np.float64]
 
 
-def histogram_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+def histogram_evidence(start: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a histogram. Stable None: it is not compared; Missing: it should be, and cannot."""
-    reading = Reading(before.since, before.look_back, before.warm_up)
-    mine = side_of(candidate[HISTOGRAM], "the candidate", reading)
+    window = SampleWindow(start.since, start.look_back, start.warm_up)
+    mine = histograms_of(candidate[HISTOGRAM], "the candidate", window)
     if isinstance(mine, Missing):
         return mine
-    theirs = _stable_side(stable, mine, reading) if before.metric.tolerance is not None else None
-    other = theirs if isinstance(theirs, Side) else None
-    unseen = silent_arms.unseen({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
-    gap = theirs if isinstance(theirs, Missing) else unseen
-    edges = _edges(before, mine, other)
+    theirs = _stable_side(stable, mine, window) if start.metric.tolerance is not None else None
+    other = theirs if isinstance(theirs, ArmHistograms) else None
+    arms = {"the candidate": mine.scrapes, "stable": other.scrapes if other else None}
+    gap = theirs if isinstance(theirs, Missing) else silent_arms.silent_arm(arms, start.end)
+    edges = _edges(start, mine, other)
     if isinstance(edges, Missing):
         return edges
-    frontier = min(mine.arm.frontier, other.arm.frontier if other else mine.arm.frontier, before.end)
-    seen = _seen(before, edges, mine, other, frontier, reading)
-    return _Judge(before, seen, is_compared=other is not None).evidence(gap)
+    counted = count_tails(start, edges, mine, other, window)
+    return _HistogramJudge(start, counted, is_compared=other is not None).evidence(gap)
 
 
-def _stable_side(stable: Parts | Missing | None, mine: Side, reading: Reading) -> Side | Missing | None:
+def _stable_side(
+    stable: Parts | Missing | None, mine: ArmHistograms, window: SampleWindow
+) -> ArmHistograms | Missing | None:
     if stable is None or isinstance(stable, Missing):
         return stable
-    theirs = side_of(stable[HISTOGRAM], "stable", reading)
-    if isinstance(theirs, Side) and not set(mine.edges) & set(theirs.edges):
+    theirs = histograms_of(stable[HISTOGRAM], "stable", window)
+    if isinstance(theirs, ArmHistograms) and not set(mine.edges) & set(theirs.edges):
         return Missing(Verdict.NO_DATA, "the buckets of candidate and stable have no edge in common", mistake=True)
     return theirs
 
 
-def _edges(before: Before, mine: Side, theirs: Side | None) -> Edges | Missing:
-    """The edges that are compared: fixed at the first look of a rollout, for the bets are on them."""
-    kept, nears = before.ledger.get("edges"), before.ledger.get("nears")
-    tolerance = before.metric.tolerance
+def _edges(start: LookStart, mine: ArmHistograms, theirs: ArmHistograms | None) -> Edges | Missing:
+    """The compared edges: fixed at the first look of a rollout, because the bets are on them."""
+    kept, nears = start.ledger.get("edges"), start.ledger.get("nears")
+    tolerance = start.metric.tolerance
     if kept is not None and nears is not None and kept.size:
         edges = tuple(kept.tolist())
-        found = bucket_edges.paired(edges, nears.astype(int).tolist(), tolerance)
+        found = bucket_edges.pair_edges(edges, nears.astype(int).tolist(), tolerance)
         compared = {edges[place] for place in found.near}
         has_own = mine.is_native or set(edges) <= set(mine.edges)
         if has_own and (theirs is None or theirs.is_native or compared <= set(theirs.edges)):
@@ -78,60 +88,36 @@ def _edges(before: Before, mine: Side, theirs: Side | None) -> Edges | Missing:
         why = "the buckets changed in the middle of the rollout: edges that were compared are gone"
         return Missing(Verdict.NO_DATA, why, mistake=True)
     shared = sorted(set(mine.edges) & set(theirs.edges)) if theirs else list(mine.edges)
-    limit = before.metric.max.value if before.metric.max is not None else None
-    return bucket_edges.chosen(shared, mine.edges, tolerance, limit, before.usual.buckets)
+    limit = start.metric.max.value if start.metric.max is not None else None
+    return bucket_edges.choose_edges(shared, mine.edges, tolerance, limit, start.prior.buckets)
 
 
-def _seen(before: Before, edges: Edges, mine: Side, theirs: Side | None, frontier: float, reading: Reading) -> Seen:
-    course = before.course
-    bounds = course.edges(before.first, frontier)
-    newest = min(max(side.arm.newest for side in (mine, theirs) if side is not None), before.end)
-    all_bounds = np.append(bounds, max(newest, bounds[-1]))  # the last row is of the time after the ticks
-    slow, total = beyond(mine, edges.all, all_bounds, reading, in_doubt="fewer")
-    if theirs is not None:
-        usual, everybody = beyond(theirs, edges.all, all_bounds, reading)
-    else:
-        usual, everybody = np.zeros_like(slow), np.zeros_like(total)
-    none, ticks, shift = np.zeros(len(bounds) - 1), len(bounds) - 1, None
-    if theirs is not None and edges.far:
-        requests = total + everybody
-        weight = np.divide(total, requests, out=np.zeros_like(total), where=requests > 0)
-        shift = shifts.found(
-            before, slow[:, list(edges.far)] + usual[:, list(edges.near)], requests, weight[:-1],
-            spacing=max(mine.arm.spacing, theirs.arm.spacing), edges=bounds, surely=SURELY,
-        )  # fmt: skip
-    counts = Counts(none, total[:ticks], none, everybody[:ticks])
-    fewer, settled = (shift.fewer, shift.settled) if shift else (none + 1, ticks)
-    found = Ticks(bounds, counts, course.beginnings(bounds), before.restarts(bounds), fewer, settled)
-    return Seen(found, edges, slow[:ticks], usual[:ticks], shift.keep if shift else None)
+class _HistogramJudge:
+    """Turns the counted tails of a look into evidence."""
 
-
-class _Judge:
-    """The evidence of what was seen, put together once."""
-
-    def __init__(self, before: Before, seen: Seen, *, is_compared: bool) -> None:
-        self._before, self._seen, self._is_compared = before, seen, is_compared
-        metric, ledger = before.metric, before.ledger
+    def __init__(self, start: LookStart, counted: CountedTails, *, is_compared: bool) -> None:
+        self._start, self._counted, self._is_compared = start, counted, is_compared
+        metric, ledger = start.metric, start.ledger
         self._q = metric.quantile_share
-        self._unit = wording.unit_of(metric)
-        self._dispersion = before.usual.inflation
-        count = len(seen.ticks)
-        self._totals = shares.totals_after(seen.ticks, count, ledger)
-        self._mine = _tail("mine", seen.mine, seen.ticks, count, ledger)
-        self._theirs = _tail("theirs", seen.theirs, seen.ticks, count, ledger)
-        self._mine_at = quantile(seen.edges.all, self._mine, self._totals.candidate, self._q)
-        self._stable_at = quantile(seen.edges.all, self._theirs, self._totals.stable, self._q)
+        self._unit = bucket_edges.unit_of_edges(metric)
+        self._dispersion = start.prior.inflation
+        count = len(counted.ticks)
+        self._totals = request_shares.totals_after(counted.ticks, count, ledger)
+        self._mine = _tail("mine", counted.mine, counted.ticks, count, ledger)
+        self._theirs = _tail("theirs", counted.theirs, counted.ticks, count, ledger)
+        self._mine_at = quantile(counted.edges.all, self._mine, self._totals.candidate, self._q)
+        self._stable_at = quantile(counted.edges.all, self._theirs, self._totals.stable, self._q)
         self._known: Floats | None = None
         self._rule_out: RuleOut | None = None
-        self._twos: list[Two] = []
+        self._wealths: list[Wealths] = []
 
     def evidence(self, gap: Missing | None) -> Evidence:
-        seen, metric, totals = self._seen, self._before.metric, self._totals
+        counted, metric, totals = self._counted, self._start.metric, self._totals
         tracks: list[Track] = []
         unseen: list[str] = []
-        if self._is_compared and metric.tolerance is not None and seen.edges.far:
-            unseen += bucket_edges.blind(
-                seen.edges, metric.tolerance, self._stable_at, totals.stable, self._q, self._unit
+        if self._is_compared and metric.tolerance is not None and counted.edges.far:
+            unseen += bucket_edges.what_edges_hide(
+                counted.edges, metric.tolerance, self._stable_at, totals.stable, self._q, self._unit
             )
             tracks.append(self._tolerance(metric.tolerance))
         if metric.max is not None:
@@ -141,12 +127,12 @@ class _Judge:
         return Evidence(
             unit="requests",
             what=f"p{100 * self._q:g} ",
-            candidate=_shown(self._mine_at, seen.edges.all, totals.candidate, self._unit),
-            stable=_shown(self._stable_at, seen.edges.all, totals.stable, self._unit) if self._is_compared else None,
+            candidate=_shown(self._mine_at, counted.edges.all, totals.candidate, self._unit),
+            stable=_shown(self._stable_at, counted.edges.all, totals.stable, self._unit) if self._is_compared else None,
             samples=totals.candidate,
             stable_samples=totals.stable if self._is_compared else None,
             tracks=tuple(tracks),
-            ticks=seen.ticks.settled,
+            ticks=counted.ticks.settled,
             keep=self._keep,
             seconds=totals.seconds,
             interval=self._interval(),
@@ -156,20 +142,20 @@ class _Judge:
         )
 
     def _blank(self) -> Missing | None:
-        """Why the buckets show nothing of what was asked for, so that nothing may pass on them."""
-        edges, metric, name = self._seen.edges.all, self._before.metric, f"p{100 * self._q:g}"
+        """Why the buckets cannot answer the metric's question, so that it may not pass."""
+        edges, metric, name = self._counted.edges.all, self._start.metric, f"p{100 * self._q:g}"
         if self._is_compared and edges and self._totals.stable > 0 and self._stable_at == math.inf:
             last = wording.text(edges[-1], self._unit)
             return Missing(
                 Verdict.NO_DATA, f"stable's {name} is beyond the last bucket edge, {last}, so it shows nothing"
             )
-        if self._is_compared and not self._seen.edges.far:
+        if self._is_compared and not self._counted.edges.far:
             last = wording.text(edges[-1], self._unit)
             why = f"from every bucket edge the tolerance reaches beyond the last, {last}, so nothing can be compared"
             return Missing(Verdict.NO_DATA, f"{why}: give the histogram more edges, or narrow the tolerance")
         if metric.max is None or self._totals.candidate <= 0 or self._mine_at <= metric.max.value:
             return None
-        found = bucket_edges.beyond_limit(edges, metric.max.value)
+        found = bucket_edges.first_edge_beyond(edges, metric.max.value)
         if not found:
             return Missing(Verdict.NO_DATA, f"no bucket edge reaches max {metric.max}, and {name} is beyond the last")
         place = edges.index(found[0])
@@ -181,79 +167,90 @@ class _Judge:
         return Missing(Verdict.NO_DATA, why)
 
     def _tolerance(self, tolerance: Tolerance) -> Track:
-        seen, before = self._seen, self._before
-        ticks, slower = seen.ticks, seen.slower
+        counted, start = self._counted, self._start
+        ticks, slower = counted.ticks, counted.slower
         self._known = distributions.known_before(
-            _history(before, seen.edges), seen.theirs, ticks.counts.stable, decay(before.course.tick)
+            _history(start, counted.edges), counted.theirs, ticks.counts.stable, decay(start.course.tick)
         )
-        known = _merged(self._known, seen.edges.near)
+        known = _on_fewer_edges(self._known, counted.edges.near)
         harm = distributions.slower(slower, known[:-1]) / self._dispersion
-        rule_out = self._rule_out = to_rule_out(before.metric, seen, self._known, self._q)
+        rule_out = self._rule_out = choose_tails(start.metric, counted, self._known, self._q)
         good = rule_out.better() / self._dispersion
-        two = followed(
-            "tolerance", harm, distributions.log_weights(len(seen.edges.far)), good, GOOD_WEIGHTS,
-            restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=before.ledger,
-        )  # fmt: skip
-        self._twos.append(two)
-        limit, far = slack(self._stable_at, tolerance), slack(self._stable_at, excluded(before.metric))
+        wealths = bet(
+            "tolerance",
+            harm,
+            distributions.log_weights(len(counted.edges.far)),
+            good,
+            GOOD_TAIL_WEIGHTS,
+            restarts=ticks.restarts,
+            beginnings=ticks.beginnings,
+            ledger=start.ledger,
+        )
+        self._wealths.append(wealths)
+        limit, far = slack(self._stable_at, tolerance), slack(self._stable_at, excluded(start.metric))
         words = Words(
             f"≤ {wording.text(limit, self._unit)}" if limit < math.inf else "what is tolerated",
             f"≥ {wording.text(far, self._unit)}" if far < math.inf else "much more",
         )
         drifts = (_drift(slower, known) / self._dispersion, rule_out.drift() / self._dispersion)
         is_kept = self._mine_at <= limit * (1 + bucket_edges.ROUNDING) < math.inf
-        return shares.track(two, words, is_kept=is_kept, drifts=drifts, share=before.usual.share_kept)
+        return request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, share=start.prior.share_kept)
 
     def _limit(self, limit: float, written: str) -> Track | str:
-        """`max` as a share: slower than an edge that is not below max may be 1 − q at most."""
-        seen, totals = self._seen, self._totals
-        found = bucket_edges.beyond_limit(seen.edges.all, limit)
+        """`max` as a limit on a share: at most 1 − q of the requests may lie beyond the first edge at or above max."""
+        counted, totals = self._counted, self._totals
+        found = bucket_edges.first_edge_beyond(counted.edges.all, limit)
         if not found:
             return f"no bucket edge reaches max {written}, so breaking it cannot be seen"
-        place = seen.edges.all.index(found[0])
+        place = counted.edges.all.index(found[0])
         allowed = 1 - self._q
-        two = shares.limited(
-            "max", seen.ticks, seen.mine[:, place], seen.ticks.counts.candidate, allowed, self._dispersion,
-            self._before.ledger,
-        )  # fmt: skip
-        self._twos.append(two)
-        beyond_it = wording.share(shares.unacceptable_limit(allowed))
+        wealths = request_shares.hold_to_limit(
+            "max",
+            counted.ticks,
+            counted.mine[:, place],
+            counted.ticks.counts.candidate,
+            allowed,
+            self._dispersion,
+            self._start.ledger,
+        )
+        self._wealths.append(wealths)
+        beyond_it = wording.share(request_shares.unacceptable_limit(allowed))
         words = Words(f"≤ {written}", f"≥ {beyond_it} of its requests slower than {wording.text(found[0], self._unit)}")
-        drifts = shares.limited_drifts(float(self._mine[place]), totals.candidate, allowed, self._dispersion)
+        drifts = request_shares.limit_drifts(float(self._mine[place]), totals.candidate, allowed, self._dispersion)
         is_kept = totals.candidate > 0 and self._mine_at <= limit
-        return shares.track(two, words, is_kept=is_kept, drifts=drifts)
+        return request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts)
 
     def _keep(self, count: int) -> Ledger:
-        seen, ledger = self._seen, self._before.ledger
+        counted, ledger = self._counted, self._start.ledger
         kept: dict[str, Floats] = {
-            "edges": np.array(seen.edges.all),
-            "nears": np.array(seen.edges.near, dtype=np.float64),
-            "mine": _tail("mine", seen.mine, seen.ticks, count, ledger),
-            "theirs": _tail("theirs", seen.theirs, seen.ticks, count, ledger),
+            "edges": np.array(counted.edges.all),
+            "nears": np.array(counted.edges.near, dtype=np.float64),
+            "mine": _tail("mine", counted.mine, counted.ticks, count, ledger),
+            "theirs": _tail("theirs", counted.theirs, counted.ticks, count, ledger),
         }
-        kept |= shares.as_ledger(shares.totals_after(seen.ticks, count, ledger))
+        kept |= request_shares.totals_in_ledger(request_shares.totals_after(counted.ticks, count, ledger))
         known = ledger.get("known") if self._known is None else self._known[count]
         if known is not None:
             kept["known"] = known
         if self._rule_out is not None:
-            kept |= shares.ratios_after(ledger, self._rule_out.alike.first(count))
+            kept |= request_shares.ratios_after(ledger, self._rule_out.alike.first(count))
         elif (ratios := ledger.get("ratios")) is not None:
             kept["ratios"] = ratios
-        if seen.keep_shifts is not None:
-            kept |= seen.keep_shifts(count)
-        for one in self._twos:
+        if counted.keep_shifts is not None:
+            kept |= counted.keep_shifts(count)
+        for one in self._wealths:
             kept |= one.ledger(count)
-        return {**laid_by(ledger, seen.ticks.beginnings, count), **kept}
+        return {**carry_over(ledger, counted.ticks.beginnings, count), **kept}
 
     def _interval(self) -> str | None:
         if self._rule_out is None:
             return None
-        told = shares.times_stable(self._before.ledger, self._rule_out.alike, shares.INTERVAL_ALPHA)
-        return f"its share of slow requests is {told}" if told else None
+        times = request_shares.times_stable(self._start.ledger, self._rule_out.alike, request_shares.INTERVAL_ALPHA)
+        return f"its share of slow requests is {times}" if times else None
 
     def _where(self) -> list[str]:
-        """The edges beyond which the candidate's share exceeds stable's most, where that is by much."""
-        edges, totals = self._seen.edges, self._totals
+        """A note on the edges where the candidate's tail exceeds stable's most, if it does so clearly."""
+        edges, totals = self._counted.edges, self._totals
         if not edges.far or min(totals.candidate, totals.stable) <= 0:
             return []
         mine = self._mine[list(edges.far)] / totals.candidate
@@ -270,33 +267,33 @@ class _Judge:
 
 
 def _tail(name: str, grown: Floats, ticks: Ticks, count: int, ledger: Ledger) -> Floats:
-    """Counts beyond edges since the present step began."""
+    """Counts beyond edges since the current step began."""
     begun = [at for at in ticks.beginnings if at <= count]
     kept = ledger.get(name)
     known = np.zeros(grown.shape[1]) if begun or kept is None or kept.size != grown.shape[1] else kept
     return np.asarray(known + grown[begun[-1] if begun else 0 : count].sum(axis=0), dtype=np.float64)
 
 
-def _history(before: Before, edges: Edges) -> Floats:
-    """Stable's requests by bucket before the first new tick: kept, else of its history, else nothing."""
-    kept, buckets = before.ledger.get("known"), before.usual.buckets
+def _history(start: LookStart, edges: Edges) -> Floats:
+    """Stable's requests by bucket before the first new tick: from the ledger, else from its history, else 0."""
+    kept, buckets = start.ledger.get("known"), start.prior.buckets
     if kept is not None and kept.size == len(edges.all) + 1:
         return kept
-    if buckets is None or before.usual.rate is None or (total := buckets.get(math.inf, 0.0)) <= 0:
+    if buckets is None or start.prior.rate is None or (total := buckets.get(math.inf, 0.0)) <= 0:
         return np.zeros(len(edges.all) + 1)
     within = np.array([0.0, *(buckets.get(edge, 0.0) for edge in edges.all), total])
-    lasting = HALF_LIFE / math.log(2) * before.usual.rate / total
+    lasting = HALF_LIFE / math.log(2) * start.prior.rate / total
     return np.diff(np.maximum.accumulate(within)) * min(lasting, 1.0)
 
 
-def _merged(known: Floats, nears: tuple[int, ...]) -> Floats:
-    """Rows of requests by bucket, on fewer edges."""
+def _on_fewer_edges(known: Floats, nears: tuple[int, ...]) -> Floats:
+    """Rows of requests by bucket, merged to fewer edges."""
     sums = np.concatenate((np.zeros((len(known), 1)), known.cumsum(axis=1)), axis=1)
     return np.diff(sums[:, [0, *(place + 1 for place in nears), known.shape[1]]], axis=1)
 
 
 def _drift(slower: Slower, known: Floats) -> float:
-    """By how much ln of the best bet is expected to grow with each further request of the candidate."""
+    """The expected growth of ln of the best bet with each further request of the candidate."""
     mine, theirs = float(slower.candidate.sum()), float(slower.stable.sum())
     if mine <= 0 or theirs <= 0:
         return 0.0
@@ -315,3 +312,29 @@ def _shown(value: float, edges: tuple[float, ...], total: float, unit: wording.U
     if value < math.inf:
         return wording.text(value, unit)
     return f"> {wording.text(edges[-1], unit)}" if edges else "unknown"
+
+
+def _parts(metric: Metric) -> list[Part]:
+    return [Part(HISTOGRAM, metric.histogram, HISTOGRAM)] if metric.histogram is not None else []
+
+
+def _over_time(metric: Metric, parts: SeriesOfArm, edges: Floats, window: SampleWindow) -> list[float]:
+    return quantiles(metric.quantile_share, parts.get(HISTOGRAM, ()), edges, window)
+
+
+def _visible_words(metric: Metric, usual: float, share: float) -> str:
+    return f"{wording.share(share)} or more as slow as the slowest {wording.share(usual)} were"
+
+
+KIND = MetricKind(
+    form=Form.HISTOGRAM,
+    parts=_parts,
+    evidence=histogram_evidence,
+    over_time=_over_time,
+    unit=bucket_edges.unit_of_edges,
+    prior=histogram_prior,
+    # Of requests as slow as stable's slowest beyond the quantile: the tolerance is on time, not on a share.
+    sensitivity=Sensitivity(
+        bound=lambda metric: Bound(1.0), usual=lambda metric, share: "", visible=_visible_words, is_exact=False
+    ),
+)

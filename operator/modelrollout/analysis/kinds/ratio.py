@@ -1,6 +1,6 @@
-"""Ratios of two counters: what share of requests went wrong (or right) in each arm, against every bound. Pure.
+"""Ratios of two counters: the share of requests that went wrong (or right) in each arm, against every bound. Pure.
 
-A share of what is good is tested as the share of what is not.
+A share of good requests is tested as the share of all others.
 """
 
 from __future__ import annotations
@@ -13,259 +13,306 @@ import numpy.typing as npt
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence import shifts
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.material import Before, Evidence, Missing, Parts
-from modelrollout.analysis.evidence.tracks import Keep, Track, Two, Words, laid_by
-from modelrollout.analysis.kinds import groups, rankings, shares
-from modelrollout.analysis.kinds.shares import NEGLIGIBLE, Ticks, Totals
-from modelrollout.analysis.queries import BAD, GOOD, TOTAL
+from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
+from modelrollout.analysis.evidence.tracks import Keep, Tested, Words, carry_over, keep_all
+from modelrollout.analysis.kinds import groups, rankings, request_shares
+from modelrollout.analysis.kinds.groups import Comparison
+from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
+from modelrollout.analysis.kinds.ratio_bounds import bounds_of, counts_good
+from modelrollout.analysis.kinds.ratio_history import ratio_prior
+from modelrollout.analysis.kinds.request_shares import Ticks, Totals
+from modelrollout.analysis.parts import BAD, GOOD, TOTAL
 from modelrollout.analysis.samples import silent_arms
-from modelrollout.analysis.samples.counters import Arm, Reading, Samples, arm_of, clean, total_growth
-from modelrollout.api.spec import Metric
+from modelrollout.analysis.samples.counters import ArmCounters, SampleWindow, clean, scrapes_of, total_growth
+from modelrollout.analysis.samples.over_time import SeriesOfArm, quotients
+from modelrollout.api.metric import Metric
+from modelrollout.api.scalars import Limit
 from modelrollout.api.status import Verdict
 from modelrollout.sequential.noise import Mode
-from modelrollout.sequential.proportions import Bound, Counts, decay, rate
+from modelrollout.sequential.proportions import Baseline, Counts, decay, rate
 
 Floats = npt.NDArray[np.float64]
 
-TWICE_AS_BAD = 1.0
-"""What has to be ruled out before a step ends, where the user names nothing: twice as bad as stable."""
-EVERYTHING = 1 - 1e-9
-"""Of requests, to go wrong: a bound beyond it is one that only a candidate which gets nothing right can break."""
 MOSTLY_BAD = 0.5
-"""Share of stable's that goes wrong above which a few per cent fewer that go right are a regression: conversions."""
+"""Above this share of bad requests (as in conversions) a few per cent fewer good ones are a regression."""
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """One arm's counters, and when they were scraped."""
+class _Counted:
+    """Both arms' counts in the new ticks. `keep_shifts`: the state of the discount for jumps."""
 
-    part: str
-    events: list[Samples]
-    total: list[Samples]
-    arm: Arm
+    start: LookStart
+    mine: ArmCounters
+    theirs: ArmCounters | None
+    window: SampleWindow
+    frontier: float
+    ticks: Ticks
+    keep_shifts: Keep
+
+    @property
+    def is_bad(self) -> bool:
+        return self.mine.part == BAD
+
+    @property
+    def totals(self) -> Totals:
+        return request_shares.totals_after(self.ticks, len(self.ticks), self.start.ledger)
+
+    @property
+    def baseline(self) -> Baseline:
+        """Stable's rate as known before the first of the ticks."""
+        prior = self.start.prior
+        return request_shares.baseline(self.start.ledger, prior.share, prior.rate)
 
 
-def ratio_evidence(before: Before, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
+def ratio_evidence(start: LookStart, candidate: Parts, stable: Parts | Missing | None) -> Evidence | Missing:
     """The evidence of a ratio. Stable None: it is not compared; Missing: it should be, and cannot."""
     part = BAD if BAD in candidate else GOOD
-    reading = Reading(before.since, before.look_back, before.warm_up)
-    mine = _side(part, candidate, "the candidate", reading)
+    window = SampleWindow(start.since, start.look_back, start.warm_up)
+    mine = _counters(part, candidate, "the candidate", window)
     if isinstance(mine, Missing):
         return mine
-    theirs = stable if stable is None or isinstance(stable, Missing) else _side(part, stable, "stable", reading)
-    other = theirs if isinstance(theirs, Side) else None
-    frontier = min(mine.arm.frontier, other.arm.frontier if other else mine.arm.frontier, before.end)
-    counted = _ticks(before, mine, other, frontier, reading)
+    theirs = stable if stable is None or isinstance(stable, Missing) else _counters(part, stable, "stable", window)
+    other = theirs if isinstance(theirs, ArmCounters) else None
+    counted = _count(start, mine, other, window)
     if isinstance(counted, Missing):
         return counted
-    ticks, keep = counted
-    gap = theirs if isinstance(theirs, Missing) else None
-    evidence = _concluded(before, ticks, keep, part, mine, other, gap, frontier, reading)
-    unseen = silent_arms.unseen({"the candidate": mine.arm, "stable": other.arm if other else None}, before.end)
-    return replace(evidence, gap=evidence.gap or unseen)
+    gap = theirs if isinstance(theirs, Missing) and start.metric.tolerance is not None else None
+    arms = {"the candidate": mine.scrapes, "stable": other.scrapes if other else None}
+    return _evidence(counted, gap or silent_arms.silent_arm(arms, start.end))
 
 
-def _side(part: str, parts: Parts, who: str, reading: Reading) -> Side | Missing:
+def _counters(part: str, parts: Parts, who: str, window: SampleWindow) -> ArmCounters | Missing:
     events, total = clean(parts[part]), clean(parts[TOTAL])
-    arm = arm_of((total, events), reading)
-    if arm is None or not total:
+    scrapes = scrapes_of((total, events), window)
+    if scrapes is None or not total:
         but = f", though {part} has some" if events else ""
         return Missing(Verdict.NO_DATA, f"total has no samples of {who}{but}")
     if not events and part == GOOD:
-        # A wrong selector looks just like this, and would read as "everything went wrong".
+        # A wrong selector looks just like this, and would read as "everything is bad".
         return Missing(Verdict.NO_DATA, f"good has no samples of {who}, though total has some")
-    return Side(part, events, total, arm)
+    return ArmCounters(part, events, total, scrapes)
 
 
-def _ticks(
-    before: Before, mine: Side, theirs: Side | None, frontier: float, reading: Reading
-) -> tuple[Ticks, Keep] | Missing:
-    course = before.course
-    edges = course.edges(before.first, frontier)
-    newest = min(max(side.arm.newest for side in (mine, theirs) if side is not None), before.end)
-    all_edges = np.append(edges, max(newest, edges[-1]))
+def _count(start: LookStart, mine: ArmCounters, theirs: ArmCounters | None, window: SampleWindow) -> _Counted | Missing:
+    sides = [side for side in (mine, theirs) if side is not None]
+    frontier = min(*(side.scrapes.frontier for side in sides), start.end)
+    edges = start.course.edges(start.first, frontier)
+    newest = min(max(side.scrapes.newest for side in sides), start.end)
+    all_edges = np.append(edges, max(newest, edges[-1]))  # the last row is of the time after the ticks
     columns: list[Floats] = []
-    for side in (mine, theirs):
-        if side is None:
-            columns += [np.zeros(len(edges))] * 2
-            continue
-        total = total_growth(side.total, all_edges, side.arm, reading)
-        events = total_growth(side.events, all_edges, side.arm, reading)
-        if float(events.sum()) > float(total.sum()) * (1 + 1e-9) + 1e-9:
-            why = (
-                f"{side.part} grew by {wording.number(events.sum())} and total by {wording.number(total.sum())} only; "
-            )
-            return Missing(Verdict.NO_DATA, f"{why}{side.part} has to be a part of total", mistake=True)
-        events = np.minimum(events, total)
-        columns += [events if side.part == BAD else total - events, total]
+    for side in sides:
+        grown = _bad_and_total(side, all_edges, window)
+        if isinstance(grown, Missing):
+            return grown
+        columns += grown
+    if theirs is None:
+        columns += [np.zeros(len(edges))] * 2
     counts = Counts(*columns)
-    shift = _shifts(before, counts, edges, mine, theirs)
-    fewer, settled = (shift.fewer, shift.settled) if shift else (np.ones(len(edges) - 1), len(edges) - 1)
-    ticks = Ticks(edges, counts.first(len(edges) - 1), course.beginnings(edges), before.restarts(edges), fewer, settled)
-    return ticks, shift.keep if shift else _nothing
+    count = len(edges) - 1
+    jumps = _jumps(start, counts, edges, mine, theirs)
+    discount, settled = (jumps.factors, jumps.settled) if jumps else (np.ones(count), count)
+    beginnings, restarts = start.course.beginnings(edges), start.restarts(edges)
+    ticks = Ticks(edges, counts.first(count), beginnings, restarts, discount, settled)
+    return _Counted(start, mine, theirs, window, frontier, ticks, jumps.keep if jumps else _keep_nothing)
 
 
-def _shifts(before: Before, counts: Counts, edges: Floats, mine: Side, theirs: Side | None) -> shifts.Found | None:
-    """What the last row, of the time after the ticks, and the ticks' neighbours say of jumps."""
+def _bad_and_total(side: ArmCounters, edges: Floats, window: SampleWindow) -> tuple[Floats, Floats] | Missing:
+    total = total_growth(side.total, edges, side.scrapes, window)
+    events = total_growth(side.events, edges, side.scrapes, window)
+    if float(events.sum()) > float(total.sum()) * (1 + 1e-9) + 1e-9:
+        why = f"{side.part} grew by {wording.number(events.sum())} and total by {wording.number(total.sum())} only; "
+        return Missing(Verdict.NO_DATA, f"{why}{side.part} has to be a part of total", mistake=True)
+    events = np.minimum(events, total)
+    return events if side.part == BAD else total - events, total
+
+
+def _jumps(
+    start: LookStart, counts: Counts, edges: Floats, mine: ArmCounters, theirs: ArmCounters | None
+) -> shifts.Discount | None:
+    """The discount for jumps in both arms' share of errors; None where nothing is compared."""
     if theirs is None:
         return None
     requests = counts.candidate + counts.stable
     weight = np.divide(counts.candidate, requests, out=np.zeros_like(requests), where=requests > 0)
-    return shifts.found(
-        before, (counts.bad_candidate + counts.bad_stable)[:, None], requests, weight[:-1],
-        spacing=max(mine.arm.spacing, theirs.arm.spacing), edges=edges, surely=shifts.SURELY,
-    )  # fmt: skip
-
-
-def _nothing(count: int) -> Ledger:
-    return {}
-
-
-def _concluded(
-    before: Before, ticks: Ticks, keep_shifts: Keep, part: str, mine: Side, theirs: Side | None, gap: Missing | None,
-    frontier: float, reading: Reading,
-) -> Evidence:  # fmt: skip
-    metric, ledger, usual = before.metric, before.ledger, before.usual
-    totals = shares.totals_after(ticks, len(ticks), ledger)
-    known = shares.baseline(ledger, usual.share, usual.rate)
-    left = decay(before.course.tick)
-    events, requests, _ = known.before_each(ticks.counts.bad_stable, ticks.counts.stable, left)
-    dispersion = usual.inflation
-    twos: list[Two] = []
-    tracks: list[Track] = []
-    keepers: list[Keep] = [keep_shifts]
-    unseen: list[str] = []
-    if metric.tolerance is not None and theirs is not None:
-        tolerated, unacceptable = bounds_of(metric)
-        two = shares.compared(
-            "tolerance", ticks, rate(events, requests), tolerated, unacceptable, dispersion, ledger,
-            is_rare=usual.share is not None and usual.share > MOSTLY_BAD,
-        )  # fmt: skip
-        twos.append(two)
-        drifts = shares.compared_drifts(totals, tolerated, unacceptable, dispersion)
-        is_kept = totals.share <= tolerated.factor * totals.stable_share + tolerated.margin + shares.ROUNDING
-        words = Words(
-            shares.bound_words(tolerated, totals, is_bad=part == BAD),
-            shares.bound_words(unacceptable, totals, is_bad=part == BAD, is_beyond=True),
-        )
-        track = shares.track(
-            two, words, is_kept=is_kept and totals.stable > 0, drifts=drifts, threshold=before.threshold
-        )
-        if usual.mode in (Mode.RANKED, Mode.STRICT):
-            ranks = rankings.followed(before, ticks.edges, frontier, mine, theirs, reading)
-            track = rankings.judged(track, ranks, usual.mode)
-            keepers.append(ranks.keep)
-        else:
-            track = replace(track, share=usual.share_kept)
-        tracks.append(track)
-        named = metric.ratio.groups if metric.ratio else None
-        if named is not None:
-            found = groups.judged(before, named, ticks, mine, theirs, reading, tolerated, unacceptable)
-            tracks += found.tracks
-            unseen += found.unseen
-            keepers.append(found.keep)
-    for name, limit, is_high in (("max", metric.max, True), ("min", metric.min, False)):
-        if limit is None:
-            continue
-        hits, of, most = _limit(part, is_high, limit.value, ticks.counts, totals)
-        two = shares.limited(name, ticks, hits, ticks.counts.candidate, most, dispersion, ledger)
-        twos.append(two)
-        is_kept = of <= most * totals.candidate + shares.ROUNDING * max(totals.candidate, 1)
-        drifts = shares.limited_drifts(of, totals.candidate, most, dispersion)
-        words = _limit_words(limit, is_high, most)
-        tracks.append(shares.track(two, words, is_kept=is_kept and totals.candidate > 0, drifts=drifts))
-
-    def keep(count: int) -> Ledger:
-        seen = replace(ticks, counts=ticks.counts.first(count))
-        _, _, after = known.before_each(seen.counts.bad_stable, seen.counts.stable, left)
-        kept = shares.as_ledger(shares.totals_after(ticks, count, ledger))
-        kept |= shares.ratios_after(ledger, ticks.weighed.first(count))
-        kept["baseline"] = np.array([after.events, after.requests])
-        kept = {**laid_by(ledger, ticks.beginnings, count), **kept}
-        for one in twos:
-            kept |= one.ledger(count)
-        for more in keepers:
-            kept |= more(count)
-        return kept
-
-    is_compared = theirs is not None and metric.tolerance is not None
-    return Evidence(
-        unit="requests",
-        what="",
-        candidate=_shown(part, totals.share, totals.candidate),
-        stable=_shown(part, totals.stable_share, totals.stable) if is_compared else None,
-        samples=totals.candidate,
-        stable_samples=totals.stable if is_compared else None,
-        tracks=tuple(tracks),
-        ticks=ticks.settled,
-        keep=keep,
-        seconds=totals.seconds,
-        interval=_interval(part, ledger, ticks.weighed) if is_compared else None,
-        notes=_uncounted(mine, theirs),
-        unseen=tuple(unseen),
-        gap=gap if metric.tolerance is not None else None,
+    return shifts.discount_jumps(
+        start,
+        (counts.bad_candidate + counts.bad_stable)[:, None],
+        requests,
+        weight[:-1],
+        spacing=max(mine.scrapes.spacing, theirs.scrapes.spacing),
+        edges=edges,
+        surely=shifts.SURE_JUMP,
     )
 
 
-def bounds_of(metric: Metric) -> tuple[Bound, Bound]:
-    """What is tolerated, and what has to be ruled out, as bounds on the share of what is bad."""
-    part = BAD if metric.ratio is None or metric.ratio.bad is not None else GOOD
-    relative = metric.tolerance.relative.value if metric.tolerance else 0.0
-    absolute = metric.tolerance.absolute.value if metric.tolerance else 0.0
-    if part == BAD:
-        tolerated = _bound(1 + relative, absolute)
-    else:
-        relative = min(relative, 1.0)
-        tolerated = _bound(1 - relative, relative + absolute)
-    if metric.exclude is None:
-        return tolerated, _twice(tolerated)
-    relative, absolute = metric.exclude.relative.value, metric.exclude.absolute.value
-    if part == BAD:
-        return tolerated, _bound(1 + relative, absolute)
-    relative = min(relative, 1.0)
-    return tolerated, _bound(1 - relative, relative + absolute)
+def _keep_nothing(count: int) -> Ledger:
+    return {}
 
 
-def _bound(factor: float, margin: float) -> Bound:
-    return Bound(factor, margin) if margin < EVERYTHING else Bound(0.0, EVERYTHING)
+def _evidence(counted: _Counted, gap: Missing | None) -> Evidence:
+    start, ticks, totals, is_bad = counted.start, counted.ticks, counted.totals, counted.is_bad
+    is_compared = counted.theirs is not None and start.metric.tolerance is not None
+    tested = _limits(counted)
+    if counted.theirs is not None and start.metric.tolerance is not None:
+        tested = [*_comparisons(counted, counted.theirs), *tested]
+    return Evidence(
+        unit="requests",
+        what="",
+        candidate=_share_shown(totals.share, totals.candidate, is_bad=is_bad),
+        stable=_share_shown(totals.stable_share, totals.stable, is_bad=is_bad) if is_compared else None,
+        samples=totals.candidate,
+        stable_samples=totals.stable if is_compared else None,
+        tracks=tuple(track for one in tested for track in one.tracks),
+        ticks=ticks.settled,
+        keep=_keeper(counted, [one.keep for one in tested]),
+        seconds=totals.seconds,
+        interval=_interval(start.ledger, ticks.weighed, is_bad=is_bad) if is_compared else None,
+        notes=_uncounted(counted.mine, counted.theirs),
+        unseen=tuple(unseen for one in tested for unseen in one.unseen),
+        gap=gap,
+    )
 
 
-def _twice(tolerated: Bound) -> Bound:
-    """Twice as bad, and twice what is tolerated; where that were more than everything, half of what is left to it."""
-    if 2 * tolerated.margin > (1 + tolerated.margin) / 2:
-        return Bound(tolerated.factor / 2, (1 + tolerated.margin) / 2)
-    factor = max(1 + TWICE_AS_BAD, 2 * tolerated.factor - 1)
-    return Bound(factor, max(2 * tolerated.margin, NEGLIGIBLE))
+def _comparisons(counted: _Counted, theirs: ArmCounters) -> list[Tested]:
+    """Candidate against stable, as a whole and by groups."""
+    metric = counted.start.metric
+    comparison = Comparison(counted.start, counted.ticks, counted.mine, theirs, counted.window, *bounds_of(metric))
+    whole = _tolerance(counted, comparison)
+    return [whole, groups.judge_groups(comparison, metric.groups)] if metric.groups is not None else [whole]
 
 
-def _limit(part: str, is_high: bool, limit: float, counts: Counts, totals: Totals) -> tuple[Floats, float, float]:
-    """What counts against a limit in each tick and in all, and the share of it that the limit allows."""
-    bad_counts = (part == BAD) == is_high
-    if bad_counts:
-        return counts.bad_candidate, totals.bad_candidate, limit if is_high else 1 - limit
-    rest = counts.candidate - counts.bad_candidate
-    return rest, totals.candidate - totals.bad_candidate, limit if is_high else 1 - limit
+def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
+    """All requests, by counted events, by the ranks of pods, or by both."""
+    start, ticks, totals, prior = counted.start, counted.ticks, counted.totals, counted.start.prior
+    tolerated, unacceptable = comparison.tolerated, comparison.unacceptable
+    wealths = request_shares.compare(
+        "tolerance",
+        ticks,
+        _stable_rate(counted),
+        tolerated,
+        unacceptable,
+        prior.inflation,
+        start.ledger,
+        is_rare=prior.share is not None and prior.share > MOSTLY_BAD,
+    )
+    words = request_shares.words(tolerated, unacceptable, totals, is_bad=counted.is_bad)
+    limit = tolerated.factor * totals.stable_share + tolerated.margin
+    is_kept = totals.stable > 0 and totals.share <= limit + request_shares.ROUNDING
+    drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, prior.inflation)
+    track = request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, threshold=start.threshold)
+    if prior.mode not in (Mode.RANKED, Mode.STRICT):
+        return Tested((replace(track, share=prior.share_kept),), wealths.ledger)
+    ranks = rankings.rank_blocks(start, ticks.edges, counted.frontier, counted.mine, comparison.theirs, counted.window)
+    return Tested((rankings.with_ranks(track, ranks, prior.mode),), keep_all([wealths.ledger, ranks.keep]))
 
 
-def _limit_words(limit: str, is_high: bool, most: float) -> Words:
-    beyond = shares.unacceptable_limit(min(max(most, 1e-12), 1 - 1e-9))
+def _stable_rate(counted: _Counted) -> Floats:
+    """Stable's rate as known before each tick."""
+    counts = counted.ticks.counts
+    left = decay(counted.start.course.tick)
+    events, requests, _ = counted.baseline.before_each(counts.bad_stable, counts.stable, left)
+    return rate(events, requests)
+
+
+def _limits(counted: _Counted) -> list[Tested]:
+    metric = counted.start.metric
+    named = (("max", metric.max, True), ("min", metric.min, False))
+    return [_limit(counted, name, limit, is_high=is_high) for name, limit, is_high in named if limit is not None]
+
+
+def _limit(counted: _Counted, name: str, limit: Limit, *, is_high: bool) -> Tested:
+    """The candidate alone against `max` or `min`."""
+    start, ticks, totals = counted.start, counted.ticks, counted.totals
+    hits, all_hits = _against_limit(counted, is_high=is_high)
+    allowed = limit.value if is_high else 1 - limit.value
+    dispersion = start.prior.inflation
+    wealths = request_shares.hold_to_limit(name, ticks, hits, ticks.counts.candidate, allowed, dispersion, start.ledger)
+    is_kept = all_hits <= allowed * totals.candidate + request_shares.ROUNDING * max(totals.candidate, 1)
+    drifts = request_shares.limit_drifts(all_hits, totals.candidate, allowed, dispersion)
+    words = _limit_words(limit, allowed, is_high=is_high)
+    track = request_shares.track(wealths, words, is_kept=is_kept and totals.candidate > 0, drifts=drifts)
+    return Tested((track,), wealths.ledger)
+
+
+def _against_limit(counted: _Counted, *, is_high: bool) -> tuple[Floats, float]:
+    """Requests that count against a limit, in each tick and in all: bad ones, or all the others."""
+    counts, totals = counted.ticks.counts, counted.totals
+    if counted.is_bad == is_high:
+        return counts.bad_candidate, totals.bad_candidate
+    return counts.candidate - counts.bad_candidate, totals.candidate - totals.bad_candidate
+
+
+def _limit_words(limit: Limit, allowed: float, *, is_high: bool) -> Words:
+    beyond = request_shares.unacceptable_limit(min(max(allowed, 1e-12), 1 - 1e-9))
     unacceptable = f"≥ {wording.share(beyond)}" if is_high else f"≤ {wording.share(1 - beyond)}"
     return Words(f"{'≤' if is_high else '≥'} {limit}", unacceptable)
 
 
-def _shown(part: str, bad: float, total: float) -> str:
-    return wording.share(bad if part == BAD else 1 - bad) if total > 0 else "nothing"
+def _keeper(counted: _Counted, keepers: list[Keep]) -> Keep:
+    start, ticks = counted.start, counted.ticks
+    keep_tests = keep_all([counted.keep_shifts, *keepers])
+
+    def keep(count: int) -> Ledger:
+        seen = ticks.counts.first(count)
+        _, _, after = counted.baseline.before_each(seen.bad_stable, seen.stable, decay(start.course.tick))
+        return {
+            **carry_over(start.ledger, ticks.beginnings, count),
+            **request_shares.totals_in_ledger(request_shares.totals_after(ticks, count, start.ledger)),
+            **request_shares.ratios_after(start.ledger, ticks.weighed.first(count)),
+            "baseline": np.array([after.events, after.requests]),
+            **keep_tests(count),
+        }
+
+    return keep
 
 
-def _interval(part: str, ledger: Ledger, counts: Counts) -> str | None:
-    told = shares.times_stable(ledger, counts, shares.INTERVAL_ALPHA)
-    if told is None:
+def _share_shown(bad: float, total: float, *, is_bad: bool) -> str:
+    return wording.share(bad if is_bad else 1 - bad) if total > 0 else "nothing"
+
+
+def _interval(ledger: Ledger, counts: Counts, *, is_bad: bool) -> str | None:
+    times = request_shares.times_stable(ledger, counts, request_shares.INTERVAL_ALPHA)
+    if times is None:
         return None
-    return f"its share of errors is {told}" if part == BAD else f"its share of wrong ones is {told}"
+    return f"its share of errors is {times}" if is_bad else f"its share of wrong ones is {times}"
 
 
-def _uncounted(candidate: Side, stable: Side | None) -> tuple[str, ...]:
-    """What a counter that nobody shows was taken for: right until the first event, or a selector that is wrong."""
+def _uncounted(candidate: ArmCounters, stable: ArmCounters | None) -> tuple[str, ...]:
+    """A note on a counter without series, taken as 0: right before the first event, wrong for a wrong selector."""
     arms = {"the candidate": candidate, "stable": stable}
     silent = [who for who, side in arms.items() if side is not None and not side.events]
     return (f"no series counts {candidate.part} of {' or '.join(silent)}, taken as 0",) if silent else ()
+
+
+def _parts(metric: Metric) -> list[Part]:
+    ratio = metric.ratio
+    if ratio is None:
+        return []
+    named = ((BAD, ratio.bad), (GOOD, ratio.good), (TOTAL, ratio.total))
+    return [Part(name, promql, f"ratio.{name}") for name, promql in named if promql is not None]
+
+
+def _over_time(metric: Metric, parts: SeriesOfArm, edges: Floats, window: SampleWindow) -> list[float]:
+    part = GOOD if counts_good(metric) else BAD
+    return quotients(parts.get(part, ()), parts.get(TOTAL, ()), edges, window)
+
+
+def _usual_words(metric: Metric, share: float) -> str:
+    return f" and {wording.share(share)} {'wrong ones' if counts_good(metric) else 'errors'}"
+
+
+def _visible_words(metric: Metric, usual: float, share: float) -> str:
+    return f"{wording.share(1 - share)} right or less" if counts_good(metric) else f"{wording.share(share)} or more"
+
+
+KIND = MetricKind(
+    form=Form.COUNTERS,
+    parts=_parts,
+    evidence=ratio_evidence,
+    over_time=_over_time,
+    unit=lambda metric: "share",
+    prior=ratio_prior,
+    sensitivity=Sensitivity(
+        bound=lambda metric: bounds_of(metric)[0], usual=_usual_words, visible=_visible_words, is_exact=True
+    ),
+)

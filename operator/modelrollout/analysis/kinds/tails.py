@@ -1,4 +1,4 @@
-"""What rules out that a candidate is unacceptably slower: one tail of each arm, chosen before each tick. Pure."""
+"""Tails of histograms: both arms' counts beyond bucket edges, and the tail that rules out an unacceptable one. Pure."""
 
 from __future__ import annotations
 
@@ -8,31 +8,36 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from modelrollout.analysis.evidence import shifts
+from modelrollout.analysis.evidence.look import LookStart
 from modelrollout.analysis.evidence.tracks import Keep
 from modelrollout.analysis.kinds.edges import Edges
-from modelrollout.analysis.kinds.shares import Ticks
-from modelrollout.api.spec import Metric, Tolerance
+from modelrollout.analysis.kinds.margins import unacceptable
+from modelrollout.analysis.kinds.request_shares import Ticks
+from modelrollout.analysis.samples.buckets import ArmHistograms, counts_beyond
+from modelrollout.analysis.samples.counters import SampleWindow
+from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.sequential.distributions import Slower
 from modelrollout.sequential.proportions import Bound, Counts, better, rate
 from modelrollout.sequential.wealth import weights
 
 Floats = npt.NDArray[np.float64]
 
-KNOWN = 100.0
-"""Requests that have to be known of stable before an edge is chosen by where they lie."""
+KNOWN_REQUESTS = 100.0
+"""Fewest requests of stable from which an edge can be chosen."""
 TWICE_AS_SLOW = 1.0
-COARSE = Bound(3.0)
-"""What is ruled out where no bucket edge lies at what is unacceptable: a tail three times as heavy."""
-SURELY = 9.0
-"""Squared standard deviations from which on a change of any of many tails is a jump and no chance."""
+COARSE_BOUND = Bound(3.0)
+"""Where no bucket edge lies at the unacceptable value, a tail three times as heavy is ruled out instead."""
+SURE_JUMP_OF_MANY = 9.0
+"""Squared standard deviations beyond which a change in any of many tails is a jump, not chance."""
 GOOD_SHARES: Floats = np.array([0.02, 0.1, 0.3, 0.6])
-"""Candidate's tail beyond the farther edge as parts of stable's beyond the nearer one."""
-GOOD_WEIGHTS = weights(np.ones(GOOD_SHARES.size))
+"""Bets on the candidate's tail beyond the farther edge, as parts of stable's tail beyond the nearer one."""
+GOOD_TAIL_WEIGHTS = weights(np.ones(GOOD_SHARES.size))
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What was counted: beyond all edges (ticks × edges) and in all (`ticks.counts`), of both arms."""
+class CountedTails:
+    """Both arms' counts beyond each edge (ticks × edges) and in all (`ticks.counts`)."""
 
     ticks: Ticks
     edges: Edges
@@ -42,19 +47,53 @@ class Seen:
 
     @property
     def slower(self) -> Slower:
-        """The tails that are compared, by what they count for."""
-        far, near, fewer = list(self.edges.far), list(self.edges.near), self.ticks.fewer[:, None]
+        """The compared tails, discounted."""
+        far, near, discount = list(self.edges.far), list(self.edges.near), self.ticks.discount[:, None]
         counts = self.ticks.weighed
-        return Slower(self.mine[:, far] / fewer, counts.candidate, self.theirs[:, near] / fewer, counts.stable)
+        return Slower(self.mine[:, far] / discount, counts.candidate, self.theirs[:, near] / discount, counts.stable)
+
+
+def count_tails(
+    start: LookStart, edges: Edges, mine: ArmHistograms, theirs: ArmHistograms | None, window: SampleWindow
+) -> CountedTails:
+    """Both arms' counts beyond the edges in the new ticks."""
+    course, sides = start.course, [side for side in (mine, theirs) if side is not None]
+    bounds = course.edges(start.first, min(*(side.scrapes.frontier for side in sides), start.end))
+    newest = min(max(side.scrapes.newest for side in sides), start.end)
+    all_bounds = np.append(bounds, max(newest, bounds[-1]))  # the last row is of the time after the ticks
+    slow, total = counts_beyond(mine, edges.all, all_bounds, window, in_doubt="fewer")
+    usual, everybody = np.zeros_like(slow), np.zeros_like(total)
+    jumps = None
+    if theirs is not None:
+        usual, everybody = counts_beyond(theirs, edges.all, all_bounds, window)
+        events = slow[:, list(edges.far)] + usual[:, list(edges.near)]
+        spacing = max(mine.scrapes.spacing, theirs.scrapes.spacing)
+        jumps = _jumps(start, events, total, everybody, bounds, spacing) if edges.far else None
+    count = len(bounds) - 1
+    counts = Counts(np.zeros(count), total[:count], np.zeros(count), everybody[:count])
+    discount, settled = (jumps.factors, jumps.settled) if jumps else (np.ones(count), count)
+    ticks = Ticks(bounds, counts, course.beginnings(bounds), start.restarts(bounds), discount, settled)
+    return CountedTails(ticks, edges, slow[:count], usual[:count], jumps.keep if jumps else None)
+
+
+def _jumps(
+    start: LookStart, events: Floats, candidate: Floats, stable: Floats, bounds: Floats, spacing: float
+) -> shifts.Discount:
+    """The discount for jumps in any of the compared tails of both arms together."""
+    requests = candidate + stable
+    weight = np.divide(candidate, requests, out=np.zeros_like(candidate), where=requests > 0)
+    return shifts.discount_jumps(
+        start, events, requests, weight[:-1], spacing=spacing, edges=bounds, surely=SURE_JUMP_OF_MANY
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class RuleOut:
-    """The tails whose comparison rules out what is unacceptable, chosen before each tick.
+    """The tails whose comparison rules out an unacceptable candidate, chosen before each tick.
 
-    The candidate's tail beyond the farther edge against stable's beyond the nearer one: were every request slower by as
-    much as is unacceptable, they would be alike. `events`, `requests`: of stable, known before each tick. `alike`: both
-    arms' tails beyond the nearer one, for people.
+    The candidate's tail beyond the farther edge is compared with stable's beyond the nearer one: if every request were
+    slower by the unacceptable margin, both would be equal. `events`, `requests`: of stable, known before each tick.
+    `alike`: both arms' tails beyond the nearer edge, for people.
     """
 
     counts: Counts
@@ -67,7 +106,7 @@ class RuleOut:
         return better(self.counts, rate(self.events, self.requests), self.bound, self._effects)
 
     def drift(self) -> float:
-        """By how much ln of it is expected to grow with each further request of the candidate."""
+        """The expected growth of ln good with each further request of the candidate."""
         mine = float(self.counts.candidate.sum())
         if mine <= 0 or float(self.counts.stable.sum()) <= 0:
             return 0.0
@@ -77,12 +116,12 @@ class RuleOut:
 
     @property
     def _effects(self) -> Floats:
-        """GOOD_SHARES are of what is unacceptable; of stable's own tail they are more."""
+        """GOOD_SHARES are parts of the unacceptable tail, which may be a multiple of stable's."""
         return GOOD_SHARES * max(0.6 * self.bound.factor, 1.0)
 
 
-def to_rule_out(metric: Metric, seen: Seen, known: Floats, q: float) -> RuleOut:
-    """At the edge beyond which stable is known to have about 1 − q of its requests."""
+def choose_tails(metric: Metric, seen: CountedTails, known: Floats, q: float) -> RuleOut:
+    """Takes the edge beyond which stable is known to have about 1 − q of its requests."""
     reach = seen.edges.reach(excluded(metric))
     places = list(reach) or list(range(len(seen.edges.all)))
     far = np.array([reach.get(place, place) for place in places])
@@ -90,21 +129,22 @@ def to_rule_out(metric: Metric, seen: Seen, known: Floats, q: float) -> RuleOut:
     beyond_each = (tails[:, places] + 1e-3) / (totals + 1)[:, None]
     choice = np.abs(np.log(np.maximum(beyond_each, 1e-12)) - math.log(1 - q)).argmin(axis=1)
     rows, near = np.arange(len(choice)), np.array(places)[choice]
-    counts, fewer = seen.ticks.weighed, seen.ticks.fewer
-    is_known = totals >= KNOWN  # before that nobody can say which edge is the right one
+    counts, discount = seen.ticks.weighed, seen.ticks.discount
+    is_known = totals >= KNOWN_REQUESTS  # with fewer the right edge is unknown
     counts = Counts(counts.bad_candidate, counts.candidate * is_known, counts.bad_stable, counts.stable * is_known)
-    fewer = np.where(is_known, fewer, np.inf)
-    theirs = seen.theirs[rows, near] / fewer
-    compared = Counts(seen.mine[rows, far[choice]] / fewer, counts.candidate, theirs, counts.stable)
-    alike = Counts(seen.mine[rows, near] / fewer, *compared.parts[1:])
-    return RuleOut(compared, alike, tails[rows, near], totals, Bound(1.0) if reach else COARSE)
+    discount = np.where(is_known, discount, np.inf)
+    theirs = seen.theirs[rows, near] / discount
+    compared = Counts(seen.mine[rows, far[choice]] / discount, counts.candidate, theirs, counts.stable)
+    alike = Counts(seen.mine[rows, near] / discount, *compared.parts[1:])
+    return RuleOut(compared, alike, tails[rows, near], totals, Bound(1.0) if reach else COARSE_BOUND)
 
 
 def excluded(metric: Metric) -> Tolerance:
-    """By how much slower than stable is unacceptable: as the user says, else twice, and twice what is tolerated."""
-    if metric.exclude is not None:
-        return metric.exclude
-    tolerance = metric.tolerance or Tolerance()
+    """The margin by which slower is unacceptable: `exclude`, else twice as slow and twice the tolerance."""
+    return unacceptable(metric, _twice_as_slow)
+
+
+def _twice_as_slow(tolerance: Tolerance) -> Tolerance:
     relative = max(TWICE_AS_SLOW, 2 * tolerance.relative.value)
     absolute = 2 * tolerance.absolute.value
     return Tolerance.model_validate({"relative": f"{relative:.6f}", "absolute": f"{absolute:.9f}"})

@@ -1,1 +1,1 @@
-"""Raw samples, read: how much counters and buckets grew in each tick, and which arms fell silent. Pure."""
+"""From raw samples to growth: of counters and buckets in each tick; and which arms fell silent. Pure."""

@@ -1,4 +1,4 @@
-"""Classic histograms: buckets of an arm in each tick, and quantiles for people. Pure."""
+"""Histograms: the growth of an arm's buckets in each tick, and quantiles for people. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.evidence.material import Missing
-from modelrollout.analysis.samples.counters import Arm, Reading, Samples, arm_of, clean, grown
-from modelrollout.analysis.samples.double_scrapes import without_twins
+from modelrollout.analysis.evidence.look import Missing
+from modelrollout.analysis.samples.counters import Samples, SampleWindow, Scrapes, clean, growth, scrapes_of
+from modelrollout.analysis.samples.double_scrapes import without_double_scrapes
 from modelrollout.api.status import Verdict
 from modelrollout.promql.matchers import NAME
 from modelrollout.promql.query import Series
@@ -23,32 +23,32 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """One arm's histograms (one for each set of labels): its samples by bucket edge; and when they were scraped."""
+class ArmHistograms:
+    """One arm's histograms, one for each set of labels: samples by bucket edge; and when they were scraped."""
 
     histograms: tuple[Mapping[float, Samples], ...]
-    arm: Arm
+    scrapes: Scrapes
 
     @property
     def is_native(self) -> bool:
-        """Whether all are native histograms: those have no edges of their own, only where something was counted."""
+        """Whether all are native histograms: those have edges only around values that occurred."""
         return all(one[math.inf].labels.get(NAME, BUCKET).endswith(BUCKET) is False for one in self.histograms)
 
     @property
     def edges(self) -> tuple[float, ...]:
-        """The finite edges that all have: merging to them loses resolution, but never moves a request.
+        """The finite edges that all processes share: merging to them loses resolution, but moves no request.
 
-        A process without requests takes no edges from the others.
+        Processes without requests are left out, so that they remove no edge.
         """
         busy = [one for one in self.histograms if (counted := one[math.inf].values)[0] != counted[-1]]
         shared = set.intersection(*(set(one) for one in busy or self.histograms))
         return tuple(sorted(edge for edge in shared if edge < math.inf))
 
 
-def side_of(series: Sequence[Series], who: str, reading: Reading) -> Side | Missing:
-    """One arm's histograms, or why they cannot be read."""
-    samples = clean(_with_edge(one) for one in without_twins(series))
-    arm = arm_of((samples,), reading)
+def histograms_of(series: Sequence[Series], who: str, window: SampleWindow) -> ArmHistograms | Missing:
+    """The histograms of one arm, or why they cannot be read."""
+    samples = clean(_with_edge(one) for one in without_double_scrapes(series))
+    arm = scrapes_of((samples,), window)
     if arm is None:
         return Missing(Verdict.NO_DATA, f"the histogram has no samples of {who}")
     if not all(one.labels["le"] for one in samples):
@@ -59,52 +59,60 @@ def side_of(series: Sequence[Series], who: str, reading: Reading) -> Side | Miss
         others = tuple(sorted((name, value) for name, value in one.labels.items() if name != "le"))
         groups[others][float(one.labels["le"])] = one
     if any(math.inf not in group for group in groups.values()):
-        # The slowest requests are in no other bucket: without it nobody knows how many there were.
+        # The slowest requests are in no other bucket: without it their number is unknown.
         return Missing(Verdict.NO_DATA, f'series of {who} lack the bucket le="+Inf"; select all buckets', mistake=True)
-    return Side(tuple(groups.values()), arm)
+    return ArmHistograms(tuple(groups.values()), arm)
 
 
-def beyond(
-    side: Side, bounds: Sequence[float], edges: Floats, reading: Reading, *, in_doubt: Literal["fewer", "more"] = "more"
+def counts_beyond(
+    side: ArmHistograms,
+    bounds: Sequence[float],
+    edges: Floats,
+    window: SampleWindow,
+    *,
+    in_doubt: Literal["fewer", "more"] = "more",
 ) -> tuple[Floats, Floats]:
     """Requests beyond each of the bucket `bounds` in each tick between `edges` (ticks × bounds), and all (ticks).
 
-    A native histogram may lose edges when its resolution falls. What then lies around a bound that it has no more is
-    taken to be beyond it (`more`) or not (`fewer`): in doubt the candidate is faster and stable slower.
+    A native histogram may lose edges when its resolution falls. Requests around a lost edge are counted as beyond it
+    (`more`) or not (`fewer`), so that doubt favours the candidate: its requests count as faster, stable's as slower.
     """
     total = np.zeros(len(edges) - 1)
     slower = np.zeros((len(edges) - 1, len(bounds)))
     for group in side.histograms:
-        # Buckets of one process start anew together, though some may have caught up with where they were.
+        # All buckets of one process reset together, though some may have grown past their old value since.
         falls = [one.times[1:][one.values[1:] < one.values[:-1]] for one in group.values()]
         resets = np.concatenate(falls)
-        requests = grown(group[math.inf], edges, side.arm, reading, resets)
+        requests = growth(group[math.inf], edges, side.scrapes, window, resets)
         total += requests
         if not bounds:
             continue
-        below = [_bucket(group, bound, in_doubt) for bound in bounds]
+        below = [_bucket_up_to(group, bound, in_doubt) for bound in bounds]
         within = np.stack(
-            [np.zeros_like(requests) if one is None else grown(one, edges, side.arm, reading, resets) for one in below],
+            [
+                np.zeros_like(requests) if one is None else growth(one, edges, side.scrapes, window, resets)
+                for one in below
+            ],
             axis=1,
         ).reshape(len(requests), len(bounds))
-        # Buckets are cumulative; a scrape that tore one apart must not yield negative numbers of requests.
+        # Buckets are cumulative; a scrape in the middle of an update must not yield negative numbers of requests.
         within = np.minimum(np.maximum.accumulate(within, axis=1), requests[:, None])
         slower += requests[:, None] - within
     return slower, total
 
 
-def _bucket(group: Mapping[float, Samples], bound: float, in_doubt: Literal["fewer", "more"]) -> Samples | None:
-    """The bucket up to a bound, else up to an edge beside it; of classic ones only edges that all have are compared."""
+def _bucket_up_to(group: Mapping[float, Samples], bound: float, in_doubt: Literal["fewer", "more"]) -> Samples | None:
+    """The bucket up to a bound, else up to a neighbouring edge; classic histograms always have the bound."""
     if bound in group:
         return group[bound]
     if in_doubt == "fewer":
-        return group[min(edge for edge in group if edge > bound)]  # there is always the last, which is infinite
+        return group[min(edge for edge in group if edge > bound)]  # the last one is infinite, so there is one
     lower = [edge for edge in group if edge < bound]
     return group[max(lower)] if lower else None
 
 
 def _with_edge(series: Series) -> Series:
-    """The series with its edge written in one way ("1", "1.0" and "1e0" are one bucket); empty when it has none."""
+    """The series with its edge in one spelling ("1", "1.0" and "1e0" are one bucket); empty when it has no edge."""
     try:
         edge = float(series.labels.get("le", ""))
     except ValueError:
@@ -114,7 +122,7 @@ def _with_edge(series: Series) -> Series:
 
 
 def quantile(bounds: Sequence[float], beyond_each: Floats, total: float, q: float) -> float:
-    """By straight lines between bounds, as histogram_quantile does; infinite beyond the last bound."""
+    """The quantile by linear interpolation, as histogram_quantile does; infinite beyond the last bound."""
     if total <= 0 or not len(bounds):
         return math.inf
     rank = q * total

@@ -1,17 +1,17 @@
-"""How much counters grew in each tick, from their raw samples. Pure.
+"""The growth of counters in each tick, from their raw samples. Pure.
 
 The rules, for each series (statistics: no rate() and no increase(), which extrapolate):
-- An increment is the difference of two samples that follow one another, or the later one after a reset to less.
-- The first sample is the baseline when its target (the scraped process) is first seen in that very scrape: what it
-  counted before is not known to belong to this time, be it new or merely not scraped until now.
-- A series that appears later than its target grew from 0: the target was scraped before, and had counted nothing there.
-  That is how most client libraries show the first error of a process, which must not be lost.
-- A gap between scrapes loses nothing, up to the look-back: beyond it nobody can tell whether there was a sample before.
-- What no counter can show (NaN, ±Inf, negative numbers, numbers too large to grow by one) is no sample.
+- An increment is the difference of two neighbouring samples; after a reset it is the later sample.
+- The first sample of a series is its baseline if its target (the scraped process) appears in the same scrape: the time
+  of the counts before it is unknown.
+- A series that appears later than its target grew from 0: the target was scraped before without it. Most client
+  libraries show the first error of a process like this, and it must not be lost.
+- A gap between scrapes loses nothing, up to the look-back. Beyond it earlier samples are unknown.
+- Impossible values of a counter (NaN, ±Inf, negative numbers, numbers too large to grow by one) are no samples.
 - Pods are scraped at different moments. So that both arms are compared over the same instants, an increment is spread
-  evenly over the time between its two samples, and ticks take their parts of it. Splitting an increment keeps the tests
+  evenly over the time between its two samples, and each tick takes its part. Splitting an increment keeps the tests
   valid: E[e^a] ≤ E[e]^a for a part a of it (Jensen).
-- While a pod is new (its warm-up), nothing of it counts.
+- During the warm-up of a new pod its increments are dropped.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from modelrollout.promql.query import Series
 Floats = npt.NDArray[np.float64]
 Target = tuple[tuple[str, str], ...]
 
-LARGEST = 2.0**53
-STILL_ALIVE = 2.5
-"""Scrapes after which a target that was not seen any more holds nobody up."""
-NEW = 1.5
-"""Scrapes into the look-back after which a target that was not seen before is new."""
+LARGEST_COUNT = 2.0**53
+ALIVE_SCRAPES = 2.5
+"""A target that missed this many scrapes is gone, and the frontier no longer waits for it."""
+NEW_SCRAPES = 1.5
+"""A target that appears later than this many scrapes into the look-back is new."""
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """The clean samples of one series, oldest first."""
+    """The valid samples of one series, oldest first."""
 
     labels: Mapping[str, str]
     times: Floats
@@ -46,8 +46,8 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How samples are read: from where they were asked for, and what of them does not count (seconds)."""
+class SampleWindow:
+    """How samples are read: the time from which they were asked for, and the look-back and warm-up in seconds."""
 
     since: float
     look_back: float
@@ -55,7 +55,7 @@ class Reading:
 
 
 def clean(series: Iterable[Series]) -> list[Samples]:
-    """Each series once, in order of its labels, its samples in order of time; series without any are left out."""
+    """Each series once, sorted by labels, its samples sorted by time; series without samples are left out."""
     merged: defaultdict[Target, list[tuple[float, float]]] = defaultdict(list)
     for one in series:
         merged[tuple(sorted(one.labels.items()))].extend(one.samples)
@@ -65,17 +65,17 @@ def clean(series: Iterable[Series]) -> list[Samples]:
 
 def _clean(labels: Target, samples: Sequence[tuple[float, float]]) -> Samples:
     table = np.array(samples, dtype=np.float64).reshape(-1, 2)
-    table = table[(table[:, 1] >= 0) & (table[:, 1] <= LARGEST)]  # neither holds for NaN
+    table = table[(table[:, 1] >= 0) & (table[:, 1] <= LARGEST_COUNT)]  # both comparisons are false for NaN
     if (table[1:, 0] > table[:-1, 0]).all():
         return Samples(dict(labels), table[:, 0], table[:, 1])
     table = table[np.lexsort((table[:, 1], table[:, 0]))]
-    # Of two values for one moment (a list that was read twice, a second writer) the larger: it has seen more.
+    # Of two values for one moment (a page read twice, a second writer) the larger one: it is the newer count.
     is_last = np.append(table[1:, 0] != table[:-1, 0], True)[: len(table)]
     return Samples(dict(labels), table[is_last, 0], table[is_last, 1])
 
 
 def target_of(labels: Mapping[str, str]) -> Target | None:
-    """What tells the scraped process that counted this from others; None when no label does."""
+    """The labels that identify the scraped process; None when no label does."""
     named = {name for name in labels if "pod" in name or "instance" in name}
     if not named:
         return None
@@ -83,19 +83,29 @@ def target_of(labels: Mapping[str, str]) -> Target | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
-    """When the targets of one arm were scraped: first, last, how often, and until when each is new."""
+class Scrapes:
+    """When the targets of one arm were scraped. `warm`: the end of each new target's warm-up."""
 
     first: Mapping[Target, float]
     spacing: float
     frontier: float
-    """Up to here everything is known: the earliest last scrape of those targets that still answer."""
+    """Up to here all samples are there: the earliest last scrape of the targets that still answer."""
     newest: float
     warm: Mapping[Target, float]
 
 
-def arm_of(parts: Iterable[Sequence[Samples]], reading: Reading) -> Arm | None:
-    """What the scrapes of an arm's series tell; None without samples."""
+@dataclass(frozen=True, slots=True)
+class ArmCounters:
+    """One arm's counters of all requests and of bad or good ones (`part`), and when they were scraped."""
+
+    part: str
+    events: list[Samples]
+    total: list[Samples]
+    scrapes: Scrapes
+
+
+def scrapes_of(parts: Iterable[Sequence[Samples]], window: SampleWindow) -> Scrapes | None:
+    """The scrapes of an arm, from its series; None without samples."""
     first: dict[Target, float] = {}
     last: dict[Target, float] = {}
     parts = [part for part in parts if part]
@@ -108,17 +118,17 @@ def arm_of(parts: Iterable[Sequence[Samples]], reading: Reading) -> Arm | None:
             target = target_of(one.labels) or ()
             first[target] = min(first.get(target, math.inf), float(one.times[0]))
             latest[target] = max(latest.get(target, -math.inf), float(one.times[-1]))
-        for target, at in latest.items():  # the parts of a ratio may be a scrape apart: the older one counts
+        for target, at in latest.items():  # the parts of a ratio may be one scrape apart: the older one counts
             last[target] = min(last.get(target, math.inf), at)
     newest = max(float(one.times[-1]) for part in parts for one in part)
-    alive = [at for at in last.values() if at >= newest - STILL_ALIVE * spacing] or [newest]
-    new_after = reading.since + NEW * (spacing if spacing < math.inf else 0.0)
-    warm = {target: at + reading.warm_up for target, at in first.items() if at > new_after and target}
-    return Arm(first, spacing, min(alive), newest, warm)
+    alive = [at for at in last.values() if at >= newest - ALIVE_SCRAPES * spacing] or [newest]
+    new_after = window.since + NEW_SCRAPES * (spacing if spacing < math.inf else 0.0)
+    warm = {target: at + window.warm_up for target, at in first.items() if at > new_after and target}
+    return Scrapes(first, spacing, min(alive), newest, warm)
 
 
 def _spacing(samples: Iterable[Samples]) -> float:
-    """How long it usually is from one scrape to the next; infinite while nothing was scraped twice."""
+    """The median time between two scrapes; infinite while nothing was scraped twice."""
     gaps = [np.diff(one.times[-20:]) for one in samples if one.times.size > 1]
     return float(np.median(np.concatenate(gaps))) if gaps else math.inf
 
@@ -126,11 +136,11 @@ def _spacing(samples: Iterable[Samples]) -> float:
 NEVER: Floats = np.array([])
 
 
-def grown(one: Samples, edges: Floats, arm: Arm, reading: Reading, resets: Floats = NEVER) -> Floats:
-    """How much a series grew between neighbouring edges; at `resets` it is known to have started anew."""
+def growth(one: Samples, edges: Floats, arm: Scrapes, window: SampleWindow, resets: Floats = NEVER) -> Floats:
+    """The growth of a series between neighbouring edges. `resets`: times of known resets."""
     times, values = one.times, one.values
     target = target_of(one.labels)
-    start = _from_nothing(one, target, arm)
+    start = _grows_from_zero_since(one, target, arm)
     if start is not None:
         times, values = np.append(start, times), np.append(0.0, values)
     steps = np.diff(values)
@@ -138,7 +148,7 @@ def grown(one: Samples, edges: Floats, arm: Arm, reading: Reading, resets: Float
     if resets.size:
         is_reset |= np.isin(times[1:], resets)
     steps = np.where(is_reset, values[1:], steps)
-    drop = np.diff(times) > reading.look_back
+    drop = np.diff(times) > window.look_back
     if (warm := arm.warm.get(target or ())) is not None:
         drop |= times[:-1] < warm
     if drop.any():
@@ -147,11 +157,11 @@ def grown(one: Samples, edges: Floats, arm: Arm, reading: Reading, resets: Float
     return np.diff(np.interp(edges, times, sums))
 
 
-def _from_nothing(one: Samples, target: Target | None, arm: Arm) -> float | None:
-    """Since when a series that its target did not show before has been growing from 0.
+def _grows_from_zero_since(one: Samples, target: Target | None, arm: Scrapes) -> float | None:
+    """The time from which a series that appears later than its target grew from 0; None for any other series.
 
-    Half a scrape is allowed for, as not everything that stores samples gives those of a scrape one time. To take an old
-    series for a new one is the dear mistake: all that it ever counted would count.
+    It has to be later by half a scrape, since some stores give the samples of one scrape different times. Taking an old
+    series for a new one is the costly mistake: its whole count would be growth.
     """
     first = arm.first.get(target, math.inf) if target else math.inf
     at = float(one.times[0])
@@ -160,18 +170,18 @@ def _from_nothing(one: Samples, target: Target | None, arm: Arm) -> float | None
     return max(at - arm.spacing, first)
 
 
-def total_growth(samples: Sequence[Samples], edges: Floats, arm: Arm, reading: Reading) -> Floats:
-    """How much all series together grew between neighbouring edges."""
+def total_growth(samples: Sequence[Samples], edges: Floats, arm: Scrapes, window: SampleWindow) -> Floats:
+    """The growth of all series together between neighbouring edges."""
     if not samples:
         return np.zeros(len(edges) - 1)
-    return np.asarray(np.sum([grown(one, edges, arm, reading) for one in samples], axis=0), dtype=np.float64)
+    return np.asarray(np.sum([growth(one, edges, arm, window) for one in samples], axis=0), dtype=np.float64)
 
 
-def by_target(samples: Sequence[Samples], edges: Floats, arm: Arm, reading: Reading) -> dict[Target, Floats]:
+def by_target(samples: Sequence[Samples], edges: Floats, arm: Scrapes, window: SampleWindow) -> dict[Target, Floats]:
     """The same for each target by itself."""
     found: dict[Target, Floats] = {}
     for one in samples:
         target = target_of(one.labels) or ()
-        more = grown(one, edges, arm, reading)
+        more = growth(one, edges, arm, window)
         found[target] = found[target] + more if target in found else more
     return found

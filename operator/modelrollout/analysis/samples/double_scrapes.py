@@ -1,8 +1,8 @@
-"""One histogram, scraped in both its forms, counted once. Pure.
+"""A histogram that is scraped in two forms, native and classic, is counted once. Pure.
 
-A server may keep of one process both the native histogram `x` and the classic series `x_bucket`
-(always_scrape_classic_histograms), and `histogram_selector` asks for both, since nobody knows which there will be.
-Native ones arrive with cumulative series and the label `le`, as classic ones have, under their own name.
+A server may store both the native histogram `x` and the classic series `x_bucket` of one process
+(always_scrape_classic_histograms), and `histogram_selector` asks for both, since either may exist. Native ones are
+turned into cumulative series with the label `le`, like classic ones, but keep their own name.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ Owner = tuple[tuple[str, str], ...]
 EDGE = "le"
 
 
-def without_twins(series: Sequence[Series]) -> tuple[Series, ...]:
-    """Of each process (each set of labels but name and edge) either the native series or the classic ones.
+def without_double_scrapes(series: Sequence[Series]) -> tuple[Series, ...]:
+    """For each process (each set of labels without name and edge), either its native series or its classic ones.
 
-    Native, as it has more edges; classic where the native one began only in mid-window and the classic one goes on: the
-    server was told to keep both then, and what was served before is in the classic one alone. Where there are buckets,
-    series without an edge are left out: a summary has the same name.
+    Native is preferred, as it has more edges. Classic is taken where native began in mid-window and classic goes on:
+    then the server was told to store both, and only classic has the time before. Where there are buckets, series
+    without an edge are left out: a summary has the same name.
     """
     if not any(EDGE in one.labels for one in series):
-        return tuple(series)  # no histogram at all, as will be said
+        return tuple(series)  # no histogram at all; the caller says so
     forms: defaultdict[Owner, tuple[list[Series], list[Series]]] = defaultdict(lambda: ([], []))
     for one in series:
         if EDGE in one.labels:
             forms[_owner(one)][one.labels.get(NAME, "").endswith(BUCKET)].append(one)
-    kept = {id(one) for native, classic in forms.values() for one in _better(native, classic)}
+    kept = {id(one) for native, classic in forms.values() for one in _preferred_form(native, classic)}
     return tuple(one for one in series if id(one) in kept)
 
 
@@ -42,13 +42,13 @@ def _owner(one: Series) -> Owner:
     return (NAME, name), *sorted(others)
 
 
-def _better(native: list[Series], classic: list[Series]) -> list[Series]:
+def _preferred_form(native: list[Series], classic: list[Series]) -> list[Series]:
     if not native or not classic:
         return native or classic
-    (first, last), (classic_first, classic_last) = _reach(native), _reach(classic)
+    (first, last), (classic_first, classic_last) = _time_span(native), _time_span(classic)
     return classic if classic_first < first and classic_last >= last else native
 
 
-def _reach(series: Iterable[Series]) -> tuple[float, float]:
+def _time_span(series: Iterable[Series]) -> tuple[float, float]:
     times = [at for one in series for at, _ in (one.samples[:1] + one.samples[-1:])]
     return min(times, default=math.inf), max(times, default=-math.inf)

@@ -1,1 +1,1 @@
-"""Before the first look: what the history of stable says of noise, and of what a plan can see. Pure."""
+"""Before the first look: stable's noise in its history, and the regressions that a plan can detect. Pure."""

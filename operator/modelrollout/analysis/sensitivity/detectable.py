@@ -1,8 +1,8 @@
-"""What a plan can and cannot see at the traffic that there is, before it starts. Pure.
+"""The smallest regression that a plan can detect at the present traffic, before it starts. Pure.
 
-Nothing beats the information in the events: to tell a candidate that is ρ times as bad with a false rollback rate of α,
-any rule needs ln(1/α) nats, of which a second at weight w brings M·kl(q1, q0) (statistics: 4.1). The tests here need
-about half as much again. What cannot be reached in the planned time is said before anybody waits for it.
+No rule beats the information in the events. To detect a candidate that is ρ times as bad, with a false rollback rate of
+α, any rule needs ln(1/α) nats, and a second at weight w brings M·kl(q1, q0) of them (statistics: 4.1). The tests here
+need about half as much again. If the planned time is too short for that, the user learns it before the rollout starts.
 """
 
 from __future__ import annotations
@@ -13,36 +13,38 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence.error_budget import share
-from modelrollout.analysis.evidence.material import Usual
-from modelrollout.analysis.kinds.ratio import bounds_of
-from modelrollout.api.spec import Analysis, Metric
+from modelrollout.analysis.evidence.error_budget import share_of_bound
+from modelrollout.analysis.evidence.look import Prior
+from modelrollout.analysis.kinds.kind_table import kind_of
+from modelrollout.analysis.kinds.metric_kind import Sensitivity
+from modelrollout.api.analysis import Analysis
+from modelrollout.api.metric import Metric
 from modelrollout.sequential.proportions import Bound
 
 OVERHEAD = 1.4
-"""Nats that the tests need over the limit; statistics: 3.2."""
+"""Nats that the tests need, as a multiple of the lower limit; statistics: 3.2."""
 DOUBLING = 2.0
-"""A plan that cannot see a doubling is worth a warning."""
+"""A plan that cannot detect a share this many times the tolerated one deserves a warning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A time in which the candidate is planned to have so much of the traffic (0–1), in seconds."""
+    """A planned time at one weight: the candidate's part of the traffic (0–1), and seconds."""
 
     weight: float
     seconds: float
 
 
-def smallest_share(usual: Usual, bound: Bound, alpha: float, stretches: Sequence[Stretch]) -> float:
-    """The smallest share of bad events that these stretches can tell; infinite when not even all of them bad can be."""
-    if usual.rate is None or usual.share is None:
+def smallest_share(prior: Prior, bound: Bound, alpha: float, stretches: Sequence[Stretch]) -> float:
+    """The smallest detectable share of bad events in these stretches; infinite if not even a share of 1 is."""
+    if prior.rate is None or prior.share is None:
         return math.inf
-    needed = OVERHEAD * math.log(1 / alpha) * usual.inflation
+    needed = OVERHEAD * math.log(1 / alpha) * prior.inflation
 
     def gained(share: float) -> float:
-        return sum(_nats(usual, bound, share, one) for one in stretches)
+        return sum(_nats(prior, bound, share, one) for one in stretches)
 
-    low, high = min(float(bound.at(_usual(usual))), 1.0), 1.0
+    low, high = min(float(bound.at(_usual(prior))), 1.0), 1.0
     if gained(high) < needed:
         return math.inf
     for _ in range(60):
@@ -51,19 +53,19 @@ def smallest_share(usual: Usual, bound: Bound, alpha: float, stretches: Sequence
     return high
 
 
-def _usual(usual: Usual) -> float:
-    """Stable's share; where nothing ever went wrong, next to nothing."""
-    return max(usual.share or 0.0, 1e-6)
+def _usual(prior: Prior) -> float:
+    """Stable's share; a tiny one where it has no bad events."""
+    return max(prior.share or 0.0, 1e-6)
 
 
-def _nats(usual: Usual, bound: Bound, worse: float, stretch: Stretch) -> float:
+def _nats(prior: Prior, bound: Bound, worse: float, stretch: Stretch) -> float:
     """The information on a share of `worse` against the bound, for Poisson counts: Σ_a r_a·KL at the nearest null."""
-    rate, usually = usual.rate or 0.0, _usual(usual)
+    rate, usually = prior.rate or 0.0, _usual(prior)
     mine, theirs = rate * stretch.weight * stretch.seconds, rate * (1 - stretch.weight) * stretch.seconds
     if worse <= bound.factor * usually + bound.margin or mine <= 0 or theirs <= 0:
         return 0.0
     low, high = usually, worse / max(bound.factor, 1e-9)
-    for _ in range(50):  # the nearest point is where the derivative along the null changes its sign
+    for _ in range(50):  # bisection: at the nearest point the derivative along the null is 0
         middle = (low + high) / 2
         limit = bound.factor * middle + bound.margin
         slope = mine * bound.factor * (1 - worse / limit) + theirs * (1 - usually / middle)
@@ -76,52 +78,49 @@ def _poisson(there: float, null: float) -> float:
     return there * math.log(there / null) - there + null
 
 
-def sentence(metric: Metric, analysis: Analysis, usual: Usual, stretches: Sequence[Stretch]) -> str | None:
-    """What the plan can see in a metric, in words; None where there is nothing to compare, or no history to tell."""
-    if usual.rate is None or usual.share is None or not stretches or (bound := _bound(metric)) is None:
+def sentence(metric: Metric, analysis: Analysis, prior: Prior, stretches: Sequence[Stretch]) -> str | None:
+    """The smallest regressions that the plan can detect, in words; None without a comparison or a history."""
+    sensitivity = _sensitivity(metric)
+    if prior.rate is None or prior.share is None or not stretches or sensitivity is None:
         return None
-    alpha = analysis.false_rollback_rate.value * share(metric, "tolerance", analysis)
-    first, whole = stretches[:1], [one for one in stretches if one.weight < 1]
-    start = _seen(metric, usual, smallest_share(usual, bound, alpha, first))
-    rest = _seen(metric, usual, smallest_share(usual, bound, alpha, whole))
-    there = f"{metric.name}: at {usual.rate:.3g} requests/s{_usually(metric, usual.share)}"
+    first, whole = stretches[:1], _compared(stretches)
+    start = _visible(metric, analysis, sensitivity, prior, first)
+    rest = _visible(metric, analysis, sensitivity, prior, whole)
+    there = f"{metric.name}: at {prior.rate:.3g} requests/s{sensitivity.usual(metric, prior.share)}"
     step = f"{100 * first[0].weight:g} % for {_long(first[0].seconds)}"
     plan = f"the whole plan of {_long(sum(one.seconds for one in whole))}"
     return f"{there}, {step} can see {start}; {plan} {rest.partition(' as slow')[0]}"
 
 
-def sees_a_doubling(metric: Metric, analysis: Analysis, usual: Usual, stretches: Sequence[Stretch]) -> bool:
-    """Whether the plan tells what is twice as bad, or twice beyond what is tolerated, where that is more."""
-    if usual.rate is None or usual.share is None or (bound := _bound(metric)) is None:
+def sees_a_doubling(metric: Metric, analysis: Analysis, prior: Prior, stretches: Sequence[Stretch]) -> bool:
+    """Whether the plan detects a candidate twice as bad, or twice beyond the tolerance, where that is more."""
+    sensitivity = _sensitivity(metric)
+    if prior.rate is None or prior.share is None or sensitivity is None:
         return True
-    alpha = analysis.false_rollback_rate.value * share(metric, "tolerance", analysis)
-    limit = min(DOUBLING * float(bound.at(_usual(usual))), 1.0)
-    return smallest_share(usual, bound, alpha, [one for one in stretches if one.weight < 1]) <= limit * (1 + 1e-9)
+    bound = sensitivity.bound(metric)
+    limit = min(DOUBLING * float(bound.at(_usual(prior))), 1.0)
+    smallest = smallest_share(prior, bound, _alpha(metric, analysis), _compared(stretches))
+    return smallest <= limit * (1 + 1e-9)
 
 
-def _bound(metric: Metric) -> Bound | None:
-    """What is tolerated, of a share: of bad requests, or of those as slow as the slowest beyond the quantile."""
-    if metric.tolerance is None:
-        return None
-    if metric.histogram is not None:
-        return Bound(1.0)
-    return bounds_of(metric)[0] if metric.ratio is not None else None
+def _sensitivity(metric: Metric) -> Sensitivity | None:
+    return kind_of(metric).sensitivity if metric.tolerance is not None else None
 
 
-def _usually(metric: Metric, share: float) -> str:
-    if metric.ratio is None:
-        return ""
-    return f" and {wording.share(share)} {'errors' if metric.ratio.bad is not None else 'wrong ones'}"
+def _compared(stretches: Sequence[Stretch]) -> list[Stretch]:
+    """The stretches in which stable has traffic, too."""
+    return [one for one in stretches if one.weight < 1]
 
 
-def _seen(metric: Metric, usual: Usual, worse: float) -> str:
-    if worse == math.inf:
-        return "nothing"
-    if metric.ratio is not None and metric.ratio.bad is None:
-        return f"{wording.share(1 - worse)} right or less"
-    if metric.histogram is not None:
-        return f"{wording.share(worse)} or more as slow as the slowest {wording.share(_usual(usual))} were"
-    return f"{wording.share(worse)} or more"
+def _alpha(metric: Metric, analysis: Analysis) -> float:
+    return analysis.false_rollback_rate.value * share_of_bound(metric, "tolerance", analysis)
+
+
+def _visible(
+    metric: Metric, analysis: Analysis, sensitivity: Sensitivity, prior: Prior, stretches: Sequence[Stretch]
+) -> str:
+    smallest = smallest_share(prior, sensitivity.bound(metric), _alpha(metric, analysis), stretches)
+    return "nothing" if smallest == math.inf else sensitivity.visible(metric, _usual(prior), smallest)
 
 
 def _long(seconds: float) -> str:

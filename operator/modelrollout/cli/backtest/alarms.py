@@ -17,8 +17,10 @@ from datetime import datetime, timedelta
 from scipy.stats import chi2
 
 from modelrollout.analysis.evidence.ticks import look_back, tick_of
-from modelrollout.analysis.queries import MOST_STEPS, ONE_POD, OTHER_PODS, VALUE
-from modelrollout.api.analysis import Analysis, Metric
+from modelrollout.analysis.parts import ONE_POD, OTHER_PODS, VALUE
+from modelrollout.analysis.queries import MOST_POINTS
+from modelrollout.api.analysis import Analysis
+from modelrollout.api.metric import Metric
 from modelrollout.api.status import UsualMetric, Verdict
 from modelrollout.cli.backtest import history
 from modelrollout.cli.backtest.arms import Selected, narrowed, past_arm, pod_labels
@@ -145,7 +147,7 @@ def window_of(policy: Policy) -> timedelta:
 
 
 def _most(policy: Policy) -> timedelta:
-    return tick_of(policy.analysis.interval.timedelta) * MOST_STEPS
+    return tick_of(policy.analysis.interval.timedelta) * MOST_POINTS
 
 
 class _Stage:

@@ -9,8 +9,10 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from modelrollout.analysis.queries import ArmNames, parts_of
-from modelrollout.api.analysis import Analysis, Metric
+from modelrollout.analysis.kinds.kind_table import kind_of
+from modelrollout.analysis.queries import ArmNames
+from modelrollout.api.analysis import Analysis
+from modelrollout.api.metric import Metric
 from modelrollout.api.placeholders import UnknownName, render_text
 from modelrollout.cli.backtest.trouble import MisuseError
 from modelrollout.promql.matchers import Kind, Matcher
@@ -72,8 +74,8 @@ def narrowed(analysis: Analysis, selected: Selected) -> Analysis:
 
 
 def _narrowed(metric: Metric, selected: Selected) -> Metric:
-    texts = {path: _with(text, selected.matchers) for _, text, path in parts_of(metric)}
-    for _, text, path in parts_of(metric):
+    texts = {path: _with(text, selected.matchers) for _, text, path in kind_of(metric).parts(metric)}
+    for _, text, path in kind_of(metric).parts(metric):
         asked = set(_PLACEHOLDER.findall(text))
         where = f"spec.analysis.metrics[{metric.name}].{path}"
         if unknown := sorted(name for name in asked & set(NAMES) if not selected.names.get(name)):
@@ -138,7 +140,7 @@ def pod_labels(analysis: Analysis) -> dict[str, str]:
 
 def _selectors(metric: Metric) -> Iterator[str]:
     """The selectors of a metric with a mark where the pods stand; of an expression each pair of braces."""
-    for _, text, path in parts_of(metric):
+    for _, text, path in kind_of(metric).parts(metric):
         values = dict.fromkeys(("namespace", "rollout", "arm", *NAMES, "window"), "1s") | {"pods": _MARK}
         try:
             rendered = render_text(text, values, where=path)

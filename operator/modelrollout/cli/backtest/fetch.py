@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from modelrollout.analysis.queries import MOST_STEPS
+from modelrollout.analysis.queries import MOST_POINTS
 from modelrollout.cli.backtest.tape import Reel
 from modelrollout.cli.backtest.trouble import AwayError, MisuseError
 from modelrollout.promql.query import Answer, Answered, Query, Unanswered
@@ -51,7 +51,7 @@ class Wanted:
             end = min(until, start + self.span.total_seconds())
             return replace(self.query, start=_moment(start), end=_moment(end))
         first = start + step.total_seconds()
-        most = min(self.span / step, MOST_STEPS)
+        most = min(self.span / step, MOST_POINTS)
         points = max(min(round((until - start) / step.total_seconds()), int(most)), 1)
         return replace(self.query, start=_moment(first), end=_moment(first + (points - 1) * step.total_seconds()))
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from modelrollout.analysis.evidence.ticks import tick_of
 from modelrollout.analysis.queries import ArmNames, history_queries
-from modelrollout.analysis.sensitivity.preflight import looked_up, usual_of
+from modelrollout.analysis.sensitivity.preflight import prior_of, summarise_history
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import UsualMetric
 from modelrollout.cli.backtest.fetch import Fetcher
@@ -28,12 +28,12 @@ def noted(
     """What it would have put down."""
     analysis = policy.analysis
     tick = tick_of(analysis.interval.timedelta).total_seconds()
-    return looked_up(analysis, queries, answers, basis, stretches(policy.wish), tick)
+    return summarise_history(analysis, queries, answers, basis, stretches(policy.wish), tick)
 
 
 def noise_of(one: UsualMetric) -> str:
     """How a metric's noise is allowed for. Of an expression there is only how much two pods' readings differ."""
-    is_measured = one.mode == Mode.ASSUMED and usual_of(one).variance is not None
+    is_measured = one.mode == Mode.ASSUMED and prior_of(one).variance is not None
     return "Measured" if is_measured else one.mode
 
 

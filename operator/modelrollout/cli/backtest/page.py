@@ -9,8 +9,9 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.queries import CANDIDATE, STABLE
-from modelrollout.api.analysis import Metric
+from modelrollout.analysis.kinds.kind_table import kind_of
+from modelrollout.analysis.parts import CANDIDATE, STABLE
+from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
 from modelrollout.cli.backtest.alarms import CONFIDENCE, WEEK, Alarms
 from modelrollout.cli.backtest.moments import length, written
@@ -188,7 +189,7 @@ def _note(metric: Metric) -> str:
 
 def _values(trial: Trial, metric: Metric, span: Span, marks: Sequence[Mark]) -> Element:
     curves = [(arm, trial.curves.get((metric.name, arm), [])) for arm in (STABLE, CANDIDATE)]
-    unit = UNITS[wording.unit_of(metric)]
+    unit = UNITS[kind_of(metric).unit(metric)]
     limits = [one.value for one in (metric.max, metric.min) if one is not None]
     return curves_plot(curves, limits, unit, span, marks)
 

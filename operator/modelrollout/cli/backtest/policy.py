@@ -9,12 +9,12 @@ from pathlib import Path
 
 import yaml
 
+from modelrollout.api.analysis import Analysis
 from modelrollout.api.base import KIND as ROLLOUT_KIND
 from modelrollout.api.errors import name_error
 from modelrollout.api.findings import Finding
 from modelrollout.api.metric_templates import CLUSTER_KIND
 from modelrollout.api.metric_templates import KIND as TEMPLATE_KIND
-from modelrollout.api.spec import Analysis
 from modelrollout.cli.backtest.trouble import MisuseError
 from modelrollout.objects.manifests import Manifest
 from modelrollout.rollout.expansion import TemplateKey

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from modelrollout.analysis.evidence.ticks import look_back, tick_of
-from modelrollout.analysis.queries import CANDIDATE, VALUE, ArmNames, Reach, queries
+from modelrollout.analysis.parts import CANDIDATE, VALUE
+from modelrollout.analysis.queries import ArmNames, Reach, queries
 from modelrollout.api.analysis import Analysis
 from modelrollout.cli.backtest.fetch import FIRST, LONGEST, Wanted
 from modelrollout.cli.backtest.tape import CLOSE, Key, Reel, Tape

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from modelrollout.analysis.evidence.ticks import look_back, tick_of
-from modelrollout.analysis.queries import CANDIDATE, STABLE
+from modelrollout.analysis.parts import CANDIDATE, STABLE
 from modelrollout.api.status import MetricVerdict, UsualMetric, Verdict
 from modelrollout.cli.backtest import history
 from modelrollout.cli.backtest.arms import Selected, pod_labels

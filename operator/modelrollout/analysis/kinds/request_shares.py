@@ -1,4 +1,4 @@
-"""Shares of requests against their bounds: what ratios and the tails of histograms have in common. Pure."""
+"""Shares of requests against their bounds: the common part of ratios and tails of histograms. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.tracks import Track, Two, Words, followed
+from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet
 from modelrollout.sequential import proportions as tests
 from modelrollout.sequential.intervals import RATIOS, interval, likelihoods
 from modelrollout.sequential.proportions import Baseline, Bound, Counts
@@ -20,22 +20,22 @@ from modelrollout.sequential.wealth import EFFECT_WEIGHTS, weights
 Floats = npt.NDArray[np.float64]
 
 BEYOND_LIMIT = 1.5
-"""A limit is kept for good enough once 1.5 times it has been ruled out: nobody waits for what lies on it."""
-NEGLIGIBLE = 0.002
-"""What is unacceptable is 0.2 points at least: where nothing goes wrong at all, nobody waits for some multiple of
-nothing to be ruled out."""
+"""Ruling out this many times a limit is enough, so a candidate exactly at the limit does not hold the step forever."""
+NEGLIGIBLE_SHARE = 0.002
+"""The smallest unacceptable share, 0.2 %: where stable has no bad requests, a multiple of its share could not be ruled
+out."""
 INTERVAL_ALPHA = 0.01
-"""Of the interval that is told; it decides nothing."""
+"""Error rate of the interval in messages; no verdict depends on it."""
 ROUNDING = 1e-12  # two equal shares may differ in their last digit
 HARM_WEIGHTS = weights(EFFECT_WEIGHTS)
 RARE_WEIGHTS = weights(tests.RARE_EFFECT_WEIGHTS)
 GOOD_WEIGHTS = weights(tests.GOOD_WEIGHTS)
-EVEN = weights(np.ones(4))
+LIMIT_GOOD_WEIGHTS = weights(np.ones(4))
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What was counted at the present step: events and requests of candidate and stable, and over how many seconds."""
+    """Counts of the current step: events and requests of candidate and stable, and its length in seconds."""
 
     bad_candidate: float = 0.0
     candidate: float = 0.0
@@ -54,26 +54,26 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """New ticks: their bounds, what was counted in them, and the places at which a later step begins."""
+    """New ticks: their bounds, their counts, and the places at which a later step begins."""
 
     edges: Floats
     counts: Counts
     beginnings: Sequence[int]
     restarts: Floats
-    fewer: Floats  # by how many times fewer what was counted counts where arms are compared, 1 or more
-    settled: int  # ticks of which that is certain: a jump after them may still be seen
+    discount: Floats  # factor by which events are discounted where arms are compared, 1 or more
+    settled: int  # ticks whose discount is final: later ones may still see a jump
 
     @property
     def weighed(self) -> Counts:
-        """What the arms are compared by."""
-        return Counts(*(part / self.fewer for part in self.counts.parts))
+        """The discounted counts, by which the arms are compared."""
+        return Counts(*(part / self.discount for part in self.counts.parts))
 
     def __len__(self) -> int:
         return len(self.counts.candidate)
 
 
 def totals_after(ticks: Ticks, count: int, ledger: Ledger) -> Totals:
-    """The totals of the step that the tick after so many belongs to."""
+    """The totals after so many ticks, of the step that the next tick belongs to."""
     begun = [at for at in ticks.beginnings if at <= count]
     kept = ledger.get("totals")
     known = np.zeros(5) if begun or kept is None or kept.size != 5 else kept
@@ -83,14 +83,14 @@ def totals_after(ticks: Ticks, count: int, ledger: Ledger) -> Totals:
     return Totals(*(known + np.array([*grown, ticks.edges[count] - ticks.edges[first]])).tolist())
 
 
-def as_ledger(totals: Totals) -> dict[str, Floats]:
+def totals_in_ledger(totals: Totals) -> dict[str, Floats]:
     return {
         "totals": np.array([totals.bad_candidate, totals.candidate, totals.bad_stable, totals.stable, totals.seconds])
     }
 
 
 def baseline(ledger: Ledger, share: float | None, rate: float | None) -> Baseline:
-    """What is known of stable: from the ledger, else from its history, as much of it as an hour leaves."""
+    """Stable's rate so far: from the ledger, else from its history, decayed."""
     kept = ledger.get("baseline")
     if kept is not None and kept.size == 2:
         return Baseline(*kept.tolist())
@@ -100,57 +100,77 @@ def baseline(ledger: Ledger, share: float | None, rate: float | None) -> Baselin
     return Baseline(share * rate * lasting, rate * lasting)
 
 
-def compared(
-    name: str, ticks: Ticks, base: Floats, tolerated: Bound, unacceptable: Bound, dispersion: float, ledger: Ledger,
-    *, is_rare: bool = False,
-) -> Two:  # fmt: skip
-    """Candidate against stable. `base`: stable's rate before each tick; `is_rare`: few go right.
+def compare(
+    name: str,
+    ticks: Ticks,
+    base: Floats,
+    tolerated: Bound,
+    unacceptable: Bound,
+    dispersion: float,
+    ledger: Ledger,
+    *,
+    is_rare: bool = False,
+) -> Wealths:
+    """Candidate against stable. `base`: stable's rate before each tick. `is_rare`: few requests go right.
 
-    Noise makes events count for fewer.
+    `dispersion`: factor by which events are discounted for noise.
     """
     found = tests.both(ticks.weighed, base, tolerated, unacceptable, is_rare=is_rare)
     harm, good = (factors / dispersion for factors in found)
-    return followed(
-        name, harm, RARE_WEIGHTS if is_rare else HARM_WEIGHTS, good, GOOD_WEIGHTS,
-        restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,
-    )  # fmt: skip
+    return bet(
+        name,
+        harm,
+        RARE_WEIGHTS if is_rare else HARM_WEIGHTS,
+        good,
+        GOOD_WEIGHTS,
+        restarts=ticks.restarts,
+        beginnings=ticks.beginnings,
+        ledger=ledger,
+    )
 
 
-def limited(name: str, ticks: Ticks, events: Floats, requests: Floats, limit: float, dispersion: float,
-            ledger: Ledger) -> Two:  # fmt: skip
+def hold_to_limit(
+    name: str, ticks: Ticks, events: Floats, requests: Floats, limit: float, dispersion: float, ledger: Ledger
+) -> Wealths:
     """The candidate alone against a limit on the share of `events`."""
     limit = min(max(limit, tests.TINY), 1 - 1e-9)
     harm = tests.beyond_limit(events, requests, limit) / dispersion
     good = tests.below_limit(events, requests, unacceptable_limit(limit)) / dispersion
-    return followed(
-        name, harm, HARM_WEIGHTS, good, EVEN,
-        restarts=ticks.restarts, beginnings=ticks.beginnings, ledger=ledger,
-    )  # fmt: skip
+    return bet(
+        name,
+        harm,
+        HARM_WEIGHTS,
+        good,
+        LIMIT_GOOD_WEIGHTS,
+        restarts=ticks.restarts,
+        beginnings=ticks.beginnings,
+        ledger=ledger,
+    )
 
 
 def unacceptable_limit(limit: float) -> float:
-    """The share of events that has to be ruled out where `limit` must be kept."""
-    return min(max(BEYOND_LIMIT * limit, NEGLIGIBLE), (limit + 1) / 2)
+    """The share of events that has to be ruled out for a limit."""
+    return min(max(BEYOND_LIMIT * limit, NEGLIGIBLE_SHARE), (limit + 1) / 2)
 
 
-def compared_drifts(totals: Totals, tolerated: Bound, unacceptable: Bound, dispersion: float) -> tuple[float, float]:
-    """By how much ln harm and ln good are expected to grow with each further request of the candidate.
+def comparison_drifts(totals: Totals, tolerated: Bound, unacceptable: Bound, dispersion: float) -> tuple[float, float]:
+    """The expected growth of ln harm and ln good with each further request of the candidate.
 
-    As things are: each arm's share as estimated, and the arms' traffic in proportion as it has been. A candidate of
-    which little is known is taken to be like stable.
+    It assumes each arm's estimated share, and the present proportion of the arms' traffic. A candidate with few
+    requests is assumed to be like stable.
     """
     if totals.candidate <= 0 or totals.stable <= 0:
         return 0.0, 0.0
     usual = (totals.bad_stable + 0.5) / (totals.stable + 1)
     share = (totals.bad_candidate + usual) / (totals.candidate + 1)
-    one = Counts(*(np.array([part]) for part in (share, 1.0, usual * totals.stable / totals.candidate,
-                                                 totals.stable / totals.candidate)))  # fmt: skip
+    parts = (share, 1.0, usual * totals.stable / totals.candidate, totals.stable / totals.candidate)
+    one = Counts(*(np.array([part]) for part in parts))
     base = np.array([usual])
     harm, good = tests.worse(one, base, tolerated).max(), tests.better(one, base, unacceptable).max()
     return max(float(harm) / dispersion, 0.0), max(float(good) / dispersion, 0.0)
 
 
-def limited_drifts(events: float, requests: float, limit: float, dispersion: float) -> tuple[float, float]:
+def limit_drifts(events: float, requests: float, limit: float, dispersion: float) -> tuple[float, float]:
     """The same for a limit."""
     if requests <= 0:
         return 0.0, 0.0
@@ -161,14 +181,21 @@ def limited_drifts(events: float, requests: float, limit: float, dispersion: flo
     return max(float(harm) / dispersion, 0.0), max(float(good) / dispersion, 0.0)
 
 
-def track(two: Two, words: Words, *, is_kept: bool, drifts: tuple[float, float], share: float = 1.0,
-          threshold: float | None = None) -> Track:  # fmt: skip
+def track(
+    wealths: Wealths,
+    words: Words,
+    *,
+    is_kept: bool,
+    drifts: tuple[float, float],
+    share: float = 1.0,
+    threshold: float | None = None,
+) -> Track:
     return Track(
-        name=two.name,
+        name=wealths.name,
         words=words,
-        harm=two.harm.log,
-        before=two.harm.before.log,
-        good=two.good,
+        harm=wealths.harm.log,
+        before=wealths.harm.before.log,
+        good=wealths.good,
         is_kept=is_kept,
         share=share,
         threshold=threshold,
@@ -177,8 +204,16 @@ def track(two: Two, words: Words, *, is_kept: bool, drifts: tuple[float, float],
     )
 
 
+def words(tolerated: Bound, unacceptable: Bound, totals: Totals, *, is_bad: bool, where: str = "") -> Words:
+    """Both bounds of a comparison, for people."""
+    return Words(
+        f"{bound_words(tolerated, totals, is_bad=is_bad)}{where}",
+        f"{bound_words(unacceptable, totals, is_bad=is_bad, is_beyond=True)}{where}",
+    )
+
+
 def bound_words(bound: Bound, totals: Totals, *, is_bad: bool, is_beyond: bool = False) -> str:
-    """A bound in the metric's own direction, at stable's share: ≤ for what is bad, ≥ for what is good."""
+    """A bound at stable's share, in the metric's own direction: ≤ for bad requests, ≥ for good ones."""
     if totals.stable <= 0:
         return "what is tolerated" if not is_beyond else "what is unacceptable"
     at = min(bound.factor * totals.stable_share + bound.margin, 1.0)
@@ -187,7 +222,7 @@ def bound_words(bound: Bound, totals: Totals, *, is_bad: bool, is_beyond: bool =
 
 
 def times_stable(ledger: Ledger, counts: Counts, alpha: float) -> str | None:
-    """The candidate's share as so many times stable's, in words; None while nothing can be said."""
+    """The interval of the candidate's share as a multiple of stable's, in words; None while it is unknown."""
     known = _kept_ratios(ledger) + likelihoods(counts)
     between = interval(known, alpha)
     if between.low == 0 and between.high == math.inf:

@@ -7,25 +7,33 @@ import math
 import numpy as np
 import pytest
 
-from modelrollout.analysis.samples.counters import Arm, Reading, arm_of, by_target, clean, target_of, total_growth
+from modelrollout.analysis.samples.counters import (
+    SampleWindow,
+    Scrapes,
+    by_target,
+    clean,
+    scrapes_of,
+    target_of,
+    total_growth,
+)
 from modelrollout.promql.query import Series
 from tests.unit.analysis.looking import KNOWN, START, counter
 
 NAN, INF = math.nan, math.inf
-LONG = Reading(since=START - 150, look_back=600, warm_up=0)
+LONG = SampleWindow(since=START - 150, look_back=600, warm_up=0)
 
 
 def per_tick(
-    *series: Series, others: tuple[Series, ...] = (), reading: Reading = LONG, edges: tuple[float, ...] = (0, 1e6)
+    *series: Series, others: tuple[Series, ...] = (), reading: SampleWindow = LONG, edges: tuple[float, ...] = (0, 1e6)
 ) -> list[float]:
     """What these series grew by between edges (seconds after noon); `others` are another part of the same metric."""
     samples = clean(series)
-    arm = arm_of((samples, clean(others)), reading)
+    arm = scrapes_of((samples, clean(others)), reading)
     assert arm is not None
     return [round(float(one), 9) for one in total_growth(samples, START + np.array(edges), arm, reading)]
 
 
-def total(*series: Series, others: tuple[Series, ...] = (), reading: Reading = LONG) -> float:
+def total(*series: Series, others: tuple[Series, ...] = (), reading: SampleWindow = LONG) -> float:
     return per_tick(*series, others=others, reading=reading, edges=(-1e6, 1e6))[0]
 
 
@@ -132,7 +140,7 @@ def test_ticks_take_all_there_is_wherever_their_edges_lie() -> None:
 def test_nothing_of_a_pod_counts_while_it_is_warming_up() -> None:
     old = counter([10 * n for n in range(1, 13)], pod="old")
     young = new([10 * n for n in range(1, 13)], pod="new")
-    reading = Reading(since=START - 150, look_back=600, warm_up=30)
+    reading = SampleWindow(since=START - 150, look_back=600, warm_up=30)
     assert total(old, reading=reading) == 110
     assert (
         total(old, young, reading=reading) == 110 + 50
@@ -140,18 +148,18 @@ def test_nothing_of_a_pod_counts_while_it_is_warming_up() -> None:
 
 
 def test_whoever_was_there_when_the_reading_began_is_not_new() -> None:
-    reading = Reading(since=START + KNOWN - 5, look_back=600, warm_up=30)
+    reading = SampleWindow(since=START + KNOWN - 5, look_back=600, warm_up=30)
     assert total(counter([0, 10, 20]), reading=reading) == 20
 
 
 def test_a_gap_longer_than_the_look_back_tells_nothing_of_when_it_grew() -> None:
     one = Series({"pod": "a"}, ((START, 10.0), (START + 5, 12.0), (START + 300, 50.0), (START + 305, 51.0)))
-    assert total(one, reading=Reading(START - 5, look_back=120, warm_up=0)) == 2 + 1
+    assert total(one, reading=SampleWindow(START - 5, look_back=120, warm_up=0)) == 2 + 1
 
 
 def test_pods_are_known_up_to_the_earliest_last_scrape_of_those_that_still_answer() -> None:
-    def arm(*series: Series) -> Arm:
-        found = arm_of((clean(series),), LONG)
+    def arm(*series: Series) -> Scrapes:
+        found = scrapes_of((clean(series),), LONG)
         assert found is not None
         return found
 
@@ -163,18 +171,18 @@ def test_pods_are_known_up_to_the_earliest_last_scrape_of_those_that_still_answe
 
 def test_both_parts_of_a_metric_are_known_only_as_far_as_the_older_one() -> None:
     errors, requests = clean([counter([10, 20])]), clean([counter([100, 200, 300])])
-    arm = arm_of((errors, requests), LONG)
+    arm = scrapes_of((errors, requests), LONG)
     assert arm is not None
     assert arm.frontier == START + 10
 
 
 def test_nobody_can_say_anything_of_an_arm_without_samples() -> None:
-    assert arm_of(((), ()), LONG) is None
+    assert scrapes_of(((), ()), LONG) is None
 
 
 def test_growth_is_told_of_each_process_by_itself() -> None:
     series = clean([counter([0, 5], pod="a"), counter([0, 2], pod="a", code="500"), counter([0, 9], pod="b")])
-    arm = arm_of((series,), LONG)
+    arm = scrapes_of((series,), LONG)
     assert arm is not None
     found = by_target(series, START + np.array([0.0, 60.0]), arm, LONG)
     assert {dict(target)["pod"]: grown.tolist() for target, grown in found.items()} == {"a": [7], "b": [9]}

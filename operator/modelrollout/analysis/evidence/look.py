@@ -1,4 +1,4 @@
-"""What the answers on one metric amount to, whatever kind of metric it is: the material of a verdict. Pure."""
+"""One look at one metric, of whatever kind: the state it starts from, and the evidence it finds. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy.typing as npt
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.ticks import Course
 from modelrollout.analysis.evidence.tracks import Track
-from modelrollout.api.spec import Metric
+from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Series
-from modelrollout.sequential.noise import HALVED, INFLATION, Mode
+from modelrollout.sequential.noise import INFLATION, SHARE_IN_NOISE, Mode
 
 Floats = npt.NDArray[np.float64]
 Parts = Mapping[str, tuple[Series, ...]]
-"""What Prometheus knows of one arm, for each part of a metric."""
+"""The series of one arm, by part of the metric."""
 
 
 _NOISY = frozenset({Mode.RANKED, Mode.DISPERSED, Mode.STRICT})
@@ -28,7 +28,7 @@ _NOISY = frozenset({Mode.RANKED, Mode.DISPERSED, Mode.STRICT})
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Why an arm cannot be judged. `mistake`: the user's metric is to blame, and waiting does not mend it."""
+    """Why an arm cannot be judged. `mistake`: the user's metric is to blame, so waiting does not help."""
 
     verdict: Literal[Verdict.NO_DATA, Verdict.UNAVAILABLE]
     why: str
@@ -36,11 +36,11 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
-    """What stable's history says of a metric, found before the first tick and not changed after it.
+class Prior:
+    """The statistics of a metric in stable's history, fixed before the first tick.
 
-    `share`: of bad events; `rate`: requests per second of stable; `dispersion`: over that of independent requests;
-    `variance`: long-run, of one difference of two arms' readings. None: not known.
+    `share`: of bad events. `rate`: stable's requests per second. `dispersion`: as a multiple of that of independent
+    requests. `variance`: long-run, of the difference of two arms' readings. None: unknown.
     """
 
     mode: Mode = Mode.ASSUMED
@@ -48,27 +48,27 @@ class Usual:
     share: float | None = None
     rate: float | None = None
     variance: float | None = None
-    buckets: Mapping[float, float] | None = None  # by upper edge: requests within it, of the history
+    buckets: Mapping[float, float] | None = None  # by upper edge: requests up to it in the history
     threshold: float | None = None  # ln, calibrated to the plan, where the user asked for it
 
     @property
     def inflation(self) -> float:
-        """By how much fewer events count than were counted."""
+        """Factor by which observed events are discounted for noise."""
         return INFLATION * self.dispersion if self.mode in _NOISY else 1.0
 
     @property
     def share_kept(self) -> float:
-        """What a test of counted events keeps of its share of the error rate."""
-        return HALVED if self.mode in _NOISY else 1.0
+        """Fraction of its share of the error rate that a test of counted events may use."""
+        return SHARE_IN_NOISE if self.mode in _NOISY else 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
-    """All that is known before the new answers: the metric, the time line, and the state up to tick `first`."""
+class LookStart:
+    """Everything known before the new answers: the metric, the time line, and the state up to tick `first`."""
 
     metric: Metric
     course: Course
-    usual: Usual
+    prior: Prior
     first: int
     ledger: Ledger
     end: float  # of the look, unix seconds
@@ -78,8 +78,8 @@ class Before:
     seed: str
 
     def restarts(self, edges: Floats) -> Floats:
-        """What is put on with each tick between `edges`. Tests that begin late put on at once what was due before."""
-        onsets = self.course.onsets(is_late_expected=self.usual.inflation <= 1 and self.usual.threshold is None)
+        """The stake added in each tick between `edges`. Tests that begin late add the stakes due before at once."""
+        onsets = self.course.onsets(is_late_expected=self.prior.inflation <= 1 and self.prior.threshold is None)
         restarts = onsets.restarts(edges, self.course.steps)
         if restarts.size and not self.ledger:
             restarts[0] += onsets.due(float(edges[0]), self.course.steps)
@@ -87,13 +87,13 @@ class Before:
 
     @property
     def since(self) -> float:
-        """From where the samples were asked for."""
+        """The time from which samples were asked for."""
         return self.course.time(self.first) - self.look_back
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Both arms' values, how many samples they rest on, and the bounds they were held against."""
+    """Both arms' values, the number of their samples, and the bounds they were tested against."""
 
     unit: Literal["requests", "readings", "users", "answers"]
     what: str  # before the value, such as "p99 "
@@ -102,15 +102,15 @@ class Evidence:
     samples: float  # of the candidate, at this step
     stable_samples: float | None
     tracks: tuple[Track, ...]
-    ticks: int  # new ones, a last one that is cut short counted in
-    keep: Callable[[int], Ledger]  # the state after so many of them, whole ones only
-    seconds: float = 0.0  # that `samples` took to come
-    interval: str | None = None  # how candidate and stable compare, between what and what
+    ticks: int  # new ones, including a last one that is cut short
+    keep: Callable[[int], Ledger]  # the state after this many whole ticks
+    seconds: float = 0.0  # in which the samples were taken
+    interval: str | None = None  # the confidence interval of candidate against stable, in words
     notes: tuple[str, ...] = ()
-    unseen: tuple[str, ...] = ()  # what may hide behind a verdict that is no Fail
-    gap: Missing | None = None  # why stable, though it should be compared, is not
+    unseen: tuple[str, ...] = ()  # regressions that would not be detected
+    gap: Missing | None = None  # why an arm that should be compared is not
 
     @property
     def good(self) -> float:
-        """ln of the least of the mirrored wealths: all have to be ruled out."""
+        """ln of the smallest good wealth: every unacceptable value has to be ruled out."""
         return min((track.good for track in self.tracks), default=math.inf)

@@ -7,13 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from modelrollout.analysis.conclusions import is_mistake
-from modelrollout.analysis.kinds.edges import MOST, chosen, paired
+from modelrollout.analysis.kinds.edges import MOST_EDGES, choose_edges, pair_edges
 from modelrollout.analysis.kinds.tails import excluded
-from modelrollout.analysis.samples.buckets import Side, beyond, quantile, side_of
-from modelrollout.analysis.samples.counters import Reading
-from modelrollout.api.spec import Metric, Tolerance
-from modelrollout.api.status import Verdict
+from modelrollout.analysis.samples.buckets import ArmHistograms, counts_beyond, histograms_of, quantile
+from modelrollout.analysis.samples.counters import SampleWindow
+from modelrollout.api.metric import Metric, Tolerance
+from modelrollout.api.status import QUERY_REJECTED, Verdict
 from modelrollout.promql.query import Series
 from tests.unit.analysis.looking import LATENCY, START, Walk, analysis, counter, course, grown, histogram, look
 
@@ -143,18 +142,18 @@ def test_the_quantile_is_the_users_choice() -> None:
 
 def counted(series: list[Series], *edges: float) -> tuple[list[float], float]:
     """Requests within each of the edges, and all, of histograms that were looked at for two minutes."""
-    reading = Reading(since=START - 150, look_back=150, warm_up=30)
-    side = side_of(series, "the candidate", reading)
-    assert isinstance(side, Side)
-    slower, total = beyond(side, edges, np.array([START, START + 150]), reading)
+    reading = SampleWindow(since=START - 150, look_back=150, warm_up=30)
+    side = histograms_of(series, "the candidate", reading)
+    assert isinstance(side, ArmHistograms)
+    slower, total = counts_beyond(side, edges, np.array([START, START + 150]), reading)
     return [round(float(total[0] - beyond_one), 9) for beyond_one in slower[0]], round(float(total[0]), 9)
 
 
 def test_pods_with_different_buckets_are_merged_to_the_edges_they_share() -> None:
     one = histogram({0.1: 50, 0.2: 80, 0.5: 100}, 100, pod="a")["histogram"]
     two = histogram({0.1: 40, 0.3: 90, 0.5: 100}, 100, pod="b")["histogram"]
-    side = side_of([*one, *two], "the candidate", Reading(START - 150, 150, 30))
-    assert isinstance(side, Side)
+    side = histograms_of([*one, *two], "the candidate", SampleWindow(START - 150, 150, 30))
+    assert isinstance(side, ArmHistograms)
     assert side.edges == (0.1, 0.5)
     assert counted([*one, *two], *side.edges) == ([90, 200], 200)
 
@@ -173,7 +172,7 @@ def test_arms_are_compared_on_the_edges_they_share() -> None:
 
 def test_arms_without_a_common_edge_cannot_be_compared() -> None:
     verdict = look(LATENCY, histogram({0.3: 1000}, 1000), STABLE)
-    assert (verdict.verdict, is_mistake(verdict)) == (Verdict.NO_DATA, True)
+    assert (verdict.verdict, verdict.reason) == (Verdict.NO_DATA, QUERY_REJECTED)
     assert "the buckets of candidate and stable have no edge in common" in verdict.message
 
 
@@ -198,7 +197,7 @@ def test_an_edge_is_one_number_however_it_is_written() -> None:
 )
 def test_what_is_no_classic_histogram_is_the_metrics_mistake(series: list[Series], why: str) -> None:
     verdict = look(LATENCY, {"histogram": series}, STABLE)
-    assert (verdict.verdict, is_mistake(verdict)) == (Verdict.NO_DATA, True)
+    assert (verdict.verdict, verdict.reason) == (Verdict.NO_DATA, QUERY_REJECTED)
     assert why in verdict.message
 
 
@@ -241,23 +240,23 @@ def test_edges_are_paired_so_that_the_tolerance_lies_between(
     tolerance: dict[str, str], pairs: list[tuple[float, float]]
 ) -> None:
     edges = (0.1, 0.11, 0.2, 0.5)
-    found = paired(edges, range(4), Tolerance.model_validate(tolerance))
+    found = pair_edges(edges, range(4), Tolerance.model_validate(tolerance))
     assert [(edges[near], edges[far]) for near, far in zip(found.near, found.far, strict=True)] == pairs
 
 
 def test_of_very_many_edges_those_are_kept_that_lie_where_stable_has_its_requests() -> None:
     edges = [0.001 * 1.0905**n for n in range(80)]
     usual = {edge: 10_000 * (1 - 0.9**n) for n, edge in enumerate(edges)} | {math.inf: 10_000.0}
-    known = chosen(edges, edges, None, None, usual)
-    unknown = chosen(edges, edges, None, None, None)
-    assert max(len(known.all), len(unknown.all)) <= MOST
+    known = choose_edges(edges, edges, None, None, usual)
+    unknown = choose_edges(edges, edges, None, None, None)
+    assert max(len(known.all), len(unknown.all)) <= MOST_EDGES
     assert min(abs(usual[edge] / 10_000 - 0.99) for edge in known.all) < 0.001
 
 
 def test_the_edge_that_a_limit_needs_is_kept_whatever_else_is_left_out() -> None:
     edges = [0.001 * 1.0905**n for n in range(80)]
     for limit in (0.0123, 0.1, 0.5):
-        assert next(edge for edge in edges if edge >= limit) in chosen(edges, edges, None, limit, None).all
+        assert next(edge for edge in edges if edge >= limit) in choose_edges(edges, edges, None, limit, None).all
 
 
 @pytest.mark.parametrize(
@@ -321,5 +320,5 @@ def test_buckets_that_change_in_the_middle_of_a_rollout_are_the_metrics_mistake(
     walk = Walk(wished, lambda now: before if now < START + 140 else after, course(wished))
     walk.look(135)
     verdict = walk.look(150).verdicts[0]
-    assert (verdict.verdict, is_mistake(verdict)) == (NO_DATA, True)
+    assert (verdict.verdict, verdict.reason) == (NO_DATA, QUERY_REJECTED)
     assert "the buckets changed in the middle of the rollout" in verdict.message
