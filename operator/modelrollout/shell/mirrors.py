@@ -166,7 +166,7 @@ class Mirrors:
 
     def forget(self, key: Key) -> None:
         self._refer(key, ())
-        del self._named[key]
+        self._named.pop(key, None)
 
     def ages(self) -> dict[str, float | None]:
         """By plural, the seconds since all objects of a kind were looked at; the oldest look counts."""

@@ -230,10 +230,10 @@ class Reconciler:
         self._telemetry.forget(key)
         if manifest is None or "orphan" in (manifest["metadata"].get("finalizers") or []):
             return
-        metadata, needed = manifest["metadata"], reads(manifest)
+        metadata = manifest["metadata"]
         owner = Owner(metadata["namespace"], metadata["name"], metadata["uid"])
-        leaving = finalise(owner, observed(await self._reader.reread(key, needed), owner, None))
-        await self._carry_out(leaving, needed, {})  # whatever became of a route, it goes
+        leaving = finalise(owner, observed(await self._reader.reread(key, reads(manifest)), owner, None))
+        await self._carry_out(leaving, Reads(), {})  # whatever became of a route, it goes
         if leaving:
             await self._sleep(LEAVE.total_seconds())
 

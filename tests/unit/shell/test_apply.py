@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from modelrollout.kube import Manifest, Unreachable
-from modelrollout.objects.manifests import Apply, Delete, Owner, Patch, Ref
+from modelrollout.kube import Conflict, Manifest, Unreachable
+from modelrollout.kube.cluster import NO_VERSION
+from modelrollout.objects.manifests import Apply, Delete, Owner, Patch, Ref, Write
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES, Resource
 from modelrollout.shell.apply import Applier
 from modelrollout.shell.reader import Direct
@@ -77,7 +80,7 @@ async def test_apply_that_failed_is_not_taken_for_done(applier: Applier, cluster
     assert await applier.carry_out(route()) is True
 
 
-async def test_patch_sets_the_replicas_and_leaves_the_rest(applier: Applier, cluster: FakeCluster) -> None:
+async def test_scale_sets_the_replicas_and_leaves_the_rest(applier: Applier, cluster: FakeCluster) -> None:
     cluster.put(OWNER.object(DEPLOYMENTS, "fraud-1", spec={"replicas": 1, "template": {"spec": {}}}))
     await applier.carry_out(Patch(Ref(DEPLOYMENTS, "ml", "fraud-1"), {"spec": {"replicas": 4}}))
     found = cluster.get(DEPLOYMENTS, "fraud-1")
@@ -103,3 +106,24 @@ async def test_what_was_applied_for_a_rollout_is_forgotten_with_it(applier: Appl
         await applier.carry_out(route(name=name))
     applier.forget("ml", "fraud")
     assert [await applier.carry_out(route(name=name)) for name in ("fraud", "fraud-1", "other")] == [True, True, False]
+
+
+async def test_write_is_refused_unless_its_object_is_as_it_was_seen(applier: Applier, cluster: FakeCluster) -> None:
+    seen = cluster.put(route(5).manifest)["metadata"]["resourceVersion"]
+    changed = cluster.put(merged(cluster.get(HTTP_ROUTES, "fraud"), {"spec": {"hostnames": ["a"]}}))
+    ref, uid = Ref(HTTP_ROUTES, "ml", "fraud"), changed["metadata"]["uid"]
+    stale: list[Write] = [replace(route(25), seen=version) for version in (seen, "")]
+    stale += [Patch(ref, {"spec": {"hostnames": ["b"]}}, seen), Delete(ref, uid, seen)]
+    for write in stale:
+        with pytest.raises(Conflict):
+            await applier.carry_out(write)
+    assert cluster.get(HTTP_ROUTES, "fraud") == changed
+    version = changed["metadata"]["resourceVersion"]
+    assert await applier.carry_out(replace(route(25), seen=version)) is True
+
+
+async def test_object_that_was_not_there_is_made(applier: Applier, cluster: FakeCluster) -> None:
+    await applier.carry_out(replace(route(5), seen=""))
+    found = cluster.get(HTTP_ROUTES, "fraud")
+    assert found is not None
+    assert found["metadata"]["resourceVersion"] != NO_VERSION

@@ -254,6 +254,15 @@ def test_deletion_takes_the_route_that_is_there_and_not_the_one_that_is_remember
     assert town.cluster.log == [("delete", "httproutes", "fraud")]
 
 
+def test_deletion_of_a_rollout_that_this_operator_never_made_a_pass_over_is_finished() -> None:
+    town = at(25)
+    town.delete()
+    town.restart()
+    town.cluster.log.clear()
+    town.finalise()
+    assert town.cluster.log == [("delete", "httproutes", "fraud")]
+
+
 def test_operator_that_wakes_up_after_another_took_traffic_back_gives_none() -> None:
     """It stood still between reading and writing; meanwhile another one decided."""
     town = at(5)
