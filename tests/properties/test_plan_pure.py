@@ -102,7 +102,7 @@ def damaged(seen: World, damage: list[tuple[int, tuple[str, Any]]]) -> World:
             position = number % len(objects)
             if _damage(objects[position], what, value) is None:
                 objects.pop(position)
-    return World.of(objects)
+    return World.of("fraud", objects)
 
 
 def _damage(manifest: Manifest, what: str, value: Any) -> Manifest | None:

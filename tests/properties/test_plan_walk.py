@@ -163,7 +163,7 @@ class Walk:
         plan, facts = self.planned(here, event)
         self.check(here, event, facts, plan)
         refused = here.refused | self.newly_refused(here, plan)
-        objects, stages_of_it = dict(here.objects), [replace(here, refused=refused)] if plan.retreat else []
+        objects, stages_of_it = dict(here.objects), list[Situation]()
         for write in plan.retreat:
             objects = applied(objects, write)
             stages_of_it.append(replace(here, objects=objects, refused=refused))
@@ -176,7 +176,7 @@ class Walk:
 
     def planned(self, here: Situation, event: Event) -> tuple[Plan, Facts]:
         self.plans += 1
-        facts = Facts(self.rollout(here), World(here.objects), here.now)
+        facts = Facts(self.rollout(here), World("fraud", here.objects), here.now)
         known = mended(facts)
         if event.verdict is not None and looks.is_due(facts, known):
             said = MetricVerdict(metric="errors", verdict=event.verdict, message="as it was told", samples=100)
@@ -230,7 +230,7 @@ class Walk:
     def live(self, objects: Objects, status: ModelRolloutStatus) -> Exposure:
         if status.stable is None:
             return NOBODY
-        facts = Facts(replace(next(iter(self.rollouts.values())), status=status), World(objects), NOON)
+        facts = Facts(replace(next(iter(self.rollouts.values())), status=status), World("fraud", objects), NOON)
         exposures = [facts.routing(router, status.stable).exposure for router in ROUTERS.values()]
         whole = NOBODY
         for exposure in exposures:

@@ -44,7 +44,9 @@ def asked(rollout: Rollout, new: Manifest, old: Manifest | None, now: datetime) 
     analysis = wish.spec.analysis
     tick = tick_of(analysis.interval.timedelta)
     counted = {metric.name for metric in analysis.metrics if metric.ratio is not None}  # only of these anything is told
-    queries = history_queries(analysis, Facts(rollout, World(), now).arm_names(stable, "stable"), (), now, tick)
+    queries = history_queries(
+        analysis, Facts(rollout, World(rollout.owner.name), now).arm_names(stable, "stable"), (), now, tick
+    )
     return tuple(query for query in queries if query.metric in counted)
 
 

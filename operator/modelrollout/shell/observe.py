@@ -19,4 +19,4 @@ def observed(objects: Objects, owner: Owner, trouble: Finding | None) -> World:
         found = objects.get(ref)
         if isinstance(found, Finding) and found.reason != NOT_INSTALLED:
             raise Refused(403, found.message, f"{ref}")
-    return World(objects, trouble)
+    return World(owner.name, objects, trouble)

@@ -19,14 +19,15 @@ from modelrollout.workloads.kinds import KINDS
 class World:
     """All that is known about a rollout in one pass: its own objects by its label, others by their names."""
 
+    rollout: str  # its name
     objects: Objects = field(default_factory=dict)
     trouble: Finding | None = None  # what the API server refused to write in the last pass
     look: Look | None = None  # that was answered; None: Prometheus was not asked
     answers: Mapping[Query, Answer] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, manifests: Iterable[Manifest], trouble: Finding | None = None) -> World:
-        return cls({ref_of(manifest): manifest for manifest in manifests}, trouble)
+    def of(cls, rollout: str, manifests: Iterable[Manifest]) -> World:
+        return cls(rollout, {ref_of(manifest): manifest for manifest in manifests})
 
     def heard(self, look: Look, answers: Mapping[Query, Answer]) -> World:
         """The same world, with what Prometheus said to a look."""
@@ -48,6 +49,6 @@ class World:
     def _labelled(self) -> Mapping[Resource, list[Manifest]]:
         found: dict[Resource, list[Manifest]] = {}
         for ref, one in self.objects.items():
-            if isinstance(one, dict) and ROLLOUT_LABEL in (one["metadata"].get("labels") or {}):
+            if isinstance(one, dict) and (one["metadata"].get("labels") or {}).get(ROLLOUT_LABEL) == self.rollout:
                 found.setdefault(ref.resource, []).append(one)
         return found

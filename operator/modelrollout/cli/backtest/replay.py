@@ -270,14 +270,14 @@ class Replay:
         status, wish = self.status, self._policy.wish
         stable, candidate = status.stable, status.candidate
         if stable is None or candidate is None:
-            return World()
+            return World(self._owner.name)
         exposure = exposure_at(status.stage) if status.stage else NOBODY
         size = wish.router.pods(exposure if status.stage else self._way[0].exposure, wish.size)
         sides = [Backend(arm.workload, arm.revision, wish.spec.traffic.port) for arm in (stable, candidate)]
         notes = Notes(since=status.stage.since if status.stage else None)
         routing = Routing(sides[0], sides[1], exposure, notes)
         routes = [write.manifest for write in wish.router.render(self._owner, wish.spec.traffic, routing, {})]
-        return World.of([*routes, self._ready(stable, wish.size), self._ready(candidate, size)])
+        return World.of(self._owner.name, [*routes, self._ready(stable, wish.size), self._ready(candidate, size)])
 
     def _ready(self, arm: Arm, size: int | None) -> Manifest:
         wish = self._policy.wish
