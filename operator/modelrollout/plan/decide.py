@@ -57,6 +57,8 @@ def effective(facts: Facts, status: ModelRolloutStatus) -> Exposure:
     """The exposure that the route shall have now: the step's, while the candidate can carry it."""
     if not is_on_trial(status) or status.stage is None or status.candidate is None:
         return NOBODY
+    if facts.rejection(status.candidate.revision) is not None:  # also while the spec is broken, and decides nothing
+        return NOBODY
     live, wanted = facts.live(status.stable), exposure_at(status.stage)
     return wanted if wanted <= live or facts.hindrance(status, wanted) is None else wanted & live
 
