@@ -116,17 +116,9 @@ def is_of_interest(one: Any) -> bool:
 
 def _kernel(one: Any) -> str:
     """What of an object the planner looks at, but for times and counts of ready pods."""
-    spec, note = one["spec"], note_on(one)
-    return repr(
-        (
-            one["kind"],
-            one["metadata"]["name"],
-            spec.get("rules"),
-            spec.get("selector"),
-            spec.get("replicas"),
-            note is not None,
-        )
-    )
+    spec, name = one["spec"], one["metadata"]["name"]
+    parts = [spec.get(part) for part in ("rules", "selector", "replicas")]
+    return repr((one["kind"], name, parts, note_on(one) is not None))
 
 
 class Walk:
