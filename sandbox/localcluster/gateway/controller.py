@@ -22,7 +22,7 @@ from modelrollout.objects.resources import GATEWAY_CLASSES, GATEWAYS, GRPC_ROUTE
 
 logger = logging.getLogger(__name__)
 
-WATCHED = (GATEWAY_CLASSES, GATEWAYS, GRPC_ROUTES, HTTP_ROUTES, GRPC_ROUTES, SERVICES, PODS)
+WATCHED = (GATEWAY_CLASSES, GATEWAYS, HTTP_ROUTES, GRPC_ROUTES, SERVICES, PODS)
 GATHER_SECONDS = 0.01  # what changes together is programmed together
 RETRY_SECONDS = 0.5
 
