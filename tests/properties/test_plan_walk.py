@@ -230,7 +230,11 @@ class Walk:
             assert now <= before, ("2: rises after a fail", told)
         if after.candidate and after.candidate.revision in here.refused | self.newly_refused(here, plan):
             assert retreated == NOBODY, ("3: is not taken back first", told)
-        if event.verdict in (None, Verdict.NO_DATA, Verdict.UNAVAILABLE) and not event.crashes and is_the_same(here, event, plan):
+        if (
+            event.verdict in (None, Verdict.NO_DATA, Verdict.UNAVAILABLE)
+            and not event.crashes
+            and is_the_same(here, event, plan)
+        ):
             self.decides_nothing_without_evidence(here, event, plan, told)
         assert is_allowed(intended(after), intended(plan.status)), ("the table of phases", told)
         self.keeps_the_old_version(here, plan, told)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from localcluster.controllers import deployment_plan
+from localcluster.controllers.replicas import TEMPLATE_HASH, template_hash
 from modelrollout.kube import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, PODS
 from tests import builders
@@ -28,7 +29,7 @@ def ran(cluster: FakeCluster, replicas: int = 4) -> Manifest:
 
 
 def status_by_the_local_cluster(deployment: Manifest, pods: list[Manifest]) -> dict[str, Any]:
-    of_now = {deployment_plan.TEMPLATE_HASH: deployment_plan.template_hash(deployment)}
+    of_now = {TEMPLATE_HASH: template_hash(deployment)}
     theirs = [{**pod, "metadata": {**pod["metadata"], "annotations": of_now}} for pod in pods]
     made = deployment_plan.plan(deployment, theirs, NOON + timedelta(seconds=5))
     assert (made.create, made.delete) == (0, ())
