@@ -32,10 +32,12 @@ class FakeCluster:
         self._numbers = itertools.count(1)
         self._watches: list[tuple[Resource, asyncio.Queue[WatchEvent]]] = []
 
-    async def list(self, resource: Resource) -> Listing:
+    async def list(self, resource: Resource, namespace: None = None, *, labels: None = None) -> Listing:
         return Listing([deepcopy(o) for (r, _, _), o in self.objects.items() if r == resource], str(self._next()))
 
-    async def watch(self, resource: Resource, *, since: Listing) -> AsyncGenerator[WatchEvent]:
+    async def watch(
+        self, resource: Resource, namespace: None = None, *, labels: None = None, since: Listing
+    ) -> AsyncGenerator[WatchEvent]:
         queue: asyncio.Queue[WatchEvent] = asyncio.Queue()
         self._watches.append((resource, queue))
         known = {(i["metadata"].get("namespace", ""), i["metadata"]["name"]) for i in since.items}
