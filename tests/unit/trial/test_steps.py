@@ -42,6 +42,12 @@ def test_steps_of_all_stages_stand_in_one_row() -> None:
     ]
 
 
+def test_stages_may_stand_in_any_order() -> None:
+    row = rows({"wide": [50, 80], "narrow": [5]})
+    assert [step.exposure.weight for step in row] == [50, 80, 5, 100, 100]
+    assert position(row, Phase.PROGRESSING, standing(1, "narrow", 0, 5)) == 2
+
+
 def test_hold_of_a_step_goes_before_that_of_its_canary() -> None:
     canary = {"hold": "5m", "steps": [{"weight": 5}, {"weight": 50, "hold": "0s"}]}
     wish = read_wish(builders.spec(stages=[{"name": "c", "canary": canary}]))
@@ -50,6 +56,7 @@ def test_hold_of_a_step_goes_before_that_of_its_canary() -> None:
 
 
 AT_25 = standing(0, "canary", 1, 25)
+AT_50 = standing(0, "canary", 2, 50)
 AT_B5 = standing(1, "b", 0, 5)
 
 
@@ -66,6 +73,7 @@ AT_B5 = standing(1, "b", 0, 5)
         ("the stage has another name", AT_25, {"wide": [5, 25, 50]}, ("wide", 25)),
         ("the stage is gone", AT_B5, {"a": [1, 3], "c": [10, 20]}, ("a", 3)),
         ("the step is gone, a stage to come has its weight", AT_25, {"canary": [5], "next": [25, 50]}, ("canary", 5)),
+        ("its stage has another name and other steps", AT_50, {"wide": [5, 40], "next": [45]}, ("wide", 40)),
         ("its stage has no lower step, the one before has", AT_B5, {"a": [1, 3], "b": [20]}, ("a", 3)),
     ],
 )
