@@ -8,7 +8,8 @@ from modelrollout.api.status import Phase
 from modelrollout.kube import Refused
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES
 from tests import builders
-from tests.fakes.town import Town
+from tests.fakes.town import Town, releasing
+from tests.fakes.witness import Witness
 
 
 @pytest.fixture
@@ -255,3 +256,10 @@ def test_refused_write_is_told_and_is_not_called_ready(town: Town) -> None:
     town.cluster.hook = lambda *_: None
     town.run(until=lambda town: town.condition("Ready") == "True", minutes=15)
     assert town.condition("Applied") is None
+
+
+def test_stages_may_ask_for_less_traffic_than_the_one_before() -> None:
+    town = releasing(stages=[builders.canary(50, name="wide", hold="1m"), builders.canary(5, name="narrow", hold="1m")])
+    witness = Witness(town)
+    town.go(Phase.HEALTHY)
+    assert [shares.get(town.new, 0) for shares in witness.history] == [50, 5, 100]
