@@ -13,8 +13,13 @@ from dataclasses import dataclass
 class Match:
     """A header by which a request asks for the candidate, whatever the weight: a preview, or an audience."""
 
-    header: str
+    header: str  # in lower case: HTTP does not tell the cases apart
     value: str
+
+    def __post_init__(self) -> None:
+        if not (self.header and self.value.isprintable()):
+            raise ValueError(f"{self.header!r}: {self.value!r} is not a header and its value, in one line")
+        object.__setattr__(self, "header", self.header.lower())
 
     def __str__(self) -> str:
         return f"{self.header}: {self.value}"
@@ -23,7 +28,7 @@ class Match:
     def parse(cls, text: str) -> Match:
         """The inverse of `str`. Raises ValueError."""
         header, colon, value = text.partition(": ")
-        if not (header and colon):
+        if not colon:
             raise ValueError(f"{text!r} is not a header and its value, such as 'x-preview: 1'")
         return cls(header, value)
 

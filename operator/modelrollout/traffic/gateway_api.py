@@ -6,8 +6,7 @@ ask for the candidate have a rule of their own in front, which is told from the 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelrollout.api.base import GROUP
@@ -26,13 +25,12 @@ from modelrollout.objects.manifests import (
 )
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import Resource
-from modelrollout.traffic.exposure import NOBODY, Exposure, Match
+from modelrollout.traffic.exposure import Exposure, Match
+from modelrollout.traffic.route_rules import MIRROR, Rules, deciding
 from modelrollout.traffic.router import KEPT, MANAGER, SERVICE_PORT, SINCE, Backend, InForce, Notes, Routing, own
 
 ASKED = f"{GROUP}/asked-by"
 """Annotation on the route: the headers by which requests ask for the candidate, one a line."""
-
-MIRROR = "RequestMirror"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +63,20 @@ class GatewayRouter:
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
         if (settings := self.settings(traffic)) is None:
             raise ValueError(f"traffic.{self.field} is not set")
-        hostnames = {"hostnames": list(settings.hostnames)} if settings.hostnames else {}
-        asked = {ASKED: "\n".join(map(str, sorted(routing.exposure.asked)))} if routing.exposure.asked else {}
+        (ref,) = self.refs(owner)
+        found = there.get(ref)
+        present = found if isinstance(found, dict) else None
         wanted = owner.object(
             self.resource,
             owner.name,
-            annotations=routing.notes.annotations | asked,
-            spec={"parentRefs": list(settings.parent_refs), **hostnames, "rules": _rules_for(settings, routing)},
+            annotations=routing.notes.annotations | _asked(routing, present),
+            spec={
+                "parentRefs": list(settings.parent_refs),
+                **_hostnames(settings, present),
+                "rules": _rules_for(settings, routing),
+            },
         )
-        (ref,) = self.refs(owner)
-        found = there.get(ref)
-        is_in_force = isinstance(found, dict) and is_applied(wanted, found) and self._is_untouched(wanted, found)
+        is_in_force = present is not None and is_applied(wanted, present) and self._is_untouched(wanted, present)
         return () if is_in_force else (Apply(wanted, MANAGER),)
 
     def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Apply, ...]:
@@ -86,10 +87,7 @@ class GatewayRouter:
         noted = {name: text for name in (APPLIED, REJECTED) if (text := annotation(route, name)) is not None}
         if notes.rejected:
             noted[REJECTED] = notes.rejected
-        back = _backend_refs(Routing(to))
-        rules = [
-            _without_copies({**rule, "backendRefs": back}, to.service) for rule in route["spec"].get("rules") or ()
-        ]
+        rules = Rules.of(route).led_back(_backend_refs(Routing(to)), to.service)
         manifest = {
             "apiVersion": route["apiVersion"],
             "kind": route["kind"],
@@ -102,15 +100,11 @@ class GatewayRouter:
         (ref,) = self.refs(owner)
         if (route := own(owner, there, ref)) is None:
             return InForce()
-        known = _asked_by(route)
-        exposure, services = NOBODY, set[str]()
-        for rule in route["spec"].get("rules") or ():
-            exposure |= _exposure(rule, stable.service, known)
-            services |= _services(rule)
+        rules = Rules.of(route, _asked_by(route))
         return InForce(
             exists=True,
-            exposure=exposure,
-            services=frozenset(services),
+            exposure=rules.exposure(stable.service),
+            services=rules.services(),
             since=annotation(route, SINCE),
             rejected=annotation(route, REJECTED),
             refusal=_refusal(route),
@@ -121,35 +115,29 @@ class GatewayRouter:
 
     def _is_untouched(self, wanted: Manifest, found: Manifest) -> bool:
         """Whether nobody added anything that decides who is served: an addition to our list is no default."""
-        mine, theirs = wanted["spec"], found["spec"]
-        return (mine.get("hostnames") or []) == (theirs.get("hostnames") or []) and all(
-            self._decides(one) == self._decides(other)
-            for one, other in zip(mine["rules"], theirs["rules"], strict=True)
-        )
+        return self._decides(wanted["spec"]) == self._decides(found["spec"])
 
-    def _decides(self, rule: Manifest) -> Manifest:
-        """What of a rule decides who is served and how, with the defaults of the Gateway API filled in."""
-        matches = rule.get("matches") or ([{}] if self.default else [])
-        filters = [_filled_in(one) for one in rule.get("filters") or ()]
-        of_backends = [ref["filters"] for ref in rule.get("backendRefs") or () if ref.get("filters")]
-        others = {name: rule.get(name) or None for name in ("timeouts", "retry", "sessionPersistence")}
+    def _decides(self, spec: Manifest) -> Manifest:
         return {
-            "matches": [self._with_types(match) for match in matches],
-            "filters": filters,
-            "of backends": of_backends,
-            **others,
+            "parentRefs": [{**_PARENT, **ref} for ref in spec["parentRefs"]],
+            "hostnames": spec.get("hostnames") or [],
+            "rules": [deciding(rule, self.default) for rule in spec["rules"]],
         }
 
-    def _with_types(self, match: Manifest) -> Manifest:
-        whole = {**self.default, **match}
-        for name in ("headers", "queryParams"):
-            if whole.get(name):
-                whole[name] = [{"type": "Exact", **one} for one in whole[name]]
-        if isinstance(method := whole.get("method"), dict):
-            whole["method"] = {"type": "Exact", **method}
-        if "path" in whole:
-            whole["path"] = {**self.default.get("path", {}), **whole["path"]}
-        return whole
+
+_PARENT: Manifest = {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
+
+
+def _asked(routing: Routing, present: Manifest | None) -> dict[str, str]:
+    """The annotation; an empty one takes the place of somebody else's, which leaving it out would not take off."""
+    text = "\n".join(map(str, sorted(routing.exposure.asked)))
+    return {ASKED: text} if text or annotation(present, ASKED) is not None else {}
+
+
+def _hostnames(settings: RouteSettings, present: Manifest | None) -> Manifest:
+    """Likewise: a list that we never wrote stays when we leave it out."""
+    theirs = ((present or {}).get("spec") or {}).get("hostnames")
+    return {"hostnames": list(settings.hostnames)} if settings.hostnames or theirs is not None else {}
 
 
 def _rules_for(settings: RouteSettings, routing: Routing) -> list[Manifest]:
@@ -158,13 +146,25 @@ def _rules_for(settings: RouteSettings, routing: Routing) -> list[Manifest]:
     common: Manifest = {"timeouts": dict(settings.timeouts)} if settings.timeouts else {}
     rules: list[Manifest] = []
     if routing.candidate is not None and routing.exposure.asked:
-        headers = [{"type": "Exact", "name": m.header, "value": m.value} for m in sorted(routing.exposure.asked)]
-        asked = [
-            {**match, "headers": [*match.get("headers", ()), header]} for match in matches or [{}] for header in headers
-        ]
-        rules.append(_rule(asked, settings.filters, common, Routing(routing.candidate)))
+        each = [_asking(match, asked) for match in matches or [{}] for asked in sorted(routing.exposure.asked)]
+        if asking := [match for match in each if match is not None]:
+            rules.append(_rule(asking, settings.filters, common, Routing(routing.candidate)))
     rules.append(_rule(matches, [*settings.filters, *_mirrors(routing)], common, routing))
     return rules
+
+
+def _asking(match: Manifest, asked: Match) -> Manifest | None:
+    """A match of the user's, by those of its requests that ask; None where they have another value in that header.
+
+    Of two entries for one header, however its letters are written, a gateway looks at the first alone: the second
+    would let everybody through.
+    """
+    mine = {"type": "Exact", "name": asked.header, "value": asked.value}
+    headers = list(match.get("headers") or ())
+    same = [{**header, "name": header["name"].lower()} for header in headers if header["name"].lower() == asked.header]
+    if not same:
+        return {**match, "headers": [*headers, mine]}
+    return match if same == [mine] else None
 
 
 def _rule(matches: Sequence[Manifest], filters: Sequence[Manifest], common: Manifest, routing: Routing) -> Manifest:
@@ -191,79 +191,12 @@ def _mirrors(routing: Routing) -> list[Manifest]:
     return [{"type": MIRROR, "requestMirror": {"backendRef": ref, **part}}]
 
 
-def _without_copies(rule: Manifest, stable: str) -> Manifest:
-    filters = [one for one in rule.get("filters") or () if _copied_to(one) in (None, stable)]
-    bare = {name: part for name, part in rule.items() if name != "filters"}
-    return {**bare, "filters": filters} if filters else bare
-
-
-def _copied_to(one: Manifest) -> str | None:
-    """The Service that a filter copies requests to; None of a filter that copies none."""
-    return str(one["requestMirror"]["backendRef"]["name"]) if one.get("type") == MIRROR else None
-
-
-def _exposure(rule: Manifest, stable: str, known: frozenset[Match]) -> Exposure:
-    """Whom a rule sends, or copies, anywhere but to stable."""
-    weights = _weights(rule)
-    away = 100 - round(100 * weights[stable] / weights.total()) if weights.total() else 0
-    away = max(away, 1) if len(+weights) > (weights[stable] > 0) else away  # one in a thousand is somebody
-    asked = _asks(rule, known)
-    mirror = max(map(_percent, _mirrors_off(rule, stable)), default=0)
-    if asked and away and not mirror:
-        return Exposure(asked=asked)
-    return Exposure(away, mirror)
-
-
-def _asks(rule: Manifest, known: frozenset[Match]) -> frozenset[Match]:
-    """The known headers by which requests come to a rule; none where it has other requests, too."""
-    found = set[Match]()
-    for match in rule.get("matches") or ():
-        mine = {Match(header["name"], header["value"]) for header in match.get("headers") or ()} & known
-        if not mine:
-            return frozenset()
-        found |= mine
-    return frozenset(found)
-
-
-def _mirrors_off(rule: Manifest, stable: str) -> Iterator[Manifest]:
-    for one in rule.get("filters") or ():
-        if _copied_to(one) not in (None, stable):
-            yield one["requestMirror"]
-
-
-def _percent(mirror: Manifest) -> int:
-    """Of requests that are copied; a small part is somebody, too."""
-    if (fraction := mirror.get("fraction")) is None:
-        return int(mirror.get("percent", 100))
-    return max(1, min(100, round(100 * int(fraction["numerator"]) / int(fraction.get("denominator") or 100))))
-
-
-def _services(rule: Manifest) -> set[str]:
-    copied = (_copied_to(one) for one in rule.get("filters") or ())
-    return {name for name, weight in _weights(rule).items() if weight > 0} | {name for name in copied if name}
-
-
-def _weights(rule: Manifest) -> Counter[str]:
-    """Weights by Service."""
-    weights: Counter[str] = Counter()
-    for ref in rule.get("backendRefs") or ():
-        weights[ref["name"]] += 1 if ref.get("weight") is None else int(ref["weight"])
-    return weights
-
-
 def _asked_by(route: Manifest) -> frozenset[Match]:
+    lines = (annotation(route, ASKED) or "").split("\n")
     try:
-        return frozenset(map(Match.parse, (annotation(route, ASKED) or "").splitlines()))
+        return frozenset(Match.parse(line) for line in lines if line)
     except ValueError:  # an annotation is anybody's to edit; what is not understood counts as weight
         return frozenset()
-
-
-def _filled_in(one: Manifest) -> Manifest:
-    if one.get("type") != MIRROR:
-        return one
-    mirror = one["requestMirror"]
-    ref = {"group": "", "kind": "Service", **mirror["backendRef"]}
-    return {**one, "requestMirror": {**mirror, "backendRef": ref}}
 
 
 def _refusal(route: Manifest) -> str | None:

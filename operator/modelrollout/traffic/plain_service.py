@@ -66,7 +66,7 @@ class ServiceRouter:
             },
         )
         found = there.get(ref)
-        is_in_force = isinstance(found, dict) and is_applied(wanted, found) and _is_untouched(wanted, found)
+        is_in_force = isinstance(found, dict) and _is_in_force(wanted, found)
         return () if is_in_force else (Apply(wanted, MANAGER),)
 
     def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Apply, ...]:
@@ -75,8 +75,9 @@ class ServiceRouter:
             return ()
         metadata = route["metadata"]
         back = Routing(to, notes=Notes(rejected=notes.rejected or annotation(route, REJECTED)))
-        (first, *_) = route["spec"].get("ports") or [{}]
-        port = {"name": "http", "port": to.port, "protocol": "TCP", **first, "targetPort": to.port}
+        (first, *_) = ports = route["spec"].get("ports") or [{}]
+        ours = next((port for port in ports if port.get("name") == "http"), first)  # somebody may have added others
+        port = {"name": "http", "port": to.port, "protocol": "TCP", **ours, "targetPort": to.port}
         manifest = {
             "apiVersion": route["apiVersion"],
             "kind": route["kind"],
@@ -123,6 +124,13 @@ def _annotations(routing: Routing) -> dict[str, str]:
     return {**routing.notes.annotations, WEIGHT: str(weight)}
 
 
-def _is_untouched(wanted: Manifest, found: Manifest) -> bool:
-    """Whether nobody narrowed the selector: a label that we did not write turns pods away."""
-    return bool(found["spec"].get("selector") == wanted["spec"]["selector"])
+def _is_in_force(wanted: Manifest, found: Manifest) -> bool:
+    """Whether all is there, and nobody narrowed the selector: a label that we did not write turns pods away.
+
+    Ports that somebody added beside ours stay: the API server merges the lists.
+    """
+    (port,) = wanted["spec"]["ports"]
+    key = (port["port"], port["protocol"])
+    ours = [one for one in found["spec"].get("ports") or () if (one.get("port"), one.get("protocol", "TCP")) == key]
+    is_all_there = is_applied(wanted, {**found, "spec": {**found["spec"], "ports": ours}})
+    return is_all_there and bool(found["spec"].get("selector") == wanted["spec"]["selector"])

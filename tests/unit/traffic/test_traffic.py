@@ -1,4 +1,4 @@
-"""Routers: what a split looks like in the cluster, and what the cluster's objects say about the split."""
+"""Routers: what a routing looks like in the cluster, and what the cluster's objects say about it."""
 
 from __future__ import annotations
 
@@ -8,26 +8,49 @@ from typing import Any
 import pytest
 
 from modelrollout.api.traffic import Traffic
-from modelrollout.objects.manifests import REJECTED, REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, is_applied
+from modelrollout.objects.manifests import REJECTED, REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, is_applied, ref_of
 from modelrollout.objects.resources import HTTP_ROUTES, SERVICES
 from modelrollout.traffic import revision_service
-from modelrollout.traffic.gateway_api import GatewayRouter
-from modelrollout.traffic.plain_service import WEIGHT, ServiceRouter
-from modelrollout.traffic.router import SINCE, Backend, Router, Split
+from modelrollout.traffic.exposure import Exposure
+from modelrollout.traffic.http_route import HTTP_ROUTE
+from modelrollout.traffic.plain_service import WEIGHT
+from modelrollout.traffic.router import SINCE, Backend, InForce, Notes, Router, Routing
+from modelrollout.traffic.routers import ROUTERS
 
 OWNER = Owner("ml", "fraud", "uid-fraud")
 OLD, NEW = Backend("fraud-old", "old", 8080), Backend("fraud-new", "new", 9090)
-GATEWAY, PLAIN = GatewayRouter(), ServiceRouter()
+GATEWAY, PLAIN = HTTP_ROUTE, ROUTERS["service"]
 TRAFFIC = {
-    GATEWAY: {"port": 80, "gatewayAPI": {"parentRefs": [{"name": "g"}], "hostnames": ["a.example.com"]}},
-    PLAIN: {"port": 80, "service": {}},
+    "gatewayAPI": {"port": 80, "gatewayAPI": {"parentRefs": [{"name": "g"}], "hostnames": ["a.example.com"]}},
+    "service": {"port": 80, "service": {}},
 }
 EVERY_ROUTER = pytest.mark.parametrize("router", [GATEWAY, PLAIN], ids=["gateway", "services"])
 
 
 def rendered(router: Router, weight: int, **notes: Any) -> Manifest:
-    candidate = NEW if weight else None
-    return router.render(OWNER, Traffic.model_validate(TRAFFIC[router]), Split(OLD, candidate, weight, **notes))
+    traffic, candidate = Traffic.model_validate(TRAFFIC[router.field]), NEW if weight else None
+    routing = Routing(OLD, candidate, Exposure(weight), Notes(**notes))
+    (write,) = router.render(OWNER, traffic, routing, {})
+    return write.manifest
+
+
+def in_force(router: Router, route: Manifest | None) -> InForce:
+    there = {} if route is None else {router.refs(OWNER)[0]: route}
+    return router.in_force(OWNER, there, OLD)
+
+
+def weight_off_stable(router: Router, route: Manifest | None) -> int:
+    return in_force(router, route).exposure.weight
+
+
+def retreated(router: Router, route: Manifest, rejected: str | None = None) -> Manifest:
+    (write,) = router.retreat(OWNER, {ref_of(route): route}, OLD, Notes(rejected=rejected))
+    return write.manifest
+
+
+def of_ours(route: Manifest) -> Manifest:
+    """With all that makes it a route of our rollout."""
+    return {**rendered(GATEWAY, 0), **route, "metadata": {**rendered(GATEWAY, 0)["metadata"], **route["metadata"]}}
 
 
 # What every router keeps to
@@ -37,16 +60,17 @@ def rendered(router: Router, weight: int, **notes: Any) -> Manifest:
 @pytest.mark.parametrize("weight", [0, 1, 5, 50, 99, 100])
 def test_weight_that_was_rendered_is_the_weight_that_is_read(router: Router, weight: int) -> None:
     route = rendered(router, weight)
-    assert router.weight_off_stable(route, OLD) == weight
-    assert (router.uses(route, OLD), router.uses(route, NEW)) == (weight < 100, weight > 0)
+    assert weight_off_stable(router, route) == weight
+    found = in_force(router, route)
+    assert (found.reaches(OLD.service), found.reaches(NEW.service)) == (weight < 100, weight > 0)
 
 
 @EVERY_ROUTER
 @pytest.mark.parametrize("weight", [1, 50, 100])
 def test_retreat_needs_nothing_but_the_route_and_leaves_all_on_stable(router: Router, weight: int) -> None:
-    back = router.retreat({**rendered(router, weight), "status": {"x": 1}}, Split(OLD, rejected="why"))
-    assert router.weight_off_stable(back, OLD) == 0
-    assert not router.uses(back, NEW)
+    back = retreated(router, {**rendered(router, weight), "status": {"x": 1}}, rejected="why")
+    assert weight_off_stable(router, back) == 0
+    assert not in_force(router, back).reaches(NEW.service)
     assert back["metadata"]["annotations"][REJECTED] == "why"
     assert SINCE not in back["metadata"]["annotations"]
     assert "status" not in back
@@ -54,7 +78,7 @@ def test_retreat_needs_nothing_but_the_route_and_leaves_all_on_stable(router: Ro
 
 @EVERY_ROUTER
 def test_retreat_keeps_an_earlier_note(router: Router) -> None:
-    back = router.retreat(rendered(router, 5, rejected="earlier"), Split(OLD))
+    back = retreated(router, rendered(router, 5, rejected="earlier"))
     assert back["metadata"]["annotations"][REJECTED] == "earlier"
 
 
@@ -62,13 +86,13 @@ def test_retreat_keeps_an_earlier_note(router: Router) -> None:
 def test_route_without_a_candidate_is_what_is_left_after_a_retreat(router: Router) -> None:
     """Else every retreat would be followed by another write of the route."""
     before = rendered(router, 50)
-    assert is_applied(rendered(router, 0)["spec"], router.retreat(before, Split(OLD))["spec"])
+    assert is_applied(rendered(router, 0)["spec"], retreated(router, before)["spec"])
 
 
 @EVERY_ROUTER
 def test_no_route_sends_nobody_anywhere(router: Router) -> None:
-    assert router.weight_off_stable(None, OLD) == 0
-    assert not router.uses(None, OLD)
+    assert weight_off_stable(router, None) == 0
+    assert not in_force(router, None).reaches(OLD.service)
 
 
 @EVERY_ROUTER
@@ -81,7 +105,7 @@ def test_notes_are_written_together_with_the_weight(router: Router) -> None:
 
 def test_time_of_a_weight_is_the_same_in_every_zone() -> None:
     noon = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
-    assert Split(OLD, since=noon).notes == Split(OLD, since=noon.astimezone(timezone(timedelta(hours=-5)))).notes
+    assert Notes(since=noon).annotations == Notes(since=noon.astimezone(timezone(timedelta(hours=-5)))).annotations
 
 
 # Gateway API
@@ -123,16 +147,16 @@ def test_httproute_has_one_rule_whose_weights_sum_to_100_and_names_no_backend_in
     ],
 )
 def test_weight_off_stable_of_rules_that_somebody_edited(rules: Any, weight: int) -> None:
-    assert GATEWAY.weight_off_stable({"spec": {"rules": rules}}, OLD) == weight
+    assert weight_off_stable(GATEWAY, of_ours({"metadata": {}, "spec": {"rules": rules}})) == weight
 
 
 def test_retreat_sends_every_rule_to_stable_and_keeps_what_is_beside_the_weights() -> None:
     matched = {"matches": [{"path": {"type": "Exact", "value": "/v2"}}], "backendRefs": [{"name": "fraud-new"}]}
     route = rendered(GATEWAY, 50)
     route["spec"]["rules"].append(matched)
-    back = GATEWAY.retreat(route, Split(OLD))
+    back = retreated(GATEWAY, route)
     assert back["spec"]["rules"][1]["matches"] == matched["matches"]
-    assert GATEWAY.weight_off_stable(back, OLD) == 0
+    assert weight_off_stable(GATEWAY, back) == 0
 
 
 @pytest.mark.parametrize(
@@ -162,13 +186,14 @@ def test_retreat_sends_every_rule_to_stable_and_keeps_what_is_beside_the_weights
 )
 def test_gateway_that_does_not_take_the_route_says_why(conditions: list[Manifest], refusal: str | None) -> None:
     parents = [{"parentRef": {"name": "g"}, "conditions": conditions}]
-    assert GATEWAY.refusal({"metadata": {"generation": 3}, "status": {"parents": parents}}) == refusal
-    assert GATEWAY.refusal({"metadata": {}}) is None
+    route = of_ours({"metadata": {"generation": 3}, "status": {"parents": parents}})
+    assert in_force(GATEWAY, route).refusal == refusal
+    assert in_force(GATEWAY, of_ours({"metadata": {}})).refusal is None
 
 
 def test_gateway_gives_the_candidate_all_pods_from_the_start() -> None:
-    assert [GATEWAY.candidate_pods(weight, 4) for weight in (1, 50, 100)] == [4, 4, 4]
-    assert GATEWAY.candidate_pods(5, None) is None
+    assert [GATEWAY.pods(Exposure(weight), 4) for weight in (1, 50, 100)] == [4, 4, 4]
+    assert GATEWAY.pods(Exposure(5), None) is None
 
 
 # Plain Services
@@ -188,8 +213,9 @@ def test_front_service_reaches_the_port_of_whoever_serves(weight: int, port: int
 @pytest.mark.parametrize(("text", "weight"), [("5", 5), ("99", 99), (None, 99), ("", 99), ("100", 99), ("0", 99)])
 def test_weight_of_a_mix_is_its_annotation_or_the_most_that_it_can_be(text: str | None, weight: int) -> None:
     annotations = {} if text is None else {WEIGHT: text}
-    front = {"metadata": {"annotations": annotations}, "spec": {"selector": {ROLLOUT_LABEL: "fraud"}}}
-    assert PLAIN.weight_off_stable(front, OLD) == weight
+    metadata = {**rendered(PLAIN, 0)["metadata"], "annotations": annotations}
+    front = {"metadata": metadata, "spec": {"selector": {ROLLOUT_LABEL: "fraud"}}}
+    assert weight_off_stable(PLAIN, front) == weight
 
 
 @pytest.mark.parametrize(
@@ -204,7 +230,7 @@ def test_weight_of_a_mix_is_its_annotation_or_the_most_that_it_can_be(text: str 
 def test_candidate_gets_the_pods_that_come_nearest_without_exceeding_but_one_at_least(
     pods: int, of_weights: dict[int, int]
 ) -> None:
-    assert {weight: PLAIN.candidate_pods(weight, pods) for weight in of_weights} == of_weights
+    assert {weight: PLAIN.pods(Exposure(weight), pods) for weight in of_weights} == of_weights
 
 
 # The Service of each revision
@@ -220,5 +246,5 @@ def test_service_of_a_revision_selects_its_pods_alone_on_a_port_that_never_chang
 
 
 def test_kinds_of_routes() -> None:
-    assert (GATEWAY.resource, GATEWAY.splits_by_pods) == (HTTP_ROUTES, False)
-    assert (PLAIN.resource, PLAIN.splits_by_pods) == (SERVICES, True)
+    assert [(ref.resource, GATEWAY.splits_by_pods) for ref in GATEWAY.refs(OWNER)] == [(HTTP_ROUTES, False)]
+    assert [(ref.resource, PLAIN.splits_by_pods) for ref in PLAIN.refs(OWNER)] == [(SERVICES, True)]
