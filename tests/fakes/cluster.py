@@ -290,10 +290,10 @@ def _contradict(one: Any, other: Any) -> bool:
 
 
 def _overlaid(present: Any, manifest: Any) -> Any:
-    """An object with the fields of a manifest. Lists are taken whole, but owners are told apart by their uid."""
+    """An object with the fields of a manifest. Lists and selectors are taken whole, but owners are told apart by uid."""
     if not isinstance(present, dict) or not isinstance(manifest, dict):
         return manifest
-    new = {key: _overlaid(present.get(key), value) for key, value in manifest.items()}
+    new = {key: value if key == "selector" else _overlaid(present.get(key), value) for key, value in manifest.items()}
     if (old := present.get("ownerReferences")) and (owners := manifest.get("ownerReferences")):
         uids = {owner["uid"] for owner in owners}
         new["ownerReferences"] = [*(owner for owner in old if owner["uid"] not in uids), *owners]

@@ -27,7 +27,7 @@ from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import Resource
 from modelrollout.traffic.exposure import Exposure, Match
 from modelrollout.traffic.route_rules import MIRROR, Rules, deciding
-from modelrollout.traffic.router import KEPT, MANAGER, SERVICE_PORT, SINCE, Backend, InForce, Notes, Routing, own
+from modelrollout.traffic.router import MANAGER, SERVICE_PORT, SINCE, Backend, InForce, Notes, Routing, ours, own
 
 ASKED = f"{GROUP}/asked-by"
 """Annotation on the route: the headers by which requests ask for the candidate, one a line."""
@@ -83,7 +83,6 @@ class GatewayRouter:
         (ref,) = self.refs(owner)
         if (route := own(owner, there, ref)) is None:
             return ()
-        metadata = route["metadata"]
         noted = {name: text for name in (APPLIED, REJECTED) if (text := annotation(route, name)) is not None}
         if notes.rejected:
             noted[REJECTED] = notes.rejected
@@ -91,7 +90,7 @@ class GatewayRouter:
         manifest = {
             "apiVersion": route["apiVersion"],
             "kind": route["kind"],
-            "metadata": {**{key: metadata[key] for key in KEPT if key in metadata}, "annotations": noted},
+            "metadata": {**ours(owner, route), "annotations": noted},
             "spec": {**route["spec"], "rules": rules},
         }
         return (Apply(seal(manifest), MANAGER),)

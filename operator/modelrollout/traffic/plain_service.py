@@ -25,7 +25,7 @@ from modelrollout.objects.manifests import (
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import SERVICES
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
-from modelrollout.traffic.router import KEPT, MANAGER, SINCE, Backend, InForce, Notes, Routing, own
+from modelrollout.traffic.router import MANAGER, SINCE, Backend, InForce, Notes, Routing, ours, own
 
 WEIGHT = f"{GROUP}/weight"
 """Annotation with the weight that a mixed selector stands for; the selector itself cannot say it."""
@@ -73,19 +73,18 @@ class ServiceRouter:
         (ref,) = self.refs(owner)
         if (route := own(owner, there, ref)) is None:
             return ()
-        metadata = route["metadata"]
         back = Routing(to, notes=Notes(rejected=notes.rejected or annotation(route, REJECTED)))
         (first, *_) = ports = route["spec"].get("ports") or [{}]
-        ours = next((port for port in ports if port.get("name") == "http"), first)  # somebody may have added others
-        port = {"name": "http", "port": to.port, "protocol": "TCP", **ours, "targetPort": to.port}
+        known = next((port for port in ports if port.get("name") == "http"), first)  # somebody may have added others
+        port = {"name": "http", "port": to.port, "protocol": "TCP", **known, "targetPort": to.port}
         manifest = {
             "apiVersion": route["apiVersion"],
             "kind": route["kind"],
             "metadata": {
-                **{key: metadata[key] for key in KEPT if key in metadata},
+                **ours(owner, route),
                 "annotations": {APPLIED: "", **_annotations(back)},
             },
-            "spec": {"selector": _selector(metadata["name"], back), "ports": [port]},
+            "spec": {"selector": _selector(owner.name, back), "ports": [port]},
         }
         return (Apply(seal(manifest), MANAGER),)
 
@@ -131,6 +130,6 @@ def _is_in_force(wanted: Manifest, found: Manifest) -> bool:
     """
     (port,) = wanted["spec"]["ports"]
     key = (port["port"], port["protocol"])
-    ours = [one for one in found["spec"].get("ports") or () if (one.get("port"), one.get("protocol", "TCP")) == key]
-    is_all_there = is_applied(wanted, {**found, "spec": {**found["spec"], "ports": ours}})
+    same = [one for one in found["spec"].get("ports") or () if (one.get("port"), one.get("protocol", "TCP")) == key]
+    is_all_there = is_applied(wanted, {**found, "spec": {**found["spec"], "ports": same}})
     return is_all_there and bool(found["spec"].get("selector") == wanted["spec"]["selector"])

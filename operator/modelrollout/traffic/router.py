@@ -9,7 +9,7 @@ from typing import Protocol
 from modelrollout.api.base import GROUP
 from modelrollout.api.findings import Finding
 from modelrollout.api.traffic import Traffic
-from modelrollout.objects.manifests import REJECTED, Apply, Manifest, Owner, Ref
+from modelrollout.objects.manifests import REJECTED, ROLLOUT_LABEL, Apply, Manifest, Owner, Ref
 from modelrollout.objects.reads import Objects
 from modelrollout.traffic.exposure import NOBODY, Exposure
 
@@ -22,9 +22,6 @@ MANAGER = "modelrollout-traffic"
 SINCE = f"{GROUP}/in-force-since"
 """Annotation on the route: when the candidate's exposure was put in force. Written together with it, it is true
 however long the write had to wait and whoever died in between, and nothing has to be saved while it waits."""
-
-KEPT = ("namespace", "name", "labels", "ownerReferences")
-"""Metadata that a retreat keeps of a route, as far as it is there: somebody may have taken our labels off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +112,18 @@ def own(owner: Owner, there: Objects, ref: Ref) -> Manifest | None:
     """The object, if there is one and it is the rollout's."""
     found = there.get(ref)
     return found if isinstance(found, dict) and owner.may_own(found) else None
+
+
+def ours(owner: Owner, route: Manifest) -> Manifest:
+    """The metadata that a retreat writes: ours as far as it is there, for somebody may have taken our label off.
+
+    What others wrote there stays theirs, and stays.
+    """
+    metadata = route["metadata"]
+    labels = {name: text for name, text in (metadata.get("labels") or {}).items() if name == ROLLOUT_LABEL}
+    owners = [one for one in metadata.get("ownerReferences") or () if one.get("uid") == owner.uid]
+    return {
+        **{key: metadata[key] for key in ("namespace", "name")},
+        **({"labels": labels} if labels else {}),
+        **({"ownerReferences": owners} if owners else {}),
+    }
