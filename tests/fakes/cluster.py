@@ -290,7 +290,7 @@ def _contradict(one: Any, other: Any) -> bool:
 
 
 def _overlaid(present: Any, manifest: Any) -> Any:
-    """An object with the fields of a manifest. Lists and selectors are taken whole, but owners are told apart by uid."""
+    """An object with a manifest's fields. Lists and selectors are taken whole; owners are told apart by their uid."""
     if not isinstance(present, dict) or not isinstance(manifest, dict):
         return manifest
     new = {key: value if key == "selector" else _overlaid(present.get(key), value) for key, value in manifest.items()}
