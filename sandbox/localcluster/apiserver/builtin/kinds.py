@@ -61,7 +61,8 @@ class _Kind:
     verbs: tuple[str, ...] | None = None
 
 
-def _core(addresses: Addresses) -> tuple[_Kind, ...]:
+def _cluster_kinds() -> tuple[_Kind, ...]:
+    """Of the core group: those that belong to no namespace."""
     namespace = replace(
         _STATUS,
         default=plain.with_namespace_label,
@@ -72,6 +73,34 @@ def _core(addresses: Addresses) -> tuple[_Kind, ...]:
         is_held=plain.namespace_is_held,
         update_may_create=True,
     )
+    return (
+        _Kind(
+            "",
+            "Namespace",
+            "namespaces",
+            "V1Namespace",
+            namespace,
+            namespaced=False,
+            short_names=("ns",),
+            subresources=("status", "finalize"),
+            selectable=frozenset({"status.phase"}),
+        ),
+        _Kind(
+            "",
+            "Node",
+            "nodes",
+            "V1Node",
+            replace(_STATUS, on_create=plain.created_node),
+            namespaced=False,
+            short_names=("no",),
+            subresources=("status",),
+            selectable=frozenset({"spec.unschedulable"}),
+        ),
+    )
+
+
+def _serving_kinds(addresses: Addresses) -> tuple[_Kind, ...]:
+    """Of the core group: pods, and the Services that lead to them."""
     pod = replace(
         _SPEC_AND_STATUS,
         default=pods.with_pod_defaults,
@@ -89,27 +118,8 @@ def _core(addresses: Addresses) -> tuple[_Kind, ...]:
         validate=addresses.errors,
         returns_deleted=True,
     )
-    event = Rules(
-        on_create=plain.with_event_nulls,
-        on_update=lambda new, old: plain.with_event_nulls(new),
-        validate=plain.event_errors,
-        update_may_create=True,
-    )
-    secret = Rules(default=plain.with_secret_data, validate=plain.fixed_errors)
     endpoints = Rules(validate=services.endpoints_errors, update_may_create=True)
-    all_ = ("all",)
     return (
-        _Kind(
-            "",
-            "Namespace",
-            "namespaces",
-            "V1Namespace",
-            namespace,
-            namespaced=False,
-            short_names=("ns",),
-            subresources=("status", "finalize"),
-            selectable=frozenset({"status.phase"}),
-        ),
         _Kind(
             "",
             "Pod",
@@ -117,7 +127,7 @@ def _core(addresses: Addresses) -> tuple[_Kind, ...]:
             "V1Pod",
             pod,
             short_names=("po",),
-            categories=all_,
+            categories=("all",),
             subresources=("status",),
             selectable=_POD_FIELDS,
         ),
@@ -128,37 +138,34 @@ def _core(addresses: Addresses) -> tuple[_Kind, ...]:
             "V1Service",
             service,
             short_names=("svc",),
-            categories=all_,
+            categories=("all",),
             subresources=("status",),
             selectable=frozenset({"spec.clusterIP", "spec.type"}),
         ),
-        _Kind("", "ConfigMap", "configmaps", "V1ConfigMap", Rules(validate=plain.fixed_errors), short_names=("cm",)),
-        _Kind("", "Secret", "secrets", "V1Secret", secret, selectable=frozenset({"type"})),
-        _Kind(
-            "",
-            "ServiceAccount",
-            "serviceaccounts",
-            "V1ServiceAccount",
-            Rules(returns_deleted=True),
-            short_names=("sa",),
-        ),
         _Kind("", "Endpoints", "endpoints", "V1Endpoints", endpoints, short_names=("ep",)),
-        _Kind("", "Event", "events", "CoreV1Event", event, short_names=("ev",), selectable=_EVENT_FIELDS),
-        _Kind(
-            "",
-            "Node",
-            "nodes",
-            "V1Node",
-            replace(_STATUS, on_create=plain.created_node),
-            namespaced=False,
-            short_names=("no",),
-            subresources=("status",),
-            selectable=frozenset({"spec.unschedulable"}),
-        ),
     )
 
 
-def _apps() -> tuple[_Kind, ...]:
+def _data_kinds() -> tuple[_Kind, ...]:
+    """Of the core group: those that only hold data."""
+    config_map = Rules(validate=plain.fixed_errors)
+    secret = Rules(default=plain.with_secret_data, validate=plain.fixed_errors)
+    account = Rules(returns_deleted=True)
+    event = Rules(
+        on_create=plain.with_event_nulls,
+        on_update=lambda new, old: plain.with_event_nulls(new),
+        validate=plain.event_errors,
+        update_may_create=True,
+    )
+    return (
+        _Kind("", "ConfigMap", "configmaps", "V1ConfigMap", config_map, short_names=("cm",)),
+        _Kind("", "Secret", "secrets", "V1Secret", secret, selectable=frozenset({"type"})),
+        _Kind("", "ServiceAccount", "serviceaccounts", "V1ServiceAccount", account, short_names=("sa",)),
+        _Kind("", "Event", "events", "CoreV1Event", event, short_names=("ev",), selectable=_EVENT_FIELDS),
+    )
+
+
+def _apps_kinds() -> tuple[_Kind, ...]:
     empty, counted = workloads.created_with({}), workloads.created_with({"replicas": 0})
     deployment = replace(_WORKLOAD, default=workloads.with_deployment_defaults, on_create=empty, annotations_count=True)
     stateful = replace(
@@ -216,7 +223,7 @@ def _apps() -> tuple[_Kind, ...]:
     )
 
 
-def _others() -> tuple[_Kind, ...]:
+def _batch_kinds() -> tuple[_Kind, ...]:
     job = replace(
         _SPEC_AND_STATUS,
         default=workloads.with_job_defaults,
@@ -224,18 +231,6 @@ def _others() -> tuple[_Kind, ...]:
         validate=workloads.job_errors,
         default_propagation="Orphan",
     )
-    unknown = {"currentMetrics": None, "desiredReplicas": 0}
-    autoscaler = replace(_STATUS, default=plain.with_autoscaler_defaults, on_create=workloads.created_with(unknown))
-    counts = dict.fromkeys(("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods"), 0)
-    budget = replace(_SPEC_AND_STATUS, on_create=workloads.created_with(counts))
-    lease = Rules(update_may_create=True, update_needs_version=True)
-    new_event = Rules(
-        on_create=plain.with_new_event_nulls,
-        on_update=lambda new, old: plain.with_new_event_nulls(new),
-        update_may_create=True,
-    )
-    rbac, create = "rbac.authorization.k8s.io", ("create",)
-    reviews = "authorization.k8s.io"
     return (
         _Kind(
             "batch",
@@ -247,15 +242,16 @@ def _others() -> tuple[_Kind, ...]:
             subresources=("status",),
             selectable=frozenset({"status.successful"}),
         ),
-        _Kind("coordination.k8s.io", "Lease", "leases", "V1Lease", lease),
-        _Kind(
-            "discovery.k8s.io",
-            "EndpointSlice",
-            "endpointslices",
-            "V1EndpointSlice",
-            Rules(validate=services.slice_errors, counts_generations=True, update_may_create=True),
-        ),
-        _Kind("events.k8s.io", "Event", "events", "EventsV1Event", new_event, short_names=("ev",)),
+    )
+
+
+def _scaling_kinds() -> tuple[_Kind, ...]:
+    """How many pods there should be, and how many there must be."""
+    unknown = {"currentMetrics": None, "desiredReplicas": 0}
+    autoscaler = replace(_STATUS, default=plain.with_autoscaler_defaults, on_create=workloads.created_with(unknown))
+    counts = dict.fromkeys(("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods"), 0)
+    budget = replace(_SPEC_AND_STATUS, on_create=workloads.created_with(counts))
+    return (
         _Kind(
             "autoscaling",
             "HorizontalPodAutoscaler",
@@ -276,29 +272,47 @@ def _others() -> tuple[_Kind, ...]:
             short_names=("pdb",),
             subresources=("status",),
         ),
+    )
+
+
+def _network_kinds() -> tuple[_Kind, ...]:
+    slices = Rules(validate=services.slice_errors, counts_generations=True, update_may_create=True)
+    policy = Rules(default=plain.with_policy_defaults, counts_generations=True)
+    return (
+        _Kind("discovery.k8s.io", "EndpointSlice", "endpointslices", "V1EndpointSlice", slices),
         _Kind(
             "networking.k8s.io",
             "NetworkPolicy",
             "networkpolicies",
             "V1NetworkPolicy",
-            Rules(default=plain.with_policy_defaults, counts_generations=True),
+            policy,
             short_names=("netpol",),
         ),
+    )
+
+
+def _coordination_kinds() -> tuple[_Kind, ...]:
+    """How components take turns, and tell each other what happened."""
+    lease = Rules(update_may_create=True, update_needs_version=True)
+    event = Rules(
+        on_create=plain.with_new_event_nulls,
+        on_update=lambda new, old: plain.with_new_event_nulls(new),
+        update_may_create=True,
+    )
+    return (
+        _Kind("coordination.k8s.io", "Lease", "leases", "V1Lease", lease),
+        _Kind("events.k8s.io", "Event", "events", "EventsV1Event", event, short_names=("ev",)),
+    )
+
+
+def _access_kinds() -> tuple[_Kind, ...]:
+    """Roles, and the reviews that ask what somebody may do."""
+    rbac, reviews, create = "rbac.authorization.k8s.io", "authorization.k8s.io", ("create",)
+    return (
         _Kind(rbac, "Role", "roles", "V1Role", _RBAC),
         _Kind(rbac, "RoleBinding", "rolebindings", "V1RoleBinding", _RBAC),
         _Kind(rbac, "ClusterRole", "clusterroles", "V1ClusterRole", _RBAC, namespaced=False),
         _Kind(rbac, "ClusterRoleBinding", "clusterrolebindings", "V1ClusterRoleBinding", _RBAC, namespaced=False),
-        _Kind(
-            "apiextensions.k8s.io",
-            "CustomResourceDefinition",
-            "customresourcedefinitions",
-            "V1CustomResourceDefinition",
-            DEFINITION_RULES,
-            namespaced=False,
-            short_names=("crd", "crds"),
-            categories=("api-extensions",),
-            subresources=("status",),
-        ),
         _Kind(
             reviews,
             "SelfSubjectAccessReview",
@@ -321,9 +335,30 @@ def _others() -> tuple[_Kind, ...]:
     )
 
 
+def _extension_kinds() -> tuple[_Kind, ...]:
+    return (
+        _Kind(
+            "apiextensions.k8s.io",
+            "CustomResourceDefinition",
+            "customresourcedefinitions",
+            "V1CustomResourceDefinition",
+            DEFINITION_RULES,
+            namespaced=False,
+            short_names=("crd", "crds"),
+            categories=("api-extensions",),
+            subresources=("status",),
+        ),
+    )
+
+
 def built_in_kinds(addresses: Addresses) -> list[Resource]:
     """Every built-in kind, ready to be served."""
-    made = [_resource(kind) for kind in (*_core(addresses), *_apps(), *_others())]
+    kinds = (
+        *(*_cluster_kinds(), *_serving_kinds(addresses), *_data_kinds()),
+        *(*_apps_kinds(), *_batch_kinds(), *_scaling_kinds()),
+        *(*_network_kinds(), *_coordination_kinds(), *_access_kinds(), *_extension_kinds()),
+    )
+    made = [_resource(kind) for kind in kinds]
     return [_sharing_events(each) if each.group == "events.k8s.io" else each for each in made]
 
 
