@@ -6,14 +6,18 @@ from typing import Any
 
 import pytest
 
-from modelrollout.kube import Manifest
-from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Owner
-from modelrollout.workloads import deployment, pods
+from modelrollout.api.findings import Finding
+from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner
+from modelrollout.workloads import pods
+from modelrollout.workloads.deployment import DEPLOYMENT
+from modelrollout.workloads.kind import Names
+from modelrollout.workloads.kinds import kind_of
 from modelrollout.workloads.state import WorkloadState
 from tests import builders
 
 OWNER = Owner("ml", "fraud", "uid-fraud")
 OWN = {ROLLOUT_LABEL: "fraud", REVISION_LABEL: "abc"}
+NAMES = Names("fraud-abc", "abc")
 CONTAINERS = [{"name": "server", "image": "x"}]
 
 
@@ -31,7 +35,7 @@ def state(replicas: int, ready: int, *, starting: int = 0, is_observed: bool = T
 @pytest.mark.parametrize(
     ("wrong", "names"),
     [
-        ({**template(), "kind": "StatefulSet"}, "kind"),
+        ({**template(), "kind": "DaemonSet"}, "kind"),
         ({**template(), "apiVersion": "apps/v1beta1"}, "kind"),
         ({}, "containers"),
         ({"spec": "none"}, "containers"),
@@ -45,28 +49,27 @@ def state(replicas: int, ready: int, *, starting: int = 0, is_observed: bool = T
     ],
 )
 def test_template_that_makes_no_sense_is_named_with_its_field(wrong: Manifest, names: str) -> None:
-    found = deployment.fault(wrong)
+    kind = kind_of(wrong)
+    found = kind if isinstance(kind, Finding) else kind.fault(wrong)
     assert found is not None
     assert found.reason == "InvalidTemplate"
     assert names in found.message
 
 
 def test_template_that_makes_sense_has_no_fault() -> None:
-    assert deployment.fault(builders.spec()["workload"]["template"]) is None
-    assert deployment.fault(template(replicas=0)) is None
+    assert DEPLOYMENT.fault(builders.spec()["workload"]["template"]) is None
+    assert DEPLOYMENT.fault(template(replicas=0)) is None
 
 
 def test_revision_is_decided_by_the_pods_alone() -> None:
-    assert deployment.answering_part(template(replicas=9, strategy={"type": "Recreate"})) == deployment.answering_part(
-        template()
-    )
+    assert DEPLOYMENT.identity(template(replicas=9, strategy={"type": "Recreate"})) == DEPLOYMENT.identity(template())
 
 
 def test_deployment_of_a_revision_selects_its_pods_alone_and_keeps_what_the_user_wrote() -> None:
     wish = template(replicas=4, strategy={"type": "Recreate"})
     wish["spec"]["template"]["metadata"] = {"labels": {"app": "fraud"}, "annotations": {"a": "b"}}
     wish["metadata"] = {"labels": {"team": "risk"}, "annotations": {"note": "x"}}
-    made = deployment.render(OWNER, "fraud-abc", "abc", wish, 2)
+    made = DEPLOYMENT.render(OWNER, NAMES, wish, 2)
     assert made["spec"]["selector"] == {"matchLabels": OWN}
     assert made["spec"]["template"]["metadata"] == {"labels": {"app": "fraud", **OWN}, "annotations": {"a": "b"}}
     assert (made["spec"]["replicas"], made["spec"]["strategy"]) == (2, {"type": "Recreate"})
@@ -75,7 +78,7 @@ def test_deployment_of_a_revision_selects_its_pods_alone_and_keeps_what_the_user
 
 
 def test_deployment_of_an_autoscaler_says_nothing_about_replicas() -> None:
-    assert "replicas" not in deployment.render(OWNER, "fraud-abc", "abc", template(replicas=4), None)["spec"]
+    assert "replicas" not in DEPLOYMENT.render(OWNER, NAMES, template(replicas=4), None)["spec"]
 
 
 # States
@@ -93,7 +96,7 @@ def test_deployment_of_an_autoscaler_says_nothing_about_replicas() -> None:
 )
 def test_state_is_what_the_controller_last_said(spec: Manifest, status: Any, expected: tuple[int, int, bool]) -> None:
     metadata = {"name": "fraud-abc", "labels": OWN, "generation": 2}
-    found = deployment.state({"metadata": metadata, "spec": spec, "status": status})
+    found = DEPLOYMENT.state({"metadata": metadata, "spec": spec, "status": status})
     assert (found.replicas, found.ready, found.is_observed) == expected
 
 
