@@ -1,4 +1,4 @@
-"""What runs beside the API server in a cluster: the Deployment controller and the kubelet, on a FakeCluster.
+"""What runs beside the API server in a cluster: controllers of Deployments and StatefulSets, and the kubelet.
 
 Pods are real objects, because the operator looks at them; what is wrong with them is said by the cluster's fields.
 The local cluster has a Deployment controller of its own, which rolls over from one template to the next, with a surge,
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from modelrollout.kube import Manifest
-from modelrollout.objects.resources import DEPLOYMENTS, PODS
+from modelrollout.objects.resources import DEPLOYMENTS, PODS, STATEFUL_SETS
 
 if TYPE_CHECKING:
     from tests.fakes.cluster import FakeCluster
@@ -23,15 +23,15 @@ _OF, _BORN, _LEAVING = "test/of", "test/born", "test/leaving"
 
 
 def run(cluster: FakeCluster, now: datetime) -> None:
-    deployments = {d["metadata"]["name"]: d for d in cluster.all(DEPLOYMENTS)}
-    numbers: dict[str, set[int]] = {name: set() for name in deployments}
+    workloads = {d["metadata"]["name"]: d for kind in (DEPLOYMENTS, STATEFUL_SETS) for d in cluster.all(kind)}
+    numbers: dict[str, set[int]] = {name: set() for name in workloads}
     for pod in cluster.all(PODS):
         of = pod["metadata"].get("annotations", {}).get(_OF)
-        if of in deployments:
+        if of in workloads:
             numbers[of].add(int(pod["metadata"]["name"].rpartition("-")[2]))
         elif of is not None:
             _leave(cluster, pod, now)
-    for name, deployment in deployments.items():
+    for name, deployment in workloads.items():
         wanted = int(deployment["spec"].get("replicas", 1))
         for number in sorted(numbers[name] - set(range(wanted))):
             cluster.remove(PODS, f"{name}-{number}")

@@ -123,7 +123,7 @@ class Metrics:
         moments = [NOON + self.scrape * number for number in range(first, math.floor((end - NOON) / self.scrape) + 1)]
         return tuple(
             Series(
-                {"__name__": name, "pod": f"{arm.workload}-x7k2p", "code": code},
+                {"__name__": name, "pod": f"{arm.workload}-0", "code": code},
                 tuple((t.timestamp(), 1e6 + round(self.rps * share * (t - NOON).total_seconds())) for t in moments),
             )
             for name, code, share in _counters(query, bad)

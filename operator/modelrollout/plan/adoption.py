@@ -46,12 +46,13 @@ def _scaled_to_zero(ref: Ref, found: Manifest) -> Iterator[Patch]:
 
 
 def _restored(ref: Ref, found: Manifest) -> Iterator[Patch]:
-    """With the size that its owner gave it. Where the owner has given it another since, that one stays."""
+    """It has the size that its owner gave it. Where the owner has given it another since, that one stays."""
     if annotation(found, SIZE) is None:
         return
     freed = {"metadata": {"annotations": {SIZE: None}}}
     is_ours = found["spec"].get("replicas") == 0
-    yield Patch(ref, {**freed, "spec": {"replicas": size_of(found)}} if is_ours else freed)
+    # A note that somebody made unreadable must not leave it without pods: Kubernetes' own default is 1.
+    yield Patch(ref, {**freed, "spec": {"replicas": size_of(found) or 1}} if is_ours else freed)
 
 
 def given_back(owner: Owner, objects: Objects) -> Iterator[Patch]:

@@ -64,12 +64,12 @@ def _wish(rollout: Rollout, status: ModelRolloutStatus) -> Wish | None:
 def finalise(owner: Owner, world: World) -> tuple[Write, ...]:
     """Deletion: users are turned away at the route before any pod goes. Kubernetes' garbage collector does the rest.
 
-    A workload of the user's that was scaled to zero is given its pods back first.
+    A workload of the user's that was scaled to zero is given its pods back; last, since that may be refused.
     """
     refs = [ref for router in ROUTERS.values() for ref in router.refs(owner)]
     routes = [found for ref in refs if isinstance(found := world.objects.get(ref), dict) and owner.owns(found)]
     deletions = (Delete(ref_of(route), route["metadata"]["uid"]) for route in routes)
-    return (*adoption.given_back(owner, world.objects), *deletions)
+    return (*deletions, *adoption.given_back(owner, world.objects))
 
 
 def _completed(facts: Facts, decision: Decision, known: ModelRolloutStatus) -> ModelRolloutStatus:

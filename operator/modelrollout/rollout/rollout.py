@@ -97,7 +97,9 @@ def read_wish(
         found = template_of(spec.workload, objects or {}, namespace)
         if isinstance(found, Finding):
             return found
-        template = render_tree(found, model_names(spec), where="spec.workload.template")
+        # A workload that is referred to runs as it is written: braces in it are some other program's.
+        is_ours = spec.workload.workload_ref is None
+        template = render_tree(found, model_names(spec), where="spec.workload.template") if is_ours else found
         _try_queries(spec)
     except ValidationError as error:
         return Finding("InvalidSpec", spec_error(error))
