@@ -37,7 +37,7 @@ from modelrollout.rollout.rollout import Rollout, Wish, parse
 from modelrollout.stages import way as stages
 from modelrollout.traffic import rejections
 from modelrollout.traffic.exposure import NOBODY, Exposure, Match
-from modelrollout.traffic.routers import ROUTERS
+from modelrollout.traffic.router_table import ROUTERS
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.phases import intended, is_allowed
 from modelrollout.trial.steps import exposure_at

@@ -25,7 +25,7 @@ from modelrollout.traffic import rejections, revision_service
 from modelrollout.traffic.exposure import NOBODY, Exposure
 from modelrollout.traffic.router import MANAGER as TRAFFIC
 from modelrollout.traffic.router import Backend, Notes, Routing
-from modelrollout.traffic.routers import ROUTERS
+from modelrollout.traffic.router_table import ROUTERS
 from modelrollout.trial.facts import Facts
 from modelrollout.workloads.kind import Names
 

@@ -14,7 +14,7 @@ from modelrollout.plan.events import events
 from modelrollout.plan.plan import Plan
 from modelrollout.plan.statuses import changed
 from modelrollout.rollout.rollout import Rollout, Wish
-from modelrollout.traffic.routers import ROUTERS
+from modelrollout.traffic.router_table import ROUTERS
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.world import World
 

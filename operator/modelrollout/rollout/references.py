@@ -15,8 +15,8 @@ from modelrollout.objects.reads import Objects, Reads
 from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES, PODS, SERVICES
 from modelrollout.rollout.expansion import TemplateKey, Templates, referred
 from modelrollout.rollout.template import ref_to
-from modelrollout.traffic.routers import ROUTERS
-from modelrollout.workloads.kinds import KINDS
+from modelrollout.traffic.router_table import ROUTERS
+from modelrollout.workloads.kind_table import KINDS
 
 LABELLED = (PODS, SERVICES, *(kind.resource for kind in KINDS.values()))
 """The kinds of which a rollout has any number of objects, found by its label."""

@@ -21,9 +21,9 @@ from modelrollout.rollout.expansion import NO_TEMPLATES, Templates, expanded
 from modelrollout.rollout.references import templates_among
 from modelrollout.rollout.template import template_of
 from modelrollout.traffic.router import Router
-from modelrollout.traffic.routers import router_of
+from modelrollout.traffic.router_table import router_of
 from modelrollout.workloads.kind import Kind
-from modelrollout.workloads.kinds import kind_of
+from modelrollout.workloads.kind_table import kind_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from modelrollout.api.findings import Finding
 from modelrollout.kube import Refused
 from modelrollout.objects.manifests import Owner
 from modelrollout.objects.reads import NOT_INSTALLED, Objects
-from modelrollout.traffic.routers import ROUTERS
+from modelrollout.traffic.router_table import ROUTERS
 from modelrollout.trial.world import World
 
 

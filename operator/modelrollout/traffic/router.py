@@ -76,7 +76,7 @@ class InForce:
 
 
 class Router(Protocol):
-    """One way of sending users to one revision or the other. `traffic/routers.py` has the table."""
+    """One way of sending users to one revision or the other. `traffic/router_table.py` has the table."""
 
     @property
     def field(self) -> str:

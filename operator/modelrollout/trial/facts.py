@@ -14,12 +14,12 @@ from modelrollout.rollout.rollout import Rollout
 from modelrollout.traffic import rejections, revision_service
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
 from modelrollout.traffic.router import Backend, InForce, Router
-from modelrollout.traffic.routers import ROUTERS
+from modelrollout.traffic.router_table import ROUTERS
 from modelrollout.trial.phases import SERVES_CANDIDATE, intended
 from modelrollout.trial.world import World
 from modelrollout.workloads import pods
 from modelrollout.workloads.kind import Kind
-from modelrollout.workloads.kinds import KINDS
+from modelrollout.workloads.kind_table import KINDS
 from modelrollout.workloads.state import WorkloadState
 
 CLOCKS_DIFFER = timedelta(minutes=1)

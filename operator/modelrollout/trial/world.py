@@ -12,7 +12,7 @@ from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import PODS, SERVICES, Resource
 from modelrollout.promql.query import Answer, Query
 from modelrollout.trial.look import Look
-from modelrollout.workloads.kinds import KINDS
+from modelrollout.workloads.kind_table import KINDS
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ class Names:
 
 
 class Kind(Protocol):
-    """One kind of workload. `workloads/kinds.py` has the table."""
+    """One kind of workload. `workloads/kind_table.py` has the table."""
 
     @property
     def resource(self) -> Resource:

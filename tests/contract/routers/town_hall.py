@@ -15,7 +15,7 @@ from modelrollout.objects.reads import Objects
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure, Match
 from modelrollout.traffic.gateway_api import GatewayRouter
 from modelrollout.traffic.router import Backend, InForce, Notes, Router, Routing
-from modelrollout.traffic.routers import ROUTERS
+from modelrollout.traffic.router_table import ROUTERS
 
 OLD, NEW = Backend("fraud-old", "old", 8080), Backend("fraud-new", "new", 9090)
 PREVIEW, TENANT = Match("x-preview", "1"), Match("x-tenant", "acme: eu")

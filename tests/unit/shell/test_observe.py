@@ -11,7 +11,7 @@ from modelrollout.rollout.references import reads
 from modelrollout.shell.observe import observed
 from modelrollout.shell.reader import Direct
 from modelrollout.traffic.router import Backend
-from modelrollout.traffic.routers import ROUTERS
+from modelrollout.traffic.router_table import ROUTERS
 from modelrollout.trial.world import World
 from tests import builders
 from tests.fakes.cluster import FakeCluster

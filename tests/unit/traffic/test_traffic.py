@@ -15,7 +15,7 @@ from modelrollout.traffic.exposure import Exposure
 from modelrollout.traffic.http_route import HTTP_ROUTE
 from modelrollout.traffic.plain_service import WEIGHT
 from modelrollout.traffic.router import SINCE, Backend, InForce, Notes, Router, Routing
-from modelrollout.traffic.routers import ROUTERS
+from modelrollout.traffic.router_table import ROUTERS
 
 OWNER = Owner("ml", "fraud", "uid-fraud")
 OLD, NEW = Backend("fraud-old", "old", 8080), Backend("fraud-new", "new", 9090)

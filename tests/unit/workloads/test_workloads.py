@@ -11,7 +11,7 @@ from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manife
 from modelrollout.workloads import pods
 from modelrollout.workloads.deployment import DEPLOYMENT
 from modelrollout.workloads.kind import Names
-from modelrollout.workloads.kinds import kind_of
+from modelrollout.workloads.kind_table import kind_of
 from modelrollout.workloads.state import WorkloadState
 from tests import builders
 
