@@ -47,3 +47,19 @@ def test_verdicts_in_the_docs_are_those_of_a_status(page: Path) -> None:
 def test_every_block_is_one_that_these_tests_read() -> None:
     for page in PAGES:
         assert all({"kind", "analysis", "verdicts"} & block.keys() for block in blocks(page)), page.name
+
+
+ADOPTION = blocks(ROOT / "docs/adoption.md")
+
+
+def test_the_page_on_adoption_has_rollouts_and_parts_of_them_that_are_valid() -> None:
+    (whole,) = (block for block in ADOPTION if block.get("kind") == "ModelRollout")
+    for part in ({}, *(block for block in ADOPTION if "kind" not in block)):
+        spec = ModelRolloutSpec.model_validate({**whole["spec"], **part})
+        assert spec.workload.workload_ref is not None
+
+
+def test_the_page_on_adoption_takes_the_size_out_of_argo_cds_hands() -> None:
+    (application,) = (block for block in ADOPTION if block.get("kind") == "Application")
+    (ignored,) = application["spec"]["ignoreDifferences"]
+    assert ignored["jsonPointers"] == ["/spec/replicas"]
