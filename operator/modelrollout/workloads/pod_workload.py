@@ -91,9 +91,24 @@ def _has_odd_replicas(template: Manifest) -> bool:
     return value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0)
 
 
+def _has_odd_texts(metadata: Any) -> bool:
+    """Whether its labels and annotations are anything but names with texts; how a text is spelled is not looked at."""
+    if not isinstance(metadata, dict):
+        return metadata is not None
+    return not all(isinstance(metadata.get(name) or {}, dict) for name in ("labels", "annotations"))
+
+
 _FAULTS: tuple[tuple[Callable[[Manifest], bool], str], ...] = (
     (_has_no_containers, "{where}.spec.template.spec.containers must list at least one container."),
     (_has_odd_replicas, "{where}.spec.replicas must be a whole number, or left out where an autoscaler sets it."),
+    (
+        lambda template: _has_odd_texts(template.get("metadata")),
+        "{where}.metadata must be made of labels and annotations, each a name and a text, such as team: risk.",
+    ),
+    (
+        lambda template: _has_odd_texts(template["spec"]["template"].get("metadata")),
+        "{where}.spec.template.metadata must be made of labels and annotations, each a name and a text.",
+    ),
     (
         lambda template: "selector" in template["spec"],
         "{where}.spec.selector must be left out: each revision is given a selector of its own.",
