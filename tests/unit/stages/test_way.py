@@ -1,0 +1,113 @@
+"""A kind of stage is a function that gives steps. What a step says is done, and nothing else knows the kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from modelrollout.api.findings import Finding
+from modelrollout.api.status import Phase
+from modelrollout.objects.manifests import REVISION_LABEL, Apply
+from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES
+from modelrollout.rollout.rollout import Wish
+from modelrollout.stages import way as stages
+from modelrollout.traffic.exposure import Exposure, Match
+from modelrollout.trial.trial import Step, Trial
+from tests.fakes.town import OWNER, Town, releasing
+
+NO = Finding("GateSaidNo", "the gate says no.")
+PLAIN = {"port": 8080, "service": {}}
+
+
+def releasing_with(monkeypatch: pytest.MonkeyPatch, traffic: dict[str, Any] | None = None, **fields: Any) -> Town:
+    """A release whose first step is another one than a canary's."""
+    canary = stages.STAGES[stages.Canary]
+
+    def steps(index: int, name: str, kind: Any, wish: Wish) -> Iterator[Step]:
+        first, *others = canary(index, name, kind, wish)
+        yield replace(first, **fields)
+        yield from others
+
+    monkeypatch.setitem(stages.STAGES, stages.Canary, steps)  # type: ignore[arg-type]  # a dictionary
+    return releasing(**({"traffic": traffic} if traffic else {}))
+
+
+def test_copies_are_given_and_users_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    town = releasing_with(monkeypatch, exposure=Exposure(mirror=20))
+    town.run(until=lambda town: town.phase is Phase.PROGRESSING and "filters" in _rule(town), minutes=5)
+    mirror = {"backendRef": {"name": f"fraud-{town.new}", "port": 80}, "percent": 20}
+    assert _rule(town)["filters"] == [{"type": "RequestMirror", "requestMirror": mirror}]
+    assert town.share(town.new) == 0
+    assert (town.status.stage.weight, town.status.stage.mirror) == (0, 20)
+
+
+def test_copies_are_taken_back_like_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
+    town = releasing_with(monkeypatch, exposure=Exposure(mirror=100))
+    town.run(until=lambda town: "filters" in _rule(town), minutes=5)
+    town.cluster.crashing[f"fraud-{town.new}"] = 5
+    town.go(Phase.ROLLED_BACK, minutes=5)
+    assert "filters" not in _rule(town)
+
+
+def test_a_router_that_cannot_do_what_a_step_asks_for_is_told_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    town = releasing_with(monkeypatch, PLAIN)
+    monkeypatch.undo()
+    asked = Exposure(asked=frozenset({Match("x-preview", "1")}))
+    canary = stages.STAGES[stages.Canary]
+
+    def steps(*given: Any) -> Iterator[Step]:
+        yield from (replace(step, exposure=asked) for step in canary(*given))
+
+    monkeypatch.setitem(stages.STAGES, stages.Canary, steps)  # type: ignore[arg-type]
+    town.run(seconds=5)
+    assert town.phase is Phase.INVALID
+    assert "use traffic.gatewayAPI" in (town.status.message or "")
+    assert town.share(town.old) == 100
+
+
+def test_a_check_of_its_own_takes_the_candidate_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    town = releasing_with(monkeypatch, fails=(lambda _: NO,))
+    town.go(Phase.ROLLED_BACK, minutes=5)
+    assert town.status.rejected[0].reason == NO.reason
+
+
+def test_metrics_that_do_not_decide_there_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    town = releasing_with(monkeypatch, judged=frozenset())
+    town.metrics.is_silent = True
+    town.run(until=lambda town: town.status.stage is not None and town.status.stage.step == 1, minutes=10)
+
+
+def test_objects_of_a_step_live_as_long_as_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "fraud-comparer"
+
+    def objects(trial: Trial) -> Iterator[Apply]:
+        labels = {REVISION_LABEL: trial.candidate.revision}
+        yield Apply(OWNER.object(SERVICES, name, labels=labels, spec={"selector": {"app": name}}), "test")
+
+    town = releasing_with(monkeypatch, objects=objects, hold=timedelta(minutes=2))
+    town.go(Phase.PROGRESSING, 5)
+    assert town.cluster.get(SERVICES, name) is not None
+    town.go(Phase.PROGRESSING, 25)
+    town.run(seconds=10)
+    assert town.cluster.get(SERVICES, name) is None
+
+
+def test_a_candidate_of_full_size_has_all_pods_however_few_users_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    town = releasing_with(monkeypatch, PLAIN, is_full_size=True, exposure=Exposure(weight=20))
+    town.run(until=lambda town: town.cluster.get(DEPLOYMENTS, f"fraud-{town.new}") is not None, minutes=2)
+    found = town.cluster.get(DEPLOYMENTS, f"fraud-{town.new}")
+    assert found is not None
+    assert found["spec"]["replicas"] == 4
+
+
+def _rule(town: Town) -> dict[str, Any]:
+    route = town.cluster.get(HTTP_ROUTES, "fraud")
+    assert route is not None
+    (rule,) = route["spec"]["rules"]
+    return rule  # type: ignore[no-any-return]
