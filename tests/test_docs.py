@@ -6,23 +6,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from modelrollout.api.base import KIND as ROLLOUT
 from modelrollout.api.metric_templates import CLUSTER_KIND, KIND, MetricTemplateSpec
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
+from modelrollout.objects.manifests import Manifest, Owner, ref_of
 from modelrollout.rollout.expansion import TemplateKey, expanded
-from tests.builders import small
+from modelrollout.rollout.rollout import Wish, read_wish
+from modelrollout.stages.way import fault
+from modelrollout.traffic.router import Backend, Routing
+from tests.builders import deployment, small
 from tests.docs import blocks
 from tests.places import ROOT
 
-PAGES = [ROOT / "docs/presets.md", ROOT / "docs/metric-templates.md", ROOT / "docs/verdicts.md"]
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "docs/presets.md", ROOT / "docs/metric-templates.md", ROOT / "docs/verdicts.md"]
 TEMPLATES = {
     TemplateKey(block["kind"], block["metadata"]["name"]): block
     for page in PAGES
     for block in blocks(page)
     if block.get("kind") in (KIND, CLUSTER_KIND)
 }
-FRAGMENTS = [(page.name, block) for page in PAGES for block in blocks(page) if "analysis" in block]
+EXAMPLES: dict[str, Manifest] = {path.name: yaml.safe_load(path.read_text()) for path in ROOT.glob("examples/*.yaml")}
+_WHOLE = [block for block in blocks(README) if block.get("kind") == ROLLOUT]
+ROLLOUTS = EXAMPLES | {f"{README.name}-{number}": block for number, block in enumerate(_WHOLE)}
+TRAFFIC = [block["traffic"] for block in blocks(README) if "traffic" in block]
+FRAGMENTS = [(page.name, block) for page in PAGES if page != README for block in blocks(page) if "analysis" in block]
 
 
 @pytest.mark.parametrize("key", TEMPLATES, ids=lambda key: f"{key.kind}-{key.name}")
@@ -37,6 +48,36 @@ def test_an_analysis_in_the_docs_leads_to_metrics(page: str, block: dict[str, An
     assert found.analysis.metrics
 
 
+def route_of(manifest: Manifest) -> Manifest:
+    """What its router writes once the first version serves; workloads that it refers to are there."""
+    reference = manifest["spec"]["workload"].get("workloadRef") or {}
+    there = {**deployment("default"), "metadata": {"namespace": "default", "name": reference.get("name", "none")}}
+    wish = read_wish(manifest["spec"], objects={ref_of(there): there}, namespace="default")
+    assert isinstance(wish, Wish), wish
+    assert fault(wish) is None
+    owner = Owner("default", manifest["metadata"]["name"], "uid")
+    stable = Backend("stable", wish.revision, wish.spec.traffic.port)
+    (write,) = wish.router.render(owner, wish.spec.traffic, Routing(stable), {})
+    return write.manifest
+
+
+@pytest.mark.parametrize("name", sorted(ROLLOUTS))
+def test_a_rollout_in_the_docs_can_be_carried_out(name: str) -> None:
+    assert route_of(ROLLOUTS[name])["spec"]
+
+
+@pytest.mark.parametrize("traffic", TRAFFIC, ids=lambda traffic: "-".join(traffic))
+def test_traffic_in_the_readme_leads_to_a_route_with_its_matches(traffic: dict[str, Any]) -> None:
+    route = route_of({"metadata": {"name": "fraud"}, "spec": small(traffic=traffic)})
+    assert len(route["spec"]["rules"][0]["matches"]) == 1
+
+
+def test_two_models_of_the_examples_share_a_host_name_and_no_match() -> None:
+    one, other = (route_of(EXAMPLES[name])["spec"] for name in ("shared-host.yaml", "shared-host-second.yaml"))
+    assert one["hostnames"] == other["hostnames"]
+    assert not [match for match in one["rules"][0]["matches"] if match in other["rules"][0]["matches"]]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_verdicts_in_the_docs_are_those_of_a_status(page: Path) -> None:
     for block in blocks(page):
@@ -46,7 +87,8 @@ def test_verdicts_in_the_docs_are_those_of_a_status(page: Path) -> None:
 
 def test_every_block_is_one_that_these_tests_read() -> None:
     for page in PAGES:
-        assert all({"kind", "analysis", "verdicts"} & block.keys() for block in blocks(page)), page.name
+        known = {"kind", "analysis", "verdicts"} | ({"traffic"} if page == README else set())
+        assert all(known & block.keys() for block in blocks(page)), page.name
 
 
 ADOPTION = blocks(ROOT / "docs/adoption.md")
