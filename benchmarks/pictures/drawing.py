@@ -93,8 +93,9 @@ class Panel:
             drawn += [rule("grid", LEFT, y, WIDTH - RIGHT, y), label(LEFT - 8, y + 4.5, text, "small end")]
         if below is not None:
             bottom = self.top + self.height
-            drawn += [label(self.at(value, self.y.low)[0], bottom + 18, text, "small middle")
-                      for value, text in self.x.ticks]  # fmt: skip
+            drawn += [
+                label(self.at(value, self.y.low)[0], bottom + 18, text, "small middle") for value, text in self.x.ticks
+            ]
             drawn.append(label(WIDTH - RIGHT, bottom + 36, below, "small end"))
         return drawn
 

@@ -41,8 +41,10 @@ PAIRS: Mapping[str, Any] = {
 def groups(share: float) -> MetricVerdict:
     """Of ten requests one is from somebody under 25, of whom the candidate approves this share; stable 60 %."""
     arms = ((CANDIDATE, 25.0, share), (STABLE, 75.0, 0.6))
-    mine, theirs = ([*_decided(names, 0.9 * rps, 0.62, "over-25"), *_decided(names, 0.1 * rps, young, "under-25")]
-                    for names, rps, young in arms)  # fmt: skip
+    mine, theirs = (
+        [*_decided(names, 0.9 * rps, 0.62, "over-25"), *_decided(names, 0.1 * rps, young, "under-25")]
+        for names, rps, young in arms
+    )
     return Release(analysis(APPROVED), prometheus(mine, theirs)).look(900)[0]
 
 

@@ -71,8 +71,13 @@ def test_a_table_is_markdown_with_columns_of_equal_width() -> None:
 
 def test_numbers_are_as_long_as_they_are_sure() -> None:
     assert [number(value) for value in (5093.2, 50.91, 5.09, 0.5, np.nan, np.inf)] == [
-        "5093", "50.9", "5.1", "0.5", "–", "∞",
-    ]  # fmt: skip
+        "5093",
+        "50.9",
+        "5.1",
+        "0.5",
+        "–",
+        "∞",
+    ]
     assert false_rate(result(*[NEVER] * 399, 3)) == "0"
 
 

@@ -5,6 +5,21 @@ from tests.builders.objects import deployment, metric_template, rollout, setting
 from tests.builders.specs import GONE, Spec, canary, edited, small, spec, stepwise, workload_ref
 
 __all__ = [
-    "ERRORS", "GONE", "Spec", "canary", "deployment", "edited", "good_metric", "histogram_metric", "metric",
-    "metric_template", "rollout", "settings", "small", "spec", "stepwise", "value_metric", "workload_ref",
-]  # fmt: skip
+    "ERRORS",
+    "GONE",
+    "Spec",
+    "canary",
+    "deployment",
+    "edited",
+    "good_metric",
+    "histogram_metric",
+    "metric",
+    "metric_template",
+    "rollout",
+    "settings",
+    "small",
+    "spec",
+    "stepwise",
+    "value_metric",
+    "workload_ref",
+]

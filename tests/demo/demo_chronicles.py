@@ -63,9 +63,13 @@ def status(
 
 def ended(version: str, outcome: str, why: str = "because") -> Outcome:
     return Outcome(
-        revision=version, model=VersionInfo(name="digits", version=version), outcome=outcome, reason="Why", message=why,
+        revision=version,
+        model=VersionInfo(name="digits", version=version),
+        outcome=outcome,
+        reason="Why",
+        message=why,
         at=NOON,
-    )  # fmt: skip
+    )
 
 
 def taken_back() -> Chronicle:

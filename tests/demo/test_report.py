@@ -102,9 +102,15 @@ def test_the_report_says_what_else_is_useful_and_is_json() -> None:
     assert document["complaints"] == []
     assert document["apiServer"] == {"kind": "built-in", "version": "v1.33.0"}
     assert document["requests"] == {
-        "perSecond": 100.0, "perSecondSent": 1.0, "total": 7, "errors": 1, "wrong": 1, "harmed": 2, "failedBySwitch": 0,
+        "perSecond": 100.0,
+        "perSecondSent": 1.0,
+        "total": 7,
+        "errors": 1,
+        "wrong": 1,
+        "harmed": 2,
+        "failedBySwitch": 0,
         "failures": [],
-    }  # fmt: skip
+    }
     assert (document["seconds"], document["secondsToPrepare"]) == (68.0, 8.0)
     details = document["details"][0]
     assert (details["requestsAnsweredByIt"], details["usersHarmedByIt"], details["seconds"]) == (4, 2, 8.0)

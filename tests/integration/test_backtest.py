@@ -46,8 +46,12 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
     """Half a day, scraped every minute; the candidate is worse from 4 h 50 min ago on."""
     folder, now = tmp_path_factory.mktemp("backtest"), datetime.now(UTC)
     stable = [Pod(f"fraud-v1-{n}", rps=8, labels={"version": "v1"}) for n in range(3)]
-    candidate = Pod("fraud-v2-0", rps=8, labels={"version": "v2"},
-                    errors=from_then_on(0.01, 0.05, now - timedelta(hours=4, minutes=50)))  # fmt: skip
+    candidate = Pod(
+        "fraud-v2-0",
+        rps=8,
+        labels={"version": "v2"},
+        errors=from_then_on(0.01, 0.05, now - timedelta(hours=4, minutes=50)),
+    )
     long = Past(stable, now - timedelta(hours=12), now, scrape=60)
     short = Past([candidate], now - timedelta(hours=6), now, scrape=60, seed=2)
     for name, past in (("long", long), ("short", short)):
@@ -66,9 +70,15 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
 
 async def _promtool(text: Path, into: Path) -> None:
     process = await asyncio.create_subprocess_exec(
-        "promtool", "tsdb", "create-blocks-from", "openmetrics", str(text), str(into),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+        "promtool",
+        "tsdb",
+        "create-blocks-from",
+        "openmetrics",
+        str(text),
+        str(into),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
 
@@ -107,7 +117,19 @@ async def test_what_prometheus_refuses_is_told_with_the_field(
     ]
     path = tmp_path / "odd.yaml"
     path.write_text(yaml.safe_dump(document))
-    arguments = ["backtest", "-f", str(path), "--prometheus", world.url, "--start", "-2h",
-                 "--stable-pods", "a", "--candidate-pods", "b", "-q"]  # fmt: skip
+    arguments = [
+        "backtest",
+        "-f",
+        str(path),
+        "--prometheus",
+        world.url,
+        "--start",
+        "-2h",
+        "--stable-pods",
+        "a",
+        "--candidate-pods",
+        "b",
+        "-q",
+    ]
     assert await asyncio.to_thread(main, arguments) == 2
     assert "spec.analysis.metrics[odd].value: Prometheus at" in capsys.readouterr().err

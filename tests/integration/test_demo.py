@@ -128,8 +128,11 @@ def test_the_story_goes_as_told_and_not_one_request_fails_by_the_switch(tmp_path
     releases = {release["name"]: release for release in report["releases"]}
     assert [set(release) for release in report["releases"]] == [KEYS] * 4
     assert {name: release["outcome"] for name, release in releases.items()} == {
-        "v1": "Installed", "v2": "Promoted", "v3": "RolledBack", "v4": "RolledBack",
-    }  # fmt: skip
+        "v1": "Installed",
+        "v2": "Promoted",
+        "v3": "RolledBack",
+        "v4": "RolledBack",
+    }
     assert {name: release["requestsFailedBySwitch"] for name, release in releases.items()} == dict.fromkeys(releases, 0)
     assert releases["v2"]["maxWeight"] == 100
     assert releases["v3"]["maxWeight"] < 50

@@ -68,9 +68,17 @@ class Running:
 @asynccontextmanager
 async def serving(version: str) -> AsyncIterator[Running]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "server.py", "--version", version, "--host", "127.0.0.1", "--port", "0",
-        cwd=DIGITS, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        sys.executable,
+        "server.py",
+        "--version",
+        version,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        cwd=DIGITS,
+        stderr=asyncio.subprocess.PIPE,
+    )
     try:
         assert process.stderr
         line = (await process.stderr.readline()).decode()

@@ -54,9 +54,14 @@ def messages() -> Any:
 
     field = descriptor_pb2.FieldDescriptorProto
     types = {
-        "string": field.TYPE_STRING, "enum": field.TYPE_INT32, "uint64": field.TYPE_UINT64, "double": field.TYPE_DOUBLE,
-        "sint32": field.TYPE_SINT32, "sint64": field.TYPE_SINT64, "uint32": field.TYPE_UINT32,
-    }  # fmt: skip
+        "string": field.TYPE_STRING,
+        "enum": field.TYPE_INT32,
+        "uint64": field.TYPE_UINT64,
+        "double": field.TYPE_DOUBLE,
+        "sint32": field.TYPE_SINT32,
+        "sint64": field.TYPE_SINT64,
+        "uint32": field.TYPE_UINT32,
+    }
     described = {
         "LabelPair": "string name 1, string value 2",
         "Bucket": "uint64 cumulative_count 1, double upper_bound 2",

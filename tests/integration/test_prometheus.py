@@ -64,8 +64,17 @@ class World:
     exits: AsyncExitStack
     exporters: dict[str, Exporter] = field(default_factory=dict)  # by the name of their pod
 
-    async def pod(self, name: str, host: str, text: str, *, port_name: str = "http", path: str = "/metrics",
-                  annotations: dict[str, str] | None = None, **metadata: Any) -> None:  # fmt: skip
+    async def pod(
+        self,
+        name: str,
+        host: str,
+        text: str,
+        *,
+        port_name: str = "http",
+        path: str = "/metrics",
+        annotations: dict[str, str] | None = None,
+        **metadata: Any,
+    ) -> None:
         """A pod in the API and what it exposes; `_PORT_` in an annotation stands for its port."""
         exporter = await self.exits.enter_async_context(exporting(Exporter(host, text=text, path=path)))
         values = {key: value.replace("_PORT_", str(exporter.port)) for key, value in (annotations or {}).items()}

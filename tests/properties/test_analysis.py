@@ -111,9 +111,13 @@ modes = st.sampled_from(
 @given(metrics, told, st.none() | told, st.integers(1, 12) | st.integers(1, 200), modes, st.booleans())
 @settings(UNHURRIED, max_examples=150)
 def test_every_answer_has_a_verdict_and_a_sentence(
-    metric: Mapping[str, Any], candidate: dict[str, Answer], stable: dict[str, Answer] | None, at: int,
-    usual: Prior | None, is_stepped: bool,
-) -> None:  # fmt: skip
+    metric: Mapping[str, Any],
+    candidate: dict[str, Answer],
+    stable: dict[str, Answer] | None,
+    at: int,
+    usual: Prior | None,
+    is_stepped: bool,
+) -> None:
     verdict = look(metric, candidate, stable, at=at, usual=usual, steps=[7.5 * at] if is_stepped else [])
     assert re.fullmatch(rf"{metric['name']}(:| asks wrongly:) \S.*\.", verdict.message)
     assert not re.search(r"\b(nan|infs?|None)\b", verdict.message)
@@ -122,9 +126,12 @@ def test_every_answer_has_a_verdict_and_a_sentence(
 @given(metrics, told, told, st.randoms(use_true_random=False), modes)
 @settings(UNHURRIED, max_examples=100)
 def test_no_verdict_depends_on_the_order_of_series_or_samples(
-    metric: Mapping[str, Any], candidate: dict[str, Answer], stable: dict[str, Answer], luck: random.Random,
+    metric: Mapping[str, Any],
+    candidate: dict[str, Answer],
+    stable: dict[str, Answer],
+    luck: random.Random,
     usual: Prior | None,
-) -> None:  # fmt: skip
+) -> None:
     def turned(answer: Answer) -> Answer:
         if isinstance(answer, Unanswered):
             return answer

@@ -113,10 +113,39 @@ def test_an_expression_means_what_it_means_in_python(expression: str, value: str
 
 
 pieces = st.sampled_from(
-    ["up", "po_d", "a:b", "on", "{", "}", ",", "=", "!=", "=~", "!~", "'a'", '"a.b"', "`\\n`", '""',
-     r'"\"\x41\n\u00e9"', r"'\''", " ", "\n", "# }\n",
-     " offset 5m", " @ 1", "[5m]", " or ", "(", ")", "-", "1", "é", "."]
-)  # fmt: skip
+    [
+        "up",
+        "po_d",
+        "a:b",
+        "on",
+        "{",
+        "}",
+        ",",
+        "=",
+        "!=",
+        "=~",
+        "!~",
+        "'a'",
+        '"a.b"',
+        "`\\n`",
+        '""',
+        r'"\"\x41\n\u00e9"',
+        r"'\''",
+        " ",
+        "\n",
+        "# }\n",
+        " offset 5m",
+        " @ 1",
+        "[5m]",
+        " or ",
+        "(",
+        ")",
+        "-",
+        "1",
+        "é",
+        ".",
+    ]
+)
 labels = st.sampled_from(["po_d", "on", "'a'", '"a.b"', "__name__"])
 parts = st.one_of(
     st.tuples(labels, kinds.map(str), st.sampled_from(["'a'", '"a|b"', '""', "`.`"])).map(" ".join), pieces

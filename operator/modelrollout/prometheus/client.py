@@ -44,10 +44,17 @@ class Prometheus:
     in seconds; a connection's own timeout goes by the machine's.
     """
 
-    def __init__(self, url: str, *, timeout: timedelta = timedelta(seconds=5), in_flight: int = 8,
-                 headers: Mapping[str, str] | None = None, verify: bool | str = True,
-                 clock: Callable[[], float] = time.monotonic,
-                 sleep: Callable[[float], Coroutine[None, None, None]] = asyncio.sleep) -> None:  # fmt: skip
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: timedelta = timedelta(seconds=5),
+        in_flight: int = 8,
+        headers: Mapping[str, str] | None = None,
+        verify: bool | str = True,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Coroutine[None, None, None]] = asyncio.sleep,
+    ) -> None:
         agent = {"User-Agent": "modelrollout"}
         self._target = Target(url, timeout.total_seconds(), {**agent, **(headers or {})}, verify)
         self._in_flight = in_flight
@@ -62,8 +69,9 @@ class Prometheus:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                        trace: TracebackType | None) -> None:  # fmt: skip
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.close()
 
     async def close(self) -> None:

@@ -146,16 +146,28 @@ class _Session(requests.Session):
             logger.warning("The certificate of %s is not verified.", target.name)
             disable_warnings(InsecureRequestWarning)
 
-    def request(self, method: str, url: str, *, params: Mapping[str, str], timeout: float,  # type: ignore[override]
-                **rest: Any) -> _Success:  # fmt: skip  # only the library calls it, with these
+    def request(  # type: ignore[override]
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str],
+        timeout: float,
+        **rest: Any,
+    ) -> _Success:  # only the library calls it, with these
         deadline = time.monotonic() + timeout
         # GET as long as it fits: behind an authorising proxy, who may only read may often not POST.
         fits = len(params["query"]) <= LONG
         with super().request(
-            method if fits else "POST", url, params=params if fits else None, data=None if fits else params,
+            method if fits else "POST",
+            url,
+            params=params if fits else None,
+            data=None if fits else params,
             timeout=Timeout(total=timeout),  # type: ignore[arg-type]  # known to requests, not to its types
-            stream=True, allow_redirects=False, **rest,  # a redirect leads to a login page, and takes a timeout more
-        ) as reply:  # fmt: skip
+            stream=True,
+            allow_redirects=False,
+            **rest,  # a redirect leads to a login page, and takes a timeout more
+        ) as reply:
             body = self._read(reply, deadline)
             got = Reply(reply.status_code, reply.reason or "", reply.headers, body)
         data = understood(got, who=self._name)

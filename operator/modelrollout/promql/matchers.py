@@ -20,12 +20,47 @@ LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 Kind = Literal["=", "!=", "=~", "!~"]
 
 # Some may be metric names without braces; which ones depends on the version: none is read or written so.
-KEYWORDS = frozenset((
-    "and", "or", "unless", "atan2", "sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "topk",
-    "bottomk", "count_values", "quantile", "limitk", "limit_ratio", "offset", "smoothed", "anchored", "by",
-    "without", "on", "ignoring", "group_left", "group_right", "bool", "start", "end", "step", "range", "inf", "nan",
-    "fill", "fill_left", "fill_right",
-))  # fmt: skip
+KEYWORDS = frozenset(
+    (
+        "and",
+        "or",
+        "unless",
+        "atan2",
+        "sum",
+        "avg",
+        "count",
+        "min",
+        "max",
+        "group",
+        "stddev",
+        "stdvar",
+        "topk",
+        "bottomk",
+        "count_values",
+        "quantile",
+        "limitk",
+        "limit_ratio",
+        "offset",
+        "smoothed",
+        "anchored",
+        "by",
+        "without",
+        "on",
+        "ignoring",
+        "group_left",
+        "group_right",
+        "bool",
+        "start",
+        "end",
+        "step",
+        "range",
+        "inf",
+        "nan",
+        "fill",
+        "fill_left",
+        "fill_right",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,16 @@ from localcluster.metrics.targets import configuration, target_groups
 HTTP = {"name": "http", "containerPort": 8080}
 
 
-def pod(name: str = "fraud-x7k2p", *, ip: str | None = "127.64.0.5", phase: str = "Running", ports: Any = (HTTP,),
-        labels: Any = None, annotations: Any = None, **metadata: Any) -> dict[str, Any]:  # fmt: skip
+def pod(
+    name: str = "fraud-x7k2p",
+    *,
+    ip: str | None = "127.64.0.5",
+    phase: str = "Running",
+    ports: Any = (HTTP,),
+    labels: Any = None,
+    annotations: Any = None,
+    **metadata: Any,
+) -> dict[str, Any]:
     return {
         "metadata": {"namespace": "ml", "name": name, "labels": labels, "annotations": annotations, **metadata},
         "spec": {"containers": [{"name": "sidecar"}, {"name": "server", "ports": list(ports)}]},

@@ -45,8 +45,15 @@ def classic(*series: Sequence[dict[str, object]], most: int = MAX_EDGES) -> list
 def test_what_was_at_most_an_edge_is_counted_there() -> None:
     (buckets,) = classic([observed([-3, 0, 0.0001, 1.5, 1.5, 3, 1000], schema=0)])
     assert {edge: counts[0] for edge, counts in buckets.items() if edge in (-4, -2, 0.001, 1, 2, 4, 512, math.inf)} == {
-        -4: 0, -2: 1, 0.001: 3, 1: 3, 2: 5, 4: 6, 512: 6, math.inf: 7,
-    }  # fmt: skip
+        -4: 0,
+        -2: 1,
+        0.001: 3,
+        1: 3,
+        2: 5,
+        4: 6,
+        512: 6,
+        math.inf: 7,
+    }
 
 
 def test_edges_are_those_of_the_resolution_also_where_nothing_was_observed() -> None:

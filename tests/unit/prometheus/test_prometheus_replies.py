@@ -156,9 +156,17 @@ def test_many_native_histograms_are_shown_on_fewer_edges_than_would_be_too_many_
 
 @pytest.mark.parametrize(
     "histogram",
-    [None, 7, {}, {"count": "much"}, {"count": "1", "buckets": [["0", "1"]]}, {"count": "1", "buckets": 7},
-     {"count": "1", "buckets": [[0, "1", "NaN", "1"]]}, {"count": "1", "buckets": [[0, "1", [], "1"]]}],
-)  # fmt: skip
+    [
+        None,
+        7,
+        {},
+        {"count": "much"},
+        {"count": "1", "buckets": [["0", "1"]]},
+        {"count": "1", "buckets": 7},
+        {"count": "1", "buckets": [[0, "1", "NaN", "1"]]},
+        {"count": "1", "buckets": [[0, "1", [], "1"]]},
+    ],
+)
 def test_native_histograms_of_an_unknown_shape_are_the_worlds_trouble(histogram: Any) -> None:
     answered = read("matrix", [{"metric": {}, "histograms": [[1, histogram]]}], WINDOW)
     assert isinstance(answered, Unanswered)
@@ -167,9 +175,19 @@ def test_native_histograms_of_an_unknown_shape_are_the_worlds_trouble(histogram:
 
 @pytest.mark.parametrize(
     "result",
-    [None, 7, "text", [7], [{"metric": {}}], [{"value": [1, "1"]}], [{"metric": {}, "value": [1]}],
-     [{"metric": {}, "value": [1, "much"]}], [{"metric": {}, "values": [None]}], [{"metric": None, "value": [1, "1"]}]],
-)  # fmt: skip
+    [
+        None,
+        7,
+        "text",
+        [7],
+        [{"metric": {}}],
+        [{"value": [1, "1"]}],
+        [{"metric": {}, "value": [1]}],
+        [{"metric": {}, "value": [1, "much"]}],
+        [{"metric": {}, "values": [None]}],
+        [{"metric": None, "value": [1, "1"]}],
+    ],
+)
 def test_results_of_an_unknown_shape_are_the_worlds_trouble(result: Any) -> None:
     answered = read("vector", result)
     assert isinstance(answered, Unanswered)
@@ -184,40 +202,82 @@ def error(status: int, kind: str, text: str) -> Reply:
 @pytest.mark.parametrize(
     ("seen", "words", "rejected"),
     [
-        (error(400, "bad_data", "1:7: parse error: unclosed left brace"),
-         "rejects the query: 1:7: parse error: unclosed left brace", True),
-        (error(422, "execution", "many-to-many matching not allowed"),
-         "cannot evaluate the query: many-to-many matching not allowed", True),
+        (
+            error(400, "bad_data", "1:7: parse error: unclosed left brace"),
+            "rejects the query: 1:7: parse error: unclosed left brace",
+            True,
+        ),
+        (
+            error(422, "execution", "many-to-many matching not allowed"),
+            "cannot evaluate the query: many-to-many matching not allowed",
+            True,
+        ),
         # Storage that is away: Prometheus' remote read and Thanos say 422 as well.
-        (error(422, "execution", "expanding series: rpc error: code = Unavailable"),
-         "answered 422 (execution): expanding series: rpc error: code = Unavailable", False),
-        (error(503, "timeout", "query timed out in expression evaluation"),
-         "answered 503 (timeout): query timed out in expression evaluation", False),
+        (
+            error(422, "execution", "expanding series: rpc error: code = Unavailable"),
+            "answered 422 (execution): expanding series: rpc error: code = Unavailable",
+            False,
+        ),
+        (
+            error(503, "timeout", "query timed out in expression evaluation"),
+            "answered 503 (timeout): query timed out in expression evaluation",
+            False,
+        ),
         (error(500, "internal", "disk I/O"), "answered 500 (internal): disk I/O", False),
         (error(429, "too_many_requests", "slow down"), "answered 429 (too_many_requests): slow down", False),
         (reply(503, body=b"Service Unavailable", reason="?"), "answered 503 Service Unavailable", False),
         (reply(502, body=b"", reason="Bad Gateway"), "answered 502 Bad Gateway", False),
-        (reply(502, body=b"<html><h1>Bad gateway</h1></html>"),
-         "answered 502 with a web page; is a proxy or a login page in between?", False),
-        (reply(400, body=b"<html>400 The plain HTTP request was sent to HTTPS port</html>"),
-         "answered 400 with a web page; is a proxy or a login page in between?", False),
-        (reply(200, body=b"<!DOCTYPE html><form>"),
-         "answered with a web page instead of query results; is a proxy or a login page in between?", False),
-        (reply(200, body=b"]["),
-         "answered with something else instead of query results; is a proxy or a login page in between?", False),
-        (reply(200, body=b"[" * 100_000),
-         "answered with something else instead of query results; is a proxy or a login page in between?", False),
-        (reply(200, [1]),
-         "answered with other JSON instead of query results; is a proxy or a login page in between?", False),
-        (reply(200, {"status": "success", "data": None}),
-         "answered with other JSON instead of query results; is a proxy or a login page in between?", False),
-        (reply(401, body=b"Unauthorized", reason="Unauthorized"),
-         "denies access (401 Unauthorized); check the credentials it is asked with", False),
-        (reply(404, body=b"404 page not found", reason="Not Found"),
-         "has no query API at this address (404 Not Found); check the URL", False),
-        (reply(302, body=b"", Location="https://login.example/"),
-         "redirects to https://login.example/; give the address that answers by itself", False),
+        (
+            reply(502, body=b"<html><h1>Bad gateway</h1></html>"),
+            "answered 502 with a web page; is a proxy or a login page in between?",
+            False,
+        ),
+        (
+            reply(400, body=b"<html>400 The plain HTTP request was sent to HTTPS port</html>"),
+            "answered 400 with a web page; is a proxy or a login page in between?",
+            False,
+        ),
+        (
+            reply(200, body=b"<!DOCTYPE html><form>"),
+            "answered with a web page instead of query results; is a proxy or a login page in between?",
+            False,
+        ),
+        (
+            reply(200, body=b"]["),
+            "answered with something else instead of query results; is a proxy or a login page in between?",
+            False,
+        ),
+        (
+            reply(200, body=b"[" * 100_000),
+            "answered with something else instead of query results; is a proxy or a login page in between?",
+            False,
+        ),
+        (
+            reply(200, [1]),
+            "answered with other JSON instead of query results; is a proxy or a login page in between?",
+            False,
+        ),
+        (
+            reply(200, {"status": "success", "data": None}),
+            "answered with other JSON instead of query results; is a proxy or a login page in between?",
+            False,
+        ),
+        (
+            reply(401, body=b"Unauthorized", reason="Unauthorized"),
+            "denies access (401 Unauthorized); check the credentials it is asked with",
+            False,
+        ),
+        (
+            reply(404, body=b"404 page not found", reason="Not Found"),
+            "has no query API at this address (404 Not Found); check the URL",
+            False,
+        ),
+        (
+            reply(302, body=b"", Location="https://login.example/"),
+            "redirects to https://login.example/; give the address that answers by itself",
+            False,
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_answer_says_why_and_whose_fault_it_is(seen: Reply, words: str, rejected: bool) -> None:
     assert why(seen) == (words, rejected)

@@ -22,16 +22,20 @@ def named(name: str, *matchers: tuple[str, Kind, str]) -> Selector:
         ('{__name__="up",pod!=""}', named("up", ("pod", "!=", ""))),
         ('{pod=~"a|b"}', Selector((Matcher("pod", "=~", "a|b"),))),
         ('{"metric.name"}', named("metric.name")),
-        ("""{'metric.name', "label.name"=`x`, pod='y',}""",
-         named("metric.name", ("label.name", "=", "x"), ("pod", "=", "y"))),
-        ('{__name__=~"up|down",__name__!="down"}',
-         Selector((Matcher("__name__", "=~", "up|down"), Matcher("__name__", "!=", "down")))),
+        (
+            """{'metric.name', "label.name"=`x`, pod='y',}""",
+            named("metric.name", ("label.name", "=", "x"), ("pod", "=", "y")),
+        ),
+        (
+            '{__name__=~"up|down",__name__!="down"}',
+            Selector((Matcher("__name__", "=~", "up|down"), Matcher("__name__", "!=", "down"))),
+        ),
         ('up{on="1",sum="2"}', named("up", ("on", "=", "1"), ("sum", "=", "2"))),
         (r'up{a="\"\\\n\t\x41\101\u00e9\U0001f600"}', named("up", ("a", "=", '"\\\n\tAA\u00e9\U0001f600'))),
         (r'up{a="\xc3\xa9"}', named("up", ("a", "=", "é"))),  # two bytes of one character
         (r"up{a='\'\x22',b=`\n`}", named("up", ("a", "=", "'\""), ("b", "=", "\\n"))),
     ],
-)  # fmt: skip
+)
 def test_a_selector_is_read_as_prometheus_reads_it(text: str, selector: Selector) -> None:
     assert parse(text) == selector
     assert parse(str(selector)) == selector
@@ -40,13 +44,43 @@ def test_a_selector_is_read_as_prometheus_reads_it(text: str, selector: Selector
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{}", "{,}", "up[5m]", "up offset 5m", "up @ 1", "rate(up[1m])", "up + up", "1", "-up", "up{", "up}",
-        'up{pod}', 'up{pod="a" code="b"}', 'up{pod=a}', 'up{pod=="a"}', 'up{pod="a",,}', 'up{"a"}', '{"a","b"}',
-        'up{__name__="down"}', '{"a",__name__!="b"}', 'up{po:d="a"}', "inf", "sum", 'bool{a="b"}', '{""}',
-        r'up{a="\q"}', r"""up{a="\'"}""", r'up{a="\xff"}', r'up{a="\ud800"}', r'up{a="\U00110000"}', r'up{a="\777"}',
-        'up{a="\n"}', "up{a=\"b'}", 'up{a="\\"}',
+        "",
+        "{}",
+        "{,}",
+        "up[5m]",
+        "up offset 5m",
+        "up @ 1",
+        "rate(up[1m])",
+        "up + up",
+        "1",
+        "-up",
+        "up{",
+        "up}",
+        "up{pod}",
+        'up{pod="a" code="b"}',
+        "up{pod=a}",
+        'up{pod=="a"}',
+        'up{pod="a",,}',
+        'up{"a"}',
+        '{"a","b"}',
+        'up{__name__="down"}',
+        '{"a",__name__!="b"}',
+        'up{po:d="a"}',
+        "inf",
+        "sum",
+        'bool{a="b"}',
+        '{""}',
+        r'up{a="\q"}',
+        r"""up{a="\'"}""",
+        r'up{a="\xff"}',
+        r'up{a="\ud800"}',
+        r'up{a="\U00110000"}',
+        r'up{a="\777"}',
+        'up{a="\n"}',
+        "up{a=\"b'}",
+        'up{a="\\"}',
     ],
-)  # fmt: skip
+)
 def test_what_is_no_plain_selector_is_refused(text: str) -> None:
     with pytest.raises(SelectorError):
         parse(text)
@@ -97,14 +131,27 @@ def test_a_selector_matches_as_prometheus_does(selector: str, labels: dict[str, 
 @pytest.mark.parametrize(
     ("expression", "accepted", "refused"),
     [
-        ("(?i)a", "A", "b"), ("(?P<x>a)", "a", "x"), ("(?<x>a)", "a", "x"), (r"\pL", "é", "1"),
-        (r"\Qa.b\E", "a.b", "axb"), (r"\012", "\n", "1"), (r"\B", "", "a"), ("[[:alpha:]]", "a", "1"),
-        (r"[\D]", "a", "1"), ("a{,3}", "a{,3}", "aa"), ("a{02}", "a{02}", "aa"), ("{", "{", ""),
-        ("(a+)+", "a" * 60, "a" * 60 + "b"), ("(a|a)*", "a" * 60, "a" * 60 + "b"),
-        ("(a?b?)+", "ab" * 30, "ab" * 30 + "c"), ("a*b*c*d*" * 9, "abcd" * 9, "abcd" * 10),
-        ("(" * 30 + "a" + ")" * 30, "a", "b"), ("(?-s:.)", "a", "\n"), ("(?m)^a$", "a", "a\n"),
+        ("(?i)a", "A", "b"),
+        ("(?P<x>a)", "a", "x"),
+        ("(?<x>a)", "a", "x"),
+        (r"\pL", "é", "1"),
+        (r"\Qa.b\E", "a.b", "axb"),
+        (r"\012", "\n", "1"),
+        (r"\B", "", "a"),
+        ("[[:alpha:]]", "a", "1"),
+        (r"[\D]", "a", "1"),
+        ("a{,3}", "a{,3}", "aa"),
+        ("a{02}", "a{02}", "aa"),
+        ("{", "{", ""),
+        ("(a+)+", "a" * 60, "a" * 60 + "b"),
+        ("(a|a)*", "a" * 60, "a" * 60 + "b"),
+        ("(a?b?)+", "ab" * 30, "ab" * 30 + "c"),
+        ("a*b*c*d*" * 9, "abcd" * 9, "abcd" * 10),
+        ("(" * 30 + "a" + ")" * 30, "a", "b"),
+        ("(?-s:.)", "a", "\n"),
+        ("(?m)^a$", "a", "a\n"),
     ],
-)  # fmt: skip
+)
 def test_what_python_reads_differently_or_for_ever_is_evaluated_as_well(
     expression: str, accepted: str, refused: str
 ) -> None:
@@ -117,11 +164,34 @@ def test_what_python_reads_differently_or_for_ever_is_evaluated_as_well(
 @pytest.mark.parametrize(
     "expression",
     [
-        "(?=a)", "(?!a)", "(?#a)", r"\1", r"\Z", r"\E", r"\é", r"[\b]", "a**", "a*+", "a++", "a{2}{3}", "a{3,2}",
-        "a{1001}", "((a{100}){10}){2}", "*a", "a|*", "(a", "a)", "[a", "[b-a]", "a\\", r"\x{110000}", r"\xg",
-        "\ud800", "(?x)a",
+        "(?=a)",
+        "(?!a)",
+        "(?#a)",
+        r"\1",
+        r"\Z",
+        r"\E",
+        r"\é",
+        r"[\b]",
+        "a**",
+        "a*+",
+        "a++",
+        "a{2}{3}",
+        "a{3,2}",
+        "a{1001}",
+        "((a{100}){10}){2}",
+        "*a",
+        "a|*",
+        "(a",
+        "a)",
+        "[a",
+        "[b-a]",
+        "a\\",
+        r"\x{110000}",
+        r"\xg",
+        "\ud800",
+        "(?x)a",
     ],
-)  # fmt: skip
+)
 def test_what_prometheus_refuses_is_no_expression(expression: str) -> None:
     for kind in ("=~", "!~"):
         with pytest.raises(RegexError):
@@ -167,7 +237,7 @@ def test_an_expression_that_takes_much_memory_is_refused(expression: str) -> Non
         # No selector to Prometheus.
         ('{__name__=~".*",pod=""}', '{__name__=~"a*",pod=""}', None),
     ],
-)  # fmt: skip
+)
 def test_two_selectors_become_one_where_that_is_not_too_much(one: str, other: str, both: str | None) -> None:
     for first, second in ((one, other), (other, one)):
         found = union(parse(first), parse(second))
@@ -188,6 +258,6 @@ def test_two_selectors_become_one_where_that_is_not_too_much(one: str, other: st
         ("_bucket", "_bucket"),
         ("rate(x_bucket[1m])", "rate(x_bucket[1m])"),
     ],
-)  # fmt: skip
+)
 def test_a_histogram_is_asked_for_in_both_its_forms(text: str, asked: str) -> None:
     assert histogram_selector(text) == asked

@@ -101,9 +101,16 @@ def poisson(count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
 
 
 async def counted(
-    policy: Policy, stable: Selected, fetcher: Fetcher, progress: Progress, *,
-    start: datetime, end: datetime, most_pods: int, label: str | None,
-) -> Alarms:  # fmt: skip
+    policy: Policy,
+    stable: Selected,
+    fetcher: Fetcher,
+    progress: Progress,
+    *,
+    start: datetime,
+    end: datetime,
+    most_pods: int,
+    label: str | None,
+) -> Alarms:
     """Replays them all. Raises BacktestError."""
     window = window_of(policy)
     if end - start < window:
@@ -153,8 +160,9 @@ def _most(policy: Policy) -> timedelta:
 class _Stage:
     """Where the rollouts are played: what was fetched, and who is there."""
 
-    def __init__(self, policy: Policy, stable: Selected, fetcher: Fetcher, start: datetime, most: int,
-                 label: str | None) -> None:  # fmt: skip
+    def __init__(
+        self, policy: Policy, stable: Selected, fetcher: Fetcher, start: datetime, most: int, label: str | None
+    ) -> None:
         self.policy, self.stable, self.fetcher, self.most = policy, stable, fetcher, most
         self.analysis = narrowed(policy.analysis, stable)
         self.labels = {name: label or own for name, own in pod_labels(policy.analysis).items()}
@@ -278,10 +286,16 @@ async def _preflights(stage: _Stage, arms: Mapping[str, Arms], at: datetime) -> 
         others = [one for one in stage.present if one != pod]
         asked = history.asked(stage.analysis, pair.stable, others, at)
         answers: dict[Query, Answer] = {
-            query: Answered(tuple(one for one in series.get((query.metric, query.part), ())
-                                  if one.labels.get(stage.labels[query.metric], "") in others))
-            for query in asked if query.part != VALUE
-        }  # fmt: skip
+            query: Answered(
+                tuple(
+                    one
+                    for one in series.get((query.metric, query.part), ())
+                    if one.labels.get(stage.labels[query.metric], "") in others
+                )
+            )
+            for query in asked
+            if query.part != VALUE
+        }
         answers |= await stage.fetcher.answers([one for one in asked if one.arm in (ONE_POD, OTHER_PODS)])
         found[pod] = history.noted(stage.policy, asked, answers, Replay(stage.policy, pair, at, (), seed=pod).basis)
         await asyncio.sleep(0)

@@ -96,8 +96,9 @@ def read(flags: argparse.Namespace, now: datetime) -> Wish:
     if candidate is None and (onset is not None or flags.hold):
         which = "--onset" if onset is not None else "--hold"
         raise MisuseError(f"{which} speaks of a candidate; say which with --candidate-pods or --candidate-selector.")
-    return Wish(policy, start, end, onset, candidate, stable, flags.hold, flags.pods, flags.pod_label, flags.output,
-                flags.html)  # fmt: skip
+    return Wish(
+        policy, start, end, onset, candidate, stable, flags.hold, flags.pods, flags.pod_label, flags.output, flags.html
+    )
 
 
 def _times(flags: argparse.Namespace, now: datetime) -> tuple[datetime, datetime, datetime | None]:
@@ -189,18 +190,32 @@ async def _found(wish: Wish, fetcher: Fetcher, progress: Progress) -> tuple[str,
     policy, is_json = wish.policy, wish.output == "json"
     if wish.candidate is None:
         counted = await alarms.counted(
-            policy, wish.stable, fetcher, progress, start=wish.start, end=wish.end, most_pods=wish.pods,
+            policy,
+            wish.stable,
+            fetcher,
+            progress,
+            start=wish.start,
+            end=wish.end,
+            most_pods=wish.pods,
             label=wish.pod_label,
-        )  # fmt: skip
+        )
         text = _json(document.alarms_document(counted)) if is_json else table.alarms_text(counted)
         return text, page.alarms_page(counted) if wish.html else None
     sides = (wish.candidate, wish.stable)
     candidate, stable = (past_arm(side, policy.namespace, policy.name) for side in sides)
     arms = Arms(candidate, stable, *(narrowed(policy.analysis, side) for side in sides))
     tried = await trial.tried(
-        policy, sides, arms, fetcher, progress, start=wish.start, end=wish.end, onset=wish.onset,
-        is_held=wish.is_held, with_curves=wish.html is not None,
-    )  # fmt: skip
+        policy,
+        sides,
+        arms,
+        fetcher,
+        progress,
+        start=wish.start,
+        end=wish.end,
+        onset=wish.onset,
+        is_held=wish.is_held,
+        with_curves=wish.html is not None,
+    )
     text = _json(document.trial_document(tried)) if is_json else table.trial_text(tried)
     return text, page.trial_page(tried) if wish.html else None
 

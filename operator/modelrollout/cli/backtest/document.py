@@ -33,7 +33,8 @@ def trial_document(trial: Trial) -> dict[str, Any]:
         "weight": trial.turns[-1].weight if trial.turns else 0,
         "steps": [
             {"name": one.stage, "weight": one.weight, "at": _at(one.at)}
-            for one in trial.turns if one.stage not in (PROMOTED, ROLLED_BACK)
+            for one in trial.turns
+            if one.stage not in (PROMOTED, ROLLED_BACK)
         ],
         "looks": trial.looks,
         "metrics": [
@@ -43,15 +44,19 @@ def trial_document(trial: Trial) -> dict[str, Any]:
                 "firstFail": _at(course.first_fail) if course.first_fail else None,
                 "last": course.last.model_dump(mode="json", by_alias=True, exclude_none=True) if course.last else None,
                 "looks": [
-                    {"at": point.at, "verdict": point.verdict.value, "evidence": point.evidence,
-                     "ruledOut": point.ruled_out}
+                    {
+                        "at": point.at,
+                        "verdict": point.verdict.value,
+                        "evidence": point.evidence,
+                        "ruledOut": point.ruled_out,
+                    }
                     for point in course.points
                 ],
             }
             for course in trial.courses
         ],
         "history": _usual(trial.usual),
-    }  # fmt: skip
+    }
 
 
 def alarms_document(found: Alarms) -> dict[str, Any]:
@@ -75,8 +80,14 @@ def alarms_document(found: Alarms) -> dict[str, Any]:
             for left, count in found.left.most_common()
         ],
         "alarms": [
-            {"at": _at(one.at), "began": _at(one.began), "pod": one.pod, "weight": one.weight,
-             "metrics": list(one.metrics), "message": one.message}
+            {
+                "at": _at(one.at),
+                "began": _at(one.began),
+                "pod": one.pod,
+                "weight": one.weight,
+                "metrics": list(one.metrics),
+                "message": one.message,
+            }
             for one in found.alarms
         ],
         "noise": {metric: dict(modes) for metric, modes in found.modes.items()},
@@ -85,7 +96,7 @@ def alarms_document(found: Alarms) -> dict[str, Any]:
         ],
         "sees": found.sees,
         "withoutData": dict(found.without_data),
-    }  # fmt: skip
+    }
 
 
 def _usual(usual: Sequence[UsualMetric]) -> list[dict[str, Any]]:

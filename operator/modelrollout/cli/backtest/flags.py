@@ -29,12 +29,23 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = ABOUT, EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add("-f", "--filename", type=Path, action="append", required=True, metavar="FILE",
-        help="the ModelRollout, or a MetricTemplate that it refers to; may be repeated, - is stdin")  # fmt: skip
+    add(
+        "-f",
+        "--filename",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="the ModelRollout, or a MetricTemplate that it refers to; may be repeated, - is stdin",
+    )
     add("--name", help="which ModelRollout, where the files have several")
     add("--without", action="append", default=[], metavar="METRIC", help="as if the policy had no metric of this name")
-    add("--prometheus", default=os.environ.get(URL), metavar="URL",
-        help=f"Prometheus, or what speaks its API; ${URL}, else spec.analysis.prometheus.url of the file")  # fmt: skip
+    add(
+        "--prometheus",
+        default=os.environ.get(URL),
+        metavar="URL",
+        help=f"Prometheus, or what speaks its API; ${URL}, else spec.analysis.prometheus.url of the file",
+    )
     add("--header", action="append", default=[], metavar="NAME=VALUE", help="goes with every query: a tenant, a token")
     add("--start", required=True, metavar="TIME", help=f"{FORMS}; a rollout of the candidate begins here")
     add("--end", default="now", metavar="TIME", help="the same (default: now)")
@@ -42,11 +53,19 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--candidate-pods", metavar="REGEX", help="names of the candidate's pods: what {{ pods }} is for it")
     add("--candidate-selector", metavar="MATCHERS", help="label matchers of the candidate's series: 'version=\"v2\"'")
     add("--stable-pods", metavar="REGEX", help="names of stable's pods (default: those that begin with the rollout's)")
-    add("--stable-selector", metavar="MATCHERS",
-        help="label matchers of stable's series (default: the opposite of --candidate-selector)")  # fmt: skip
+    add(
+        "--stable-selector",
+        metavar="MATCHERS",
+        help="label matchers of stable's series (default: the opposite of --candidate-selector)",
+    )
     for arm in ("candidate", "stable"):
-        add(f"--{arm}-name", action="append", default=[], metavar="NAME=VALUE",
-            help=f"what {{{{ workload }}}}, {{{{ service }}}} or {{{{ revision }}}} was for {arm}")  # fmt: skip
+        add(
+            f"--{arm}-name",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help=f"what {{{{ workload }}}}, {{{{ service }}}} or {{{{ revision }}}} was for {arm}",
+        )
     add("--hold", action="store_true", help="stay at the last step that compares, until --end")
     add("--pods", type=int, default=10, metavar="N", help="of stable's pods so many play the candidate (default: 10)")
     add("--pod-label", metavar="LABEL", help="label with a pod's name (default: what {{ pods }} is held against)")

@@ -37,18 +37,20 @@ def trial_page(trial: Trial) -> str:
     return _page(
         f"Backtest of {title}",
         element(
-            "header", {},
+            "header",
+            {},
             element("p", {"class": "kicker"}, f"Backtest · {written(trial.start)} to {written(trial.end)} UTC"),
             element("h1", {}, title),
             element("p", {"class": f"lead {kind}".strip()}, ending(trial)),
             *([element("p", {}, turn.why)] if turn is not None and turn.why else []),
         ),
         _section("What was said, and when", _verdicts(trial)),
-        _section("How it went", _legend(trial), _steps(trial, span, marks),
-                 *_metrics(trial, span, marks), _clock(span)),
+        _section(
+            "How it went", _legend(trial), _steps(trial, span, marks), *_metrics(trial, span, marks), _clock(span)
+        ),
         _section("What was known before", _usual(trial)),
         _closing(f"{trial.looks:,} looks"),
-    )  # fmt: skip
+    )
 
 
 def alarms_page(found: Alarms) -> str:
@@ -64,9 +66,13 @@ def alarms_page(found: Alarms) -> str:
     return _page(
         f"Backtest of {title}",
         element(
-            "header", {},
-            element("p", {"class": "kicker"},
-                    f"Backtest, stable against stable · {written(found.start)} to {written(found.end)} UTC"),
+            "header",
+            {},
+            element(
+                "p",
+                {"class": "kicker"},
+                f"Backtest, stable against stable · {written(found.start)} to {written(found.end)} UTC",
+            ),
             element("h1", {}, title),
             element("p", {"class": "lead"}, lead),
             *(element("p", {}, text) for text in advice(found)),
@@ -76,7 +82,7 @@ def alarms_page(found: Alarms) -> str:
         _section("Metrics", _alarm_metrics(found)),
         *([_section("False alarms", _alarm_list(found))] if found.alarms else []),
         _closing(f"{found.exposure / WEEK:.3g} weeks of rollouts by {len(found.pods)} pods"),
-    )  # fmt: skip
+    )
 
 
 def _page(title: str, *content: Node) -> str:
@@ -121,8 +127,10 @@ def _verdicts(trial: Trial) -> Element:
         message = element("small", {}, last.message if last else "It was not looked at.")
         name = element("th", {"scope": "row"}, course.metric, message)
         tones = ["", "", f"v-{last.verdict.value.lower()}" if last else "", *[""] * 4]
-        told = [element("td", {"data-title": title, "class": tone}, cell)
-                for title, tone, cell in zip(head[1:], tones, cells, strict=True)]  # fmt: skip
+        told = [
+            element("td", {"data-title": title, "class": tone}, cell)
+            for title, tone, cell in zip(head[1:], tones, cells, strict=True)
+        ]
         rows.append(element("tr", {}, name, told))
     return _table(head, rows)
 
@@ -145,8 +153,10 @@ def _legend(trial: Trial) -> Element:
     if trial.end_turn is not None:
         kind = "taken-back" if trial.end_turn.stage == ROLLED_BACK else "promoted"
         entries.append((f"key {kind}", trial.end_turn.stage))
-    entries += [(f"box {kind}", text) for kind, text in (("pass", "Pass"), ("inconclusive", "Inconclusive"),
-                                                         ("fail", "Fail"), ("nodata", "no data"))]  # fmt: skip
+    entries += [
+        (f"box {kind}", text)
+        for kind, text in (("pass", "Pass"), ("inconclusive", "Inconclusive"), ("fail", "Fail"), ("nodata", "no data"))
+    ]
     items = [element("li", {}, element("span", {"class": kind}), text) for kind, text in entries]
     return element("ul", {"class": "legend"}, items)
 
@@ -170,10 +180,13 @@ def _metrics(trial: Trial, span: Span, marks: Sequence[Mark]) -> Iterator[Elemen
     for course in trial.courses:
         metric = metrics[course.metric]
         yield _figure(
-            course.metric, _note(metric), _strip(course, span), _values(trial, metric, span, marks),
+            course.metric,
+            _note(metric),
+            _strip(course, span),
+            _values(trial, metric, span, marks),
             element("p", {"class": "caption"}, "evidence of a regression, as a share of what taking it back needs"),
             _evidence(course, span, marks),
-        )  # fmt: skip
+        )
 
 
 def _note(metric: Metric) -> str:
@@ -256,8 +269,10 @@ def _usual(trial: Trial) -> Element:
 def _calendar(found: Alarms) -> Element:
     """The whole range as a line, with every false alarm on it."""
     span = Span(found.start.timestamp(), found.end.timestamp())
-    marks = [Mark(one.at.timestamp(), f"{one.pod}: {', '.join(one.metrics)}, {written(one.at)} UTC", "taken-back")
-             for one in found.alarms]  # fmt: skip
+    marks = [
+        Mark(one.at.timestamp(), f"{one.pod}: {', '.join(one.metrics)}, {written(one.at)} UTC", "taken-back")
+        for one in found.alarms
+    ]
     axis = Scale(0.0, 1.0, (0.0,))
     return element("div", {}, plot([], axis, "number", span, marks, "low bare"), _clock(span))
 
@@ -270,10 +285,13 @@ def _outcomes(found: Alarms) -> Element:
     ]
     bars = [
         element("span", {"class": f"v {kind}", "style": f"flex:{number}", "title": f"{number:,} {text}"})
-        for kind, number, text in kinds if number
-    ]  # fmt: skip
-    legend = [element("li", {}, element("span", {"class": f"box {kind}"}), f"{number:,} {text}")
-              for kind, number, text in kinds]  # fmt: skip
+        for kind, number, text in kinds
+        if number
+    ]
+    legend = [
+        element("li", {}, element("span", {"class": f"box {kind}"}), f"{number:,} {text}")
+        for kind, number, text in kinds
+    ]
     return element("div", {}, element("div", {"class": "shares"}, bars), element("ul", {"class": "legend"}, legend))
 
 
@@ -286,16 +304,24 @@ def _alarm_metrics(found: Alarms) -> Element:
         waited = sum(count for left, count in found.left.items() if metric.name in left.metrics)
         alarms = sum(metric.name in alarm.metrics for alarm in found.alarms)
         name = element("th", {"scope": "row"}, metric.name, element("small", {}, found.sees.get(metric.name, "")))
-        cells = (("alarms", f"{alarms}"), ("waited for", f"{waited:,}"),
-                 ("no data", f"{found.without_data[metric.name]:,}"), ("noise", told))  # fmt: skip
+        cells = (
+            ("alarms", f"{alarms}"),
+            ("waited for", f"{waited:,}"),
+            ("no data", f"{found.without_data[metric.name]:,}"),
+            ("noise", told),
+        )
         rows.append(element("tr", {}, name, [element("td", {"data-title": title}, cell) for title, cell in cells]))
     return _table(("", "alarms", "waited for", "no data", "noise"), rows)
 
 
 def _alarm_list(found: Alarms) -> Element:
     rows = [
-        element("li", {}, element("time", {}, f"{written(one.at)}"),
-                element("span", {}, element("b", {}, one.pod), f" at {one.weight} %: {one.message}"))
+        element(
+            "li",
+            {},
+            element("time", {}, f"{written(one.at)}"),
+            element("span", {}, element("b", {}, one.pod), f" at {one.weight} %: {one.message}"),
+        )
         for one in found.alarms
-    ]  # fmt: skip
+    ]
     return element("ol", {"class": "events"}, rows)

@@ -18,9 +18,13 @@ POOL = "all pods"
 
 
 def wanted_of(
-    analysis: Analysis, arm: ArmNames, start: datetime, *, as_arm: str | None = None,
+    analysis: Analysis,
+    arm: ArmNames,
+    start: datetime,
+    *,
+    as_arm: str | None = None,
     labels: Mapping[str, str] | None = None,
-) -> dict[Key, Wanted]:  # fmt: skip
+) -> dict[Key, Wanted]:
     """For each query of one arm a reel to fill: counters from a look-back before `start`, values from its first tick.
 
     `labels`: by metric, the label that tells pods apart.

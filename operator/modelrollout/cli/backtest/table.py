@@ -88,9 +88,12 @@ def _course(trial: Trial, course: Course) -> tuple[str, ...]:
         return course.metric, NOTHING, NOTHING, "not looked at", *[NOTHING] * 4
     shown = (last.evidence, last.ruled_out, last.candidate, last.stable)
     return (
-        course.metric, since(course.first_pass), since(course.first_fail), last.verdict.value,
+        course.metric,
+        since(course.first_pass),
+        since(course.first_fail),
+        last.verdict.value,
         *(one or NOTHING for one in shown),
-    )  # fmt: skip
+    )
 
 
 def _messages(trial: Trial) -> Iterator[str]:

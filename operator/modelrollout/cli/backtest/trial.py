@@ -86,9 +86,18 @@ class Trial:
 
 
 async def tried(
-    policy: Policy, sides: tuple[Selected, Selected], arms: Arms, fetcher: Fetcher, progress: Progress, *,
-    start: datetime, end: datetime, onset: datetime | None, is_held: bool, with_curves: bool,
-) -> Trial:  # fmt: skip
+    policy: Policy,
+    sides: tuple[Selected, Selected],
+    arms: Arms,
+    fetcher: Fetcher,
+    progress: Progress,
+    *,
+    start: datetime,
+    end: datetime,
+    onset: datetime | None,
+    is_held: bool,
+    with_curves: bool,
+) -> Trial:
     """Replays it. `sides`: candidate and stable, as they were selected. Raises BacktestError."""
     wanted = {
         **wanted_of(arms.of_candidate, arms.candidate, start),
@@ -99,13 +108,9 @@ async def tried(
     await fetcher.fill(wanted.values(), chunks[0].timestamp())
     _require_distinct(wanted, sides, start, chunks[0])
     usual = await _preflight(policy, arms, sides[1], fetcher, start)
-    interval = policy.analysis.interval.timedelta
-    grain = interval * math.ceil((end - start) / interval / LOOKS)
-    replay = Replay(
-        policy, arms, start, usual, seed="trial", is_held=is_held, grain=grain if grain > interval else None
-    )
-    trial = Trial(policy, start, end, onset, is_held, replay.turns,
-                  [Course(metric.name) for metric in policy.analysis.metrics], usual, None)  # fmt: skip
+    replay = Replay(policy, arms, start, usual, seed="trial", is_held=is_held, grain=_grain(policy, end - start))
+    courses = [Course(metric.name) for metric in policy.analysis.metrics]
+    trial = Trial(policy, start, end, onset, is_held, replay.turns, courses, usual, None)
     source, drawer = Versus(tape), _Drawer(policy, wanted, start, end)
     for number, until in enumerate(chunks):
         following = chunks[number + 1] if number + 1 < len(chunks) else None
@@ -128,6 +133,13 @@ async def tried(
         progress.seen((until - start) / (end - start))
     _require_data(trial, tape, wanted, sides)
     return trial
+
+
+def _grain(policy: Policy, length: timedelta) -> timedelta | None:
+    """How far apart looks are of which nothing comes, in a time too long to take down each."""
+    interval = policy.analysis.interval.timedelta
+    grain = interval * math.ceil(length / interval / LOOKS)
+    return grain if grain > interval else None
 
 
 def _note(trial: Trial, look: Look) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from localcluster.apiserver.builtin import plain, pods, services, workloads
 from localcluster.apiserver.builtin.columns import COLUMNS
+from localcluster.apiserver.builtin.core_kinds import core_kinds
 from localcluster.apiserver.builtin.decoding import decoded
 from localcluster.apiserver.builtin.definitions import DEFINITION_RULES
+from localcluster.apiserver.builtin.entries import SPEC_AND_STATUS, STATUS, Entry
 from localcluster.apiserver.builtin.models import schema_of
 from localcluster.apiserver.builtin.services import Addresses
 from localcluster.apiserver.resources import OBJECT_FIELDS, Resource, Rules
@@ -17,155 +19,10 @@ from localcluster.apiserver.schemas import default
 from localcluster.apiserver.store import Object
 from localcluster.apiserver.tables import AGE, NAME
 
-_PLAIN = Rules()
-_STATUS = Rules(keeps_status_apart=True)
-_RBAC = Rules(names="path")
-_SPEC_AND_STATUS = Rules(counts_generations=True, keeps_status_apart=True)
-_WORKLOAD = replace(_SPEC_AND_STATUS, default=pods.with_template_defaults, validate=workloads.workload_errors)
-
-_POD_FIELDS = frozenset(
-    f"{part}.{key}"
-    for part, keys in {
-        "spec": ("nodeName", "restartPolicy", "schedulerName", "serviceAccountName", "hostNetwork"),
-        "status": ("phase", "podIP", "nominatedNodeName"),
-    }.items()
-    for key in keys
-)
-_EVENT_FIELDS = frozenset(
-    {
-        *(
-            f"involvedObject.{key}"
-            for key in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-        ),
-        "reason",
-        "reportingComponent",
-        "source",
-        "type",
-    }
-)
+_WORKLOAD = replace(SPEC_AND_STATUS, default=pods.with_template_defaults, validate=workloads.workload_errors)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    group: str
-    kind: str
-    plural: str
-    model: str
-    rules: Rules = _PLAIN
-    version: str = "v1"
-    namespaced: bool = True
-    short_names: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    subresources: tuple[str, ...] = ()
-    selectable: frozenset[str] = frozenset()
-    verbs: tuple[str, ...] | None = None
-
-
-def _cluster_kinds() -> tuple[_Kind, ...]:
-    """Of the core group: those that belong to no namespace."""
-    namespace = replace(
-        _STATUS,
-        default=plain.with_namespace_label,
-        names="label",
-        on_create=plain.created_namespace,
-        on_update=plain.updated_namespace,
-        on_delete=plain.deleted_namespace,
-        is_held=plain.namespace_is_held,
-        update_may_create=True,
-    )
-    return (
-        _Kind(
-            "",
-            "Namespace",
-            "namespaces",
-            "V1Namespace",
-            namespace,
-            namespaced=False,
-            short_names=("ns",),
-            subresources=("status", "finalize"),
-            selectable=frozenset({"status.phase"}),
-        ),
-        _Kind(
-            "",
-            "Node",
-            "nodes",
-            "V1Node",
-            replace(_STATUS, on_create=plain.created_node),
-            namespaced=False,
-            short_names=("no",),
-            subresources=("status",),
-            selectable=frozenset({"spec.unschedulable"}),
-        ),
-    )
-
-
-def _serving_kinds(addresses: Addresses) -> tuple[_Kind, ...]:
-    """Of the core group: pods, and the Services that lead to them."""
-    pod = replace(
-        _SPEC_AND_STATUS,
-        default=pods.with_pod_defaults,
-        on_create=pods.created,
-        validate=pods.pod_errors,
-        grace_seconds=pods.grace,
-        returns_deleted=True,
-    )
-    service = replace(
-        _STATUS,
-        default=services.with_service_defaults,
-        names="label",
-        on_create=addresses.created,
-        on_update=services.updated,
-        validate=addresses.errors,
-        returns_deleted=True,
-    )
-    endpoints = Rules(validate=services.endpoints_errors, update_may_create=True)
-    return (
-        _Kind(
-            "",
-            "Pod",
-            "pods",
-            "V1Pod",
-            pod,
-            short_names=("po",),
-            categories=("all",),
-            subresources=("status",),
-            selectable=_POD_FIELDS,
-        ),
-        _Kind(
-            "",
-            "Service",
-            "services",
-            "V1Service",
-            service,
-            short_names=("svc",),
-            categories=("all",),
-            subresources=("status",),
-            selectable=frozenset({"spec.clusterIP", "spec.type"}),
-        ),
-        _Kind("", "Endpoints", "endpoints", "V1Endpoints", endpoints, short_names=("ep",)),
-    )
-
-
-def _data_kinds() -> tuple[_Kind, ...]:
-    """Of the core group: those that only hold data."""
-    config_map = Rules(validate=plain.fixed_errors)
-    secret = Rules(default=plain.with_secret_data, validate=plain.fixed_errors)
-    account = Rules(returns_deleted=True)
-    event = Rules(
-        on_create=plain.with_event_nulls,
-        on_update=lambda new, old: plain.with_event_nulls(new),
-        validate=plain.event_errors,
-        update_may_create=True,
-    )
-    return (
-        _Kind("", "ConfigMap", "configmaps", "V1ConfigMap", config_map, short_names=("cm",)),
-        _Kind("", "Secret", "secrets", "V1Secret", secret, selectable=frozenset({"type"})),
-        _Kind("", "ServiceAccount", "serviceaccounts", "V1ServiceAccount", account, short_names=("sa",)),
-        _Kind("", "Event", "events", "CoreV1Event", event, short_names=("ev",), selectable=_EVENT_FIELDS),
-    )
-
-
-def _apps_kinds() -> tuple[_Kind, ...]:
+def _apps_kinds() -> tuple[Entry, ...]:
     empty, counted = workloads.created_with({}), workloads.created_with({"replicas": 0})
     deployment = replace(_WORKLOAD, default=workloads.with_deployment_defaults, on_create=empty, annotations_count=True)
     stateful = replace(
@@ -180,7 +37,7 @@ def _apps_kinds() -> tuple[_Kind, ...]:
     daemon = replace(_WORKLOAD, default=workloads.with_daemon_set_defaults, on_create=everywhere)
     scaled, all_ = ("scale", "status"), ("all",)
     return (
-        _Kind(
+        Entry(
             "apps",
             "Deployment",
             "deployments",
@@ -190,7 +47,7 @@ def _apps_kinds() -> tuple[_Kind, ...]:
             categories=all_,
             subresources=scaled,
         ),
-        _Kind(
+        Entry(
             "apps",
             "ReplicaSet",
             "replicasets",
@@ -200,7 +57,7 @@ def _apps_kinds() -> tuple[_Kind, ...]:
             categories=all_,
             subresources=scaled,
         ),
-        _Kind(
+        Entry(
             "apps",
             "StatefulSet",
             "statefulsets",
@@ -210,7 +67,7 @@ def _apps_kinds() -> tuple[_Kind, ...]:
             categories=all_,
             subresources=scaled,
         ),
-        _Kind(
+        Entry(
             "apps",
             "DaemonSet",
             "daemonsets",
@@ -223,16 +80,16 @@ def _apps_kinds() -> tuple[_Kind, ...]:
     )
 
 
-def _batch_kinds() -> tuple[_Kind, ...]:
+def _batch_kinds() -> tuple[Entry, ...]:
     job = replace(
-        _SPEC_AND_STATUS,
+        SPEC_AND_STATUS,
         default=workloads.with_job_defaults,
         on_create=workloads.created_job,
         validate=workloads.job_errors,
         default_propagation="Orphan",
     )
     return (
-        _Kind(
+        Entry(
             "batch",
             "Job",
             "jobs",
@@ -245,14 +102,30 @@ def _batch_kinds() -> tuple[_Kind, ...]:
     )
 
 
-def _scaling_kinds() -> tuple[_Kind, ...]:
+def _coordination_kinds() -> tuple[Entry, ...]:
+    """How components take turns, find each other, and tell what happened."""
+    lease = Rules(update_may_create=True, update_needs_version=True)
+    slices = Rules(validate=services.slice_errors, counts_generations=True, update_may_create=True)
+    event = Rules(
+        on_create=plain.with_new_event_nulls,
+        on_update=lambda new, old: plain.with_new_event_nulls(new),
+        update_may_create=True,
+    )
+    return (
+        Entry("coordination.k8s.io", "Lease", "leases", "V1Lease", lease),
+        Entry("discovery.k8s.io", "EndpointSlice", "endpointslices", "V1EndpointSlice", slices),
+        Entry("events.k8s.io", "Event", "events", "EventsV1Event", event, short_names=("ev",)),
+    )
+
+
+def _scaling_kinds() -> tuple[Entry, ...]:
     """How many pods there should be, and how many there must be."""
     unknown = {"currentMetrics": None, "desiredReplicas": 0}
-    autoscaler = replace(_STATUS, default=plain.with_autoscaler_defaults, on_create=workloads.created_with(unknown))
+    autoscaler = replace(STATUS, default=plain.with_autoscaler_defaults, on_create=workloads.created_with(unknown))
     counts = dict.fromkeys(("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods"), 0)
-    budget = replace(_SPEC_AND_STATUS, on_create=workloads.created_with(counts))
+    budget = replace(SPEC_AND_STATUS, on_create=workloads.created_with(counts))
     return (
-        _Kind(
+        Entry(
             "autoscaling",
             "HorizontalPodAutoscaler",
             "horizontalpodautoscalers",
@@ -263,7 +136,7 @@ def _scaling_kinds() -> tuple[_Kind, ...]:
             categories=("all",),
             subresources=("status",),
         ),
-        _Kind(
+        Entry(
             "policy",
             "PodDisruptionBudget",
             "poddisruptionbudgets",
@@ -275,12 +148,12 @@ def _scaling_kinds() -> tuple[_Kind, ...]:
     )
 
 
-def _network_kinds() -> tuple[_Kind, ...]:
-    slices = Rules(validate=services.slice_errors, counts_generations=True, update_may_create=True)
+def _policy_kinds() -> tuple[Entry, ...]:
+    """Whom pods may talk to, and what people and pods may do."""
     policy = Rules(default=plain.with_policy_defaults, counts_generations=True)
+    rbac, by_path = "rbac.authorization.k8s.io", Rules(names="path")
     return (
-        _Kind("discovery.k8s.io", "EndpointSlice", "endpointslices", "V1EndpointSlice", slices),
-        _Kind(
+        Entry(
             "networking.k8s.io",
             "NetworkPolicy",
             "networkpolicies",
@@ -288,56 +161,16 @@ def _network_kinds() -> tuple[_Kind, ...]:
             policy,
             short_names=("netpol",),
         ),
+        Entry(rbac, "Role", "roles", "V1Role", by_path),
+        Entry(rbac, "RoleBinding", "rolebindings", "V1RoleBinding", by_path),
+        Entry(rbac, "ClusterRole", "clusterroles", "V1ClusterRole", by_path, namespaced=False),
+        Entry(rbac, "ClusterRoleBinding", "clusterrolebindings", "V1ClusterRoleBinding", by_path, namespaced=False),
     )
 
 
-def _coordination_kinds() -> tuple[_Kind, ...]:
-    """How components take turns, and tell each other what happened."""
-    lease = Rules(update_may_create=True, update_needs_version=True)
-    event = Rules(
-        on_create=plain.with_new_event_nulls,
-        on_update=lambda new, old: plain.with_new_event_nulls(new),
-        update_may_create=True,
-    )
+def _extension_kinds() -> tuple[Entry, ...]:
     return (
-        _Kind("coordination.k8s.io", "Lease", "leases", "V1Lease", lease),
-        _Kind("events.k8s.io", "Event", "events", "EventsV1Event", event, short_names=("ev",)),
-    )
-
-
-def _access_kinds() -> tuple[_Kind, ...]:
-    """Roles, and the reviews that ask what somebody may do."""
-    rbac, reviews, create = "rbac.authorization.k8s.io", "authorization.k8s.io", ("create",)
-    return (
-        _Kind(rbac, "Role", "roles", "V1Role", _RBAC),
-        _Kind(rbac, "RoleBinding", "rolebindings", "V1RoleBinding", _RBAC),
-        _Kind(rbac, "ClusterRole", "clusterroles", "V1ClusterRole", _RBAC, namespaced=False),
-        _Kind(rbac, "ClusterRoleBinding", "clusterrolebindings", "V1ClusterRoleBinding", _RBAC, namespaced=False),
-        _Kind(
-            reviews,
-            "SelfSubjectAccessReview",
-            "selfsubjectaccessreviews",
-            "V1SelfSubjectAccessReview",
-            namespaced=False,
-            verbs=create,
-        ),
-        _Kind(
-            reviews,
-            "SubjectAccessReview",
-            "subjectaccessreviews",
-            "V1SubjectAccessReview",
-            namespaced=False,
-            verbs=create,
-        ),
-        _Kind(
-            reviews, "LocalSubjectAccessReview", "localsubjectaccessreviews", "V1LocalSubjectAccessReview", verbs=create
-        ),
-    )
-
-
-def _extension_kinds() -> tuple[_Kind, ...]:
-    return (
-        _Kind(
+        Entry(
             "apiextensions.k8s.io",
             "CustomResourceDefinition",
             "customresourcedefinitions",
@@ -351,12 +184,37 @@ def _extension_kinds() -> tuple[_Kind, ...]:
     )
 
 
+def _review_kinds() -> tuple[Entry, ...]:
+    """Questions what somebody may do: they are answered and not kept."""
+    reviews, create = "authorization.k8s.io", ("create",)
+    return (
+        Entry(
+            reviews,
+            "SelfSubjectAccessReview",
+            "selfsubjectaccessreviews",
+            "V1SelfSubjectAccessReview",
+            namespaced=False,
+            verbs=create,
+        ),
+        Entry(
+            reviews,
+            "SubjectAccessReview",
+            "subjectaccessreviews",
+            "V1SubjectAccessReview",
+            namespaced=False,
+            verbs=create,
+        ),
+        Entry(
+            reviews, "LocalSubjectAccessReview", "localsubjectaccessreviews", "V1LocalSubjectAccessReview", verbs=create
+        ),
+    )
+
+
 def built_in_kinds(addresses: Addresses) -> list[Resource]:
     """Every built-in kind, ready to be served."""
     kinds = (
-        *(*_cluster_kinds(), *_serving_kinds(addresses), *_data_kinds()),
-        *(*_apps_kinds(), *_batch_kinds(), *_scaling_kinds()),
-        *(*_network_kinds(), *_coordination_kinds(), *_access_kinds(), *_extension_kinds()),
+        *(*core_kinds(addresses), *_apps_kinds(), *_batch_kinds(), *_coordination_kinds()),
+        *(*_scaling_kinds(), *_policy_kinds(), *_extension_kinds(), *_review_kinds()),
     )
     made = [_resource(kind) for kind in kinds]
     return [_sharing_events(each) if each.group == "events.k8s.io" else each for each in made]
@@ -367,7 +225,7 @@ def _sharing_events(resource: Resource) -> Resource:
     return replace(resource, stored_in=("", "events"), from_stored=plain.as_new_event, to_stored=plain.as_old_event)
 
 
-def _resource(kind: _Kind) -> Resource:
+def _resource(kind: Entry) -> Resource:
     resource = Resource(
         group=kind.group,
         version=kind.version,

@@ -54,10 +54,12 @@ def test_parts_of_other_kinds_are_narrowed_too() -> None:
     mean = {name: f'{name}_total{{pod=~"{{{{ pods }}}}"}}' for name in ("sum", "squares", "count")}
     pairs = {name: f'{name}_total{{revision="{{{{ revision }}}}"}}' for name in ("candidateWrong", "stableWrong")}
     found = narrowed(
-        analysis(metric(name="revenue", ratio=None, mean=mean, betterWhen="higher"),
-                 metric(name="agreement", ratio=None, pairs=pairs)),
+        analysis(
+            metric(name="revenue", ratio=None, mean=mean, betterWhen="higher"),
+            metric(name="agreement", ratio=None, pairs=pairs),
+        ),
         Selected("candidate", matchers='v="2"', names={"revision": "r"}),
-    ).metrics  # fmt: skip
+    ).metrics
     assert found[0].mean.count == 'count_total{v="2",pod=~"{{ pods }}"}'
     assert found[1].pairs.candidate_wrong == 'candidateWrong_total{v="2",revision="{{ revision }}"}'
 
@@ -111,7 +113,10 @@ def test_what_are_no_matchers_is_refused_with_the_flag() -> None:
 
 def test_the_label_of_pods_is_found_in_selectors_and_in_expressions() -> None:
     found = pod_labels(
-        analysis(metric(), {**value('avg(x{kubernetes_pod=~"{{ pods }}"})'), "name": "v"},
-                 {**value('x{arm="{{ arm }}"}'), "name": "w"})
-    )  # fmt: skip
+        analysis(
+            metric(),
+            {**value('avg(x{kubernetes_pod=~"{{ pods }}"})'), "name": "v"},
+            {**value('x{arm="{{ arm }}"}'), "name": "w"},
+        )
+    )
     assert found == {"errors": "pod", "v": "kubernetes_pod"}

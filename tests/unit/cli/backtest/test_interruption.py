@@ -20,10 +20,19 @@ async def test_an_interrupt_is_an_end_like_any_other(tmp_path: Path) -> None:
     async with fake_prometheus() as prometheus:
         prometheus.trouble = hang
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "modelrollout", "backtest", "-f", str(path), "--start", "-1d",
-            "--prometheus", prometheus.url,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "modelrollout",
+            "backtest",
+            "-f",
+            str(path),
+            "--start",
+            "-1d",
+            "--prometheus",
+            prometheus.url,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stderr=asyncio.subprocess.PIPE,
+        )
         async with asyncio.timeout(60):
             while not prometheus.asked:  # noqa: ASYNC110 - the fake keeps a list, and no more
                 await asyncio.sleep(0.02)

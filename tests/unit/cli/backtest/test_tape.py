@@ -37,8 +37,15 @@ def test_a_native_histogram_has_the_same_edges_in_every_piece() -> None:
     reel = Reel(0.0)
     name = {"__name__": "seconds"}
     reel.append([series([(1, 3), (2, 4)], le="1.0", **name), series([(1, 5), (2, 6)], le="+Inf", **name)], 2.0)
-    reel.append([series([(3, 5)], le="1.0", **name), series([(3, 6)], le="2.0", **name),
-                 series([(3, 1)], le="0.5", **name), series([(3, 8)], le="+Inf", **name)], 3.0)  # fmt: skip
+    reel.append(
+        [
+            series([(3, 5)], le="1.0", **name),
+            series([(3, 6)], le="2.0", **name),
+            series([(3, 1)], le="0.5", **name),
+            series([(3, 8)], le="+Inf", **name),
+        ],
+        3.0,
+    )
     reel.append([series([(4, 9)], le="1.0", **name), series([(4, 12)], le="+Inf", **name)], 4.0)
     found = {one.labels["le"]: [value for _, value in one.samples] for one in reel.cut(0.0, 9.0)}
     assert found == {"0.5": [0, 0, 1, 0], "1.0": [3, 4, 5, 9], "2.0": [3, 4, 6, 9], "+Inf": [5, 6, 8, 12]}
