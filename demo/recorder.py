@@ -11,7 +11,8 @@ from datetime import datetime
 from demo.chronicle import NOBODY, Begun, Split, Told, Turn
 from localcluster.processes.background import running
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.kube import Cluster, Manifest
+from modelrollout.kube import Cluster
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import EVENTS, HTTP_ROUTES, MODEL_ROLLOUTS, Resource
 
 

@@ -26,7 +26,8 @@ from localcluster.kubernetes import KubernetesEndpoint, NotStartedError, api_ser
 from localcluster.metrics import Metrics, prometheus
 from localcluster.pods import NODE, pods
 from localcluster.processes.together import together
-from modelrollout.kube import AlreadyExists, Cluster, Manifest, Unreachable
+from modelrollout.kube import AlreadyExists, Cluster, Unreachable
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import CUSTOM_RESOURCES, NODES
 
 logger = logging.getLogger(__name__)

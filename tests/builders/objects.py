@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelrollout.kube import Manifest
+from modelrollout.objects.manifests import Manifest
 from modelrollout.shell.reconcile import FINALIZER
 from tests.builders.metrics import ERRORS
 from tests.builders.specs import spec

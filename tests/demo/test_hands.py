@@ -18,7 +18,8 @@ from demo.hands import Client, CommandFailedError, Kubectl, hands
 from demo.play import Example, MissingExampleError
 from demo.recorder import Recorder
 from modelrollout.api.status import Phase
-from modelrollout.kube import Manifest, WatchEvent
+from modelrollout.kube import WatchEvent
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import EVENTS, HTTP_ROUTES, MODEL_ROLLOUTS, Resource
 from tests.demo.demo_chronicles import status
 from tests.fakes.cluster import FakeCluster

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from modelrollout.kube import Manifest
+from modelrollout.objects.manifests import Manifest
 from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered
 from modelrollout.rollout.rollout import Wish, read_wish
 from tests import builders

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from modelrollout.kube import AlreadyExists, Conflict, Labels, Listing, Manifest, Refused, WatchEvent
+from modelrollout.kube import AlreadyExists, Conflict, Labels, Listing, Refused, WatchEvent
 from modelrollout.kube.errors import Missing
 from modelrollout.kube.watching import by_key, key_of
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import CONFIG_MAPS, DEPLOYMENTS, KNOWN, PODS, SERVICES, Resource
 from tests.fakes import controllers
 from tests.fakes.watched import Stream, missed

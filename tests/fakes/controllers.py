@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from modelrollout.kube import Manifest
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, PODS, STATEFUL_SETS
 
 if TYPE_CHECKING:

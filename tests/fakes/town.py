@@ -18,8 +18,8 @@ from prometheus_client import generate_latest
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus, Phase
-from modelrollout.kube import KubeError, Manifest
-from modelrollout.objects.manifests import REVISION_LABEL, Owner, ref_of
+from modelrollout.kube import KubeError
+from modelrollout.objects.manifests import REVISION_LABEL, Manifest, Owner, ref_of
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import (
     CLUSTER_METRIC_TEMPLATES,

@@ -13,8 +13,7 @@ from typing import Any
 import yaml
 
 from modelrollout.api.status import ModelRolloutStatus, Phase
-from modelrollout.kube import Manifest
-from modelrollout.objects.manifests import REJECTED, REVISION_LABEL
+from modelrollout.objects.manifests import REJECTED, REVISION_LABEL, Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, KNOWN, PODS, SERVICES
 from modelrollout.rollout.rollout import Wish
 from modelrollout.stages.way import way

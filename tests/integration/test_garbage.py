@@ -7,7 +7,8 @@ from typing import Literal
 import pytest
 
 from localcluster.controllers.garbage import garbage
-from modelrollout.kube import Cluster, Manifest
+from modelrollout.kube import Cluster
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import CONFIG_MAPS, SERVICES, Resource
 from tests.integration.patience import eventually
 

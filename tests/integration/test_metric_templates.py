@@ -10,7 +10,8 @@ import pytest_asyncio
 from demo.operator_process import operator
 from localcluster.kubernetes import api_server
 from modelrollout.api.crd import definitions
-from modelrollout.kube import Cluster, Manifest
+from modelrollout.kube import Cluster
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, CUSTOM_RESOURCES, METRIC_TEMPLATES, MODEL_ROLLOUTS
 from tests import builders
 from tests.integration.patience import eventually

@@ -17,7 +17,8 @@ import pytest_asyncio
 
 from localcluster.controllers.deployments import deployments
 from localcluster.pods import NODE, pods
-from modelrollout.kube import Cluster, Manifest
+from modelrollout.kube import Cluster
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, PODS
 from tests.integration.patience import eventually
 from tests.integration.world import (

@@ -32,7 +32,8 @@ from localcluster.load import LoadGenerator, Sample
 from localcluster.metrics import PrometheusMissingError
 from modelrollout.api.crd import definitions
 from modelrollout.api.status import ModelRolloutStatus, Phase
-from modelrollout.kube import Conflict, Manifest, Refused
+from modelrollout.kube import Conflict, Refused
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, EVENTS, HTTP_ROUTES, MODEL_ROLLOUTS, PODS, SERVICES, Resource
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]

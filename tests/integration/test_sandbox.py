@@ -19,7 +19,8 @@ from localcluster import gateway, metrics
 from localcluster.gateway.envoy import EnvoyMissingError
 from localcluster.metrics import PrometheusMissingError
 from localcluster.processes.children import Process
-from modelrollout.kube import Cluster, Manifest
+from modelrollout.kube import Cluster
+from modelrollout.objects.manifests import Manifest
 from tests.integration.patience import eventually
 from tests.integration.world import World, is_running
 

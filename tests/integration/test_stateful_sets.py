@@ -13,7 +13,8 @@ import pytest_asyncio
 from localcluster.controllers.garbage import garbage
 from localcluster.controllers.stateful_sets import stateful_sets
 from localcluster.pods import NODE, pods
-from modelrollout.kube import Cluster, Manifest
+from modelrollout.kube import Cluster
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import PODS, STATEFUL_SETS
 from tests.integration.patience import eventually
 from tests.integration.world import World, ask, is_ready

@@ -17,7 +17,8 @@ import pytest_asyncio
 from demo.operator_process import Operator, operator
 from localcluster.kubernetes import api_server, envtest_assets
 from modelrollout.api.crd import definitions
-from modelrollout.kube import Cluster, Manifest
+from modelrollout.kube import Cluster
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import MODEL_ROLLOUTS
 from modelrollout.shell.webhook import PATH
 from tests.contract.conftest import Kubectl

@@ -8,7 +8,8 @@ from typing import Any
 import aiohttp
 
 from localcluster.pods import NODE
-from modelrollout.kube import Cluster, Manifest
+from modelrollout.kube import Cluster
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, PODS, Resource
 from tests.integration.patience import eventually
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from modelrollout.api.status import Phase
-from modelrollout.kube import Manifest
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import SERVICES
 from tests import builders
 from tests.fakes.town import Town

@@ -15,7 +15,7 @@ from hypothesis import Phase as Phases
 from hypothesis import strategies as st
 
 from modelrollout.api.status import Phase
-from modelrollout.kube import Manifest
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, SERVICES
 from tests.fakes.fate import (
     AUTOSCALER,

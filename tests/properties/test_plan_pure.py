@@ -13,8 +13,7 @@ from hypothesis import Phase as Phases
 from hypothesis import strategies as st
 
 from modelrollout.api.status import ModelRolloutStatus, Phase
-from modelrollout.kube import Manifest
-from modelrollout.objects.manifests import MODEL, REJECTED
+from modelrollout.objects.manifests import MODEL, REJECTED, Manifest
 from modelrollout.plan.planner import finalise, plan
 from modelrollout.promql.query import Answered, Series, Unanswered
 from modelrollout.traffic.plain_service import WEIGHT

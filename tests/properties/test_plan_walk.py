@@ -32,7 +32,7 @@ from modelrollout.objects.resources import PODS
 from modelrollout.plan import looks
 from modelrollout.plan.decide import mended
 from modelrollout.plan.plan import Plan
-from modelrollout.plan.planner import conclude
+from modelrollout.plan.planner import plan_from
 from modelrollout.rollout.rollout import Rollout, Wish, parse
 from modelrollout.stages import way as stages
 from modelrollout.traffic import rejections
@@ -189,7 +189,7 @@ class Walk:
         if event.verdict is not None and looks.is_due(facts, known):
             said = MetricVerdict(metric="errors", verdict=event.verdict, message="as it was told", samples=100)
             facts = replace(facts, verdicts=(said,))
-        return conclude(facts, known), facts
+        return plan_from(facts, known), facts
 
     def happened(self, here: Situation, event: Event) -> Situation:
         objects = {ref: one for ref, one in here.objects.items() if ref.resource != PODS}

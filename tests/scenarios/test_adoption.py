@@ -7,8 +7,8 @@ from typing import Any, Literal
 import pytest
 
 from modelrollout.api.status import Phase
-from modelrollout.kube import Manifest, Refused
-from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, annotation
+from modelrollout.kube import Refused
+from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, annotation
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, PODS, SERVICES, STATEFUL_SETS, Resource
 from modelrollout.rollout.template import SIZE
 from tests import builders

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from modelrollout.api.status import Phase
-from modelrollout.kube import Manifest, Refused, Unreachable
+from modelrollout.kube import Refused, Unreachable
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES
 from tests import builders
 from tests.fakes.town import Town

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from modelrollout.api.status import Phase
-from modelrollout.kube import Manifest
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS
 from tests import builders
 from tests.fakes.cluster import Killed, merged

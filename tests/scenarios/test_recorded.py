@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelrollout.api.status import ModelRolloutStatus, Phase
-from modelrollout.kube import Manifest
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import KNOWN
 from tests.fakes.cluster import FakeCluster, copied
 from tests.fakes.town import Town

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modelrollout.api.status import Phase
-from modelrollout.kube import Manifest
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import HTTP_ROUTES, SERVICES
 from tests.fakes.town import releasing
 

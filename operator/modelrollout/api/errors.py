@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from modelrollout.api.spec import ROLLOUT_NAME, ModelRolloutSpec
 
-MOST = 3
+MOST_SENTENCES = 3
 """More errors than this nobody reads at once."""
 _LONGEST_VALUE = 60  # characters
 
@@ -25,8 +25,8 @@ def spec_error(error: ValidationError, *, of: type[BaseModel] = ModelRolloutSpec
     `of` is the model that refused, and `at` what its whole is called.
     """
     found = _first_causes(error.errors(include_url=False))
-    told = "; ".join(_sentence(one, of, at) for one in found[:MOST])
-    return f"{told}; and {len(found) - MOST} more" if len(found) > MOST else told
+    told = "; ".join(_sentence(one, of, at) for one in found[:MOST_SENTENCES])
+    return f"{told}; and {len(found) - MOST_SENTENCES} more" if len(found) > MOST_SENTENCES else told
 
 
 def name_error(name: str) -> str | None:

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.cli.status_page import page
-from modelrollout.kube import Cluster, KubeError, Manifest, WatchEvent
+from modelrollout.kube import Cluster, KubeError, WatchEvent
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import MODEL_ROLLOUTS, Resource
 
 CLEAR = "\033[H\033[2J"

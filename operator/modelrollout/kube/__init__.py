@@ -7,7 +7,7 @@ its calls take are values of `modelrollout.objects.resources`.
 from modelrollout.kube.cluster import Cluster, Labels, Listing
 from modelrollout.kube.errors import AlreadyExists, Conflict, Gone, KubeError, NoCluster, Refused, Unreachable
 from modelrollout.kube.mirror import Mirror
-from modelrollout.kube.watching import Manifest, WatchEvent
+from modelrollout.kube.watching import WatchEvent
 
 __all__ = [
     "AlreadyExists",
@@ -17,7 +17,6 @@ __all__ = [
     "KubeError",
     "Labels",
     "Listing",
-    "Manifest",
     "Mirror",
     "NoCluster",
     "Refused",

@@ -17,7 +17,8 @@ from typing import Any, Literal, Self
 
 from modelrollout.kube.connection import Connection, Credentials, Request
 from modelrollout.kube.errors import Conflict, Gone, Missing, Unreachable
-from modelrollout.kube.watching import Manifest, WatchEvent, by_key, differences, remember
+from modelrollout.kube.watching import WatchEvent, by_key, differences, remember
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import KNOWN, Resource
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,8 @@ import aiohttp
 import yaml
 
 from modelrollout.kube import errors
-from modelrollout.kube.watching import Manifest, lines
+from modelrollout.kube.watching import lines
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import Resource
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")

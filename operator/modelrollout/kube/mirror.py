@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import aclosing
 
 from modelrollout.kube.cluster import Cluster, Listing
-from modelrollout.kube.watching import Key, Manifest, WatchEvent, by_key, differences, key_of
+from modelrollout.kube.watching import Key, WatchEvent, by_key, differences, key_of
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import Resource
 
 Changed = Callable[[WatchEvent], None]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import aiohttp
 
-Manifest = dict[str, Any]
+from modelrollout.objects.manifests import Manifest
+
 Key = tuple[str, str]
 
 

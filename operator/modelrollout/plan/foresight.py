@@ -19,7 +19,7 @@ from modelrollout.rollout.rollout import Rollout
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.world import World
 
-MOST, LONGEST = 5, 256
+MOST_WARNINGS, LONGEST_WARNING = 5, 256
 """Warnings, and characters of one: Kubernetes may cut longer ones and leave out some of many (admission.k8s.io/v1)."""
 DECIDING = ("stages", "analysis", "promotion")
 """What of a spec decides what a release can see, other than the version itself."""
@@ -72,7 +72,10 @@ def told(usual: Sequence[UsualMetric]) -> tuple[str, ...]:
 
 def limited(sentences: Sequence[str]) -> tuple[str, ...]:
     """As many and as long as Kubernetes shows."""
-    short = [one if len(one) <= LONGEST else f"{one[: LONGEST - 1]}…" for one in sentences]
-    if len(short) <= MOST:
+    short = [one if len(one) <= LONGEST_WARNING else f"{one[: LONGEST_WARNING - 1]}…" for one in sentences]
+    if len(short) <= MOST_WARNINGS:
         return tuple(short)
-    return (*short[: MOST - 1], f"{len(short) - MOST + 1} more like these; status.evidence.usual will have all of them")
+    return (
+        *short[: MOST_WARNINGS - 1],
+        f"{len(short) - MOST_WARNINGS + 1} more like these; status.evidence.usual will have all of them",
+    )

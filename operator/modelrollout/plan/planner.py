@@ -35,11 +35,11 @@ def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
     else:
         facts = replace(facts, verdicts=judgement.verdicts, checkpoint=judgement.checkpoint)
     question = looks.due(facts, known) if world.look is None else None
-    made = conclude(facts, known)
+    made = plan_from(facts, known)
     return replace(made, questions=question, recheck=_recheck(now, made.status, _wish(rollout, made.status)))
 
 
-def conclude(facts: Facts, known: ModelRolloutStatus) -> Plan:
+def plan_from(facts: Facts, known: ModelRolloutStatus) -> Plan:
     """What follows from the facts and from the status that is true to them."""
     rollout = facts.rollout
     decision = decide(facts, known)

@@ -9,8 +9,8 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm, CandidateArm, ModelRolloutStatus, Outcome, Phase, Rejection, Retired
 from modelrollout.rollout.rollout import Rollout, Wish
 
-HISTORY = 10
-REJECTED = 20
+MOST_OUTCOMES = 10
+MOST_REJECTIONS = 20
 DRAIN = timedelta(seconds=30)
 """How long pods outlive their traffic: gateways take a moment to hear of it, and slow answers are on their way."""
 
@@ -85,7 +85,7 @@ def rejected(status: ModelRolloutStatus, why: Finding, now: datetime) -> ModelRo
     entry = Rejection(revision=bad.revision, model=bad.model, reason=why.reason, message=why.message, at=now)
     others = (old for old in status.rejected if old.revision != bad.revision)
     stage = status.stage and type(status.stage)(**{**dict(status.stage), "weight": 0})
-    return changed(status, phase=Phase.ROLLING_BACK, stage=stage, rejected=(entry, *others)[:REJECTED])
+    return changed(status, phase=Phase.ROLLING_BACK, stage=stage, rejected=(entry, *others)[:MOST_REJECTIONS])
 
 
 def retired(status: ModelRolloutStatus, arm: Arm, delete_after: datetime) -> ModelRolloutStatus:
@@ -102,11 +102,11 @@ def remembered(
     why: Finding,
     now: datetime,
 ) -> tuple[Outcome, ...]:
-    """The history with one more end of a release, newest first."""
+    """The history with one more finished release, newest first."""
     entry = Outcome(
         revision=arm.revision, model=arm.model, outcome=outcome, reason=why.reason, message=why.message, at=now
     )
-    return (entry, *status.history)[:HISTORY]
+    return (entry, *status.history)[:MOST_OUTCOMES]
 
 
 def rejection_of(status: ModelRolloutStatus, revision: str) -> Rejection | None:

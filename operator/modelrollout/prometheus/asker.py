@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from modelrollout.prometheus.client import Prometheus
 from modelrollout.promql.query import Answer, Query, Unanswered
 
-MOST = 50
+MOST_SERVERS = 50
 """Servers that connections are kept to: their addresses come from users' specs, and each client has threads."""
 
 
-class Asker:
+class Servers:
     """Asks the server that a rollout names, else the operator's own."""
 
     def __init__(self, default_url: str | None) -> None:
@@ -28,7 +28,7 @@ class Asker:
             return {query: Unanswered(why, rejected=False) for query in queries}
         server = self._servers.pop(address) if address in self._servers else Prometheus(address)
         self._servers[address] = server
-        if len(self._servers) > MOST:
+        if len(self._servers) > MOST_SERVERS:
             await self._servers.pop(next(iter(self._servers))).close()
         return await server.ask(queries)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 FIRST = 1.0  # seconds to leave it alone after the first silence, and twice as many after each further one
-LONGEST = 10.0  # less than the usual interval: a server that is back is noticed at the next look
+LONGEST_PAUSE = 10.0  # less than the usual interval: a server that is back is noticed at the next look
 
 
 class Silence:
@@ -48,7 +48,7 @@ class Silence:
         elif sent < self._learned:
             return  # it was under way together with the one that told
         else:
-            self._pause = min(2 * self._pause, LONGEST)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._learned, self._next, self._is_probed = now, now + self._pause, False
 
     def ends(self) -> None:

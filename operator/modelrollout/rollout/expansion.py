@@ -29,7 +29,7 @@ from modelrollout.api.references import unknown_metrics
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.objects.manifests import Manifest
 
-MOST = 32
+MOST_METRICS = 32
 """Metrics of a rollout in all."""
 PLACEHOLDERS = frozenset({"namespace", "rollout", "arm", "revision", "workload", "service", "pods", "window"})
 """What the queries of an arm may ask for, filled in when they are sent (analysis/queries.py)."""
@@ -160,9 +160,9 @@ def _joined(analysis: Analysis, sources: Sequence[Source]) -> tuple[Metric, ...]
                 )
             brought.setdefault(metric.name, (metric, source))
     metrics = (*(metric for name, (metric, _) in brought.items() if name not in own), *analysis.metrics)
-    if len(metrics) > MOST:
+    if len(metrics) > MOST_METRICS:
         raise Unexpandable(
-            "InvalidSpec", f"spec.analysis: {len(metrics)} metrics in all, {MOST} are the most: use include."
+            "InvalidSpec", f"spec.analysis: {len(metrics)} metrics in all, {MOST_METRICS} are the most: use include."
         )
     return metrics
 

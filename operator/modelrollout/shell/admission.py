@@ -9,17 +9,18 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, TypeGuard
+from datetime import datetime, timedelta
+from typing import Any, TypeGuard
 
 from pydantic import ValidationError
 
-from modelrollout.kube import Cluster, KubeError, Manifest
+from modelrollout.kube import Cluster, KubeError
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.reads import Reads
 from modelrollout.plan import foresight
-from modelrollout.promql.query import Answer, Query
 from modelrollout.rollout.references import mentioned
 from modelrollout.rollout.rollout import parse
+from modelrollout.shell.outside import Asker, utc_now
 from modelrollout.shell.reader import Direct
 
 logger = logging.getLogger(__name__)
@@ -31,19 +32,12 @@ AT_ONCE = 4
 """Reviews that ask Prometheus at the same time: the looks of rollouts in progress come first."""
 
 
-class Asker(Protocol):
-    """Where the answers come from."""
-
-    async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
-        """One answer for each query. Never raises for the world's trouble."""
-
-
 class NotAReviewError(ValueError):
     """What came is no AdmissionReview of a ModelRollout; the message says what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ReviewRequest:
     """What of an AdmissionReview's request is looked at."""
 
     uid: str
@@ -52,7 +46,7 @@ class Request:
     old: Manifest | None
 
 
-def request_of(review: Any) -> Request:
+def request_of(review: Any) -> ReviewRequest:
     """Raises NotAReviewError."""
     request = review.get("request") if isinstance(review, Mapping) else None
     if not isinstance(request, Mapping) or review.get("apiVersion") != API_VERSION or review.get("kind") != KIND:
@@ -60,7 +54,7 @@ def request_of(review: Any) -> Request:
     uid, namespace, new, old = (request.get(name) for name in ("uid", "namespace", "object", "oldObject"))
     if not isinstance(uid, str) or not isinstance(namespace, str) or not _is_object(new):
         raise NotAReviewError("The request needs uid, namespace and an object: send it CREATE and UPDATE only.")
-    return Request(uid, namespace, new, old if _is_object(old) else None)
+    return ReviewRequest(uid, namespace, new, old if _is_object(old) else None)
 
 
 def _is_object(manifest: Any) -> TypeGuard[Manifest]:
@@ -71,10 +65,6 @@ def allowed(uid: str, warnings: tuple[str, ...]) -> dict[str, Any]:
     """The answer to a review."""
     response = {"uid": uid, "allowed": True} | ({"warnings": list(warnings)} if warnings else {})
     return {"apiVersion": API_VERSION, "kind": KIND, "response": response}
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Advisor:
@@ -96,7 +86,7 @@ class Advisor:
         request = request_of(review)
         return allowed(request.uid, await self.warnings(request))
 
-    async def warnings(self, request: Request) -> tuple[str, ...]:
+    async def warnings(self, request: ReviewRequest) -> tuple[str, ...]:
         """None where nothing changed, nothing is known, or finding out takes too long."""
         if "deletionTimestamp" in request.new["metadata"] or not foresight.is_another(request.new, request.old):
             return ()
@@ -113,7 +103,7 @@ class Advisor:
         logger.info("%s/%s was applied, and what it can see is not known: %s.", request.namespace, name, why)
         return ()
 
-    async def _found(self, request: Request) -> tuple[str, ...]:
+    async def _found(self, request: ReviewRequest) -> tuple[str, ...]:
         new = {**request.new, "metadata": {"name": "new", "uid": "", **request.new["metadata"]}}
         new["metadata"]["namespace"] = request.namespace
         named = Reads(named=mentioned(request.namespace, new.get("spec")))

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from modelrollout.api.base import API_VERSION, KIND
-from modelrollout.kube import AlreadyExists, Cluster, KubeError, Manifest
-from modelrollout.objects.manifests import Owner, digest
+from modelrollout.kube import AlreadyExists, Cluster, KubeError
+from modelrollout.objects.manifests import Manifest, Owner, digest
 from modelrollout.plan.plan import Event
 
 logger = logging.getLogger(__name__)

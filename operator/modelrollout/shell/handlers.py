@@ -16,7 +16,7 @@ import kopf
 
 from modelrollout.api.base import GROUP, PLURAL, VERSION
 from modelrollout.kube import Cluster
-from modelrollout.prometheus.asker import Asker
+from modelrollout.prometheus.asker import Servers
 from modelrollout.shell.admission import Advisor
 from modelrollout.shell.announce import Announcer
 from modelrollout.shell.mirrors import Mirrors
@@ -83,7 +83,7 @@ class Shell:
         self._settings = settings
         self.wakeups = Wakeups()
         self._cluster = Cluster.connect(settings.kubeconfig, settings.context)
-        self._asker = Asker(settings.prometheus_url)
+        self._asker = Servers(settings.prometheus_url)
         self._telemetry = Telemetry(self._cluster)
         self._probes = Probes(self._telemetry, settings.host, settings.port)
         self._mirrors = Mirrors(

@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import timedelta
 
 from modelrollout.api.findings import Finding
-from modelrollout.kube import Cluster, KubeError, Manifest, Mirror, Refused, WatchEvent
-from modelrollout.objects.manifests import ROLLOUT_LABEL, Ref, ref_of
+from modelrollout.kube import Cluster, KubeError, Mirror, Refused, WatchEvent
+from modelrollout.objects.manifests import ROLLOUT_LABEL, Manifest, Ref, ref_of
 from modelrollout.objects.reads import Objects, Reads
 from modelrollout.objects.resources import Resource
 from modelrollout.shell.reader import Direct, is_unknown_kind, unreadable

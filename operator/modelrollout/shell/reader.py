@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from modelrollout.api.findings import Finding
-from modelrollout.kube import Cluster, KubeError, Manifest, Refused
-from modelrollout.objects.manifests import ROLLOUT_LABEL, Ref, ref_of
+from modelrollout.kube import Cluster, KubeError, Refused
+from modelrollout.objects.manifests import ROLLOUT_LABEL, Manifest, Ref, ref_of
 from modelrollout.objects.reads import NOT_INSTALLED, UNREADABLE, Objects, Reads
 from modelrollout.objects.resources import Resource
 from modelrollout.shell.wakeups import Key

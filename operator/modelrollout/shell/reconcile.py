@@ -9,13 +9,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import Any
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.kube import Cluster, Conflict, Manifest, Refused
-from modelrollout.objects.manifests import Owner, Write
+from modelrollout.kube import Cluster, Conflict, Refused
+from modelrollout.objects.manifests import Manifest, Owner, Write
 from modelrollout.objects.reads import Objects, Reads, conditional
 from modelrollout.objects.resources import MODEL_ROLLOUTS
 from modelrollout.plan.plan import Plan
@@ -26,6 +26,7 @@ from modelrollout.rollout.rollout import Rollout, parse
 from modelrollout.shell.announce import Announcer
 from modelrollout.shell.apply import Applier
 from modelrollout.shell.observe import observed
+from modelrollout.shell.outside import Asker, utc_now
 from modelrollout.shell.reader import Reader
 from modelrollout.shell.telemetry import Telemetry
 from modelrollout.shell.wakeups import Key
@@ -35,27 +36,16 @@ from modelrollout.trial.world import World
 logger = logging.getLogger(__name__)
 
 FINALIZER = "modelrollout.dev/finalizer"
-AGAIN = timedelta(milliseconds=100)
+AFTER_A_CONFLICT = timedelta(milliseconds=100)
 """After a conflict: somebody else moved the world, so it is looked at anew."""
 TURNS = 5
 """Within one pass: as often is a route read again that somebody wrote to while traffic was taken back."""
-LEAVE = timedelta(seconds=2)
+ROUTE_AHEAD_OF_PODS = timedelta(seconds=2)
 """Between removing the route and letting the pods go, when a rollout is deleted: gateways take a moment to hear it."""
 
 
-class Asker(Protocol):
-    """Where the answers come from."""
-
-    async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
-        """One answer for each query. Never raises for the world's trouble."""
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True, slots=True)
-class Done:
+class Written:
     """What came of the writes of a plan."""
 
     has_moved: bool
@@ -105,7 +95,7 @@ class Reconciler:
             return await self._pass(key, manifest, poked)
         except Conflict as conflict:
             logger.debug("%s/%s changed meanwhile: %s", *key, conflict)
-            return AGAIN
+            return AFTER_A_CONFLICT
 
     async def _pass(self, key: Key, manifest: Manifest, poked: Callable[[], Awaitable[object]]) -> timedelta | None:
         needed = reads(manifest)
@@ -152,7 +142,7 @@ class Reconciler:
         world = decided.world.heard(question, answers)
         return Decided(decided.rollout, world, now, plan(decided.rollout, world, now))
 
-    async def _retreated(self, manifest: Manifest, needed: Reads, decided: Decided) -> tuple[Decided, Done]:
+    async def _retreated(self, manifest: Manifest, needed: Reads, decided: Decided) -> tuple[Decided, Written]:
         """Takes traffic back. Whoever wrote to a route meanwhile is taken into account at once, not a pass later.
 
         Raises Conflict when somebody writes to it all the time.
@@ -173,14 +163,14 @@ class Reconciler:
         world = again.world.heard(look, decided.world.answers)
         return Decided(again.rollout, world, decided.now, plan(again.rollout, world, decided.now))
 
-    async def _written(self, key: Key, needed: Reads, decided: Decided) -> Done:
+    async def _written(self, key: Key, needed: Reads, decided: Decided) -> Written:
         """The rest of the writes. The status is saved, so what changed meanwhile is left to the next pass."""
         try:
             return await self._carry_out(decided.made.writes, needed, decided.world.objects)
         except Conflict as conflict:
             logger.debug("%s/%s changed meanwhile: %s", *key, conflict)
             await self._reader.reread(key, needed)
-            return Done(has_moved=True)
+            return Written(has_moved=True)
 
     async def _version(self, key: Key) -> str | None:
         present = await self._cluster.read(MODEL_ROLLOUTS, *key)
@@ -196,7 +186,7 @@ class Reconciler:
         if wire != manifest.get("status"):
             await self._cluster.replace_status({**manifest, "status": wire})
 
-    async def _carry_out(self, writes: tuple[Write, ...], needed: Reads, objects: Objects) -> Done:
+    async def _carry_out(self, writes: tuple[Write, ...], needed: Reads, objects: Objects) -> Written:
         """Up to the first refusal. What follows a refused write waits: the order of writes is there for safety.
 
         Raises Conflict at the first write whose object is no longer as it was read.
@@ -206,10 +196,10 @@ class Reconciler:
             try:
                 has_moved |= await self._applier.carry_out(conditional(write, needed, objects))
             except Refused as refusal:
-                return Done(has_moved, Finding("Refused", f"The API server refused a write: {refusal}."))
-        return Done(has_moved)
+                return Written(has_moved, Finding("Refused", f"The API server refused a write: {refusal}."))
+        return Written(has_moved)
 
-    def _rechecked(self, key: Key, done: Done, made: Plan) -> timedelta | None:
+    def _rechecked(self, key: Key, done: Written, made: Plan) -> timedelta | None:
         """The time until the next pass; soon when this one moved something, or has something new to tell."""
         known = self._trouble.pop(key, None)
         if done.refusal is not None:
@@ -235,7 +225,7 @@ class Reconciler:
         leaving = finalise(owner, observed(await self._reader.reread(key, reads(manifest)), owner, None))
         await self._carry_out(leaving, Reads(), {})  # whatever became of a route, it goes
         if leaving:
-            await self._sleep(LEAVE.total_seconds())
+            await self._sleep(ROUTE_AHEAD_OF_PODS.total_seconds())
 
 
 def _key(manifest: Manifest) -> Key:

@@ -11,7 +11,7 @@ Key = tuple[str, str]
 
 
 @dataclass(slots=True)
-class _Bell:
+class _Wakeup:
     rung: asyncio.Event = field(default_factory=asyncio.Event)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -20,7 +20,7 @@ class Wakeups:
     """A poke is never lost: one that comes during a pass ends the wait after it at once."""
 
     def __init__(self) -> None:
-        self._bells: defaultdict[Key, _Bell] = defaultdict(_Bell)
+        self._bells: defaultdict[Key, _Wakeup] = defaultdict(_Wakeup)
 
     def poke(self, key: Key) -> None:
         """Have a rollout looked at soon. Pokes for rollouts that nobody keeps are dropped."""

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 PATH = "/review"
 CERTIFICATE, KEY = "tls.crt", "tls.key"
 """As a Secret of type kubernetes.io/tls is mounted."""
-LARGEST = 16 * 2**20
+LARGEST_REVIEW = 16 * 2**20
 """Bytes of a review: it holds an object twice, and an object may have 3 MiB."""
 
 
@@ -78,7 +78,7 @@ class Webhook:
 
     def __init__(self, advisor: Advisor, certificate: Certificate, host: str, port: int) -> None:
         self._advisor, self._certificate, self._host, self._port = advisor, certificate, host, port
-        app = web.Application(client_max_size=LARGEST)
+        app = web.Application(client_max_size=LARGEST_REVIEW)
         app.add_routes([web.post(PATH, self._review)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
 

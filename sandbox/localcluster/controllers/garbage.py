@@ -13,7 +13,8 @@ from typing import Any
 
 from localcluster.controllers.namespaces import namespaces
 from localcluster.processes.background import running
-from modelrollout.kube import Cluster, KubeError, Manifest, Mirror
+from modelrollout.kube import Cluster, KubeError, Mirror
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,

@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from localcluster.processes.background import running
-from modelrollout.kube import Cluster, KubeError, Manifest, Mirror
+from modelrollout.kube import Cluster, KubeError, Mirror
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import CUSTOM_RESOURCES, KNOWN, NAMESPACES, Resource
 
 logger = logging.getLogger(__name__)

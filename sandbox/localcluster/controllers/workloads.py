@@ -14,8 +14,9 @@ from typing import Any
 
 from localcluster.controllers.replicas import Move, Object, is_of
 from localcluster.processes.background import running
-from modelrollout.kube import Cluster, Conflict, KubeError, Manifest, Mirror, WatchEvent
+from modelrollout.kube import Cluster, Conflict, KubeError, Mirror, WatchEvent
 from modelrollout.kube.watching import Key, key_of
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import PODS, Resource
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,8 @@ from localcluster.gateway.controller import Controller
 from localcluster.gateway.doors import Door
 from localcluster.gateway.envoy import EnvoyFailedError, EnvoyMissingError, GatewayError, binary, running_envoy
 from localcluster.processes.background import running
-from modelrollout.kube import AlreadyExists, Cluster, Manifest, Refused, Unreachable
+from modelrollout.kube import AlreadyExists, Cluster, Refused, Unreachable
+from modelrollout.objects.manifests import Manifest
 
 logger = logging.getLogger(__name__)
 

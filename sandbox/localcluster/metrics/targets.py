@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from modelrollout.kube import Manifest
+from modelrollout.objects.manifests import Manifest
 
 PORT_NAME = "http"
 LAST_PORT = 65_535

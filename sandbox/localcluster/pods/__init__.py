@@ -23,7 +23,8 @@ from localcluster.pods.runner import NODE, PodRunner
 from localcluster.pods.status import HOST, timestamp
 from localcluster.processes.background import running
 from localcluster.processes.children import Guard
-from modelrollout.kube import AlreadyExists, Cluster, Manifest, Mirror, WatchEvent
+from modelrollout.kube import AlreadyExists, Cluster, Mirror, WatchEvent
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import NODES, PODS
 
 logger = logging.getLogger(__name__)

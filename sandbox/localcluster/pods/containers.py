@@ -23,7 +23,7 @@ from localcluster.pods.probes import Probe
 from localcluster.pods.status import timestamp
 from localcluster.processes.background import running
 from localcluster.processes.children import CannotStartError, Guard, Process
-from modelrollout.kube import Manifest
+from modelrollout.objects.manifests import Manifest
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds; a kubelet's 10 and 300 are too slow to watch
 FORGIVEN_AFTER = 60.0  # seconds of running after which the pause starts small again

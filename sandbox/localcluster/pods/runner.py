@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from localcluster.pods.containers import Container, Host, RestartPolicy
 from localcluster.pods.status import HOST, pod_status
 from localcluster.processes.background import running
-from modelrollout.kube import Cluster, KubeError, Manifest, Refused
+from modelrollout.kube import Cluster, KubeError, Refused
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import PODS
 
 logger = logging.getLogger(__name__)

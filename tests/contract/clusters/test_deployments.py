@@ -9,7 +9,7 @@ import pytest
 
 from localcluster.controllers import deployment_plan
 from localcluster.controllers.replicas import TEMPLATE_HASH, template_hash
-from modelrollout.kube import Manifest
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, PODS
 from tests import builders
 from tests.fakes.cluster import FakeCluster

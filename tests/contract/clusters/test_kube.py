@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from modelrollout import kube
-from modelrollout.kube import Cluster, Manifest
+from modelrollout.kube import Cluster
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import CONFIG_MAPS, HTTP_ROUTES, LEASES, PODS
 from tests.builders import deployment, settings
 from tests.clusters import cluster, kubernetes, namespace

@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from modelrollout.api.crd import definitions
-from modelrollout.kube import AlreadyExists, Cluster, Manifest, Mirror, Refused
+from modelrollout.kube import AlreadyExists, Cluster, Mirror, Refused
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import CONFIG_MAPS, DEPLOYMENTS, HTTP_ROUTES, MODEL_ROLLOUTS
 from modelrollout.promql.query import Answer, Query, Unanswered
 from modelrollout.shell.announce import Announcer

@@ -9,9 +9,10 @@ import pytest
 import pytest_asyncio
 
 from modelrollout import kube
-from modelrollout.kube import Cluster, Manifest
+from modelrollout.kube import Cluster
 from modelrollout.kube.cluster import NO_VERSION
 from modelrollout.kube.errors import Missing
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import CONFIG_MAPS, DEPLOYMENTS
 from tests.builders import deployment, settings
 from tests.clusters import api_server_of_kind, namespace

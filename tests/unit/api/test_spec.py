@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from modelrollout.api.crd import structural
-from modelrollout.api.errors import MOST, name_error, spec_error
+from modelrollout.api.errors import MOST_SENTENCES, name_error, spec_error
 from modelrollout.api.spec import ModelRolloutSpec, Promotion
 from modelrollout.api.stages import Canary, Step, default_stages
 from modelrollout.api.status import QUERY_REJECTED, ModelRolloutStatus, Phase, StageStatus
@@ -85,7 +85,7 @@ def test_an_unknown_field_is_refused_with_what_may_have_been_meant(edits: dict[s
 
 def test_no_more_errors_are_told_than_one_reads() -> None:
     told = refusal({})
-    assert told.count("is missing") == MOST
+    assert told.count("is missing") == MOST_SENTENCES
     assert told.endswith("; and 1 more")
 
 

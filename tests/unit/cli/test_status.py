@@ -11,7 +11,8 @@ import pytest
 
 from modelrollout.__main__ import main
 from modelrollout.cli.status import NothingToShowError, as_json, as_text, shown
-from modelrollout.kube import Manifest, WatchEvent
+from modelrollout.kube import WatchEvent
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import Resource
 from tests import builders
 

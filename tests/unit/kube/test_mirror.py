@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from modelrollout.kube import Manifest, WatchEvent
+from modelrollout.kube import WatchEvent
 from modelrollout.kube.mirror import Mirror, is_newer
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import CONFIG_MAPS
 from tests.fakes.cluster import FakeCluster, merged
 from tests.fakes.watched import Stream, settle

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from modelrollout.api.findings import Finding
-from modelrollout.kube import Manifest
-from modelrollout.objects.manifests import Apply, Delete, Owner, Patch, Ref, Write
+from modelrollout.objects.manifests import Apply, Delete, Manifest, Owner, Patch, Ref, Write
 from modelrollout.objects.reads import UNREADABLE, Objects, Reads, conditional
 from modelrollout.objects.resources import HTTP_ROUTES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelrollout.api.status import UsualMetric
 from modelrollout.plan import foresight
-from modelrollout.plan.foresight import LONGEST, MOST, asked, limited, told
+from modelrollout.plan.foresight import LONGEST_WARNING, MOST_WARNINGS, asked, limited, told
 from modelrollout.rollout.rollout import parse
 from tests import builders
 from tests.fakes.applied import NOON, applied, serving
@@ -28,16 +28,16 @@ def test_a_metric_of_which_nothing_is_known_is_not_told() -> None:
 
 
 def test_long_sentences_are_cut_where_kubernetes_would() -> None:
-    assert limited(["a" * LONGEST]) == ("a" * LONGEST,)
-    (short,) = limited(["a" * (LONGEST + 1)])
-    assert len(short) == LONGEST
+    assert limited(["a" * LONGEST_WARNING]) == ("a" * LONGEST_WARNING,)
+    (short,) = limited(["a" * (LONGEST_WARNING + 1)])
+    assert len(short) == LONGEST_WARNING
     assert short.endswith("a…")
 
 
 def test_of_many_sentences_the_last_says_how_many_are_left_out() -> None:
-    assert len(limited(["a"] * MOST)) == MOST
-    found = limited(["a"] * (MOST + 3))
-    assert len(found) == MOST
+    assert len(limited(["a"] * MOST_WARNINGS)) == MOST_WARNINGS
+    found = limited(["a"] * (MOST_WARNINGS + 3))
+    assert len(found) == MOST_WARNINGS
     assert found[-1].startswith("4 more like these")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import Phase
-from modelrollout.kube import Manifest
+from modelrollout.objects.manifests import Manifest
 from modelrollout.plan.plan import Plan
 from modelrollout.plan.planner import plan
 from modelrollout.promql.query import Query

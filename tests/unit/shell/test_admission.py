@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from modelrollout.kube import Manifest, Unreachable
+from modelrollout.kube import Unreachable
+from modelrollout.objects.manifests import Manifest
 from modelrollout.shell.admission import Advisor, NotAReviewError
 from tests import builders
 from tests.fakes.applied import NOON, History, applied, review, serving

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from modelrollout.kube import Manifest, Refused, Unreachable
-from modelrollout.objects.manifests import Owner
+from modelrollout.kube import Refused, Unreachable
+from modelrollout.objects.manifests import Manifest, Owner
 from modelrollout.objects.resources import EVENTS
 from modelrollout.plan.plan import Event
 from modelrollout.shell.announce import MOST_WAITING, Announcer, event_manifest

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.kube import Conflict, Manifest, Unreachable
+from modelrollout.kube import Conflict, Unreachable
 from modelrollout.kube.cluster import NO_VERSION
-from modelrollout.objects.manifests import Apply, Delete, Owner, Patch, Ref, Write
+from modelrollout.objects.manifests import Apply, Delete, Manifest, Owner, Patch, Ref, Write
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES, Resource
 from modelrollout.shell.apply import Applier
 from modelrollout.shell.reader import Direct

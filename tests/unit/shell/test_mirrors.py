@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from modelrollout.api.findings import Finding
-from modelrollout.kube import Manifest, Refused, Unreachable
-from modelrollout.objects.manifests import Owner, Ref
+from modelrollout.kube import Refused, Unreachable
+from modelrollout.objects.manifests import Manifest, Owner, Ref
 from modelrollout.objects.reads import NOT_INSTALLED, UNREADABLE, Reads
 from modelrollout.objects.resources import (
     CLUSTER_METRIC_TEMPLATES,

@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 
 from modelrollout.api.status import Phase
-from modelrollout.kube import Manifest, Refused, Unreachable
+from modelrollout.kube import Refused, Unreachable
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, MODEL_ROLLOUTS, SERVICES
-from modelrollout.shell.reconcile import AGAIN
+from modelrollout.shell.reconcile import AFTER_A_CONFLICT
 from tests.fakes.cluster import Hook, merged
 from tests.fakes.town import Town, releasing
 
@@ -76,7 +77,7 @@ async def test_crash_loop_takes_traffic_back_while_prometheus_hangs() -> None:
 @pytest.mark.parametrize("version", ["1", "3"])
 async def test_wish_to_go_back_is_heard_while_prometheus_hangs(version: str) -> None:
     town = await asyncio.to_thread(at)
-    assert await while_prometheus_hangs(town, lambda: town.wish(version)) == AGAIN
+    assert await while_prometheus_hangs(town, lambda: town.wish(version)) == AFTER_A_CONFLICT
     await town.passing()
     assert town.share(town.new) == 0
 
@@ -131,7 +132,7 @@ def test_conflict_lets_the_next_pass_look_again_and_counts_nothing_twice() -> No
             touch(town)
 
     town.cluster.hook = edit
-    assert [town.pass_() for _ in range(3)] == [AGAIN] * 3
+    assert [town.pass_() for _ in range(3)] == [AFTER_A_CONFLICT] * 3
     assert town.share(town.new) == 0
     assert town.phase is Phase.PROGRESSING
     town.go(Phase.ROLLED_BACK, minutes=1)

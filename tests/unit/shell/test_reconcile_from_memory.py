@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from modelrollout.api.status import Phase
-from modelrollout.kube import Manifest, Unreachable
+from modelrollout.kube import Unreachable
+from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, Resource
 from modelrollout.plan.planner import SOON
-from modelrollout.shell.reconcile import AGAIN, TURNS
+from modelrollout.shell.reconcile import AFTER_A_CONFLICT, TURNS
 from tests.fakes.cluster import merged
 from tests.fakes.mirrored import WATCHED, MirroredTown
 
@@ -134,7 +135,7 @@ def test_route_that_is_edited_all_the_time_is_tried_again_soon_and_nothing_is_sa
     town.cluster.hook = meddle
     break_candidate(town)
     town.cluster.log.clear()
-    assert town.pass_() == AGAIN
+    assert town.pass_() == AFTER_A_CONFLICT
     assert (len(tries), town.cluster.log) == (TURNS, [])
     town.cluster.hook = lambda *_: None
     town.pass_()
