@@ -30,10 +30,10 @@ TEMPLATES = {
     if block.get("kind") in (KIND, CLUSTER_KIND)
 }
 EXAMPLES: dict[str, Manifest] = {path.name: yaml.safe_load(path.read_text()) for path in ROOT.glob("examples/*.yaml")}
-_WHOLE = [block for block in blocks(README) if block.get("kind") == ROLLOUT]
-ROLLOUTS = EXAMPLES | {f"{README.name}-{number}": block for number, block in enumerate(_WHOLE)}
+(FIRST,) = (block for block in blocks(README) if block.get("kind") == ROLLOUT)
+ROLLOUTS = EXAMPLES | {README.name: FIRST}
 TRAFFIC = [block["traffic"] for block in blocks(README) if "traffic" in block]
-FRAGMENTS = [(page.name, block) for page in PAGES if page != README for block in blocks(page) if "analysis" in block]
+FRAGMENTS = [(page.name, block) for page in PAGES for block in blocks(page) if "analysis" in block]
 
 
 @pytest.mark.parametrize("key", TEMPLATES, ids=lambda key: f"{key.kind}-{key.name}")

@@ -38,6 +38,7 @@ from tests.builders import (
 )
 from tests.contract.api_server.api_server_client import DEFINITIONS, TABLE, Answer, Api
 from tests.contract.conftest import Kubectl
+from tests.docs import blocks
 from tests.places import ROOT
 from tests.valid_specs import valid_specs
 
@@ -45,6 +46,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FILES = sorted((ROOT / "examples").glob("*.yaml"))
 EXAMPLES: dict[str, Any] = {path.name: yaml.safe_load(path.read_text()) for path in FILES}
+(EXAMPLES["README.md"],) = (block for block in blocks(ROOT / "README.md") if block.get("kind") == KIND)
 for example in EXAMPLES.values():
     del example["metadata"]["namespace"]  # each test has one of its own
 THOROUGH = settings(
@@ -140,6 +142,15 @@ async def test_an_example_is_accepted(rollouts: Rollouts, name: str) -> None:
     answer = await rollouts.create(manifest)
     assert answer.status == 201, answer.body
     assert ModelRolloutSpec.model_validate(answer.body["spec"]) == ModelRolloutSpec.model_validate(manifest["spec"])
+
+
+README_TRAFFIC = [block["traffic"] for block in blocks(ROOT / "README.md") if "traffic" in block]
+
+
+@pytest.mark.parametrize("traffic", README_TRAFFIC, ids=lambda traffic: "-".join(traffic))
+async def test_traffic_in_the_readme_is_accepted(rollouts: Rollouts, traffic: dict[str, Any]) -> None:
+    answer = await rollouts.create(rollout(small(traffic=traffic)))
+    assert answer.status == 201, answer.body
 
 
 def outside_lists(value: Any) -> Any:

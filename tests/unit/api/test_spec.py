@@ -172,8 +172,12 @@ def test_a_spec_comes_back_as_it_was_written(spec: Spec) -> None:
 def test_the_valid_specs_of_these_tests_use_every_field_there_is() -> None:
     """Or a field that is added later would be tested by nobody."""
     # A route has more fields than all the rest: whole specs alone would have to be many until each was there.
-    used = _used_by(valid_specs) | _used_by(routers.map(lambda router: {"traffic": router}))
-    assert set(_paths(structural(ModelRolloutSpec))) <= used
+    left = set(_paths(structural(ModelRolloutSpec)))
+    for number in range(1, 13):
+        left -= _used_by(valid_specs, number) | _used_by(routers.map(lambda router: {"traffic": router}), number)
+        if not left:
+            return
+    assert left == set()
 
 
 def test_status_fields_of_a_newer_operator_are_ignored() -> None:
@@ -228,11 +232,11 @@ def _paths(schema: dict[str, Any], path: str = "") -> Iterator[str]:
         yield from _paths(field.get("items", field), f"{path}.{name}")
 
 
-def _used_by(specs: st.SearchStrategy[Spec]) -> set[str]:
+def _used_by(specs: st.SearchStrategy[Spec], number: int) -> set[str]:
     used: set[str] = set()
 
-    @seed(1)
-    @settings(deadline=None, database=None, max_examples=300, phases=[Generation.generate])
+    @seed(number)
+    @settings(deadline=None, database=None, derandomize=False, max_examples=50, phases=[Generation.generate])
     @given(specs)
     def collect(spec: Spec) -> None:
         used.update(_paths_of(spec))
