@@ -14,8 +14,10 @@ import pytest_asyncio
 
 from localcluster.apiserver.objects import generated_name
 from localcluster.controllers import deployment_plan, stateful_set_plan
+from modelrollout.api.workload import Workload
 from modelrollout.kube import Cluster
-from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, Ref, is_applied
+from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, Ref, is_applied, ref_of
+from modelrollout.rollout.template import template_of
 from modelrollout.workloads.deployment import DEPLOYMENT
 from modelrollout.workloads.kind import Kind, Names
 from modelrollout.workloads.kind_table import KINDS
@@ -29,6 +31,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NAMES = Names("fraud-1", "1")
 LABELS = {ROLLOUT_LABEL: "fraud", REVISION_LABEL: "1"}
+_CLAIM = {
+    "metadata": {"name": "weights"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1024Mi"}}},
+}
+_CLAIMS: Mapping[str, Manifest] = {STATEFUL_SET.resource.kind: {"volumeClaimTemplates": [_CLAIM]}}
 _numbers = itertools.count(1)
 
 ALL = list(KINDS.values())
@@ -155,15 +162,27 @@ async def test_state_of_what_no_controller_has_seen_is_not_observed(cluster: Clu
     assert kind.state(found) == WorkloadState("fraud-1", "1", 1, 0, is_observed=False)
 
 
+@EVERY_KIND
+async def test_workload_that_is_there_is_a_template_like_any_other(cluster: Cluster, owner: Owner, kind: Kind) -> None:
+    wanted = template(kind, selector={"matchLabels": {"app": "fraud"}}, **_CLAIMS.get(kind.resource.kind, {}))
+    wanted["metadata"] |= {"name": "by-hand", "namespace": owner.namespace}
+    await cluster.create(wanted)
+    named = Workload.model_validate({"workloadRef": {"kind": kind.resource.kind, "name": "by-hand"}})
+    found = template_of(named, {ref_of(wanted): await there(cluster, wanted)}, owner.namespace)
+    assert isinstance(found, dict)
+    assert kind.fault(found) is None
+    made = kind.render(owner, NAMES, found, kind.size(found))
+    assert is_applied(made, await applied(cluster, made))
+    assert "app" not in made["spec"]["template"]["metadata"]["labels"]
+    again = template_of(named, {ref_of(wanted): await there(cluster, wanted)}, owner.namespace)
+    assert again == found
+
+
 async def test_stateful_set_keeps_what_is_the_users_own(cluster: Cluster, owner: Owner) -> None:
-    claim = {
-        "metadata": {"name": "weights"},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1024Mi"}}},
-    }
     own: Manifest = {
         "serviceName": "fraud-peers",
         "podManagementPolicy": "Parallel",
-        "volumeClaimTemplates": [claim],
+        **_CLAIMS["StatefulSet"],
         "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"},
         "updateStrategy": {"type": "OnDelete"},
     }
