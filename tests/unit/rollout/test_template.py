@@ -8,8 +8,7 @@ import pytest
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.workload import Workload
-from modelrollout.kube import Manifest
-from modelrollout.objects.manifests import Ref
+from modelrollout.objects.manifests import Manifest, Ref
 from modelrollout.objects.resources import DEPLOYMENTS
 from modelrollout.rollout.template import SIZE, size_of, template_of
 from tests import builders
