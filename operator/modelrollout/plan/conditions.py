@@ -13,11 +13,10 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatus, Phase, Verdict
 from modelrollout.rollout import expansion, template
 from modelrollout.trial.facts import Facts
-from modelrollout.trial.phases import SERVES_CANDIDATE
+from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE
 
-_JUDGES = frozenset({Phase.PENDING, *SERVES_CANDIDATE})
 Truth = Literal["True", "False", "Unknown"]
-_ON_THE_WAY = frozenset({Phase.PENDING, Phase.PROGRESSING, Phase.PROMOTING, Phase.BAKING, Phase.ROLLING_BACK})
+_IN_MOTION = HAS_CANDIDATE_AHEAD | {Phase.ROLLING_BACK}
 
 
 def conditions(facts: Facts, status: ModelRolloutStatus, why: Finding) -> tuple[Condition, ...]:
@@ -35,7 +34,7 @@ def _found(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Iterator[t
     way = _on_its_way(facts, status) if serving[0] == "True" else None
     is_done = phase is Phase.HEALTHY and serving[0] == "True" and trouble is None and way is None
     yield "Ready", "True" if is_done else "False", trouble or ((way or serving[1]) if phase is Phase.HEALTHY else why)
-    yield "Progressing", "True" if phase in _ON_THE_WAY else "False", why
+    yield "Progressing", "True" if phase in _IN_MOTION else "False", why
     yield "Healthy", *serving
     if phase in (Phase.ROLLED_BACK, Phase.INVALID) and why.reason not in (expansion.NOT_FOUND, template.NOT_FOUND):
         yield "Stalled", "True", why
@@ -43,7 +42,7 @@ def _found(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Iterator[t
         yield "Applied", "False", trouble
     if phase in SERVES_CANDIDATE and status.verdicts:
         yield "AnalysisAvailable", *_analysis(status)
-    if phase in _JUDGES and (seen := sensitivity(status)) is not None:
+    if phase in HAS_CANDIDATE_AHEAD and (seen := sensitivity(status)) is not None:
         yield "Sensitive", *seen
 
 

@@ -19,7 +19,7 @@ from modelrollout.stages.way import way
 from modelrollout.traffic.exposure import NOBODY, Exposure
 from modelrollout.trial import checks
 from modelrollout.trial.facts import Facts, is_on_trial
-from modelrollout.trial.phases import SERVES_CANDIDATE, intended
+from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE, intended
 from modelrollout.trial.steps import current, exposure_at, position, recorded
 from modelrollout.trial.trial import Step, Trial, first
 
@@ -175,7 +175,7 @@ def moved(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRo
     trial = trial_of(facts, status, wish)
     # The first version ever has nothing to go back to: it is waited for. One that was only just aimed at has its turn
     # in the next pass, so that its beginning is told before its end.
-    may_abort = status.phase in ON_THE_WAY and status.stable is not None and not _is_new(facts, status)
+    may_abort = status.phase in HAS_CANDIDATE_AHEAD and status.stable is not None and not _is_new(facts, status)
     if trial is not None and may_abort and (abort := first((*checks.ABORTS, *trial.step.fails), trial)):
         return statuses.rejected(status, abort, facts.now), abort
     match status.phase:
@@ -193,9 +193,6 @@ def moved(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRo
             raise ValueError(f"a spec that can be read leads to a phase, not to {status.phase}")
         case _:
             assert_never(status.phase)
-
-
-ON_THE_WAY = frozenset({Phase.PENDING, *SERVES_CANDIDATE})
 
 
 def _is_new(facts: Facts, status: ModelRolloutStatus) -> bool:

@@ -25,7 +25,7 @@ from modelrollout.traffic import rejections, revision_service
 from modelrollout.traffic.exposure import NOBODY, Exposure
 from modelrollout.traffic.router import MANAGER as TRAFFIC
 from modelrollout.traffic.router import Backend, Notes, Routing
-from modelrollout.traffic.router_table import ROUTERS
+from modelrollout.traffic.router_table import route_refs
 from modelrollout.trial.facts import Facts
 from modelrollout.workloads.kind import Names
 
@@ -149,7 +149,7 @@ def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set
 
 def _replaced_routes(facts: Facts, wish: Wish) -> Iterator[Manifest]:
     owner, present = facts.rollout.owner, set(wish.router.refs(facts.rollout.owner))
-    for ref in (ref for router in ROUTERS.values() for ref in router.refs(owner)):
+    for ref in route_refs(owner):
         found = facts.world.objects.get(ref)
         if ref not in present and isinstance(found, dict) and owner.owns(found):
             yield found

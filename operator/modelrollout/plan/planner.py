@@ -14,7 +14,7 @@ from modelrollout.plan.events import events
 from modelrollout.plan.plan import Plan
 from modelrollout.plan.statuses import changed
 from modelrollout.rollout.rollout import Rollout, Wish
-from modelrollout.traffic.router_table import ROUTERS
+from modelrollout.traffic.router_table import route_refs
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.world import World
 
@@ -66,9 +66,9 @@ def finalise(owner: Owner, world: World) -> tuple[Write, ...]:
 
     A workload of the user's that was scaled to zero is given its pods back; last, since that may be refused.
     """
-    refs = [ref for router in ROUTERS.values() for ref in router.refs(owner)]
-    routes = [found for ref in refs if isinstance(found := world.objects.get(ref), dict) and owner.owns(found)]
-    deletions = (Delete(ref_of(route), route["metadata"]["uid"]) for route in routes)
+    routes = map(world.objects.get, route_refs(owner))
+    ours = (route for route in routes if isinstance(route, dict) and owner.owns(route))
+    deletions = (Delete(ref_of(route), route["metadata"]["uid"]) for route in ours)
     return (*deletions, *adoption.given_back(owner, world.objects))
 
 

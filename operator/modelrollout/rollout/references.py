@@ -15,7 +15,7 @@ from modelrollout.objects.reads import Objects, Reads
 from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES, PODS, SERVICES
 from modelrollout.rollout.expansion import TemplateKey, Templates, referred
 from modelrollout.rollout.template import ref_to
-from modelrollout.traffic.router_table import ROUTERS
+from modelrollout.traffic.router_table import route_refs
 from modelrollout.workloads.kind_table import KINDS
 
 LABELLED = (PODS, SERVICES, *(kind.resource for kind in KINDS.values()))
@@ -27,8 +27,8 @@ def reads(manifest: Manifest) -> Reads:
     """All that a pass over this rollout reads."""
     metadata = manifest["metadata"]
     owner = Owner(metadata["namespace"], metadata["name"], metadata.get("uid", ""))
-    routes = (ref for router in ROUTERS.values() for ref in router.refs(owner))
-    return Reads(LABELLED, tuple(dict.fromkeys((*routes, *mentioned(owner.namespace, manifest.get("spec"))))))
+    named = (*route_refs(owner), *mentioned(owner.namespace, manifest.get("spec")))
+    return Reads(LABELLED, tuple(dict.fromkeys(named)))
 
 
 def mentioned(namespace: str, spec: Any) -> tuple[Ref, ...]:

@@ -6,7 +6,7 @@ from modelrollout.api.findings import Finding
 from modelrollout.kube import Refused
 from modelrollout.objects.manifests import Owner
 from modelrollout.objects.reads import NOT_INSTALLED, Objects
-from modelrollout.traffic.router_table import ROUTERS
+from modelrollout.traffic.router_table import route_refs
 from modelrollout.trial.world import World
 
 
@@ -15,7 +15,7 @@ def observed(objects: Objects, owner: Owner, trouble: Finding | None) -> World:
 
     A cluster that lacks the definition of a kind has no such route.
     """
-    for ref in (ref for router in ROUTERS.values() for ref in router.refs(owner)):
+    for ref in route_refs(owner):
         found = objects.get(ref)
         if isinstance(found, Finding) and found.reason != NOT_INSTALLED:
             raise Refused(403, found.message, f"{ref}")

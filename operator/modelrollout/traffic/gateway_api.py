@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from modelrollout.api.base import GROUP
 from modelrollout.api.findings import Finding
-from modelrollout.api.traffic import Traffic
+from modelrollout.api.traffic import GRPC, GatewayAPI, Traffic
 from modelrollout.objects.manifests import (
     APPLIED,
     REJECTED,
@@ -43,15 +43,26 @@ class RouteSettings:
     filters: Sequence[Manifest] = ()
     timeouts: Mapping[str, str] | None = None
 
+    @classmethod
+    def of(cls, route: GatewayAPI | GRPC) -> RouteSettings:
+        timeouts = route.timeouts if isinstance(route, GatewayAPI) else None
+        return cls(
+            parent_refs=[ref.to_wire() for ref in route.parent_refs],
+            hostnames=route.hostnames,
+            matches=[match.to_wire() for match in route.matches],
+            filters=[one.to_wire() for one in route.filters],
+            timeouts=timeouts.to_wire() if timeouts else None,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayRouter:
-    """`default`: what the API server fills into a match that leaves it out. `settings` reads the spec."""
+    """`default`: what the API server fills into a match that leaves it out. `asked_for`: the route's part of a spec."""
 
     field: str
     resource: Resource
     default: Manifest
-    settings: Callable[[Traffic], RouteSettings | None]
+    asked_for: Callable[[Traffic], GatewayAPI | GRPC | None]
     splits_by_pods: bool = False
 
     def refs(self, owner: Owner) -> tuple[Ref, ...]:
@@ -61,8 +72,9 @@ class GatewayRouter:
         return None
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
-        if (settings := self.settings(traffic)) is None:
+        if (asked_for := self.asked_for(traffic)) is None:
             raise ValueError(f"traffic.{self.field} is not set")
+        settings = RouteSettings.of(asked_for)
         (ref,) = self.refs(owner)
         found = there.get(ref)
         present = found if isinstance(found, dict) else None

@@ -53,6 +53,8 @@ TRANSITIONS: Mapping[Phase | None, Mapping[Phase, str]] = {
 """From any of these the phase also becomes Invalid while the spec is broken, and goes on once it is mended."""
 
 SERVES_CANDIDATE = frozenset({_P.PROGRESSING, _P.PROMOTING, _P.BAKING})
+HAS_CANDIDATE_AHEAD = SERVES_CANDIDATE | {_P.PENDING}
+"""A candidate is on its way to users, or has some."""
 
 
 def intended(status: ModelRolloutStatus) -> Phase | None:
