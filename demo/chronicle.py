@@ -1,4 +1,4 @@
-"""All that was seen during a demo, in plain values: what the report, the page and the screen are made from. Pure."""
+"""The record of a demo in plain values, from which report, page and screen are made. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOBODY = ModelRolloutStatus()
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class ReleaseStart:
     """A version was asked for. Times are unix seconds, here and below."""
 
     at: float
@@ -22,7 +22,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class StatusChange:
     """The resource's status from this moment on."""
 
     at: float
@@ -38,7 +38,7 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EventSeen:
     """A Kubernetes Event about the rollout."""
 
     at: float
@@ -48,8 +48,8 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """Under what circumstances it happened."""
+class Circumstances:
+    """The circumstances of the demo."""
 
     started: float
     prepared: float  # when everything ran and the first version could be applied
@@ -64,11 +64,11 @@ class Facts:
 class Chronicle:
     """Each part in the order of time, outcomes in the order in which they ended."""
 
-    facts: Facts
-    releases: tuple[Begun, ...] = ()
-    turns: tuple[Turn, ...] = ()
+    facts: Circumstances
+    releases: tuple[ReleaseStart, ...] = ()
+    turns: tuple[StatusChange, ...] = ()
     splits: tuple[Split, ...] = ()
-    told: tuple[Told, ...] = ()
+    told: tuple[EventSeen, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
 
     @property
@@ -81,7 +81,7 @@ class Chronicle:
         shares = next((split.shares for split in reversed(self.splits) if split.at <= at), {})
         return shares.get(self.workloads.get(version, ""), 0) > 0
 
-    def until(self, release: Begun) -> float:
+    def until(self, release: ReleaseStart) -> float:
         """When the next version was asked for, or the end."""
         later = [other.at for other in self.releases if other.at > release.at]
         return min(later, default=self.facts.ended)
@@ -94,6 +94,6 @@ def workloads(statuses: tuple[ModelRolloutStatus, ...]) -> dict[str, str]:
 
 
 def by_version(shares: Mapping[str, int], names: Mapping[str, str]) -> dict[str, int]:
-    """A route's shares by version instead of workload; who is unknown is called by the workload's name."""
+    """A route's shares by version instead of workload; an unknown one keeps the name of its workload."""
     versions = {workload: version for version, workload in names.items()}
     return {versions.get(workload, workload): share for workload, share in shares.items()}

@@ -23,7 +23,7 @@ from localcluster.processes.signals import ENDING, run_until_told
 
 ROOT = Path(__file__).parents[1]
 RATE = 120.0
-LONGEST = 400  # characters of an error; the log has the rest
+LONGEST_ERROR = 400  # characters of an error; the log has the rest
 
 EXPECTED = (*TROUBLE, CommandFailedError, MissingExampleError, NoSamplesError)
 
@@ -67,7 +67,7 @@ def _rate(text: str) -> float:
 
 
 def _log_to(path: Path) -> None:
-    """What the parts say goes to a file: on the screen it would stand in the middle of the picture."""
+    """Sends log lines to a file: on the screen they would break the picture."""
     path.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
         filename=path, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
@@ -87,7 +87,7 @@ def _run(folder: Path, rate: float) -> int:
 
 
 async def _to_the_end(folder: Path, rate: float, stage: Screen, results: list[Played]) -> None:
-    """Plays; cancelled, it says so before the parts are stopped: a second Ctrl-C leaves no time for words."""
+    """Plays. When cancelled it says so before it stops the parts: a second Ctrl-C leaves no time for that."""
     playing = asyncio.create_task(play(Example.read(ROOT), folder, rate, stage))
     try:
         results.append(await asyncio.shield(playing))
@@ -121,7 +121,7 @@ def _closing(document: dict[str, Any]) -> str:
 
 
 def _failed(why: str) -> int:
-    """Says the first sentence; some parts of the world answer with a page."""
+    """Prints the first sentence: some errors are a page long."""
     sentence = why.partition("\n")[0]
-    sys.stderr.write(f"{sentence[:LONGEST]}{' …' if len(sentence) > LONGEST else ''}\n")
+    sys.stderr.write(f"{sentence[:LONGEST_ERROR]}{' …' if len(sentence) > LONGEST_ERROR else ''}\n")
     return 1

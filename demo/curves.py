@@ -1,4 +1,4 @@
-"""What to ask Prometheus for the page's curves: each metric of the rollout's own spec, for every version. Pure."""
+"""The queries for the page's curves: each metric of the rollout's own spec, for every version. Pure."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def questions(
 def panels(
     metrics: tuple[Metric, ...], answers: Mapping[Query, Answer], served: Callable[[str, float], bool]
 ) -> tuple[Panel, ...]:
-    """What came back, a panel for each metric. `served` says whether a version had traffic at a moment.
+    """A panel for each metric, from the answers. `served` says whether a version had traffic at a moment.
 
-    Where it had none its curve has a gap: what is left in the window that looks back are few requests and much chance.
+    Where it had none its curve has a gap: the few requests left in the window would show chance only.
     """
     return tuple(
         Panel(title(metric), unit(metric), _curves(metric, answers, served), tuple(_limits(metric)))
@@ -99,7 +99,7 @@ def _promql(metric: Metric, names: Mapping[str, str]) -> str:
 
     if metric.ratio is not None:
         total = f"sum({rate(metric.ratio.total)})"
-        # A counter of what never happened may have no series: then it is none of the total.
+        # A counter that never counted may have no series: then it is zero.
         return f"(sum({rate(metric.ratio.bad or metric.ratio.good)}) or 0 * {total}) / {total}"
     if metric.histogram is not None:
         return f"histogram_quantile({metric.quantile_share}, sum by (le) ({rate(metric.histogram)}))"

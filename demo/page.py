@@ -18,7 +18,7 @@ from demo.report import DEFINITIONS, decided_at
 from demo.story import IN_WORDS, STORY
 from modelrollout.api.status import Phase
 from modelrollout.reports.markup import Node, element, html
-from modelrollout.reports.plot import Mark, Span, written
+from modelrollout.reports.plot import Mark, Span, with_unit
 
 STYLE = Path(__file__).parent / "page.css"
 ABOUT = {release.name: release.about for release in STORY}
@@ -157,7 +157,7 @@ def _charts(chronicle: Chronicle, span: Span, marks: Sequence[Mark], panels: Seq
         note = f"each version, over the last {curves.LOOK_BACK.seconds} s, from Prometheus"
         shown = shown_limits(panel)
         for name, limit in panel.limits:
-            note += f"; {name} {written(limit, panel.unit)} {'dashed' if (name, limit) in shown else 'is far above'}"
+            note += f"; {name} {with_unit(limit, panel.unit)} {'dashed' if (name, limit) in shown else 'is far above'}"
         yield _figure(panel.title.capitalize(), note, panel_chart(panel, span, marks))
     yield _clock(span)
 

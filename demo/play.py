@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from demo import curves
-from demo.chronicle import Chronicle, Facts, by_version, workloads
+from demo.chronicle import Chronicle, Circumstances, by_version, workloads
 from demo.curves import Panel
 from demo.hands import Hands, hands
 from demo.operator_process import OperatorFailedError, operator
@@ -83,7 +83,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What was seen, and why it was broken off if it was."""
+    """The record of a demo, and why it was broken off if it was."""
 
     chronicle: Chronicle
     panels: tuple[Panel, ...]
@@ -97,7 +97,7 @@ async def play(example: Example, folder: Path, rate: float, screen: Screen) -> P
     """
     started = time.time()
     for binary in (gateway.binary, metrics.binary):
-        binary()  # before anything is started: what is missing is said at once
+        binary()  # before anything is started, so that a missing program is reported at once
     async with AsyncExitStack() as parts:
         screen.say("Starting an API server, Envoy, Prometheus and a place for pods …")
         reading = asyncio.create_task(read_samples(example.server, [release.name for release in STORY]))
@@ -159,7 +159,7 @@ class Telling:
     def chronicle(self, prepared: float) -> Chronicle:
         kubernetes, recorder = self._place.kubernetes, self._recorder
         return Chronicle(
-            facts=Facts(
+            facts=Circumstances(
                 started=self._started,
                 prepared=prepared,
                 ended=time.time(),
@@ -241,7 +241,7 @@ def _ended(version: str) -> Callable[[ModelRolloutStatus], bool]:
 async def _unless_it_ends(
     story: Coroutine[Any, Any, str | None], operator_ended: Coroutine[Any, Any, int], log: str
 ) -> str | None:
-    """What the story returns. Raises OperatorFailedError when the operator ends before it."""
+    """The result of the story. Raises OperatorFailedError when the operator ends first."""
     telling, ending = asyncio.create_task(story), asyncio.create_task(operator_ended)
     try:
         await asyncio.wait({telling, ending}, return_when=asyncio.FIRST_COMPLETED)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 
-from demo.chronicle import NOBODY, Begun, Split, Told, Turn
+from demo.chronicle import NOBODY, EventSeen, ReleaseStart, Split, StatusChange
 from localcluster.processes.background import running
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.kube import Cluster
@@ -22,10 +22,10 @@ class Recorder:
     def __init__(self, cluster: Cluster, namespace: str, name: str, clock: Callable[[], float] = time.time) -> None:
         self._cluster, self._namespace, self._name, self._clock = cluster, namespace, name, clock
         self._changed = asyncio.Condition()
-        self.releases: list[Begun] = []
-        self.turns: list[Turn] = []
+        self.releases: list[ReleaseStart] = []
+        self.turns: list[StatusChange] = []
         self.splits: list[Split] = []
-        self.told: list[Told] = []
+        self.told: list[EventSeen] = []
 
     @asynccontextmanager
     async def recording(self) -> AsyncIterator[None]:
@@ -42,7 +42,7 @@ class Recorder:
 
     def begin(self, version: str, command: str) -> None:
         """Note that a version is asked for now."""
-        self.releases.append(Begun(self._clock(), version, command))
+        self.releases.append(ReleaseStart(self._clock(), version, command))
 
     async def until(self, is_so: Callable[[ModelRolloutStatus], bool]) -> ModelRolloutStatus:
         """The first status of now or later of which this is so."""
@@ -64,7 +64,7 @@ class Recorder:
             return
         status = ModelRolloutStatus.model_validate(manifest.get("status") or {})
         if status != self.status:
-            self.turns.append(Turn(self._clock(), status))
+            self.turns.append(StatusChange(self._clock(), status))
 
     def _route_came(self, manifest: Manifest) -> None:
         if manifest["metadata"]["name"] != self._name:
@@ -80,7 +80,7 @@ class Recorder:
         if about.get("kind") != MODEL_ROLLOUTS.kind or about.get("name") != self._name:
             return
         moment = datetime.fromisoformat(event["lastTimestamp"]).timestamp()
-        self.told.append(Told(moment, event["type"], event["reason"], event["message"]))
+        self.told.append(EventSeen(moment, event["type"], event["reason"], event["message"]))
 
 
 def percent(weights: dict[str, int]) -> dict[str, int]:

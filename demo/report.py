@@ -1,4 +1,4 @@
-"""report.json: what became of each release and what it cost users, worked out from the chronicle. Pure.
+"""report.json: how each release ended and how many users it harmed, computed from the chronicle. Pure.
 
 A *user* is one request. Times are measured where users stand, at the load generator, against the clock of one machine:
 
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from demo.chronicle import Begun, Chronicle
+from demo.chronicle import Chronicle, ReleaseStart
 from demo.story import STORY, Release, complaints
 from localcluster.load import Outcome
 from modelrollout.api.status import Phase
@@ -58,7 +58,7 @@ def report(chronicle: Chronicle, story: Sequence[Release] = STORY, interrupted: 
     }
 
 
-def row(chronicle: Chronicle, begun: Begun) -> dict[str, Any]:
+def row(chronicle: Chronicle, begun: ReleaseStart) -> dict[str, Any]:
     """One release, in exactly the keys that are promised."""
     users, outcome = of_release(chronicle, begun), outcome_of(chronicle, begun.name)
     detected, restored = _times(chronicle, begun, users) if outcome == "RolledBack" else (None, None)
@@ -82,12 +82,12 @@ def outcome_of(chronicle: Chronicle, version: str) -> str | None:
     return None
 
 
-def max_weight(chronicle: Chronicle, begun: Begun) -> int:
+def max_weight(chronicle: Chronicle, begun: ReleaseStart) -> int:
     workload, until = chronicle.workloads.get(begun.name, ""), chronicle.until(begun)
     return max((split.shares.get(workload, 0) for split in chronicle.splits if begun.at <= split.at < until), default=0)
 
 
-def of_release(chronicle: Chronicle, begun: Begun) -> list[Outcome]:
+def of_release(chronicle: Chronicle, begun: ReleaseStart) -> list[Outcome]:
     """The users of the time from this release to the next, whichever version served them."""
     until = chronicle.until(begun)
     return [user for user in chronicle.outcomes if begun.at <= user.at < until]
@@ -97,7 +97,7 @@ def answered_at(user: Outcome) -> float:
     return user.at + user.latency
 
 
-def decided_at(chronicle: Chronicle, begun: Begun) -> float | None:
+def decided_at(chronicle: Chronicle, begun: ReleaseStart) -> float | None:
     """When the operator was first seen to take this version back."""
     workload, until = chronicle.workloads.get(begun.name), chronicle.until(begun)
     had, seen = False, []
@@ -113,12 +113,12 @@ def decided_at(chronicle: Chronicle, begun: Begun) -> float | None:
     return min(seen, default=None)
 
 
-def _takes_back(status: Any, begun: Begun) -> bool:
+def _takes_back(status: Any, begun: ReleaseStart) -> bool:
     candidate = status.candidate
     return status.phase is Phase.ROLLING_BACK and candidate is not None and candidate.model.version == begun.name
 
 
-def _times(chronicle: Chronicle, begun: Begun, users: Sequence[Outcome]) -> tuple[float | None, float | None]:
+def _times(chronicle: Chronicle, begun: ReleaseStart, users: Sequence[Outcome]) -> tuple[float | None, float | None]:
     mine = [user for user in users if user.version == begun.name]
     first = min((answered_at(user) for user in mine if user.harmed), default=None)
     decided = decided_at(chronicle, begun)
@@ -128,7 +128,7 @@ def _times(chronicle: Chronicle, begun: Begun, users: Sequence[Outcome]) -> tupl
     return round(decided - first, 2), round(restored - first, 2)
 
 
-def _details(chronicle: Chronicle, begun: Begun) -> dict[str, Any]:
+def _details(chronicle: Chronicle, begun: ReleaseStart) -> dict[str, Any]:
     users = of_release(chronicle, begun)
     mine = [user for user in users if user.version == begun.name]
     ended, why = _end(chronicle, begun)
@@ -144,7 +144,7 @@ def _details(chronicle: Chronicle, begun: Begun) -> dict[str, Any]:
     }
 
 
-def _end(chronicle: Chronicle, begun: Begun) -> tuple[float | None, str | None]:
+def _end(chronicle: Chronicle, begun: ReleaseStart) -> tuple[float | None, str | None]:
     for turn in chronicle.turns:
         for entry in turn.status.history:
             if entry.model.version == begun.name and entry.outcome in ENDINGS:
@@ -167,7 +167,7 @@ def _requests(chronicle: Chronicle) -> dict[str, Any]:
 
 
 def _failure(chronicle: Chronicle, user: Outcome) -> dict[str, Any]:
-    """What is known about a request that no model server answered, for whoever looks for the reason."""
+    """A request that no model server answered, with all that may explain it."""
     return {
         "second": round(user.at - chronicle.facts.started, 2),
         "why": user.failure,
@@ -178,7 +178,7 @@ def _failure(chronicle: Chronicle, user: Outcome) -> dict[str, Any]:
 
 
 def _rate(users: Sequence[Outcome]) -> float | None:
-    """As it was in truth: on a machine that is busy with other things it stays behind what was meant."""
+    """The rate that was really sent: on a busy machine it is lower than planned."""
     moments = [user.at for user in users]
     return round((len(moments) - 1) / (max(moments) - min(moments)), 1) if len(set(moments)) > 1 else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from demo.chronicle import NOBODY, Told
+from demo.chronicle import NOBODY, EventSeen
 from demo.story import Release
 from modelrollout.api.status import MetricVerdict, ModelRolloutStatus
 
@@ -29,7 +29,7 @@ class Scene:
     status: ModelRolloutStatus = NOBODY
     shares: Mapping[str, int] = field(default_factory=dict)
     crowd: Crowd = Crowd()
-    told: tuple[Told, ...] = ()
+    told: tuple[EventSeen, ...] = ()
 
 
 def step(status: ModelRolloutStatus) -> str:

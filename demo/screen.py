@@ -1,4 +1,4 @@
-"""What people see: a live picture in a terminal, plain lines elsewhere. Shows scenes, decides nothing."""
+"""Shows the demo: a live picture in a terminal, plain lines elsewhere. Decides nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be wrong with the world when a cluster and its operator are started: each error is a sentence for people."""
+"""Errors of starting a cluster and its operator: each is a sentence for people."""
 
 from __future__ import annotations
 

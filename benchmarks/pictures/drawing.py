@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element, indent, tostring
 
 from modelrollout.reports.markup import element
-from modelrollout.reports.shapes import box, curve, rule, share
+from modelrollout.reports.shapes import box, curve, fraction_between, rule
 
 WIDTH = 680.0
 LEFT, RIGHT = 64.0, 20.0
@@ -60,7 +60,7 @@ class Axis:
     def share(self, value: float) -> float:
         """Where a value lies between low (0) and high (1)."""
         low, high, at = (self._on(one) for one in (self.low, self.high, max(value, self.low)))
-        return share(at, low, high)
+        return fraction_between(at, low, high)
 
     def _on(self, value: float) -> float:
         return math.log(value) if self.is_log else value

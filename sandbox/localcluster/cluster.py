@@ -38,7 +38,7 @@ ESTABLISHED_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class LocalCluster:
-    """What runs. `cluster` is for looking and for playing; the operator brings a client of its own."""
+    """The running parts. `cluster` is for looking and for playing; the operator brings a client of its own."""
 
     directory: Path
     kubernetes: KubernetesEndpoint

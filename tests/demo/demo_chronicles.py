@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from demo.chronicle import Begun, Chronicle, Facts, Split, Told, Turn
+from demo.chronicle import Chronicle, Circumstances, EventSeen, ReleaseStart, Split, StatusChange
 from localcluster.load import Failure
 from localcluster.load import Outcome as User
 from modelrollout.api.status import Arm, CandidateArm, ModelRolloutStatus, Outcome, Phase, StageStatus, VersionInfo
 
 START = 1_800_000_000.0
 NOON = datetime.fromtimestamp(START, UTC)
-FACTS = Facts(
+FACTS = Circumstances(
     started=START - 8,
     prepared=START,
     ended=START + 60,
@@ -27,8 +27,8 @@ def at(seconds: float) -> float:
     return START + seconds
 
 
-def begun(seconds: float, version: str) -> Begun:
-    return Begun(at(seconds), version, f"kubectl patch to {version}")
+def begun(seconds: float, version: str) -> ReleaseStart:
+    return ReleaseStart(at(seconds), version, f"kubectl patch to {version}")
 
 
 def user(
@@ -79,17 +79,17 @@ def taken_back() -> Chronicle:
         facts=FACTS,
         releases=(begun(0, "v3"),),
         turns=(
-            Turn(at(1), status(Phase.PENDING, stable="v2", candidate="v3")),
-            Turn(at(4), status(Phase.PROGRESSING, stable="v2", candidate="v3", weight=5)),
-            Turn(at(7.1), status(Phase.ROLLING_BACK, stable="v2", candidate="v3", weight=0)),
-            Turn(at(8), status(Phase.ROLLED_BACK, stable="v2", history=history)),
+            StatusChange(at(1), status(Phase.PENDING, stable="v2", candidate="v3")),
+            StatusChange(at(4), status(Phase.PROGRESSING, stable="v2", candidate="v3", weight=5)),
+            StatusChange(at(7.1), status(Phase.ROLLING_BACK, stable="v2", candidate="v3", weight=0)),
+            StatusChange(at(8), status(Phase.ROLLED_BACK, stable="v2", history=history)),
         ),
         splits=(
             Split(at(-1), {"digits-v2": 100}),
             Split(at(4.1), {"digits-v2": 95, "digits-v3": 5}),
             Split(at(7), {"digits-v2": 100}),
         ),
-        told=(Told(at(7), "Warning", "RollingBack", "All traffic goes back to the stable version: <errors>"),),
+        told=(EventSeen(at(7), "Warning", "RollingBack", "All traffic goes back to the stable version: <errors>"),),
         outcomes=(
             user(3, "v2"),
             user(4.5, "v3"),

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from demo import users
-from demo.chronicle import Split, Told
+from demo.chronicle import EventSeen, Split
 from demo.hands import Client, CommandFailedError, Kubectl, hands
 from demo.play import Example, MissingExampleError
 from demo.recorder import Recorder
@@ -111,7 +111,7 @@ async def test_what_happens_is_noted_once_and_only_of_the_own_rollout() -> None:
             await recorder.until(lambda now: now.phase is Phase.ROLLED_BACK and len(recorder.told) > 0)
     assert [turn.status.phase for turn in recorder.turns] == [Phase.HEALTHY, Phase.ROLLED_BACK]
     assert recorder.splits == [Split(7.0, {"digits-1": 95, "digits-2": 5})]
-    assert recorder.told == [Told(5.0, "Normal", "Installed", "Served.")]
+    assert recorder.told == [EventSeen(5.0, "Normal", "Installed", "Served.")]
 
 
 async def test_samples_come_from_the_example_in_a_process_of_its_own(tmp_path: Path) -> None:

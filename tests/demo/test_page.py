@@ -18,7 +18,7 @@ from demo.report import report
 from modelrollout.api.metric import CounterRatio, Metric
 from modelrollout.promql.query import Answered, Query, Series, Unanswered
 from modelrollout.reports.markup import element, html
-from modelrollout.reports.plot import Scale, Span, scale, written
+from modelrollout.reports.plot import Scale, Span, scale, with_unit
 from tests.demo.demo_chronicles import FACTS, at, taken_back
 
 ERRORS = Metric(
@@ -162,7 +162,7 @@ def test_what_lies_outside_is_drawn_at_the_edge() -> None:
     [(0.025, "share", "2.5 %"), (0.25, "seconds", "250 ms"), (2.0, "seconds", "2 s"), (12.0, "number", "12")],
 )
 def test_values_are_written_with_their_unit(value: float, unit: str, text: str) -> None:
-    assert written(value, unit) == text
+    assert with_unit(value, unit) == text
 
 
 def asked(metric: Metric) -> Query:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from demo.chronicle import Chronicle, Split, Turn
+from demo.chronicle import Chronicle, Split, StatusChange
 from demo.report import report, row
 from demo.story import STORY, Release, complaints
 from localcluster.load import Failure
@@ -91,7 +91,7 @@ def test_a_release_that_has_not_ended_has_no_outcome() -> None:
 
 
 def test_a_promoted_release_has_no_times_even_if_it_harmed_somebody() -> None:
-    healthy = Turn(at(20), status(Phase.HEALTHY, stable="v2", history=(ended("v2", "Promoted"),)))
+    healthy = StatusChange(at(20), status(Phase.HEALTHY, stable="v2", history=(ended("v2", "Promoted"),)))
     chronicle = Chronicle(FACTS, (begun(0, "v2"),), (healthy,), outcomes=(user(3, "v2", harmed=True),))
     assert rowed(chronicle) == dict(zip(KEYS, ["v2", "Promoted", 0, 1, 0, None, None], strict=True))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from demo.chronicle import Told, by_version, workloads
+from demo.chronicle import EventSeen, by_version, workloads
 from demo.folder import BusyError, claimed
 from demo.recorder import percent
 from demo.report import report
@@ -29,7 +29,7 @@ AT_5 = Scene(
     status=status(Phase.PROGRESSING, stable="v2", candidate="v3", weight=5, verdicts=(ERRORS,), message="Held."),
     shares={"v2": 95, "v3": 5},
     crowd=Crowd(per_second=119, served=5210, harmed=8),
-    told=(Told(0.0, "Normal", "StepStarted", "canary 5 %"),),
+    told=(EventSeen(0.0, "Normal", "StepStarted", "canary 5 %"),),
 )
 
 
@@ -98,7 +98,7 @@ def test_the_picture_has_phase_step_weights_verdicts_users_and_events() -> None:
 
 
 def test_the_picture_keeps_its_height_when_events_come() -> None:
-    many = tuple(Told(0.0, "Warning", "RollingBack", "so long " * 40) for _ in range(EVENTS + 3))
+    many = tuple(EventSeen(0.0, "Warning", "RollingBack", "so long " * 40) for _ in range(EVENTS + 3))
     assert len(shown(AT_5)) == len(shown(replace(AT_5, told=many)))
 
 

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from modelrollout.kube import AlreadyExists, Conflict, Labels, Listing, Refused, WatchEvent
-from modelrollout.kube.errors import Missing
+from modelrollout.kube.errors import NotFound
 from modelrollout.kube.watching import by_key, key_of
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import CONFIG_MAPS, DEPLOYMENTS, KNOWN, PODS, SERVICES, Resource
@@ -223,7 +223,7 @@ class FakeCluster:
 
     def _present(self, key: tuple[str, str, str]) -> Manifest:
         if key not in self.objects:
-            raise Missing(404, f"{key[0]} {key[2]!r} not found", key[2])
+            raise NotFound(404, f"{key[0]} {key[2]!r} not found", key[2])
         return self.objects[key]
 
     async def _call(self, verb: str, resource: Resource, name: str, effect: Callable[[], Any]) -> Any:

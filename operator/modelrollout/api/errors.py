@@ -13,10 +13,10 @@ from pydantic_core import ErrorDetails
 from modelrollout.api.spec import ROLLOUT_NAME, ModelRolloutSpec
 
 MOST_SENTENCES = 3
-"""More errors than this nobody reads at once."""
+"""Nobody reads more errors than this at once."""
 _LONGEST_VALUE = 60  # characters
 
-Path = Sequence[int | str]
+Location = Sequence[int | str]
 
 
 def spec_error(error: ValidationError, *, of: type[BaseModel] = ModelRolloutSpec, at: str = "spec") -> str:
@@ -57,7 +57,7 @@ def _sentence(error: ErrorDetails, of: type[BaseModel], at: str) -> str:
     return f"{where}{_said(error['input'])}: {mend}"
 
 
-def _wire(path: Path, at: str) -> str:
+def _wire(path: Location, at: str) -> str:
     return at + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
 
 
@@ -81,14 +81,14 @@ def _own_words(error: ErrorDetails) -> str:
     return str(context.get("sentence") or context.get("error") or error["msg"])
 
 
-def _mend_unknown(path: Path, of: type[BaseModel]) -> str:
+def _mend_unknown(path: Location, of: type[BaseModel]) -> str:
     known = _fields_beside(path, of)
     if near := get_close_matches(str(path[-1]), known, n=1):
         return f"did you mean {near[0]}?"
     return f"remove it; known here: {', '.join(known)}" if known else "remove it"
 
 
-def _fields_beside(path: Path, of: type[BaseModel]) -> list[str]:
+def _fields_beside(path: Location, of: type[BaseModel]) -> list[str]:
     """The names, as people write them, of the fields that may stand where the path ends."""
     model: type[BaseModel] | None = of
     for part in path[:-1]:

@@ -33,7 +33,7 @@ RATIO_PATTERN = rf"^[0-9]{{1,6}}{_DECIMALS}%?$"
 NUMBER_PATTERN = rf"^-?[0-9]{{1,15}}{_DECIMALS}([eE][-+]?[0-9]{{1,2}})?%?$"
 LIMIT_PATTERN = f"{NUMBER_PATTERN}|{DURATION_PATTERN}"
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
-_LONGEST = 32  # characters; CEL's cost is reckoned from it
+_LONGEST_TEXT = 32  # characters; CEL's cost is reckoned from it
 
 
 class _Worded(str):
@@ -45,7 +45,7 @@ class _Worded(str):
 
     def __new__(cls, text: str) -> Self:
         # fullmatch: Python's `$` would let a line end pass, RE2's does not.
-        if len(text) > _LONGEST or re.fullmatch(cls.pattern, text) is None:
+        if len(text) > _LONGEST_TEXT or re.fullmatch(cls.pattern, text) is None:
             raise ValueError(f"{text!r} is not {cls.expected}")
         return super().__new__(cls, text)
 
@@ -53,13 +53,13 @@ class _Worded(str):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(
             lambda text: cls(cls._rule().check(text)),
-            core_schema.str_schema(max_length=_LONGEST),
+            core_schema.str_schema(max_length=_LONGEST_TEXT),
             serialization=core_schema.plain_serializer_function_ser_schema(str),
         )
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return with_rules({"type": "string", "maxLength": _LONGEST}, cls._rule())
+        return with_rules({"type": "string", "maxLength": _LONGEST_TEXT}, cls._rule())
 
     @classmethod
     def _rule(cls) -> Rule:

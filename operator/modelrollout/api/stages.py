@@ -27,7 +27,7 @@ def _rise(weights: Sequence[int]) -> bool:
     return all(one < next_one for one, next_one in pairwise(weights))
 
 
-class Step(Model):
+class CanaryStep(Model):
     """One weight of a canary, and how long it is held at least."""
 
     weight: Annotated[Percent, Field(description="Percent of the traffic that the candidate gets.")]
@@ -45,8 +45,8 @@ Weights = Annotated[
         "self.isSorted() && self.all(w, self.exists_one(o, o == w))",
     ),
 ]
-Steps = Annotated[
-    tuple[Step, ...],
+CanarySteps = Annotated[
+    tuple[CanaryStep, ...],
     Field(min_length=1, max_length=32),
     Rule(
         lambda steps: _rise([step.weight for step in steps]),
@@ -67,13 +67,13 @@ class Canary(Model):
     )
 
     weights: Annotated[Weights | None, Field(description="Percent of the traffic at each step, rising.")] = None
-    steps: Annotated[Steps | None, Field(description="The same step by step, where holds differ.")] = None
+    steps: Annotated[CanarySteps | None, Field(description="The same step by step, where holds differ.")] = None
     hold: Annotated[Duration, Field(description="Shortest time at each step.")] = DEFAULT_HOLD
 
     @property
-    def all_steps(self) -> tuple[Step, ...]:
+    def all_steps(self) -> tuple[CanaryStep, ...]:
         """The steps, however they were written."""
-        return self.steps or tuple(Step(weight=weight) for weight in self.weights or ())
+        return self.steps or tuple(CanaryStep(weight=weight) for weight in self.weights or ())
 
 
 _KINDS = ("canary",)

@@ -24,8 +24,8 @@ INTERRUPTED = 130
 """As shells report Ctrl-C."""
 
 
-class Source(Protocol):
-    """What of a cluster is needed."""
+class ClusterReader(Protocol):
+    """The part of a cluster that this command needs."""
 
     async def read(self, resource: Resource, namespace: str | None, name: str) -> Manifest | None:
         """The object, or None when there is none of that name."""
@@ -47,7 +47,7 @@ def run(flags: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # `| head` has enough; Python would complain once more when it flushes at its end
+    except BrokenPipeError:  # as by `| head`; without this Python would complain again when it flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
@@ -58,7 +58,7 @@ async def _run(flags: argparse.Namespace) -> None:
     before = CLEAR if is_text and flags.watch and sys.stdout.isatty() else ""
     async with Cluster.connect(flags.kubeconfig, flags.context) as cluster:
         namespace = flags.namespace or await cluster.default_namespace()
-        pages = shown(cluster, namespace, flags.name, written, watch=flags.watch)
+        pages = read_pages(cluster, namespace, flags.name, written, watch=flags.watch)
         async with aclosing(pages):
             async for text in pages:
                 sys.stdout.write(before + text)
@@ -66,8 +66,8 @@ async def _run(flags: argparse.Namespace) -> None:
                 before = before or ("\n" if is_text else "")
 
 
-async def shown(
-    cluster: Source, namespace: str, name: str, written: Callable[[Manifest], str], *, watch: bool
+async def read_pages(
+    cluster: ClusterReader, namespace: str, name: str, written: Callable[[Manifest], str], *, watch: bool
 ) -> AsyncGenerator[str]:
     """The rollout as it is; with `watch` again whenever it looks different, until it is deleted.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from modelrollout.api.status import Arm, EvidenceStatus, MetricVerdict, ModelRolloutStatus
 
-NOTHING = "-"
+NO_VALUE = "-"
 COLUMNS = ("METRIC", "VERDICT", "CANDIDATE", "STABLE", "BOUND", "DIFFERENCE", "EVIDENCE", "RULED OUT")
 
 
@@ -51,7 +51,7 @@ def table(verdicts: Sequence[MetricVerdict]) -> Iterator[str]:
 
 def _row(one: MetricVerdict) -> tuple[str, ...]:
     cells = (one.candidate, one.stable, one.bound, one.difference, one.evidence, one.ruled_out)
-    return (one.metric, one.verdict.value, *(cell or NOTHING for cell in cells))
+    return (one.metric, one.verdict.value, *(cell or NO_VALUE for cell in cells))
 
 
 def _sight(evidence: EvidenceStatus | None) -> Iterator[str]:

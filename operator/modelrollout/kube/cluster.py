@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from modelrollout.kube.connection import Connection, Credentials, Request
-from modelrollout.kube.errors import Conflict, Gone, Missing, Unreachable
+from modelrollout.kube.errors import Conflict, Gone, NotFound, Unreachable
 from modelrollout.kube.watching import WatchEvent, by_key, differences, remember
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import KNOWN, Resource
@@ -75,7 +75,7 @@ class Cluster:
         return await self._connection.credentials()
 
     async def default_namespace(self) -> str:
-        """Where kubectl would look without `--namespace`. Raises NoCluster."""
+        """The namespace that kubectl uses without `--namespace`. Raises NoCluster."""
         return await asyncio.to_thread(self._connection.default_namespace)
 
     @property
@@ -85,14 +85,14 @@ class Cluster:
 
     @property
     def writes(self) -> int:
-        """How many requests were sent that could have changed something."""
+        """How many write requests were sent."""
         return sum(count for (verb, _), count in self.requests.items() if verb not in READS)
 
     async def read(self, resource: Resource, namespace: str | None, name: str) -> Manifest | None:
         """The object, or None when there is none of that name."""
         try:
             return await self._connection.call(Request("get", resource, namespace, name))
-        except Missing:
+        except NotFound:
             return None
 
     async def list(
@@ -128,7 +128,7 @@ class Cluster:
 
         With `force=False` a field of somebody else's raises `Refused`, whose message names them. Raises `Conflict`
         when `metadata.resourceVersion` is given and no longer the object's; an object that is gone is made anew.
-        `NO_VERSION` is no object's ever, so with it only an object that is not there is made.
+        No object ever has `NO_VERSION`: with it, only a missing object is made.
         """
         return await self._write(
             "patch",
@@ -173,7 +173,7 @@ class Cluster:
         propagation: Literal["Background", "Foreground", "Orphan"] = "Background",
         grace: int | None = None,
     ) -> None:
-        """Have it gone; that it is gone already is fine. With `uid`, another object of that name is left alone.
+        """Delete the object, unless it is gone already. With `uid`, another object of that name is left alone.
 
         Raises `Conflict` when `version` is given and no longer the object's resourceVersion.
         """
@@ -185,7 +185,7 @@ class Cluster:
             body["gracePeriodSeconds"] = grace
         try:
             await self._connection.call(Request("delete", resource, namespace, name, body=body))
-        except Missing:
+        except NotFound:
             return
         except Conflict:
             present = await self.read(resource, namespace, name)
@@ -200,11 +200,11 @@ class Cluster:
         labels: Labels | None = None,
         since: Listing | None = None,
     ) -> AsyncGenerator[WatchEvent]:
-        """Changes for ever: first ADDED for all that is there, or with `since` only what changed after that listing.
+        """Changes for ever: first ADDED for every object, or with `since` only the changes after that listing.
 
-        Disconnects and expired history are bridged by listing again; what was missed comes as events made from the
-        difference. Raises `Refused` when the API server does not let us watch. Leave it early only inside
-        `contextlib.aclosing`, so that the connection goes at once.
+        After a disconnect or expired history it lists again, and makes the missed events from the difference. Raises
+        `Refused` when the API server does not let us watch. Leave it early only inside `contextlib.aclosing`, so that
+        the connection goes at once.
         """
         known = by_key(since.items) if since else {}
         version = since.resource_version if since else None
@@ -248,7 +248,7 @@ def _selection(labels: Labels | None, fields: str | None) -> dict[str, str]:
 
 
 def _place(manifest: Manifest, *, named: bool = True) -> tuple[Resource, str | None, str]:
-    """Where the manifest belongs. A gap in it is a mistake of our own, so ValueError."""
+    """The place of the manifest. Raises ValueError for an incomplete one, which is a mistake of our own."""
     resource = KNOWN.get((manifest.get("apiVersion", ""), manifest.get("kind", "")))
     if resource is None:
         raise ValueError(f"resources.KNOWN has no {manifest.get('apiVersion')} {manifest.get('kind')}; add it there")

@@ -1,6 +1,6 @@
 """One authenticated connection to an API server: a request goes out, a dictionary or a `KubeError` comes back.
 
-Knows credentials, timeouts and counting; what is asked for is decided by `cluster.py`.
+Knows credentials, timeouts and counting; `cluster.py` decides what to ask for.
 """
 
 from __future__ import annotations
@@ -82,11 +82,11 @@ class Connection:
         self.requests: Counter[tuple[str, str]] = Counter()
 
     async def open(self) -> None:
-        from kubernetes.aio import client  # half a second, which whoever only names the errors is spared
+        from kubernetes.aio import client  # takes half a second, which importers of the errors alone are spared
 
         configuration = await _load(self._kubeconfig, self._context)
         if _is_loopback(configuration.host):
-            # As kubectl does: a proxy from the environment is not asked for what runs on this machine.
+            # As kubectl does: requests to this machine do not go through a proxy from the environment.
             configuration.client_session_kwargs = {"trust_env": False}
         self._api = client.ApiClient(configuration)
 

@@ -21,7 +21,7 @@ class NoCluster(KubeError):
 
 
 class Conflict(KubeError):
-    """Nobody's: the object changed since it was read. Look again."""
+    """Nobody's: the object changed since it was read. Read it again."""
 
 
 class AlreadyExists(KubeError):
@@ -41,20 +41,20 @@ class Unreachable(KubeError):
 
 
 class Gone(Unreachable):
-    """The asked-for point in history is no longer kept (410); start from a fresh list. `watch` and `list` do."""
+    """That point in history is no longer kept (410). `watch` and `list` start from a fresh list."""
 
 
-class Missing(Refused):
+class NotFound(Refused):
     """There is no object of that name."""
 
 
 def from_answer(status: int, data: str, path: str, kind: str) -> KubeError:
-    """The error that an answer of 400 or more stands for; `kind` says in words what was asked for."""
+    """The error for an answer of 400 or more; `kind` is the kind that was asked for, in words."""
     try:
         answer = json.loads(data)
     except ValueError:
         answer = None
-    if not isinstance(answer, dict):  # not the words of a handler: there is no such path, or this is a proxy
+    if not isinstance(answer, dict):  # not from a handler: the path does not exist, or this is a proxy
         answer = {"message": data[:200].strip()}
     named = (answer.get("details") or {}).get("name")
     if status == 404 and not named:
@@ -62,7 +62,7 @@ def from_answer(status: int, data: str, path: str, kind: str) -> KubeError:
     reason, message = answer.get("reason", ""), str(answer.get("message") or f"HTTP {status}")
     match status:
         case 404:
-            return Missing(status, message, path)
+            return NotFound(status, message, path)
         case 409 if reason == "AlreadyExists":
             return AlreadyExists(f"{path}: {message}")
         case 409 if not _is_field_conflict(answer):

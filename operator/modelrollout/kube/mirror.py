@@ -1,6 +1,6 @@
 """A live copy of all objects of one kind, kept by listing and watching. Reads only.
 
-It may lag behind the API server, so a write that follows from it has to be conditional on the version that was seen.
+It may lag behind the API server, so writes based on it have to be conditional on the version that was seen.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Changed = Callable[[WatchEvent], None]
 class Mirror:
     """`items` by namespace and name, true once `fill` has returned and for as long as `follow` runs.
 
-    It never puts an older version over a newer one, nor an object back that it knows to be gone. `label` names the
-    label by whose value `labelled` finds objects; with `only_labelled` objects without it are not mirrored at all.
+    It never replaces a newer version by an older one, and never restores an object that it knows to be deleted.
+    `labelled` finds objects by the value of `label`; with `only_labelled`, objects without it are not mirrored.
     """
 
     def __init__(
@@ -41,17 +41,17 @@ class Mirror:
         self.items: dict[Key, Manifest] = {}
 
     async def fill(self, changed: Changed = lambda _: None) -> None:
-        """Look at everything. The first look fills the mirror, a later one finds what lost events would have told.
+        """List everything. The first listing fills the mirror, a later one finds changes whose events were lost.
 
         Raises KubeError.
         """
         listing = await self._cluster.list(self._resource, self._namespace, labels=self._selector)
         for event in list(differences(self.items, by_key(listing.items))):
-            # Our own write may be younger than the listing, which then says nothing of it.
+            # Our own write may be younger than the listing, which does not know of it then.
             if event.type != "DELETED" or not is_newer(_version(event.object), listing.resource_version):
                 self._tell(event, changed)
         self._since = listing
-        self._gone.clear()  # from here on the listing's own version tells what is gone
+        self._gone.clear()  # from here on the version of the listing tells what was deleted
 
     async def follow(self, changed: Changed) -> None:
         """Keep up for ever, and call `changed` after each change. Raises Refused when watching is not allowed."""
@@ -74,7 +74,7 @@ class Mirror:
             return
         is_unknown = key_of(item) not in self.items
         if is_unknown and self._since and not is_newer(_version(item), self._since.resource_version):
-            return  # the listing would have it: it is gone since
+            return  # the listing would have it if it were not deleted since
         self._take(WatchEvent("MODIFIED", item))
 
     def drop(self, namespace: str, name: str, uid: str) -> None:
@@ -88,14 +88,16 @@ class Mirror:
             changed(each)
 
     def _take(self, event: WatchEvent) -> tuple[WatchEvent, ...]:
-        """What changed here. An object that got another label is told of twice: as whose it was, and as whose it is."""
+        """The events for this change: two for an object whose label changed, for its old and its new owner."""
         item, place = event.object, key_of(event.object)
         metadata, present = item["metadata"], self.items.get(place)
         if event.type == "DELETED":
             is_news = metadata["uid"] not in self._gone
             self._gone[metadata["uid"]] = _version(item)
             if present is not None and present["metadata"]["uid"] == metadata["uid"]:
-                self._unindex(place)  # even if we wrote to it since: if it is still there, the event of that follows
+                self._unindex(
+                    place
+                )  # even if we wrote to it since: if it still exists, the event of that write follows
                 del self.items[place]
             return (event,) if is_news else ()
         if not all(is_newer(_version(item), known) for known in self._known_versions(item, present)):

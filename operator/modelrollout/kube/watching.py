@@ -1,4 +1,4 @@
-"""What a watch is made of: the lines of its stream, and the events that bridge a gap.
+"""The parts of a watch: the lines of its stream, and the events that bridge a gap.
 
 Pure but for reading the stream it is given; `Cluster.watch` keeps it going.
 """
@@ -39,7 +39,7 @@ def remember(known: dict[Key, Manifest], event: WatchEvent) -> None:
 
 
 def differences(known: dict[Key, Manifest], now: dict[Key, Manifest]) -> Iterator[WatchEvent]:
-    """The events that were missed between two looks; what was made anew under the same name is two of them."""
+    """The events that were missed between two listings. An object that was deleted and made again makes two."""
     for place, old in known.items():
         if place not in now or now[place]["metadata"]["uid"] != old["metadata"]["uid"]:
             yield WatchEvent("DELETED", old)

@@ -18,7 +18,7 @@ REVISION_LABEL = f"{GROUP}/revision"
 APPLIED = f"{GROUP}/applied"
 """Annotation with the digest of what was applied last: tells that a field was taken out of a template."""
 MODEL = f"{GROUP}/model"
-"""Annotation on a workload: the model it serves, so that a rollout whose status is lost finds out what serves."""
+"""Annotation on a workload: the model it serves, for a rollout that lost its status."""
 REJECTED = f"{GROUP}/rejected"
 """Annotation on the route: revision and reason of a candidate that was taken back. It is written together with the
 weights, so a verdict outlives a crash between taking traffic back and saving the status."""
@@ -40,8 +40,8 @@ class Ref:
 class Apply:
     """Server-side apply of a whole object that is ours, under one manager for each responsibility.
 
-    `seen` is the resourceVersion that the write was decided on: it fails when anybody wrote since. Empty: there was no
-    such object. None: it is done whatever is there.
+    `seen` is the resourceVersion that the write was decided on: it fails when anybody wrote since. Empty: the object
+    did not exist. None: the write is unconditional.
     """
 
     manifest: Manifest
@@ -158,7 +158,7 @@ def seal(manifest: Manifest) -> Manifest:
 
 
 def is_applied(desired: Any, observed: Any) -> bool:
-    """Whether all that is desired is there. What the API server added (defaults, status) does not count."""
+    """Whether all desired fields are there. Fields that the API server added (defaults, status) do not count."""
     match desired, observed:
         case dict(), dict():
             return all(is_applied(value, observed.get(key)) for key, value in desired.items())

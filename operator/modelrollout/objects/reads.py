@@ -1,4 +1,4 @@
-"""The objects that a pass reads of one rollout, and what was found of them. Pure."""
+"""The objects that a pass reads for one rollout, and the result of reading them. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNREADABLE = "Unreadable"
 """The reason when the API server refuses to show an object."""
 
 Objects = Mapping[Ref, Manifest | Finding]
-"""What was found: the object, or why it cannot be read. Left out: it does not exist."""
+"""The result: the object, or why it cannot be read. Left out: it does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Reads:
 def conditional(write: Write, reads: Reads, objects: Objects) -> Write:
     """The write, on condition that its object is still as it was read when the write was decided on.
 
-    An object that is not there is only known to be missing when it was asked for by name: one that lost its label is
-    there and was not found. Nothing is asked of such a write.
+    We know that an object is missing only if it was read by name: an object that lost its label exists, and was not
+    found. A write to such an object is unconditional.
     """
     found = objects.get(write.ref)
     if isinstance(found, dict):

@@ -1,4 +1,4 @@
-"""Conditions, after the rules of Kubernetes: the generation is always said, the time moves only with the status. Pure.
+"""Conditions by the rules of Kubernetes: each names its generation, and its time moves only with its status. Pure.
 
 They are what `kubectl wait`, Argo CD and Flux (kstatus) read: Ready and Stalled in their sense, the rest ours.
 """
@@ -24,11 +24,11 @@ def conditions(facts: Facts, status: ModelRolloutStatus, why: Finding) -> tuple[
     before = {condition.type: condition for condition in status.conditions}
     return tuple(
         _condition(before.get(type_), type_, truth, finding, facts.rollout.generation, facts.now)
-        for type_, truth, finding in _found(facts, status, why)
+        for type_, truth, finding in _applicable(facts, status, why)
     )
 
 
-def _found(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Iterator[tuple[str, Truth, Finding]]:
+def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Iterator[tuple[str, Truth, Finding]]:
     phase, trouble = status.phase, facts.world.trouble
     serving = _serving(facts, status)
     way = _on_its_way(facts, status) if serving[0] == "True" else None
@@ -47,14 +47,15 @@ def _found(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Iterator[t
 
 
 def _on_its_way(facts: Facts, status: ModelRolloutStatus) -> Finding | None:
-    """Whether users have yet to be sent to the version that they are promised: that is written after the status."""
-    if facts.router is not None and facts.routing(facts.router, None).exists and not facts.strays(status.stable):
+    """Why users are not yet sent to the version that status promises: the route is written after the status."""
+    has_route = facts.router is not None and facts.routing(facts.router, None).exists
+    if has_route and not facts.diverting_routers(status.stable):
         return None
     return Finding("RouteNotInForce", "The route to the version that serves is about to be written.")
 
 
 def _serving(facts: Facts, status: ModelRolloutStatus) -> tuple[Truth, Finding]:
-    """Whether the version that users are promised has its pods."""
+    """Whether the stable version has its pods."""
     if status.stable is None:
         return "Unknown", Finding("NothingServesYet", "No version has become ready yet.")
     state, version = facts.workload(status.stable), status.stable.model.version
@@ -68,7 +69,7 @@ def _serving(facts: Facts, status: ModelRolloutStatus) -> tuple[Truth, Finding]:
 
 
 def _analysis(status: ModelRolloutStatus) -> tuple[Truth, Finding]:
-    """A Prometheus that is away may come back; a query that asks wrongly needs an edit. So the reasons differ."""
+    """A Prometheus that is away may come back; a wrong query needs an edit. So the reasons differ."""
     away = [v for v in status.verdicts if v.verdict is Verdict.UNAVAILABLE or v.reason == QUERY_REJECTED]
     if not away:
         return "True", Finding("Answering", "Prometheus answers the queries of all metrics.")

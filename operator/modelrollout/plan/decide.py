@@ -1,4 +1,4 @@
-"""What becomes of a rollout: the next status, and why. Pure."""
+"""Decides the next status of a rollout, and says why. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Decision:
 
 
 def mended(facts: Facts) -> ModelRolloutStatus:
-    """The status as it was read, made true to the world, of any spec however broken."""
+    """The status as it was read, corrected by what the world shows. Works with any spec, however broken."""
     status = facts.rollout.status
     for mend in MENDS:
         status = mend(facts, status)
@@ -80,14 +80,14 @@ def name_is_taken(facts: Facts) -> Finding | None:
 
 
 def without_gone(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
-    """Without the retired revisions of which nothing is left, or the list would grow with every release."""
+    """Drops retired revisions whose objects are gone, or the list would grow with every release."""
     there = {manifest["metadata"]["name"] for manifest in (*facts.world.workloads, *facts.world.services)}
     left = tuple(old for old in status.retired if facts.now < old.delete_after or old.workload in there)
     return status if left == status.retired else changed(status, retired=left)
 
 
 def with_readiness(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
-    """With it noted since when the candidate has not been ready. Once it lost that, all of its pods must be back."""
+    """Records since when the candidate is not ready. Once readiness is lost, all of its pods must come back."""
     if (candidate := status.candidate) is None:
         return status
     state = facts.workload(candidate)
@@ -104,8 +104,8 @@ def with_readiness(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStat
 
 
 def with_clock(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
-    """With the step's time counted from when the route says that its exposure was put in force: a crash between saving
-    and acting, a write that was refused for an hour, or somebody's edit of the route must not shorten the step."""
+    """Counts the step's time from when the route put its exposure in force. Neither a crash between saving and acting,
+    nor a refused write, nor somebody's edit of the route may shorten the step."""
     stage, since = status.stage, facts.in_force_since()
     if stage is None or since is None or since <= stage.since or facts.live(status.stable) != exposure_at(stage):
         return status
@@ -113,8 +113,8 @@ def with_clock(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
     return changed(status, stage=StageStatus(**{**dict(stage), "since": since}), evidence=begun)
 
 
-def borne_out(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRolloutStatus:
-    """With what the world and its other parts bear out: a status can be lost, edited, or restored in parts."""
+def with_repaired_parts(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRolloutStatus:
+    """Repairs a status that was lost, edited or restored in parts: keeps what the world and its other parts confirm."""
     if status.stable is None:
         status = changed(status, stable=_serving_arm(facts, wish))
     if (candidate := status.candidate) is None:
@@ -123,7 +123,7 @@ def borne_out(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRoll
         return changed(status, candidate=None, stage=None, evidence=None)
     is_at_a_step = status.phase in SERVES_CANDIDATE and status.stage is not None and status.stable is not None
     if is_at_a_step and status.stage is not None and (status.evidence is None or status.evidence.start is None):
-        return changed(status, evidence=looks.begun(status.evidence, wish, status.stage.entered))
+        return changed(status, evidence=looks.new_evidence(status.evidence, wish, status.stage.entered))
     if is_at_a_step or status.phase in (Phase.PENDING, Phase.ROLLING_BACK):
         return status
     was_rejected = statuses.rejection_of(status, candidate.revision) is not None
@@ -131,7 +131,7 @@ def borne_out(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRoll
 
 
 def with_the_wished_candidate(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRolloutStatus:
-    """With the candidate that the spec wishes for: the same, another, or none."""
+    """Takes the candidate that the spec asks for: the same, another, or none."""
     if status.candidate is not None and status.candidate.revision == wish.revision:
         return status
     status = _dropped(facts, status, wish)
@@ -139,11 +139,11 @@ def with_the_wished_candidate(facts: Facts, status: ModelRolloutStatus, wish: Wi
         return changed(status, phase=Phase.HEALTHY, stable=_renamed(status.stable, wish))
     if statuses.rejection_of(status, wish.revision) is not None:
         return changed(status, phase=Phase.ROLLED_BACK)
-    return statuses.begun(status, facts.rollout, wish, facts.now)
+    return statuses.with_new_candidate(status, facts.rollout, wish, facts.now)
 
 
 def at_a_step_that_exists(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRolloutStatus:
-    """With the step of an edited spec that exposes nobody more than the current one."""
+    """Moves to the step of an edited spec that exposes nobody more than the current one."""
     if status.phase is not Phase.PROGRESSING or status.stage is None:
         return status
     all_steps = way(wish)
@@ -160,21 +160,21 @@ MENDS: tuple[Callable[[Facts, ModelRolloutStatus], ModelRolloutStatus], ...] = (
     with_clock,  # the route knows best since when its exposure is in force
     with_readiness,  # the candidate loses its traffic for want of it, whatever the spec says
 )
-"""What makes a status true to the world."""
+"""Corrects a status by what the world shows."""
 
 WISHED_MENDS: tuple[Callable[[Facts, ModelRolloutStatus, Wish], ModelRolloutStatus], ...] = (
-    borne_out,  # a status can be lost, edited, or restored in parts
+    with_repaired_parts,  # a status can be lost, edited, or restored in parts
     with_the_wished_candidate,  # the spec may ask for another, or for none
     at_a_step_that_exists,  # and its steps may be others
 )
-"""What makes it true to the spec. Only then there is something to decide."""
+"""Corrects it by what the spec asks for. Only then is there something to decide."""
 
 
 def moved(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRolloutStatus, Finding]:
     """The next phase or step, or the reason for staying."""
     trial = trial_of(facts, status, wish)
-    # The first version ever has nothing to go back to: it is waited for. One that was only just aimed at has its turn
-    # in the next pass, so that its beginning is told before its end.
+    # The first version ever has nothing to go back to, so the rollout waits for it. A candidate that is new in this
+    # pass is decided on in the next one, so that its beginning is told before its end.
     may_abort = status.phase in HAS_CANDIDATE_AHEAD and status.stable is not None and not _is_new(facts, status)
     if trial is not None and may_abort and (abort := first((*checks.ABORTS, *trial.step.fails), trial)):
         return statuses.rejected(status, abort, facts.now), abort
@@ -213,7 +213,7 @@ def _pending(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
 
 
 def _at_a_step(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
-    """The next step, once nothing of this one is waited for; after the last, the candidate is the stable version."""
+    """The next step, once this one waits for nothing more. After the last step the candidate becomes stable."""
     status, wish, facts = trial.status, trial.wish, trial.facts
     if wait := first(trial.step.waits, trial):
         return status, wait
@@ -226,7 +226,7 @@ def _at_a_step(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
 
 def _rolling_back(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRolloutStatus, Finding]:
     why = _rejection(status, wish)
-    if facts.strays(status.stable):
+    if facts.diverting_routers(status.stable):
         return status, why
     return changed(statuses.without_candidate(status, "RolledBack", why, facts.now), phase=Phase.ROLLED_BACK), why
 
@@ -251,7 +251,7 @@ def _dropped(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRollo
     """Without a candidate that the spec no longer wishes for."""
     if (old := status.candidate) is None:
         return status
-    # A verdict that only the route knows of was reached right before the process died, or the spec was edited.
+    # A verdict that only the route records was reached right before the process died, or before the spec was edited.
     if status.phase is not Phase.ROLLING_BACK and (noted := facts.rejection(old.revision)):
         status = statuses.rejected(status, noted, facts.now)
     if status.phase is Phase.ROLLING_BACK and (entry := statuses.rejection_of(status, old.revision)):
@@ -269,7 +269,7 @@ def _renamed(stable: Arm, wish: Wish) -> Arm:
 
 
 def _serving_arm(facts: Facts, wish: Wish) -> Arm | None:
-    """Who serves according to the route when the status does not know, as after a restore from a backup."""
+    """The arm that the route sends users to, for a status that does not name it, as after a restore from a backup."""
     arms = [(_arm_of(one), one["metadata"].get("creationTimestamp") or "") for one in facts.world.workloads]
     reached = facts.routing(wish.router, None)
     serving = [(arm, created) for arm, created in arms if reached.reaches(arm.workload)]
@@ -283,6 +283,6 @@ def _serving_arm(facts: Facts, wish: Wish) -> Arm | None:
 def _arm_of(workload: Manifest) -> Arm:
     try:
         model = VersionInfo.model_validate_json(annotation(workload, MODEL) or "")
-    except ValidationError:  # an annotation is anybody's to edit, and who serves must be known all the same
+    except ValidationError:  # anybody may edit an annotation, and we must know who serves all the same
         model = VersionInfo(name="unknown", version="unknown")
     return Arm(revision=revision_of(workload), model=model, workload=workload["metadata"]["name"])

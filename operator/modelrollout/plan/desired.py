@@ -34,20 +34,20 @@ WORKLOAD = "modelrollout-workload"
 
 
 def retreat(facts: Facts, status: ModelRolloutStatus) -> tuple[Write, ...]:
-    """The writes that take traffic back to stable, if any is to be taken back; of each route that has any.
+    """The writes that take traffic back to stable, on each route that sends any elsewhere.
 
-    Made from the routes as they were read, so neither a broken spec nor one that the API server would refuse is in
-    their way.
+    Made from the routes as they were read, so that a spec that is broken or refused cannot stop them.
     """
     if status.stable is None or effective(facts, status) != NOBODY:
         return ()
     owner, objects, to = facts.rollout.owner, facts.world.objects, facts.backend(status.stable)
     notes = Notes(rejected=_note(facts, status))
-    return tuple(write for router in facts.strays(status.stable) for write in router.retreat(owner, objects, to, notes))
+    routers = facts.diverting_routers(status.stable)
+    return tuple(write for router in routers for write in router.retreat(owner, objects, to, notes))
 
 
 def writes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Write, ...]:
-    """Everything else, in the order in which it is safe: pods, Services, traffic, and only then what serves nobody."""
+    """All other writes, in a safe order: pods, Services, traffic, and last the deletion of what serves nobody."""
     wanted = tuple(_wanted(facts, status, wish))
     objects = [write for write in wanted if not is_applied(write.manifest, facts.world.objects.get(write.ref))]
     return (
@@ -68,7 +68,7 @@ def _wanted(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[Ap
         own = Backend(arm.workload, arm.revision, wish.spec.traffic.port)
         yield Apply(revision_service.render(owner, own), TRAFFIC)
     if stable is not None and stable is not arm:
-        # With the port that it has kept.
+        # Its Service keeps the port that it has.
         yield Apply(revision_service.render(owner, facts.backend(stable)), TRAFFIC)
     trial = trial_of(facts, status, wish)
     if trial is not None and status.stage is not None and status.phase is not Phase.ROLLING_BACK:
@@ -102,7 +102,7 @@ def _routes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Apply
 
 
 def _note(facts: Facts, status: ModelRolloutStatus) -> str | None:
-    """What the route says about a candidate that was taken back, for as long as the spec asks for it."""
+    """The note on the route about a candidate that was taken back, for as long as the spec asks for it."""
     candidate = status.candidate
     if candidate is not None and (why := facts.rejection(candidate.revision)):
         return rejections.note(candidate.revision, why)  # not in status yet, so this is the only place

@@ -1,4 +1,4 @@
-"""What is told as Kubernetes Events: differences between the status before and after, nothing else. Pure."""
+"""Kubernetes Events from the difference between the status before and after, and from nothing else. Pure."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _WARNINGS = frozenset({Phase.ROLLING_BACK, Phase.INVALID})
 
 
 def events(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Finding) -> tuple[Event, ...]:
-    return tuple(_told(before, after, why))
+    return tuple(_differences(before, after, why))
 
 
-def _told(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Finding) -> Iterator[Event]:
+def _differences(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Finding) -> Iterator[Event]:
     yield from _of_candidates(before, after)
     if before.phase != after.phase or _step(before) != _step(after):
         yield from _of_phase(after, why)
@@ -68,7 +68,7 @@ def _of_prometheus(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Ite
 
 
 def _of_plan(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
-    """What the plan cannot see is told as soon as it is known: before anybody waits for it."""
+    """Tells as early as possible what the plan cannot see, before anybody waits for it."""
     is_new = after.evidence is not None and after.evidence.at is not None
     was_known = before.evidence is not None and before.evidence.at is not None
     if is_new and not was_known and (seen := sensitivity(after)) is not None:

@@ -1,4 +1,4 @@
-"""What a spec that is being applied will not be able to see at the traffic that there is, before it is stored. Pure.
+"""Warns, before a spec is stored, of changes that its plan could not detect at the present traffic. Pure.
 
 The same history and the same arithmetic as at the start of a release (`plan/looks.py`), only earlier.
 """
@@ -22,7 +22,7 @@ from modelrollout.trial.world import World
 MOST_WARNINGS, LONGEST_WARNING = 5, 256
 """Warnings, and characters of one: Kubernetes may cut longer ones and leave out some of many (admission.k8s.io/v1)."""
 DECIDING = ("stages", "analysis", "promotion")
-"""What of a spec decides what a release can see, other than the version itself."""
+"""The fields of a spec, beside the version, that decide what a release can detect."""
 
 
 def is_another(new: Manifest, old: Manifest | None) -> bool:
@@ -30,10 +30,10 @@ def is_another(new: Manifest, old: Manifest | None) -> bool:
     return old is None or new.get("spec") != old.get("spec")
 
 
-def asked(rollout: Rollout, new: Manifest, old: Manifest | None, now: datetime) -> tuple[Query, ...]:
-    """What to ask of stable's past. `rollout` is `new` as it was parsed, about to take the place of `old`.
+def queries_to_ask(rollout: Rollout, new: Manifest, old: Manifest | None, now: datetime) -> tuple[Query, ...]:
+    """The queries to ask about stable's past. `rollout` is `new` as it was parsed, about to take the place of `old`.
 
-    Nothing where nobody serves yet, and where the change neither starts a release nor touches how one is judged.
+    Empty before any version serves, and when the change neither starts a release nor alters how one is judged.
     """
     wish, stable = rollout.wish, rollout.status.stable
     if wish is None or stable is None:
@@ -43,7 +43,7 @@ def asked(rollout: Rollout, new: Manifest, old: Manifest | None, now: datetime) 
         return ()
     analysis = wish.spec.analysis
     tick = tick_of(analysis.interval.timedelta)
-    counted = {metric.name for metric in analysis.metrics if metric.ratio is not None}  # only of these anything is told
+    counted = {metric.name for metric in analysis.metrics if metric.ratio is not None}  # warnings speak of ratios only
     queries = history_queries(
         analysis, Facts(rollout, World(rollout.owner.name), now).arm_names(stable, "stable"), (), now, tick
     )
@@ -53,24 +53,24 @@ def asked(rollout: Rollout, new: Manifest, old: Manifest | None, now: datetime) 
 def warnings(rollout: Rollout, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> tuple[str, ...]:
     """A sentence for each metric in which the plan could not even see a doubling, and each note on one.
 
-    What Prometheus did not answer is not known, and nothing is said of it.
+    Metrics that Prometheus did not answer for are left out.
     """
     wish = rollout.wish
     if wish is None or not asked:
         return ()
     analysis = wish.spec.analysis
     tick = tick_of(analysis.interval.timedelta).total_seconds()
-    return told(summarise_history(analysis, asked, answers, {}, stretches(wish), tick))
+    return in_sentences(summarise_history(analysis, asked, answers, {}, stretches(wish), tick))
 
 
-def told(usual: Sequence[UsualMetric]) -> tuple[str, ...]:
+def in_sentences(usual: Sequence[UsualMetric]) -> tuple[str, ...]:
     """The warnings in what the history said."""
     blind = [one.sees for one in usual if one.is_blind and one.sees is not None]
     notes = [f"{one.metric}: {one.note}" for one in usual if one.note is not None]
-    return limited([*blind, *notes])
+    return cut_to_limits([*blind, *notes])
 
 
-def limited(sentences: Sequence[str]) -> tuple[str, ...]:
+def cut_to_limits(sentences: Sequence[str]) -> tuple[str, ...]:
     """As many and as long as Kubernetes shows."""
     short = [one if len(one) <= LONGEST_WARNING else f"{one[: LONGEST_WARNING - 1]}…" for one in sentences]
     if len(short) <= MOST_WARNINGS:

@@ -1,4 +1,4 @@
-"""What a pass asks of Prometheus, and what the status keeps of the comparison. Pure."""
+"""The questions that a pass asks Prometheus, and the evidence that the status keeps. Pure."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from modelrollout.rollout.rollout import Wish
 from modelrollout.stages.way import way
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY
 from modelrollout.trial.facts import Facts, is_on_trial
-from modelrollout.trial.look import Look
+from modelrollout.trial.question import Question
 from modelrollout.trial.steps import exposure_at
 
 CHECKPOINT = timedelta(minutes=3)
-"""A status that nothing else changes is written this often for the checkpoint: it bounds what is read again."""
+"""How often the checkpoint alone is reason enough to write the status. It bounds how many samples are read again."""
 
 
-def begun(evidence: EvidenceStatus | None, wish: Wish, start: datetime) -> EvidenceStatus:
-    """Evidence whose first step begins now; what the history said is kept."""
+def new_evidence(evidence: EvidenceStatus | None, wish: Wish, start: datetime) -> EvidenceStatus:
+    """Evidence whose first step begins now; it keeps what the history said."""
     known = evidence or EvidenceStatus()
     tick = tick_of(wish.spec.analysis.interval.timedelta)
     return EvidenceStatus(
@@ -42,14 +42,14 @@ def begun(evidence: EvidenceStatus | None, wish: Wish, start: datetime) -> Evide
 
 
 def with_step(evidence: EvidenceStatus | None, wish: Wish, moment: datetime) -> EvidenceStatus:
-    """With a step that begins now: the first, or a later one."""
+    """Adds a step that begins now: the first, or a later one."""
     if evidence is None or evidence.start is None:
-        return begun(evidence, wish, moment)
+        return new_evidence(evidence, wish, moment)
     return EvidenceStatus(**{**dict(evidence), "steps": (*evidence.steps, moment)})
 
 
 def in_force(evidence: EvidenceStatus | None, stage: StageStatus, since: datetime) -> EvidenceStatus | None:
-    """With a step that begins when its weight came into force: what was seen before shows nothing of that weight."""
+    """Lets the step begin when its weight came into force: earlier samples show nothing of that weight."""
     if evidence is None or evidence.steps[-1:] != (stage.entered,):
         return evidence
     return EvidenceStatus(**{**dict(evidence), "steps": (*evidence.steps[:-1], since)})
@@ -74,37 +74,37 @@ def course(evidence: EvidenceStatus, analysis: Analysis) -> Course | None:
 
 
 def tick_in(evidence: EvidenceStatus, interval: timedelta) -> timedelta:
-    """The tick that the evidence was begun with, whatever became of the interval since."""
+    """The tick that the evidence started with, even if the interval was edited since."""
     try:
         tick = Duration(evidence.tick or "").timedelta
     except ValueError:
         tick = timedelta()
-    return tick if tick > timedelta() else tick_of(interval)  # a status is anybody's to edit
+    return tick if tick > timedelta() else tick_of(interval)  # anybody may edit a status
 
 
-def due(facts: Facts, status: ModelRolloutStatus) -> Look | None:
-    """What Prometheus has to be asked now: what stable did before, once; and of a candidate on trial, at each look."""
+def due(facts: Facts, status: ModelRolloutStatus) -> Question | None:
+    """The question for Prometheus now: once about stable's past, and at each look about a candidate on trial."""
     history, at = _history(facts, status), _moment(facts, status)
     case = _case(facts, status, at) if at is not None else None
     if status.candidate is None or not (history or case):
         return None
-    look = Look(status.candidate.revision, history)
+    look = Question(status.candidate.revision, history)
     return _with_candidate(facts, status, look, case, at) if case is not None and at is not None else look
 
 
 def is_due(facts: Facts, status: ModelRolloutStatus) -> bool:
-    """Whether there is a look at the candidate to be answered."""
+    """Whether a look at the candidate is due."""
     return _moment(facts, status) is not None and status.evidence is not None and status.evidence.start is not None
 
 
-def _with_candidate(facts: Facts, status: ModelRolloutStatus, look: Look, case: Case, at: datetime) -> Look:
+def _with_candidate(facts: Facts, status: ModelRolloutStatus, look: Question, case: Case, at: datetime) -> Question:
     candidate, stable = status.candidate, status.stable
     if candidate is None or stable is None:
         return look
     compares = facts.live(stable) != EVERYBODY
     beside = facts.arm_names(stable, "stable") if compares else None
     reaches = {metric.name: _reach(case, metric, at) for metric in case.analysis.metrics}
-    return Look(
+    return Question(
         revision=candidate.revision,
         history=look.history,
         step=status.stage,
@@ -117,7 +117,7 @@ def _with_candidate(facts: Facts, status: ModelRolloutStatus, look: Look, case: 
 
 
 def _moment(facts: Facts, status: ModelRolloutStatus) -> datetime | None:
-    """When the latest look was due; None where nobody is to be looked at.
+    """When the latest look was due; None without a candidate to look at.
 
     Looks lie on a grid that starts when the exposure came into force: further passes in between ask the same question
     again, and hear the same answer.
@@ -133,7 +133,7 @@ def _moment(facts: Facts, status: ModelRolloutStatus) -> datetime | None:
 
 
 def _is_exposed(facts: Facts, status: ModelRolloutStatus) -> bool:
-    """Less than the step's exposure may be in force for long, while pods start: who has traffic is judged."""
+    """While pods start, less than the step's exposure may be in force. Any candidate with traffic is judged."""
     stage = status.stage
     return stage is not None and is_on_trial(status) and NOBODY < facts.live(status.stable) <= exposure_at(stage)
 
@@ -163,7 +163,7 @@ def _case(facts: Facts, status: ModelRolloutStatus, at: datetime) -> Case | None
 
 
 def bases(status: ModelRolloutStatus, analysis: Analysis) -> dict[str, str]:
-    """A digest of what each metric is judged by: its own rules, and whom it compares."""
+    """By metric, a digest of its rules and of the arms that it compares."""
     arms = [arm.revision if arm else "" for arm in (status.stable, status.candidate)]
     return {metric.name: digest([metric.to_wire(), *arms]) for metric in analysis.metrics}
 
@@ -171,7 +171,7 @@ def bases(status: ModelRolloutStatus, analysis: Analysis) -> dict[str, str]:
 def _reach(case: Case, metric: Metric, at: datetime) -> Reach:
     before, line = case.before(metric), case.course
     return Reach(
-        since=datetime.fromtimestamp(min(before.since, case.end), at.tzinfo),  # a status is anybody's to edit
+        since=datetime.fromtimestamp(min(before.since, case.end), at.tzinfo),  # anybody may edit a status
         first=datetime.fromtimestamp(min(line.time(before.first + 1), case.end), at.tzinfo),
         end=datetime.fromtimestamp(case.end, at.tzinfo),
         tick=timedelta(seconds=line.tick),
@@ -179,9 +179,9 @@ def _reach(case: Case, metric: Metric, at: datetime) -> Reach:
 
 
 def _history(facts: Facts, status: ModelRolloutStatus) -> tuple[Query, ...]:
-    """What has to be asked of stable's past: nothing of what is known, or while there is nobody to compare.
+    """The queries about stable's past that are still open; none while there is no candidate to compare.
 
-    A metric that came in or was edited in mid-rollout has its past looked at, too: that before the candidate was there.
+    They include metrics that were added or edited in mid-rollout, over the time before the candidate was there.
     """
     wish = facts.rollout.wish
     if wish is None or status.candidate is None or status.stable is None:
@@ -199,7 +199,7 @@ def _history(facts: Facts, status: ModelRolloutStatus) -> tuple[Query, ...]:
 
 
 def _known_past(status: ModelRolloutStatus, analysis: Analysis) -> dict[str, UsualMetric]:
-    """What was found of stable's past, by metric, of those that are judged as they were then."""
+    """By metric, what is known of stable's past; only of metrics that are still judged in the same way."""
     evidence, basis = status.evidence, bases(status, analysis)
     if evidence is None or evidence.at is None:
         return {}
@@ -207,7 +207,7 @@ def _known_past(status: ModelRolloutStatus, analysis: Analysis) -> dict[str, Usu
 
 
 def informed(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
-    """With what stable's past says, as soon as Prometheus has answered; once there is a step with whatever is known."""
+    """Adds stable's past as soon as Prometheus has answered; once a step has begun, whatever is known of it."""
     look, wish = facts.world.look, facts.rollout.wish
     if look is None or not look.history or wish is None or not _speaks_of(look, status):
         return status
@@ -224,7 +224,7 @@ def informed(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
 
 
 def judgement(facts: Facts, status: ModelRolloutStatus) -> Judgement | None:
-    """What the answers say of the candidate; None where nobody was asked, or the rollout has moved on since."""
+    """The judgement of the candidate from the answers; None without answers, or when the rollout has moved on since."""
     look = facts.world.look
     if look is None or look.at is None or not _speaks_of(look, status) or look.step != status.stage:
         return None
@@ -234,14 +234,14 @@ def judgement(facts: Facts, status: ModelRolloutStatus) -> Judgement | None:
     return judge(case, look.asked, facts.world.answers) if case is not None else None
 
 
-def _speaks_of(look: Look, status: ModelRolloutStatus) -> bool:
+def _speaks_of(look: Question, status: ModelRolloutStatus) -> bool:
     return status.candidate is not None and status.candidate.revision == look.revision
 
 
 def checkpointed(
     before: ModelRolloutStatus, after: ModelRolloutStatus, fresh: tuple[MetricEvidence, ...] | None, interval: timedelta
 ) -> EvidenceStatus | None:
-    """The evidence of a new status: brought up to date where the status is written anyway, or it is time."""
+    """The evidence of a new status. It is brought up to date when the status is written anyway, or when it is time."""
     evidence = after.evidence
     if evidence is None or not fresh or evidence.start is None:
         return evidence

@@ -1,4 +1,4 @@
-"""What comes of a pass: the next status, writes, words and questions. Pure."""
+"""The result of a pass: the next status, writes, Events and questions. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from modelrollout.api.status import MetricVerdict, ModelRolloutStatus
 from modelrollout.objects.manifests import Write
-from modelrollout.trial.look import Look
+from modelrollout.trial.question import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class Event:
 class Plan:
     """What one pass shall do, in this order: retreat, save status, write the rest, tell.
 
-    `questions`: what it would like to know first. With the answers in the world, another plan is made of it; to take
-    traffic back none is waited for.
+    `questions`: what it would like to know first. With the answers in the world, another plan is made. Taking traffic
+    back does not wait for answers.
     """
 
     status: ModelRolloutStatus
     retreat: tuple[Write, ...] = ()
     writes: tuple[Write, ...] = ()
     events: tuple[Event, ...] = ()
-    questions: Look | None = None
+    questions: Question | None = None
     verdicts: tuple[MetricVerdict, ...] | None = None  # of the look that was answered
     recheck: timedelta | None = None

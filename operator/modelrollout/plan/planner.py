@@ -1,4 +1,4 @@
-"""The whole of a pass as values: what is known, and what follows from it. Pure."""
+"""A whole pass as values: from what is known to what follows from it. Pure."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from modelrollout.trial.facts import Facts
 from modelrollout.trial.world import World
 
 REFRESH = timedelta(minutes=1)
-"""Verdicts in status are brought up to date when one of them turns, and else no more often than this: evidence that
-only grew is not worth a write to the API server at every look."""
-SOON = timedelta(seconds=1)
-"""Until the next pass when something is on the move; the watch usually wakes the loop before."""
+"""Verdicts in status are updated when one of them turns, otherwise at most this often: more of the same evidence is not
+worth a write to the API server at every look."""
+RECHECK_SOON = timedelta(seconds=1)
+"""Time to the next pass while something is changing; the watch usually wakes the loop earlier."""
 
 
 def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
-    """What to do at `now`, the moment of observation; and what it would like to know first."""
+    """The plan at `now`, the moment of observation, and the question that it would like answered first."""
     facts = Facts(rollout, world, _whole_seconds(now))
     known = looks.informed(facts, mended(facts))
     judgement = looks.judgement(facts, known)
@@ -40,7 +40,7 @@ def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
 
 
 def plan_from(facts: Facts, known: ModelRolloutStatus) -> Plan:
-    """What follows from the facts and from the status that is true to them."""
+    """The plan that follows from the facts and from the status that agrees with them."""
     rollout = facts.rollout
     decision = decide(facts, known)
     status = _completed(facts, decision, known)
@@ -57,7 +57,7 @@ def plan_from(facts: Facts, known: ModelRolloutStatus) -> Plan:
 
 
 def _wish(rollout: Rollout, status: ModelRolloutStatus) -> Wish | None:
-    """What is to be brought about; nothing while the spec cannot be carried out."""
+    """The wish that the writes carry out; None while the spec cannot be carried out."""
     return rollout.wish if status.phase is not Phase.INVALID else None
 
 
@@ -74,7 +74,7 @@ def finalise(owner: Owner, world: World) -> tuple[Write, ...]:
 
 def _completed(facts: Facts, decision: Decision, known: ModelRolloutStatus) -> ModelRolloutStatus:
     status = changed(decision.status, verdicts=_shown(facts, decision.status, known))
-    told = facts.world.trouble or decision.why  # what stops us is more urgent than what we wait for
+    told = facts.world.trouble or decision.why  # trouble is more urgent than a reason to wait
     status = changed(
         status,
         observed_generation=facts.rollout.generation,
@@ -100,7 +100,7 @@ def _shown(facts: Facts, status: ModelRolloutStatus, known: ModelRolloutStatus) 
 def _turned(
     fresh: tuple[MetricVerdict, ...], shown: tuple[MetricVerdict, ...], facts: Facts, status: ModelRolloutStatus
 ) -> bool:
-    """Whether a verdict says something else. While a step is held anyway, evidence that ripens is no news."""
+    """Whether a verdict says something new. While the step is held anyway, more of the same evidence is not new."""
     trial = trial_of(facts, status, facts.rollout.wish) if facts.rollout.wish else None
     is_held = trial is not None and status.stage is not None and facts.now < status.stage.since + trial.step.hold
 
@@ -121,9 +121,9 @@ def _age(fresh: tuple[MetricVerdict, ...], shown: tuple[MetricVerdict, ...]) -> 
 
 
 def _recheck(now: datetime, status: ModelRolloutStatus, wish: Wish | None) -> timedelta | None:
-    """The time until something can be different without anybody telling us."""
+    """The time until something can change that no event announces."""
     if status.phase in (Phase.PROMOTING, Phase.ROLLING_BACK):
-        return SOON
+        return RECHECK_SOON
     moments = [old.delete_after - now for old in status.retired if old.delete_after > now]
     if wish is not None and status.candidate is not None:
         interval = wish.spec.analysis.interval.timedelta

@@ -20,8 +20,8 @@ def changed(status: ModelRolloutStatus, **fields: Any) -> ModelRolloutStatus:
     return ModelRolloutStatus(**{**dict(status), **fields})
 
 
-def begun(status: ModelRolloutStatus, rollout: Rollout, wish: Wish, now: datetime) -> ModelRolloutStatus:
-    """With the wished revision as a candidate that has yet to become ready."""
+def with_new_candidate(status: ModelRolloutStatus, rollout: Rollout, wish: Wish, now: datetime) -> ModelRolloutStatus:
+    """Makes the wished revision the candidate; it has yet to become ready."""
     candidate = CandidateArm(
         revision=wish.revision,
         model=wish.model,
@@ -46,7 +46,7 @@ def without_candidate(
     why: Finding,
     now: datetime,
 ) -> ModelRolloutStatus:
-    """With the candidate retired and its end in the history."""
+    """Retires the candidate and records its end in the history."""
     if status.candidate is None:
         return status
     return changed(
@@ -59,7 +59,7 @@ def without_candidate(
 
 
 def promoted(status: ModelRolloutStatus, keep_old: timedelta, why: Finding, now: datetime) -> ModelRolloutStatus:
-    """With the candidate as stable; the old stable is kept for a while."""
+    """Makes the candidate stable; the old stable is kept for a while."""
     if (new := status.candidate) is None:
         return status
     if status.stable is not None:
@@ -79,7 +79,7 @@ def promoted(status: ModelRolloutStatus, keep_old: timedelta, why: Finding, now:
 
 
 def rejected(status: ModelRolloutStatus, why: Finding, now: datetime) -> ModelRolloutStatus:
-    """With the candidate on its way out, and never to be tried again unasked."""
+    """Marks the candidate as rejected: it is rolled back, and not tried again unless asked for."""
     if (bad := status.candidate) is None:
         return status
     entry = Rejection(revision=bad.revision, model=bad.model, reason=why.reason, message=why.message, at=now)
@@ -89,7 +89,7 @@ def rejected(status: ModelRolloutStatus, why: Finding, now: datetime) -> ModelRo
 
 
 def retired(status: ModelRolloutStatus, arm: Arm, delete_after: datetime) -> ModelRolloutStatus:
-    """With an arm among those whose objects go away; a longer stay that was promised before is kept."""
+    """Adds an arm to those whose objects are deleted; a later deletion that was promised before is kept."""
     stays = [old.delete_after for old in status.retired if old.revision == arm.revision]
     entry = Retired(revision=arm.revision, workload=arm.workload, delete_after=max([delete_after, *stays]))
     return changed(status, retired=(*(old for old in status.retired if old.revision != arm.revision), entry))

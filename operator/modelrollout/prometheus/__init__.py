@@ -1,4 +1,4 @@
-"""The one door to Prometheus: asks queries over its HTTP API, through `prometheus-api-client`, and says what came back.
+"""The one door to Prometheus: sends queries to its HTTP API with `prometheus-api-client`, and returns the answers.
 
 Knows no metric, arm or verdict, and decides nothing.
 """

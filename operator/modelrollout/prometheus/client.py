@@ -1,12 +1,12 @@
-"""Asks Prometheus many things at a time without waiting for long for any, and without ever blocking the event loop.
+"""Sends Prometheus many queries at a time. Never waits long for one, and never blocks the event loop.
 
 How long `ask` takes: each request has `timeout`, in which everything from connecting to the last byte has to happen.
-At most `in_flight` requests are under way at a time; the others queue, none for much longer than that. When Prometheus
-turns out to be silent (a request got no reply, and no other got one since it was sent) the whole queue is turned away
-with that reason: any number of queries to a dead server cost one timeout together, and not one each.
+At most `in_flight` requests are under way at a time; the others queue, none for much longer than that. Prometheus is
+silent when a request got no reply, and no other got one since it was sent. Then the whole queue is turned away with
+that reason: any number of queries to a dead server cost one timeout together, and not one each.
 
-After that they are turned away at once, for a time that grows from one second to ten (silence.py). When it is over one
-ask sends a sign of life ahead, which is no user's query: one that is too heavy must not hide a server that is back.
+After that they are turned away at once, for a time that grows from one second to ten (silence.py). Then one
+ask sends a probe first. The probe is no user's query, because a heavy query must not hide a server that is back.
 
 Which samples a raw query has: those with start < t ≤ end, in milliseconds. Prometheus 3 reads a range selector like
 that; 2.x counts in a sample at exactly `start`, which is dropped here. So windows that follow one another share no
@@ -24,8 +24,8 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar
 
-from modelrollout.prometheus.lane import Lane, Outcome, Target, milliseconds
 from modelrollout.prometheus.silence import Silence
+from modelrollout.prometheus.worker import Endpoint, RequestOutcome, Worker, milliseconds
 from modelrollout.promql.query import Answer, Answered, Query, Unanswered
 
 T = TypeVar("T")
@@ -56,11 +56,11 @@ class Prometheus:
         sleep: Callable[[float], Coroutine[None, None, None]] = asyncio.sleep,
     ) -> None:
         agent = {"User-Agent": "modelrollout"}
-        self._target = Target(url, timeout.total_seconds(), {**agent, **(headers or {})}, verify)
+        self._target = Endpoint(url, timeout.total_seconds(), {**agent, **(headers or {})}, verify)
         self._in_flight = in_flight
-        self._lanes: list[Lane] = []  # made when first needed
-        self._idle: list[Lane] = []
-        self._queue: deque[asyncio.Future[Lane | Unanswered]] = deque()
+        self._workers: list[Worker] = []  # made when first needed
+        self._idle: list[Worker] = []
+        self._queue: deque[asyncio.Future[Worker | Unanswered]] = deque()
         self._clock, self._sleep = clock, sleep
         self._heard = float("-inf")  # when the last reply of any kind came, on our clock
         # A request has ended after this: it queues for up to timeout + 2 * GRACE, and is under way for timeout + GRACE.
@@ -75,13 +75,13 @@ class Prometheus:
         await self.close()
 
     async def close(self) -> None:
-        """Turn away who still queues. Requests under way hold nobody up, not even the end of the process."""
+        """Turn away all that still queue. Requests under way do not delay anything, not even the end of the process."""
         self._turn_away(CLOSED)
-        idle, lanes, self._idle, self._lanes, self._in_flight = self._idle, self._lanes, [], [], 0
-        for lane in lanes:
-            lane.stop()
-        for lane in idle:  # these end at once; their connections are closed when we return
-            await asyncio.to_thread(lane.join)
+        idle, workers, self._idle, self._workers, self._in_flight = self._idle, self._workers, [], [], 0
+        for worker in workers:
+            worker.stop()
+        for worker in idle:  # these end at once; their connections are closed when we return
+            await asyncio.to_thread(worker.join)
 
     async def ask(self, queries: Sequence[Query]) -> dict[Query, Answer]:
         """For each query an answer, or why there is none. May be cancelled at any time."""
@@ -105,48 +105,48 @@ class Prometheus:
         is_probe, now = self._silence.is_on, self._clock()
         if not self._silence.admits(now):
             return Unanswered(self._silence.why(self._target.name, now, datetime.now(UTC)), rejected=False)
-        lane: Lane | Unanswered = CLOSED
+        worker: Worker | Unanswered = CLOSED
         try:
-            lane = await self._next_lane()
+            worker = await self._next_worker()
         finally:
-            if is_probe and isinstance(lane, Unanswered):
+            if is_probe and isinstance(worker, Unanswered):
                 self._silence.gave_up(self._clock())
-        if isinstance(lane, Unanswered):
-            return lane
+        if isinstance(worker, Unanswered):
+            return worker
         if not is_probe:
-            return await self._answer_on(lane, query)
-        sign = await self._answer_on(lane, SIGN_OF_LIFE)
+            return await self._answer_on(worker, query)
+        sign = await self._answer_on(worker, SIGN_OF_LIFE)
         return sign if self._silence.is_on else await self._answer(query)
 
-    async def _answer_on(self, lane: Lane, query: Query) -> Answer:
+    async def _answer_on(self, worker: Worker, query: Query) -> Answer:
         loop, sent = asyncio.get_running_loop(), self._clock()
         reply: asyncio.Future[Answer] = loop.create_future()
 
-        def arrived(outcome: Outcome | Exception) -> None:
-            if isinstance(outcome, Outcome):
-                self._learn(outcome, sent)  # before the lane is free, or a dead server gets the next in the queue
-            self._free(lane)  # not earlier: its request goes on even when nobody waits for it any more
+        def arrived(outcome: RequestOutcome | Exception) -> None:
+            if isinstance(outcome, RequestOutcome):
+                self._learn(outcome, sent)  # before the worker is free, or a dead server gets the next in the queue
+            self._free(worker)  # not earlier: its request goes on after its caller has left
             if reply.done():
-                return  # nobody waits for it any more
+                return  # its caller has left
             if isinstance(outcome, Exception):
                 reply.set_exception(outcome)
             else:
                 reply.set_result(outcome.answer)
 
-        def tell(outcome: Outcome | Exception) -> None:
+        def tell(outcome: RequestOutcome | Exception) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and everybody who waited with it
                 loop.call_soon_threadsafe(arrived, outcome)
 
-        lane.ask(query, tell)
+        worker.ask(query, tell)
         try:
             return await self._within(self._target.timeout + GRACE, reply)
-        except TimeoutError:  # stuck where a socket's own timeout does not reach, such as resolving the name
-            outcome = Outcome(self._target.was_silent(), heard=False, in_vain=True)
+        except TimeoutError:  # stuck where the socket's own timeout does not apply, as in resolving the name
+            outcome = RequestOutcome(self._target.was_silent(), heard=False, in_vain=True)
             self._learn(outcome, sent)
             return outcome.answer
 
     async def _within(self, seconds: float, awaited: asyncio.Future[T]) -> T:
-        """The result, or a TimeoutError after so many seconds. Whoever leaves early cancels what was awaited."""
+        """The result, or a TimeoutError after so many seconds. Leaving early cancels what was awaited."""
         timer = asyncio.ensure_future(self._sleep(seconds))
         try:
             await asyncio.wait((awaited, timer), return_when=asyncio.FIRST_COMPLETED)
@@ -154,10 +154,10 @@ class Prometheus:
                 return awaited.result()
             raise TimeoutError
         finally:
-            awaited.cancel()  # does nothing to one that is done
+            awaited.cancel()  # has no effect on a future that is done
             timer.cancel()
 
-    def _learn(self, outcome: Outcome, sent: float) -> None:
+    def _learn(self, outcome: RequestOutcome, sent: float) -> None:
         now = self._clock()
         if outcome.heard:
             self._heard = now
@@ -169,16 +169,16 @@ class Prometheus:
                 self._silence.ends()
             self._turn_away(outcome.answer)  # otherwise it is that query's own trouble, not the server's
 
-    async def _next_lane(self) -> Lane | Unanswered:
+    async def _next_worker(self) -> Worker | Unanswered:
         if self._idle:
             return self._idle.pop()
-        if len(self._lanes) < self._in_flight:
-            self._lanes.append(Lane(self._target))
-            return self._lanes[-1]
-        turn: asyncio.Future[Lane | Unanswered] = asyncio.get_running_loop().create_future()
+        if len(self._workers) < self._in_flight:
+            self._workers.append(Worker(self._target))
+            return self._workers[-1]
+        turn: asyncio.Future[Worker | Unanswered] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
         try:
-            # Longer than any request: whether the server is dead is known by then, and the queue turned away.
+            # Longer than any request: by then we know whether the server is dead, and have turned the queue away.
             return await self._within(self._target.timeout + 2 * GRACE, turn)
         except TimeoutError:
             self._return(turn)
@@ -190,19 +190,19 @@ class Prometheus:
             self._return(turn)
             raise
 
-    def _return(self, turn: asyncio.Future[Lane | Unanswered]) -> None:
-        """Pass on a lane that was given at the very moment its taker left."""
-        if not turn.cancelled() and isinstance(lane := turn.result(), Lane):
-            self._free(lane)
+    def _return(self, turn: asyncio.Future[Worker | Unanswered]) -> None:
+        """Pass on a worker that was assigned at the very moment its caller left."""
+        if not turn.cancelled() and isinstance(worker := turn.result(), Worker):
+            self._free(worker)
 
-    def _free(self, lane: Lane) -> None:
+    def _free(self, worker: Worker) -> None:
         while self._queue:
             turn = self._queue.popleft()
             if not turn.done():
-                turn.set_result(lane)
+                turn.set_result(worker)
                 return
-        if lane in self._lanes:  # else it was stopped
-            self._idle.append(lane)
+        if worker in self._workers:  # else it was stopped
+            self._idle.append(worker)
 
     def _turn_away(self, answer: Unanswered) -> None:
         while self._queue:

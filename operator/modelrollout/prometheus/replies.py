@@ -1,4 +1,4 @@
-"""What a reply of Prometheus' query API means. Pure.
+"""Reads the replies of Prometheus' query API. Pure.
 
 Native histograms among raw samples become series of cumulative buckets, with the label `le`, under the name they have.
 
@@ -42,7 +42,7 @@ class Data:
 
 
 def understood(reply: Reply, *, who: str) -> Data | Unanswered:
-    """The data, or what came instead of them; `who` starts the sentence."""
+    """The data, or the reason why there are none; `who` starts the sentence."""
     document = _document(reply.body)
     match document:
         case {"status": "success", "data": {"resultType": str(kind), "result": result}} if reply.status == 200:
@@ -62,7 +62,7 @@ def answer(data: Data, window: Window | None, *, who: str) -> Answer:
 
 
 def _excess(data: Data) -> Unanswered | None:
-    """What is not read, and how to ask for something else."""
+    """Refuses answers that are too large, and says how to ask for less."""
     if data.type == "scalar":
         return None
     if data.type not in ("vector", "matrix"):
@@ -76,7 +76,7 @@ def _excess(data: Data) -> Unanswered | None:
 
 
 def _not_numbers(data: Data, window: Window | None) -> Unanswered | None:
-    """What an expression must not yield; only a selector may be answered with histograms."""
+    """Refuses results that are no numbers; only a selector may be answered with histograms."""
     if data.type == "scalar" or window is not None:
         return None
     if any("histogram" in item or "histograms" in item for item in data.result):
@@ -105,7 +105,7 @@ def _all_series(data: Data, window: Window | None) -> tuple[Series, ...]:
 
 
 def too_big(limit: int) -> Unanswered:
-    """The answer was not even read to its end."""
+    """For an answer that was not even read to its end."""
     return _too_much(f"more than {limit >> 20} MiB of text", None)
 
 
@@ -130,7 +130,7 @@ def _inside(pairs: Sequence[Any], window: Window | None) -> list[tuple[float, An
 
 
 def _failure(status: int, kind: str, why: str, who: str) -> Unanswered:
-    """What Prometheus itself says went wrong."""
+    """An error that Prometheus itself reports."""
     if status == 400 and kind == "bad_data":
         return Unanswered(f"{who} rejects the query: {why}", rejected=True)
     # 422 is an expression that cannot be evaluated. Only storage that did not deliver says so in these words, too.

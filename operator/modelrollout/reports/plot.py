@@ -12,7 +12,7 @@ from typing import Literal
 from xml.etree.ElementTree import Element
 
 from modelrollout.reports.markup import element
-from modelrollout.reports.shapes import curve, rule, share
+from modelrollout.reports.shapes import curve, fraction_between, rule
 
 WIDTH, HEIGHT = 1000.0, 100.0  # of the drawing, in units that stretch
 LINES = 4  # across, at most
@@ -31,7 +31,7 @@ class Span:
 
     def share(self, moment: float) -> float:
         """Where a moment lies between start (0) and end (1)."""
-        return share(moment, self.start, max(self.end, self.start + 1e-6))
+        return fraction_between(moment, self.start, max(self.end, self.start + 1e-6))
 
     def x(self, moment: float) -> float:
         return WIDTH * self.share(moment)
@@ -55,7 +55,7 @@ class Scale:
     ticks: tuple[float, ...]
 
     def y(self, value: float) -> float:
-        return HEIGHT * (1 - share(value, self.low, self.high))
+        return HEIGHT * (1 - fraction_between(value, self.low, self.high))
 
 
 def scale(values: Sequence[float], *, ceiling: float | None = None, from_zero: bool = True) -> Scale:
@@ -85,7 +85,7 @@ def plot(
         [*grid, *shapes, *decisions],
     )
     ticks = [
-        element("span", {"class": "tick", "style": f"top:{axis.y(tick):.2f}%"}, written(tick, unit))
+        element("span", {"class": "tick", "style": f"top:{axis.y(tick):.2f}%"}, with_unit(tick, unit))
         for tick in axis.ticks
     ]
     return element("div", {"class": f"plot {kind}".strip()}, drawing, ticks)
@@ -114,7 +114,7 @@ def is_near(limit: float, values: Sequence[float]) -> bool:
     return limit <= FAR * max(values, default=0.0)
 
 
-def written(value: float, unit: Unit) -> str:
+def with_unit(value: float, unit: Unit) -> str:
     """A value as people write it."""
     match unit:
         case "share":
@@ -135,7 +135,7 @@ def _round_step(least: float) -> float:
 
 
 def line(points: Iterable[tuple[float, float]], axis: Scale, span: Span, kind: str) -> Element:
-    """A curve through (moment, value); it is broken where a value is no number."""
+    """A curve through (moment, value); a NaN breaks it."""
     placed = ((span.x(moment), axis.y(value) if math.isfinite(value) else math.nan) for moment, value in points)
     return curve(f"line {kind}", placed)
 

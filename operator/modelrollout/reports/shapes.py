@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 from modelrollout.reports.markup import element
 
 
-def share(value: float, low: float, high: float) -> float:
+def fraction_between(value: float, low: float, high: float) -> float:
     """Where a value lies between low (0) and high (1); beyond them it is cut."""
     return min(1.0, max(0.0, (value - low) / (high - low)))
 

@@ -1,6 +1,6 @@
 """From presets and templates to metrics: arguments filled in, checked, and joined with the rollout's own. Pure.
 
-`expanded` needs the templates as they are in the cluster; `referred` says which those are, of any spec however broken.
+`expanded` needs the templates from the cluster; `template_keys` names them, of any spec however broken.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MOST_METRICS = 32
 PLACEHOLDERS = frozenset({"namespace", "rollout", "arm", "revision", "workload", "service", "pods", "window"})
 """What the queries of an arm may ask for, filled in when they are sent (analysis/queries.py)."""
 NOT_FOUND = "TemplateNotFound"
-"""The reason while a template does not exist: it may be on its way, so this is waited for and is no failure."""
+"""The reason while a template does not exist. It may be on its way, so the rollout waits for it."""
 _WHOLE_NUMBERS = frozenset(
     str(field.alias) for field in Metric.model_fields.values() if int in (field.annotation, *get_args(field.annotation))
 )
@@ -49,7 +49,7 @@ class TemplateKey:
 
 
 Templates = Mapping[TemplateKey, Manifest | Finding]
-"""What was found of those that are referred to: the object, or why it cannot be read. Left out: it does not exist."""
+"""The templates that a spec refers to: the object, or why it cannot be read. Left out: it does not exist."""
 NO_TEMPLATES: Templates = {}
 
 
@@ -73,7 +73,7 @@ class Source:
     include: tuple[str, ...] | None
 
 
-def referred(spec: Any) -> tuple[TemplateKey, ...]:
+def template_keys(spec: Any) -> tuple[TemplateKey, ...]:
     """The templates that a spec names, each once, as far as it makes sense: it may not have been checked."""
     analysis = spec.get("analysis") if isinstance(spec, Mapping) else None
     refs = analysis.get("templates") if isinstance(analysis, Mapping) else None
@@ -106,7 +106,7 @@ def expanded(spec: ModelRolloutSpec, templates: Templates = NO_TEMPLATES) -> Mod
 
 
 def metrics_of(source: Source) -> list[Metric]:
-    """What a template's metrics are with these arguments. Raises Unexpandable."""
+    """A template's metrics with these arguments filled in. Raises Unexpandable."""
     if wrong := wrong_arguments(source.spec.arguments, source.arguments):
         raise Unexpandable("InvalidSpec", f"{source.where} ({source.called}): {wrong}.")
     values = values_of(source.spec.arguments, source.arguments)
@@ -177,7 +177,7 @@ def _metric(source: Source, number: int, written: Mapping[str, Any], values: Map
     except UnknownName as error:
         raise Unexpandable(source.reason, f"{source.called}: {error}") from None
     except ValidationError as error:
-        # Which argument made it so is not known; its reader sees the value.
+        # We do not know which argument is to blame; the reader sees the value.
         told = spec_error(error, of=Metric, at=at if not error.errors()[0]["loc"] else f"{at} ({_name(written)})")
         raise Unexpandable(source.reason, f"{source.called}: {told}") from None
 
@@ -196,7 +196,7 @@ def _texts(tree: Any) -> Iterator[str]:
 
 
 def _without_blanks(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the fields that an empty argument left empty, and blocks of nothing but those: limits may be optional."""
+    """Drops fields that an empty argument left empty, and blocks of only such fields: limits may be optional."""
     kept: dict[str, Any] = {}
     for name, value in tree.items():
         left = _without_blanks(value) if isinstance(value, dict) else value

@@ -13,7 +13,7 @@ from modelrollout.api.workload import WorkloadRef
 from modelrollout.objects.manifests import Manifest, Owner, Ref
 from modelrollout.objects.reads import Objects, Reads
 from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES, PODS, SERVICES
-from modelrollout.rollout.expansion import TemplateKey, Templates, referred
+from modelrollout.rollout.expansion import TemplateKey, Templates, template_keys
 from modelrollout.rollout.template import ref_to
 from modelrollout.traffic.router_table import route_refs
 from modelrollout.workloads.kind_table import KINDS
@@ -33,7 +33,7 @@ def reads(manifest: Manifest) -> Reads:
 
 def mentioned(namespace: str, spec: Any) -> tuple[Ref, ...]:
     """The objects of others that a spec names: templates of metrics, and the workload that serves as the template."""
-    templates = tuple(_place(key, namespace) for key in referred(spec))
+    templates = tuple(_place(key, namespace) for key in template_keys(spec))
     workload = spec.get("workload") if isinstance(spec, dict) else None
     raw = workload.get("workloadRef") if isinstance(workload, dict) else None
     try:
@@ -43,8 +43,8 @@ def mentioned(namespace: str, spec: Any) -> tuple[Ref, ...]:
 
 
 def templates_among(objects: Objects, namespace: str, spec: Any) -> Templates:
-    """What was found of the metric templates that a spec names."""
-    found = {key: objects.get(_place(key, namespace)) for key in referred(spec)}
+    """The metric templates that a spec names, as they were found."""
+    found = {key: objects.get(_place(key, namespace)) for key in template_keys(spec)}
     return {key: _in_words(one) for key, one in found.items() if one is not None}
 
 

@@ -1,6 +1,7 @@
-"""What people are told when they apply a ModelRollout: an AdmissionReview in, warnings out. Denies nothing.
+"""Warns people when they apply a ModelRollout: an AdmissionReview in, warnings out. Denies nothing.
 
-Kubernetes prints the warnings of admission webhooks and nothing else. Nobody's `kubectl apply` waits long for them.
+kubectl prints an admission webhook's warnings and nothing else of its answer. `kubectl apply` waits for them only
+briefly.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ from modelrollout.shell.reader import Direct
 logger = logging.getLogger(__name__)
 
 API_VERSION, KIND = "admission.k8s.io/v1", "AdmissionReview"
-PATIENCE = timedelta(seconds=2)
-"""Longer nobody waits; then there is no warning."""
-AT_ONCE = 4
+REVIEW_TIMEOUT = timedelta(seconds=2)
+"""A review that takes longer is answered without a warning."""
+MOST_AT_ONCE = 4
 """Reviews that ask Prometheus at the same time: the looks of rollouts in progress come first."""
 
 
 class NotAReviewError(ValueError):
-    """What came is no AdmissionReview of a ModelRollout; the message says what is wrong with it."""
+    """The request is no AdmissionReview of a ModelRollout; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewRequest:
-    """What of an AdmissionReview's request is looked at."""
+    """The fields of an AdmissionReview's request that are read."""
 
     uid: str
     namespace: str
@@ -68,7 +69,7 @@ def allowed(uid: str, warnings: tuple[str, ...]) -> dict[str, Any]:
 
 
 class Advisor:
-    """Says of a spec that is being applied what its releases will not be able to see."""
+    """Warns of changes that the releases of a spec could not detect."""
 
     def __init__(
         self,
@@ -76,10 +77,10 @@ class Advisor:
         asker: Asker,
         *,
         clock: Callable[[], datetime] = utc_now,
-        patience: timedelta = PATIENCE,
+        patience: timedelta = REVIEW_TIMEOUT,
     ) -> None:
         self._cluster, self._asker, self._clock, self._patience = cluster, asker, clock, patience
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def review(self, review: Any) -> dict[str, Any]:
         """The answer to an AdmissionReview: always allowed. Raises NotAReviewError."""
@@ -87,12 +88,12 @@ class Advisor:
         return allowed(request.uid, await self.warnings(request))
 
     async def warnings(self, request: ReviewRequest) -> tuple[str, ...]:
-        """None where nothing changed, nothing is known, or finding out takes too long."""
+        """Empty when the spec did not change, when its history is unknown, or when asking takes too long."""
         if "deletionTimestamp" in request.new["metadata"] or not foresight.is_another(request.new, request.old):
             return ()
         try:
             async with asyncio.timeout(self._patience.total_seconds()), self._turns:
-                return await self._found(request)
+                return await self._warnings_about(request)
         except TimeoutError:
             why = f"it took longer than {self._patience.total_seconds():g} s"
         except KubeError as trouble:
@@ -103,14 +104,14 @@ class Advisor:
         logger.info("%s/%s was applied, and what it can see is not known: %s.", request.namespace, name, why)
         return ()
 
-    async def _found(self, request: ReviewRequest) -> tuple[str, ...]:
+    async def _warnings_about(self, request: ReviewRequest) -> tuple[str, ...]:
         new = {**request.new, "metadata": {"name": "new", "uid": "", **request.new["metadata"]}}
         new["metadata"]["namespace"] = request.namespace
         named = Reads(named=mentioned(request.namespace, new.get("spec")))
         rollout = parse(new, await Direct(self._cluster).read((request.namespace, ""), named))
         if rollout.fault is not None:
-            return foresight.limited([f"{rollout.fault.reason}: {rollout.fault.message}"])
-        asked = foresight.asked(rollout, new, request.old, self._clock().replace(microsecond=0))
+            return foresight.cut_to_limits([f"{rollout.fault.reason}: {rollout.fault.message}"])
+        asked = foresight.queries_to_ask(rollout, new, request.old, self._clock().replace(microsecond=0))
         if rollout.wish is None or not asked:
             return ()
         server = rollout.wish.spec.analysis.prometheus

@@ -16,12 +16,12 @@ from modelrollout.plan.plan import Event
 logger = logging.getLogger(__name__)
 COMPONENT = "modelrollout"
 MOST_WAITING = 1000
-"""Events that wait for an API server that is slow or away."""
-_LONGEST = 1024  # characters that Kubernetes takes in an Event's message
+"""Events that may wait while the API server is slow or away."""
+_LONGEST_MESSAGE = 1024  # characters that Kubernetes takes in an Event's message
 
 
 class Announcer:
-    """Takes what is to be told without delay, and tells it in order from a task of its own.
+    """Takes Events without delay, and writes them in order from a task of its own.
 
     A slow API server delays no pass. When it is away for long the newest Events are dropped; the log has them all.
     """
@@ -54,19 +54,19 @@ class Announcer:
         """Write all Events that wait, the oldest first."""
         while self._waiting:
             await self._write(self._waiting[0])
-            self._waiting.popleft()  # not before: whoever is cancelled meanwhile leaves it to the next
+            self._waiting.popleft()  # not before: if this is cancelled, the next `deliver` writes it
 
     async def _write(self, manifest: Manifest) -> None:
         try:
             await self._cluster.create(manifest)
         except AlreadyExists:
-            return  # said in a pass that died right after
+            return  # written in an earlier pass, which died right after
         except KubeError as trouble:
             logger.warning("An Event could not be written: %s", trouble)
 
 
 def event_manifest(owner: Owner, event: Event, now: datetime) -> Manifest:
-    """The Event, under a name that the same happening always gets."""
+    """The Event, with a name derived from its content: the same one is never written twice."""
     moment = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": "v1",
@@ -84,7 +84,7 @@ def event_manifest(owner: Owner, event: Event, now: datetime) -> Manifest:
         },
         "type": event.type,
         "reason": event.reason,
-        "message": event.message[:_LONGEST],
+        "message": event.message[:_LONGEST_MESSAGE],
         "source": {"component": COMPONENT},
         "firstTimestamp": moment,
         "lastTimestamp": moment,

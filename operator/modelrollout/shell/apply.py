@@ -1,4 +1,4 @@
-"""Carries out the writes of a plan, each idempotent, and on condition of what was seen. Decides nothing."""
+"""Carries out the writes of a plan. Each is idempotent and conditional on what was read. Decides nothing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from modelrollout.shell.reader import Reader
 class Applier:
     """Applies writes, and remembers which of them changed nothing.
 
-    The API server may keep a field in other words than it was given (and none of ours). Such an object looks unapplied
-    for ever; asking once per version of it is enough.
+    The API server may store a field in other words than ours. Such an object never looks applied; asking once per
+    version of it is enough.
     """
 
     def __init__(self, cluster: Cluster, reader: Reader) -> None:
@@ -22,7 +22,7 @@ class Applier:
         self._in_force: dict[Ref, tuple[str, str]] = {}  # what was applied, and the version it is in force in
 
     async def carry_out(self, write: Write) -> bool:
-        """Whether anything was asked of the API server. Raises KubeError; Conflict when `seen` is so no longer."""
+        """Whether the write was sent to the API server. Raises KubeError; Conflict when `seen` is outdated."""
         match write:
             case Apply():
                 return await self._apply(write)
@@ -50,21 +50,21 @@ class Applier:
         return True
 
     def forget(self, namespace: str, rollout: str) -> None:
-        """What was applied for a rollout that is gone."""
+        """Forget what was applied for a rollout that is gone."""
         names = (ref for ref in self._in_force if ref.namespace == namespace)
         for ref in [ref for ref in names if ref.name == rollout or ref.name.startswith(f"{rollout}-")]:
             del self._in_force[ref]
 
 
 def _expecting(manifest: Manifest, seen: str | None) -> Manifest:
-    """The manifest, for the API server to refuse unless the object is as it was seen."""
+    """The manifest, with a version: the API server refuses it if the object changed since it was seen."""
     if seen is None:
         return manifest
     return {**manifest, "metadata": {**manifest.get("metadata", {}), "resourceVersion": seen or NO_VERSION}}
 
 
 def _version(manifest: Manifest) -> str:
-    """What changes with all that we may have applied, and not with every status."""
+    """A version that changes with every field we may apply, but not with the status."""
     metadata = manifest["metadata"]
     spec = metadata.get("generation") or metadata["resourceVersion"]  # not every kind counts generations
     return f"{metadata['uid']}/{spec}/{digest([metadata.get('labels'), metadata.get('annotations')])}"

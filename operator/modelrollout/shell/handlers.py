@@ -1,7 +1,7 @@
 """The thin shell around kopf: events only wake, one daemon for each rollout makes the passes, deletion is guarded.
 
 kopf watches ModelRollouts; everything around them is watched by mirrors.py.
-Nothing but this module and __main__ knows kopf. Handlers return None and raise nothing of kopf's.
+Only this module and __main__ import kopf. Handlers return None and never raise kopf's errors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import kopf
 
 from modelrollout.api.base import GROUP, PLURAL, VERSION
 from modelrollout.kube import Cluster
-from modelrollout.prometheus.asker import Servers
+from modelrollout.prometheus.servers import Servers
 from modelrollout.shell.admission import Advisor
 from modelrollout.shell.announce import Announcer
 from modelrollout.shell.mirrors import Mirrors
@@ -24,14 +24,14 @@ from modelrollout.shell.probes import Probes
 from modelrollout.shell.reconcile import FINALIZER, Reconciler
 from modelrollout.shell.settings import Settings
 from modelrollout.shell.telemetry import Telemetry
-from modelrollout.shell.wakeups import Key, Wakeups
+from modelrollout.shell.wakeups import RolloutKey, Wakeups
 from modelrollout.shell.webhook import Certificate, Webhook
 
 logger = logging.getLogger(__name__)
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
 """Seconds until a failed pass is tried again; doubled with every failure in a row."""
-LAST_WORDS = 2.0
+DELIVERY_SECONDS = 2.0
 """Seconds for the Events that wait when the operator stops."""
 
 
@@ -67,7 +67,7 @@ def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
-    """Our names on everything that kopf leaves on objects, and time limits on all it does."""
+    """Puts our names on everything that kopf writes to objects, and a time limit on each of its calls."""
     settings.persistence.finalizer = FINALIZER
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=f"kopf.{GROUP}")
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=f"kopf.{GROUP}")
@@ -76,7 +76,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
 
 
 class Shell:
-    """What the handlers share: made at start-up, when the event loop runs."""
+    """The parts that the handlers share. Made at start-up, when the event loop runs."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises CertificateError when the webhook is wanted and its files cannot be used."""
@@ -119,16 +119,16 @@ class Shell:
         await self._cluster.__aexit__()
 
     async def _stop_announcing(self) -> None:
-        """What waits to be told gets a moment; the log has it already."""
+        """Waiting Events get a moment to be written; the log has them already."""
         if self._announcing is not None:
             self._announcing.cancel()
             await asyncio.gather(self._announcing, return_exceptions=True)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS):
+            async with asyncio.timeout(DELIVERY_SECONDS):
                 await self._announcer.deliver()
 
     async def login(self) -> kopf.ConnectionInfo:
-        """kopf's own client gets in the way ours does; it asks again when it is turned away."""
+        """Logs kopf's own client in with our credentials. kopf calls this again when they are refused."""
         way = await self._cluster.credentials()
         return kopf.ConnectionInfo(
             server=way.server,
@@ -142,7 +142,7 @@ class Shell:
             password=way.password,
         )
 
-    async def keep(self, key: Key, stopped: kopf.DaemonStopped) -> None:
+    async def keep(self, key: RolloutKey, stopped: kopf.DaemonStopped) -> None:
         """Pass after pass until the rollout or the operator goes. Must neither return nor raise by itself."""
         failures = 0
         poked = functools.partial(self.wakeups.wait, key, None)
@@ -153,7 +153,7 @@ class Shell:
                     with self._telemetry.passes.time():
                         delay = None if stopped else await self._reconciler.reconcile(key, poked)
                 pause, failures = delay.total_seconds() if delay else None, 0
-            except Exception:  # the one place: whatever it was, the loop goes on
+            except Exception:  # the only place that catches everything: the loop must go on
                 logger.exception("A pass over %s/%s failed and will be tried again.", *key)
                 self._telemetry.failures.inc()
                 pause = min(LONGEST_RETRY, FIRST_RETRY * 2**failures)
@@ -161,7 +161,7 @@ class Shell:
             self._telemetry.next_pass(key, pause)
             await self.wakeups.wait(key, pause)
 
-    async def finalise(self, key: Key) -> None:
+    async def finalise(self, key: RolloutKey) -> None:
         async with self.wakeups.lock(key):
             await self._reconciler.finalise(key)
         self.wakeups.forget(key)

@@ -1,7 +1,8 @@
-"""What passes read, from memory: a mirror of every kind that rollouts read, and a poke for whoever a change is about.
+"""Serves the reads of passes from memory: mirrors every kind that rollouts read, and pokes the rollouts that a change
+concerns.
 
-A mirror may be late, or have lost an event until the next look at everything. Passes bear that: their writes are
-conditional on what they read.
+A mirror may be late, or miss an event until the next full listing. Passes can bear that: their writes are conditional
+on what they read.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from modelrollout.objects.manifests import ROLLOUT_LABEL, Manifest, Ref, ref_of
 from modelrollout.objects.reads import Objects, Reads
 from modelrollout.objects.resources import Resource
 from modelrollout.shell.reader import Direct, is_unknown_kind, unreadable
-from modelrollout.shell.wakeups import Key
+from modelrollout.shell.wakeups import RolloutKey
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class Follower:
-    """Keeps one mirror true: it looks at everything, follows the changes, and looks again after `resync`."""
+    """Keeps one mirror up to date: lists everything, follows the changes, and lists again after `resync`."""
 
     def __init__(
         self,
@@ -53,12 +54,12 @@ class Follower:
 
     @property
     def age(self) -> float | None:
-        """Seconds since everything was looked at: no lost event is older. None: nobody has yet."""
+        """Seconds since the last full listing: no lost event is older. None before the first."""
         return None if self._looked is None else self._clock() - self._looked
 
     @property
     def is_synced(self) -> bool:
-        """Whether the mirror, or the refusal, may be taken for an answer."""
+        """Whether the mirror, or the refusal, can serve as an answer."""
         return not self._task.done() and self.age is not None and self.age < 2 * self._resync
 
     @property
@@ -94,7 +95,7 @@ class Follower:
 
     def _pause(self, trouble: KubeError) -> float:
         if isinstance(trouble, Refused):
-            self._note(trouble)  # the cluster lacks the kind, or does not show it: an answer until the next look
+            self._note(trouble)  # the kind is missing or may not be read: this is the answer until the next listing
             return self._resync
         logger.warning("A kind cannot be looked at and will be tried again: %s", trouble)
         self._failures = min(self._failures + 1, 10)
@@ -107,16 +108,16 @@ def _say_why(task: asyncio.Task[None]) -> None:
 
 
 class Mirrors:
-    """A `Reader` from memory. While a kind that is read is not there yet, or is too old, it asks the API server.
+    """A `Reader` from memory. While the mirror of a kind is not filled, or is too old, it asks the API server.
 
-    A kind's mirror begins with the first rollout that reads it. It holds only what carries a rollout's label, until
-    an object of the kind is read by its name.
+    A kind's mirror starts with the first rollout that reads it. It holds only objects with a rollout's label, until an
+    object of the kind is read by its name.
     """
 
     def __init__(
         self,
         cluster: Cluster,
-        poke: Callable[[Key], None],
+        poke: Callable[[RolloutKey], None],
         *,
         namespaces: Iterable[str] = (),
         resync: timedelta = RESYNC,
@@ -129,10 +130,10 @@ class Mirrors:
         self._direct = Direct(cluster)
         self._followers: dict[tuple[Resource, str | None], Follower] = {}
         self._leaving: set[asyncio.Task[None]] = set()
-        self._named: dict[Key, tuple[Ref, ...]] = {}
-        self._readers: defaultdict[Ref, set[Key]] = defaultdict(set)
+        self._named: dict[RolloutKey, tuple[Ref, ...]] = {}
+        self._readers: defaultdict[Ref, set[RolloutKey]] = defaultdict(set)
 
-    async def read(self, key: Key, reads: Reads) -> Objects:
+    async def read(self, key: RolloutKey, reads: Reads) -> Objects:
         self._refer(key, reads.named)
         followers = [self._follower(ref.resource, ref.namespace, is_whole=True) for ref in reads.named]
         followers += [self._follower(resource, key[0], is_whole=False) for resource in reads.labelled]
@@ -140,7 +141,7 @@ class Mirrors:
             return dict(self._known(key, reads))
         return await self._direct.read(key, reads)
 
-    async def reread(self, key: Key, reads: Reads) -> Objects:
+    async def reread(self, key: RolloutKey, reads: Reads) -> Objects:
         before = [(ref, item) for ref, item in self._stored(key, reads) if isinstance(item, dict)]
         found = await self._direct.read(key, reads)
         for item in found.values():
@@ -155,7 +156,7 @@ class Mirrors:
         ref = ref_of(manifest)
         if (follower := self._present(ref.resource, ref.namespace)) is None:
             return
-        if follower.refusal is not None:  # the kind is there after all: its definition came, or a right to read it
+        if follower.refusal is not None:  # the kind can be read after all: its definition or a permission was added
             self._renew(ref.resource, ref.namespace, follower.is_whole)
         else:
             follower.mirror.put(manifest)
@@ -164,12 +165,12 @@ class Mirrors:
         if (follower := self._present(ref.resource, ref.namespace)) is not None:
             follower.mirror.drop(ref.namespace, ref.name, uid)
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: RolloutKey) -> None:
         self._refer(key, ())
         self._named.pop(key, None)
 
     def ages(self) -> dict[str, float | None]:
-        """By plural, the seconds since all objects of a kind were looked at; the oldest look counts."""
+        """By plural, the seconds since the last full listing of a kind; the oldest mirror counts."""
         ages: dict[str, float | None] = {}
         for (resource, _), follower in self._followers.items():
             known = ages.get(resource.plural, 0.0)
@@ -206,10 +207,10 @@ class Mirrors:
             leaving = asyncio.create_task(present.stop())
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
-        self._followers[place] = self._begun(*place, is_whole)
+        self._followers[place] = self._start_follower(*place, is_whole)
         return self._followers[place]
 
-    def _begun(self, resource: Resource, namespace: str | None, is_whole: bool) -> Follower:
+    def _start_follower(self, resource: Resource, namespace: str | None, is_whole: bool) -> Follower:
         mirror = Mirror(self._cluster, resource, namespace, label=ROLLOUT_LABEL, only_labelled=not is_whole)
 
         def changed(event: WatchEvent) -> None:
@@ -224,7 +225,7 @@ class Mirrors:
 
     # What is in them
 
-    def _known(self, key: Key, reads: Reads) -> Iterator[tuple[Ref, Manifest | Finding]]:
+    def _known(self, key: RolloutKey, reads: Reads) -> Iterator[tuple[Ref, Manifest | Finding]]:
         """Raises Refused when a kind is refused as a whole."""
         for resource in reads.labelled:
             follower = self._follower(resource, key[0], is_whole=False)
@@ -232,7 +233,7 @@ class Mirrors:
                 raise follower.refusal
         yield from self._stored(key, reads)
 
-    def _stored(self, key: Key, reads: Reads) -> Iterator[tuple[Ref, Manifest | Finding]]:
+    def _stored(self, key: RolloutKey, reads: Reads) -> Iterator[tuple[Ref, Manifest | Finding]]:
         for resource in reads.labelled:
             if (follower := self._present(resource, key[0])) is not None and follower.refusal is None:
                 yield from ((ref_of(item), item) for item in follower.mirror.labelled(*key))
@@ -254,11 +255,11 @@ class Mirrors:
             about.add((namespace, rollout))
         self._poke_all(about)
 
-    def _poke_all(self, keys: Iterable[Key]) -> None:
+    def _poke_all(self, keys: Iterable[RolloutKey]) -> None:
         for key in keys:
             self._poke(key)
 
-    def _refer(self, key: Key, named: tuple[Ref, ...]) -> None:
+    def _refer(self, key: RolloutKey, named: tuple[Ref, ...]) -> None:
         before = self._named.get(key, ())
         if before == named:
             return

@@ -1,4 +1,4 @@
-"""What was read of a rollout's surroundings, as the planner's world. Reads nothing itself."""
+"""Turns the objects that were read into the planner's world. Reads nothing itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelrollout.trial.world import World
 
 
 def observed(objects: Objects, owner: Owner, trouble: Finding | None) -> World:
-    """Raises Refused when a route may not be read: who serves users is not known then.
+    """Raises Refused when a route may not be read: then we cannot know who serves users.
 
     A cluster that lacks the definition of a kind has no such route.
     """

@@ -11,16 +11,16 @@ from modelrollout.kube import Cluster, KubeError, Refused
 from modelrollout.objects.manifests import ROLLOUT_LABEL, Manifest, Ref, ref_of
 from modelrollout.objects.reads import NOT_INSTALLED, UNREADABLE, Objects, Reads
 from modelrollout.objects.resources import Resource
-from modelrollout.shell.wakeups import Key
+from modelrollout.shell.wakeups import RolloutKey
 
 
 class Reader(Protocol):
-    """What a pass needs of it. It may show what is no longer so: writes are conditional on what was read."""
+    """Reads the objects around a rollout. They may be outdated: writes are conditional on what was read."""
 
-    async def read(self, key: Key, reads: Reads) -> Objects:
-        """What is known now. Raises KubeError when a whole kind cannot be read: half a world decides nothing."""
+    async def read(self, key: RolloutKey, reads: Reads) -> Objects:
+        """The objects as known now. Raises KubeError when a whole kind cannot be read: half a world decides nothing."""
 
-    async def reread(self, key: Key, reads: Reads) -> Objects:
+    async def reread(self, key: RolloutKey, reads: Reads) -> Objects:
         """The same from the API server itself."""
 
     def wrote(self, manifest: Manifest) -> None:
@@ -29,8 +29,8 @@ class Reader(Protocol):
     def deleted(self, ref: Ref, uid: str) -> None:
         """Take note of an object that we deleted."""
 
-    def forget(self, key: Key) -> None:
-        """A rollout that is gone."""
+    def forget(self, key: RolloutKey) -> None:
+        """Forget a rollout that is gone."""
 
 
 class Direct:
@@ -39,7 +39,7 @@ class Direct:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    async def read(self, key: Key, reads: Reads) -> Objects:
+    async def read(self, key: RolloutKey, reads: Reads) -> Objects:
         try:
             async with asyncio.TaskGroup() as reading:
                 kinds = [reading.create_task(self._labelled(resource, *key)) for resource in reads.labelled]
@@ -47,7 +47,7 @@ class Direct:
         except ExceptionGroup as troubles:
             if (others := troubles.split(KubeError)[1]) is not None:
                 raise others from None
-            raise troubles.exceptions[0] from None  # one call's trouble stands for all: callers sort by its class
+            raise troubles.exceptions[0] from None  # one error stands for all: callers go by its class
         found: dict[Ref, Manifest | Finding] = {ref_of(item): item for kind in kinds for item in kind.result()}
         named = ((ref, name.result()) for ref, name in zip(reads.named, names, strict=True))
         return found | {ref: item for ref, item in named if item is not None}
@@ -58,7 +58,7 @@ class Direct:
 
     def deleted(self, ref: Ref, uid: str) -> None: ...
 
-    def forget(self, key: Key) -> None: ...
+    def forget(self, key: RolloutKey) -> None: ...
 
     async def _labelled(self, resource: Resource, namespace: str, rollout: str) -> Sequence[Manifest]:
         try:
@@ -81,6 +81,6 @@ def is_unknown_kind(refusal: Refused) -> bool:
 
 
 def unreadable(ref: Ref, refusal: Refused) -> Finding:
-    """A refusal is an answer: it must not stand in the way of a pass that takes traffic back."""
+    """The refusal as a finding: it must not stop a pass that takes traffic back."""
     reason = NOT_INSTALLED if is_unknown_kind(refusal) else UNREADABLE
     return Finding(reason, f"{ref.resource.kind} '{ref.name}' cannot be read: {refusal}.")

@@ -19,7 +19,7 @@ from modelrollout.objects.manifests import Manifest, Owner, Write
 from modelrollout.objects.reads import Objects, Reads, conditional
 from modelrollout.objects.resources import MODEL_ROLLOUTS
 from modelrollout.plan.plan import Plan
-from modelrollout.plan.planner import SOON, finalise, plan
+from modelrollout.plan.planner import RECHECK_SOON, finalise, plan
 from modelrollout.promql.query import Answer, Query
 from modelrollout.rollout.references import reads
 from modelrollout.rollout.rollout import Rollout, parse
@@ -29,32 +29,32 @@ from modelrollout.shell.observe import observed
 from modelrollout.shell.outside import Asker, utc_now
 from modelrollout.shell.reader import Reader
 from modelrollout.shell.telemetry import Telemetry
-from modelrollout.shell.wakeups import Key
-from modelrollout.trial.look import Look
+from modelrollout.shell.wakeups import RolloutKey
+from modelrollout.trial.question import Question
 from modelrollout.trial.world import World
 
 logger = logging.getLogger(__name__)
 
 FINALIZER = "modelrollout.dev/finalizer"
 AFTER_A_CONFLICT = timedelta(milliseconds=100)
-"""After a conflict: somebody else moved the world, so it is looked at anew."""
-TURNS = 5
-"""Within one pass: as often is a route read again that somebody wrote to while traffic was taken back."""
+"""Pause after a conflict: somebody else changed an object, so the next pass reads it again."""
+MOST_RETREATS = 5
+"""How often one pass tries to take traffic back from a route that somebody else keeps writing to."""
 ROUTE_AHEAD_OF_PODS = timedelta(seconds=2)
-"""Between removing the route and letting the pods go, when a rollout is deleted: gateways take a moment to hear it."""
+"""When a rollout is deleted: from removing the route to removing the pods. Gateways take a moment to follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What came of the writes of a plan."""
+    """The result of the writes of a plan."""
 
     has_moved: bool
     refusal: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """A plan, and what it was made from."""
+class PlannedPass:
+    """A plan, with the facts that it was made from."""
 
     rollout: Rollout
     world: World
@@ -63,7 +63,7 @@ class Decided:
 
 
 class Reconciler:
-    """Makes passes over rollouts. All it remembers between them can be lost without harm."""
+    """Makes passes over rollouts. Everything it remembers between passes can be lost without harm."""
 
     def __init__(
         self,
@@ -81,10 +81,10 @@ class Reconciler:
         self._announcer, self._telemetry = announcer, telemetry
         self._resync, self._clock, self._sleep = resync, clock, sleep
         self._applier = Applier(cluster, reader)
-        self._trouble: dict[Key, Finding] = {}
+        self._trouble: dict[RolloutKey, Finding] = {}
 
-    async def reconcile(self, key: Key, poked: Callable[[], Awaitable[object]]) -> timedelta | None:
-        """One pass. Returns the time until the next one is due; None: only when something happens.
+    async def reconcile(self, key: RolloutKey, poked: Callable[[], Awaitable[object]]) -> timedelta | None:
+        """One pass. Returns the time until the next pass is due; None: the next event will cause one.
 
         `poked` returns when the rollout's surroundings changed. Raises KubeError; the caller tries again later.
         """
@@ -97,74 +97,84 @@ class Reconciler:
             logger.debug("%s/%s changed meanwhile: %s", *key, conflict)
             return AFTER_A_CONFLICT
 
-    async def _pass(self, key: Key, manifest: Manifest, poked: Callable[[], Awaitable[object]]) -> timedelta | None:
+    async def _pass(
+        self, key: RolloutKey, manifest: Manifest, poked: Callable[[], Awaitable[object]]
+    ) -> timedelta | None:
         needed = reads(manifest)
-        decided, done = await self._retreated(manifest, needed, await self._decided(manifest, needed, poked))
+        decided, done = await self._take_traffic_back(
+            manifest, needed, await self._plan_with_answers(manifest, needed, poked)
+        )
         await self._save(manifest, decided.made.status)
-        self._telemetry.saw(decided.rollout, decided.made)  # not before: what is not saved is decided once more
+        self._telemetry.saw(decided.rollout, decided.made)  # only now: a decision that was not saved is made once more
         self._announcer.tell(decided.rollout.owner, decided.made.events, decided.now)
         if done.refusal is None and decided.made.writes:
-            done = await self._written(key, needed, decided)
-        return self._rechecked(key, done, decided.made)
+            done = await self._carry_out_the_rest(key, needed, decided)
+        return self._time_to_next_pass(key, done, decided.made)
 
-    async def _decided(self, manifest: Manifest, needed: Reads, poked: Callable[[], Awaitable[object]]) -> Decided:
-        """The plan of this pass. Taking traffic back for want of readiness does not wait for Prometheus.
+    async def _plan_with_answers(
+        self, manifest: Manifest, needed: Reads, poked: Callable[[], Awaitable[object]]
+    ) -> PlannedPass:
+        """The plan of this pass. A plan that takes traffic back does not wait for Prometheus.
 
-        Raises Conflict when the rollout itself was edited while we waited: that may be a wish to go back.
+        Raises Conflict when the rollout was edited while we waited: the edit may ask to go back.
         """
         asking: asyncio.Task[Mapping[Query, Answer]] | None = None
         key, now, question = _key(manifest), self._clock(), None
         try:
             while True:
-                decided = self._planned(manifest, await self._reader.read(key, needed), now)
+                decided = self._plan(manifest, await self._reader.read(key, needed), now)
                 question = question or decided.made.questions
                 if decided.made.retreat or decided.made.questions is None or question is None:
                     return decided
                 asking = asking or asyncio.create_task(self._ask(decided.rollout, question))
                 if await _is_done_before(asking, poked):
-                    return self._answered(decided, question, asking.result())
+                    return self._plan_again(decided, question, asking.result())
                 if await self._version(key) != manifest["metadata"]["resourceVersion"]:
                     raise Conflict("it was edited while Prometheus was asked")
         finally:
             if asking is not None:
                 asking.cancel()
 
-    def _planned(self, manifest: Manifest, objects: Objects, now: datetime) -> Decided:
+    def _plan(self, manifest: Manifest, objects: Objects, now: datetime) -> PlannedPass:
         rollout = parse(manifest, objects)
         world = observed(objects, rollout.owner, self._trouble.get(_key(manifest)))
-        return Decided(rollout, world, now, plan(rollout, world, now))
+        return PlannedPass(rollout, world, now, plan(rollout, world, now))
 
-    def _answered(self, decided: Decided, question: Look, answers: Mapping[Query, Answer]) -> Decided:
-        """The plan made of what Prometheus said."""
-        # What begins now, begins when Prometheus has answered; unless that took until another look is due.
+    def _plan_again(self, decided: PlannedPass, question: Question, answers: Mapping[Query, Answer]) -> PlannedPass:
+        """The plan with the answers of Prometheus."""
+        # A step that begins, begins when Prometheus has answered; unless the next look is due by then.
         then = self._clock()
         now = then if question.until is None or then < question.until else decided.now
         world = decided.world.heard(question, answers)
-        return Decided(decided.rollout, world, now, plan(decided.rollout, world, now))
+        return PlannedPass(decided.rollout, world, now, plan(decided.rollout, world, now))
 
-    async def _retreated(self, manifest: Manifest, needed: Reads, decided: Decided) -> tuple[Decided, Written]:
-        """Takes traffic back. Whoever wrote to a route meanwhile is taken into account at once, not a pass later.
+    async def _take_traffic_back(
+        self, manifest: Manifest, needed: Reads, decided: PlannedPass
+    ) -> tuple[PlannedPass, Written]:
+        """Takes traffic back. If somebody wrote to a route meanwhile, plans and tries again within this pass.
 
-        Raises Conflict when somebody writes to it all the time.
+        Raises Conflict when the route keeps changing.
         """
-        for _ in range(TURNS):
+        for _ in range(MOST_RETREATS):
             try:
                 return decided, await self._carry_out(decided.made.retreat, needed, decided.world.objects)
             except Conflict as conflict:
                 logger.debug("Traffic is taken back once more: %s", conflict)
-                decided = self._again(manifest, await self._reader.reread(_key(manifest), needed), decided)
+                decided = self._plan_from_other_objects(
+                    manifest, await self._reader.reread(_key(manifest), needed), decided
+                )
         raise Conflict("a route changed whenever traffic was to be taken back")
 
-    def _again(self, manifest: Manifest, objects: Objects, decided: Decided) -> Decided:
+    def _plan_from_other_objects(self, manifest: Manifest, objects: Objects, decided: PlannedPass) -> PlannedPass:
         """The same pass with other objects."""
-        again = self._planned(manifest, objects, decided.now)
+        again = self._plan(manifest, objects, decided.now)
         if (look := decided.world.look) is None:
             return again
         world = again.world.heard(look, decided.world.answers)
-        return Decided(again.rollout, world, decided.now, plan(again.rollout, world, decided.now))
+        return PlannedPass(again.rollout, world, decided.now, plan(again.rollout, world, decided.now))
 
-    async def _written(self, key: Key, needed: Reads, decided: Decided) -> Written:
-        """The rest of the writes. The status is saved, so what changed meanwhile is left to the next pass."""
+    async def _carry_out_the_rest(self, key: RolloutKey, needed: Reads, decided: PlannedPass) -> Written:
+        """Carries out the other writes. The next pass deals with objects that changed after the status was saved."""
         try:
             return await self._carry_out(decided.made.writes, needed, decided.world.objects)
         except Conflict as conflict:
@@ -172,11 +182,11 @@ class Reconciler:
             await self._reader.reread(key, needed)
             return Written(has_moved=True)
 
-    async def _version(self, key: Key) -> str | None:
+    async def _version(self, key: RolloutKey) -> str | None:
         present = await self._cluster.read(MODEL_ROLLOUTS, *key)
         return present["metadata"]["resourceVersion"] if present else None
 
-    async def _ask(self, rollout: Rollout, question: Look) -> Mapping[Query, Answer]:
+    async def _ask(self, rollout: Rollout, question: Question) -> Mapping[Query, Answer]:
         server = rollout.wish.spec.analysis.prometheus if rollout.wish else None
         return await self._asker.ask(server.url if server else None, question.queries)
 
@@ -187,7 +197,7 @@ class Reconciler:
             await self._cluster.replace_status({**manifest, "status": wire})
 
     async def _carry_out(self, writes: tuple[Write, ...], needed: Reads, objects: Objects) -> Written:
-        """Up to the first refusal. What follows a refused write waits: the order of writes is there for safety.
+        """Carries out writes up to the first refusal. Later ones wait: the order of writes is there for safety.
 
         Raises Conflict at the first write whose object is no longer as it was read.
         """
@@ -199,16 +209,16 @@ class Reconciler:
                 return Written(has_moved, Finding("Refused", f"The API server refused a write: {refusal}."))
         return Written(has_moved)
 
-    def _rechecked(self, key: Key, done: Written, made: Plan) -> timedelta | None:
-        """The time until the next pass; soon when this one moved something, or has something new to tell."""
+    def _time_to_next_pass(self, key: RolloutKey, done: Written, made: Plan) -> timedelta | None:
+        """The time until the next pass; short when this one changed something, or has a new trouble to tell."""
         known = self._trouble.pop(key, None)
         if done.refusal is not None:
             self._trouble[key] = done.refusal
         is_calm = known == done.refusal and (done.refusal is not None or not done.has_moved)
-        due = made.recheck if is_calm else SOON
+        due = made.recheck if is_calm else RECHECK_SOON
         return min((each for each in (due, self._resync) if each is not None), default=None)
 
-    async def finalise(self, key: Key) -> None:
+    async def finalise(self, key: RolloutKey) -> None:
         """Deletion: users are turned away at the route, then Kubernetes' garbage collector takes the rest.
 
         `kubectl delete --cascade=orphan` leaves everything serving.
@@ -223,17 +233,17 @@ class Reconciler:
         metadata = manifest["metadata"]
         owner = Owner(metadata["namespace"], metadata["name"], metadata["uid"])
         leaving = finalise(owner, observed(await self._reader.reread(key, reads(manifest)), owner, None))
-        await self._carry_out(leaving, Reads(), {})  # whatever became of a route, it goes
+        await self._carry_out(leaving, Reads(), {})  # unconditional: the route goes, whoever changed it
         if leaving:
             await self._sleep(ROUTE_AHEAD_OF_PODS.total_seconds())
 
 
-def _key(manifest: Manifest) -> Key:
+def _key(manifest: Manifest) -> RolloutKey:
     return manifest["metadata"]["namespace"], manifest["metadata"]["name"]
 
 
 def is_guarded(manifest: Mapping[str, Any]) -> bool:
-    """Whether a rollout may be acted upon: it has our finalizer, so its deletion will not pass us by, and is not
+    """Whether we may act for a rollout: it has our finalizer, so that we take part in its deletion, and is not
     being deleted."""
     metadata = manifest["metadata"]
     return FINALIZER in (metadata.get("finalizers") or []) and "deletionTimestamp" not in metadata
@@ -244,6 +254,6 @@ async def _is_done_before(asking: asyncio.Task[Mapping[Query, Answer]], poked: C
     poke = asyncio.ensure_future(poked())
     try:
         await asyncio.wait({asking, poke}, return_when=asyncio.FIRST_COMPLETED)
-        return asking.done() and not poke.done()  # a poke that came just then is not to be lost
+        return asking.done() and not poke.done()  # a poke that came at the same moment must not be lost
     finally:
         poke.cancel()

@@ -1,4 +1,4 @@
-"""What an operator process is told at its start: flags, each with an environment variable. Reads no cluster."""
+"""The settings of an operator process: flags, each with an environment variable. Reads no cluster."""
 
 from __future__ import annotations
 

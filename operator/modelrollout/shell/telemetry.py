@@ -1,4 +1,4 @@
-"""What the operator tells about itself: Prometheus metrics, and whether its passes keep coming. Decides nothing."""
+"""The operator's own metrics, and whether its passes keep coming. Decides nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.kube import Cluster
 from modelrollout.plan.plan import Plan
 from modelrollout.rollout.rollout import Rollout
-from modelrollout.shell.wakeups import Key
+from modelrollout.shell.wakeups import RolloutKey
 from modelrollout.traffic.exposure import NOBODY
 from modelrollout.trial.steps import exposure_at
 
@@ -27,8 +27,8 @@ class Telemetry:
     def __init__(self, cluster: Cluster | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.registry = CollectorRegistry()
         self._clock = clock
-        self._due: dict[Key, float | None] = {}
-        self._statuses: dict[Key, ModelRolloutStatus] = {}
+        self._due: dict[RolloutKey, float | None] = {}
+        self._statuses: dict[RolloutKey, ModelRolloutStatus] = {}
         self._releases = Counter(
             "modelrollout_releases", "Releases that ended.", ("outcome", "reason"), registry=self.registry
         )
@@ -54,16 +54,16 @@ class Telemetry:
         if history and history != rollout.status.history:
             self._releases.labels(history[0].outcome, history[0].reason).inc()
 
-    def next_pass(self, key: Key, seconds: float | None) -> None:
-        """A pass begins now (0) or is due in so many seconds; None: when something happens."""
+    def next_pass(self, key: RolloutKey, seconds: float | None) -> None:
+        """A pass begins now (0) or is due in so many seconds; None: the next event will cause one."""
         self._due[key] = None if seconds is None else self._clock() + seconds
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: RolloutKey) -> None:
         self._due.pop(key, None)
         self._statuses.pop(key, None)
 
-    def overdue(self) -> list[Key]:
-        """The rollouts whose pass hangs or does not come."""
+    def overdue(self) -> list[RolloutKey]:
+        """The rollouts whose pass hangs or is overdue."""
         latest = self._clock() - OVERDUE
         return sorted(key for key, due in self._due.items() if due is not None and due < latest)
 
@@ -71,7 +71,7 @@ class Telemetry:
 class _Statuses(Collector):
     """The state of all rollouts, read when Prometheus asks: a metric can neither lag behind nor outlive its rollout."""
 
-    def __init__(self, statuses: dict[Key, ModelRolloutStatus]) -> None:
+    def __init__(self, statuses: dict[RolloutKey, ModelRolloutStatus]) -> None:
         self._statuses = statuses
 
     def collect(self) -> Iterator[Metric]:
@@ -100,7 +100,7 @@ class _Statuses(Collector):
 
 
 class _Ages(Collector):
-    """By plural, the seconds since all objects of a kind were looked at: no event that got lost is older."""
+    """By plural, the seconds since the last full listing of a kind: no lost event is older."""
 
     def __init__(self, ages: Callable[[], Mapping[str, float | None]]) -> None:
         self._ages = ages

@@ -1,4 +1,4 @@
-"""Which rollout has to be looked at again: a flag and a lock for each. It decides nothing."""
+"""Wakes the passes of rollouts: a flag and a lock for each. Decides nothing."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-Key = tuple[str, str]
+RolloutKey = tuple[str, str]
 """Namespace and name of a rollout."""
 
 
 @dataclass(slots=True)
 class _Wakeup:
-    rung: asyncio.Event = field(default_factory=asyncio.Event)
+    poked: asyncio.Event = field(default_factory=asyncio.Event)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -20,27 +20,27 @@ class Wakeups:
     """A poke is never lost: one that comes during a pass ends the wait after it at once."""
 
     def __init__(self) -> None:
-        self._bells: defaultdict[Key, _Wakeup] = defaultdict(_Wakeup)
+        self._wakeups: defaultdict[RolloutKey, _Wakeup] = defaultdict(_Wakeup)
 
-    def poke(self, key: Key) -> None:
-        """Have a rollout looked at soon. Pokes for rollouts that nobody keeps are dropped."""
-        if key in self._bells:
-            self._bells[key].rung.set()
+    def poke(self, key: RolloutKey) -> None:
+        """Wake the pass of a rollout. Pokes for unknown rollouts are dropped."""
+        if key in self._wakeups:
+            self._wakeups[key].poked.set()
 
-    def lock(self, key: Key) -> asyncio.Lock:
+    def lock(self, key: RolloutKey) -> asyncio.Lock:
         """Held during a pass and during deletion, which kopf runs side by side."""
-        return self._bells[key].lock
+        return self._wakeups[key].lock
 
-    async def wait(self, key: Key, seconds: float | None) -> bool:
-        """Until poked or until so much time is over (None: only until poked). Says whether it was a poke."""
-        rung = self._bells[key].rung
+    async def wait(self, key: RolloutKey, seconds: float | None) -> bool:
+        """Waits for a poke, or for so many seconds (None: only for a poke). Whether it was a poke."""
+        poked = self._wakeups[key].poked
         try:
             async with asyncio.timeout(seconds):
-                await rung.wait()
+                await poked.wait()
         except TimeoutError:
             return False
-        rung.clear()
+        poked.clear()
         return True
 
-    def forget(self, key: Key) -> None:
-        self._bells.pop(key, None)
+    def forget(self, key: RolloutKey) -> None:
+        self._wakeups.pop(key, None)

@@ -1,4 +1,4 @@
-"""The admission webhook's port: AdmissionReviews over HTTPS. What is said to them is decided in `admission.py`."""
+"""The admission webhook's port: AdmissionReviews over HTTPS. `admission.py` decides the answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 PATH = "/review"
 CERTIFICATE, KEY = "tls.crt", "tls.key"
-"""As a Secret of type kubernetes.io/tls is mounted."""
+"""The file names of a mounted Secret of type kubernetes.io/tls."""
 LARGEST_REVIEW = 16 * 2**20
 """Bytes of a review: it holds an object twice, and an object may have 3 MiB."""
 
@@ -31,12 +31,12 @@ class Certificate:
         """Raises CertificateError."""
         self._folder = folder
         self._stamp, self._context = self._read()
-        self._refused = self._stamp  # what could not be used is not tried, and told, with every connection
+        self._refused = self._stamp  # files that could not be used are not tried, and logged, again at every connection
 
     def server_context(self) -> ssl.SSLContext:
         """For a server: every connection gets the certificate that is there when it begins."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.sni_callback = self._choose  # called for every handshake, also for those that name no server
+        context.sni_callback = self._choose  # called for every handshake, even if it names no server
         return context
 
     def _choose(self, connection: ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:

@@ -1,4 +1,4 @@
-"""After the last stage: all traffic goes to the candidate, which is judged for a while, the old version warm. Pure."""
+"""After the last stage: the candidate gets all traffic and is judged for a while; the old version stays warm. Pure."""
 
 from __future__ import annotations
 

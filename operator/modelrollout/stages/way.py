@@ -14,10 +14,10 @@ from modelrollout.rollout.rollout import Wish
 from modelrollout.stages import canary, promotion
 from modelrollout.trial.trial import Step
 
-Steps = Callable[[int, str, Any, Wish], Iterator[Step]]
+StepsOf = Callable[[int, str, Any, Wish], Iterator[Step]]
 """From a stage's number and name, its settings, and the wish that it is a part of."""
 
-STAGES: Mapping[type, Steps] = {
+STAGES: Mapping[type, StepsOf] = {
     Canary: canary.steps,
 }
 
@@ -32,5 +32,5 @@ def way(wish: Wish) -> tuple[Step, ...]:
 
 
 def fault(wish: Wish) -> Finding | None:
-    """What the router cannot do of that which the stages ask for."""
+    """The first request of a stage that the router cannot fulfil."""
     return next((why for step in way(wish) if (why := wish.router.can(step.exposure)) is not None), None)

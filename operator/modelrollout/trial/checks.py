@@ -57,7 +57,7 @@ def ready_too_late(trial: Trial) -> Finding | None:
 def evidence_came_too_late(trial: Trial) -> Finding | None:
     if trial.wish.spec.analysis.on_inconclusive != "rollback" or not step_deadline_is_over(trial):
         return None
-    if trial.facts.is_asking:  # the answer on its way may be what was missing
+    if trial.facts.is_asking:  # the answer that is on its way may be the missing evidence
         return None
     if missing := evidence_is_missing(trial):
         return Finding("StepDeadlineExceeded", f"{missing.message} analysis.onInconclusive is rollback.")
@@ -128,17 +128,17 @@ def evidence_is_missing(trial: Trial) -> Finding | None:
     if not (open_ := [verdict for verdict in verdicts if verdict.verdict is not Verdict.PASS]):
         return None
     may_promote = analysis.on_inconclusive == "promote" and step_deadline_is_over(trial)
-    # Too little evidence may do where the user said so; none at all may not.
+    # Where the user allows it, too little evidence is enough; no evidence at all never is.
     if may_promote and all(verdict.verdict is Verdict.INCONCLUSIVE and verdict.samples for verdict in open_):
         return None
-    # What status shows is refreshed now and then, not at every look: so is this sentence.
+    # Status is refreshed now and then, not at every look; this sentence as well.
     shown = {verdict.metric: verdict for verdict in trial.status.verdicts}
     told = [_latest(shown.get(verdict.metric), verdict).message for verdict in open_]
     return Finding("AwaitingEvidence", " ".join([where, *told]))
 
 
 def _latest(shown: MetricVerdict | None, fresh: MetricVerdict) -> MetricVerdict:
-    """What is shown, unless that says something else."""
+    """The verdict that status shows, unless the fresh one says something else."""
     return shown if shown is not None and shown.verdict is fresh.verdict else fresh
 
 
@@ -171,8 +171,8 @@ def _clock(since: datetime, wait: timedelta) -> str:
 
 # Any of these takes the candidate back, from wherever it is.
 ABORTS: tuple[Check, ...] = (
-    was_rejected,  # decided before; only the saving was missed
-    crash_loops,  # it will not get better, and needs no metric to tell
+    was_rejected,  # decided before, but not saved
+    crash_loops,  # it will not get better, and no metric is needed to see it
     metric_failed,
     ready_too_late,
     evidence_came_too_late,  # only where the user chose rollback for this
@@ -183,7 +183,7 @@ PENDING_WAITS: tuple[Check, ...] = (is_not_ready, others_are_leaving)
 
 # Before whatever follows a step that has users: the next one, or another exposure.
 EXPOSED_WAITS: tuple[Check, ...] = (
-    is_not_ready,  # then nothing it measured counts
+    is_not_ready,  # its measurements count only while it is ready
     weight_is_not_in_force,  # the clock has not started
     route_is_refused,  # the weight is written, but no gateway follows it
     stable_is_not_ready,  # nothing to compare with, and nowhere to go back to

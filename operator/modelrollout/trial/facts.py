@@ -23,7 +23,7 @@ from modelrollout.workloads.kind_table import KINDS
 from modelrollout.workloads.state import WorkloadState
 
 CLOCKS_DIFFER = timedelta(minutes=1)
-"""By so much at most: later than that is no time that an operator wrote."""
+"""By this much at most: no operator wrote a later time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,14 @@ class Facts:
     now: datetime
     verdicts: tuple[MetricVerdict, ...] | None = None  # of the latest look; None: nobody looked
     checkpoint: tuple[MetricEvidence, ...] | None = None  # where the tests of that look stand
-    is_asking: bool = False  # a look is due, and what it finds is not known yet
+    is_asking: bool = False  # a look is due and not answered yet
 
     # Workloads
 
     def workload(self, arm: Arm | None) -> WorkloadState | None:
         """The arm's workload as its controller reported it; None when it does not exist.
 
-        One of that name that belongs to an earlier rollout is about to be collected with it, however ready it is.
+        One of an earlier rollout does not count, however ready it is: it is about to be garbage-collected.
         """
         found = self._workload(arm) if arm is not None else None
         if arm is None or found is None:
@@ -102,28 +102,28 @@ class Facts:
         return next((router for router in ROUTERS.values() if self.routing(router, None).exists), None)
 
     def routing(self, router: Router, stable: Arm | None) -> InForce:
-        """What a router's routes do at present; without an arm that serves, everything they do is elsewhere."""
+        """Where a router's routes send users at present; without a stable arm, everything counts as elsewhere."""
         backend = self.backend(stable) if stable is not None else Backend("", "", 0)
         return router.in_force(self.rollout.owner, self.world.objects, backend)
 
     def live(self, stable: Arm | None) -> Exposure:
-        """Who is not served by stable alone at present."""
+        """The exposure at present: who is served, or copied, to another version than stable."""
         if stable is None or self.router is None:
             return NOBODY
         return self.routing(self.router, stable).exposure
 
-    def strays(self, stable: Arm | None) -> list[Router]:
-        """The routers of which a route sends anybody elsewhere; also that which the spec no longer names."""
+    def diverting_routers(self, stable: Arm | None) -> list[Router]:
+        """The routers whose routes send anybody elsewhere, including one that the spec no longer names."""
         if stable is None:
             return []
         return [router for router in ROUTERS.values() if self.routing(router, stable).exposure != NOBODY]
 
     def is_routed_to(self, workload: str) -> bool:
-        """Whether any route sends, or copies, requests to a revision."""
+        """Whether any route sends or copies requests to a workload."""
         return any(self.routing(router, None).reaches(workload) for router in ROUTERS.values())
 
     def hindrance(self, status: ModelRolloutStatus, exposure: Exposure) -> Finding | None:
-        """Why the candidate may not be exposed any further, up to this, right now; None when it may."""
+        """Why the candidate may not be exposed this far right now; None when it may."""
         if status.phase in (Phase.PROGRESSING, Phase.PROMOTING) and not self.can_serve(status.stable):
             return Finding("StableNotReady", "the stable version is not ready, so the candidate gets no more traffic.")
         if (others := self.others(status)) and self.is_mixing(exposure):
@@ -136,18 +136,18 @@ class Facts:
         return Finding("WeightNotInForce", why)
 
     def is_mixing(self, exposure: Exposure) -> bool:
-        """Whether it is reached with a Service that selects all pods of the rollout, whatever their revision."""
+        """Whether the exposure needs a Service that selects all pods of the rollout, whatever their revision."""
         return self.router is not None and self.router.splits_by_pods and NOBODY < exposure < EVERYBODY
 
     # What routes say
 
     def rejection(self, revision: str) -> Finding | None:
-        """Why a revision was taken back, if one of our routes says that it was."""
+        """Why a revision was taken back, if one of our routes records that."""
         notes = (self.routing(router, None).rejected for router in ROUTERS.values())
         return next((why for note in notes if (why := rejections.noted(note, revision)) is not None), None)
 
     def refusal(self) -> str | None:
-        """Why the gateway does not take the route, in its own words; None where nothing is known against it."""
+        """Why the gateway refuses the route, in its own words; None when no refusal is known."""
         return self.routing(self.router, None).refusal if self.router else None
 
     def in_force_since(self) -> datetime | None:
@@ -155,7 +155,7 @@ class Facts:
         text = self.routing(self.router, None).since if self.router else None
         try:
             since = datetime.fromisoformat(text or "")
-        except ValueError:  # an annotation is anybody's to edit
+        except ValueError:  # anybody may edit an annotation
             return None
         return since if since.tzinfo and since <= self.now + CLOCKS_DIFFER else None
 
@@ -170,7 +170,7 @@ class Facts:
     # Names
 
     def arm_names(self, arm: Arm, side: str) -> ArmNames:
-        """What queries call an arm."""
+        """The names by which queries select an arm."""
         owner, kind = self.rollout.owner, self.kind(arm) or (self.rollout.wish and self.rollout.wish.kind)
         return ArmNames(
             arm="candidate" if side == "candidate" else "stable",

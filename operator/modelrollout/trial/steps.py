@@ -18,7 +18,7 @@ def _matches(stage: StageStatus) -> Iterator[Match]:
     for text in stage.asked:
         try:
             yield Match.parse(text)
-        except ValueError:  # a status is anybody's to edit; what cannot be read exposes nobody
+        except ValueError:  # anybody may edit a status; a match that cannot be read exposes nobody
             continue
 
 

@@ -28,10 +28,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to be waited for before the next.
+    """One part of a release; the next one begins when nothing of this one is waited for.
 
-    `waits` are asked in order before the next step begins; `fails` take the candidate back, beside what does so
-    everywhere. `objects` live as long as the step does.
+    `waits` are asked in order before the next step begins; `fails` take the candidate back, in
+    addition to the checks that do so everywhere. `objects` live as long as the step does.
     """
 
     place: Place
@@ -69,5 +69,5 @@ Check = Callable[[Trial], Finding | None]
 
 
 def first(checks: Sequence[Check], trial: Trial) -> Finding | None:
-    """What the first check found that found anything."""
+    """The finding of the first check that has one."""
     return next((found for check in checks if (found := check(trial)) is not None), None)

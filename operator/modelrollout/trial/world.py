@@ -1,4 +1,4 @@
-"""What a plan is made from: the objects that were read, and what Prometheus answered. Pure."""
+"""The input of a plan: the objects that were read, and the answers of Prometheus. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelrollout.objects.manifests import ROLLOUT_LABEL, Manifest, ref_of
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import PODS, SERVICES, Resource
 from modelrollout.promql.query import Answer, Query
-from modelrollout.trial.look import Look
+from modelrollout.trial.question import Question
 from modelrollout.workloads.kind_table import KINDS
 
 
@@ -22,14 +22,14 @@ class World:
     rollout: str  # its name
     objects: Objects = field(default_factory=dict)
     trouble: Finding | None = None  # what the API server refused to write in the last pass
-    look: Look | None = None  # that was answered; None: Prometheus was not asked
+    look: Question | None = None  # that was answered; None: Prometheus was not asked
     answers: Mapping[Query, Answer] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rollout: str, manifests: Iterable[Manifest]) -> World:
         return cls(rollout, {ref_of(manifest): manifest for manifest in manifests})
 
-    def heard(self, look: Look, answers: Mapping[Query, Answer]) -> World:
+    def heard(self, look: Question, answers: Mapping[Query, Answer]) -> World:
         """The same world, with what Prometheus said to a look."""
         return replace(self, look=look, answers=answers)
 

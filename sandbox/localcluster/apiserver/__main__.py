@@ -48,7 +48,7 @@ async def serve(server: Server, tls: ssl.SSLContext, announce: Path) -> None:
 
 
 def _write_whole(path: Path, content: str) -> None:
-    """Whoever sees the file sees all of it."""
+    """Writes the whole file at once: a reader never sees half of it."""
     draft = path.with_suffix(".draft")
     draft.write_text(content)
     draft.replace(path)

@@ -25,7 +25,7 @@ def as_document(content: bytes, content_type: str = "application/json") -> web.R
 
 
 def as_outcome(outcome: Outcome, view: View) -> web.Response:
-    """What a write came to, with its warnings."""
+    """The result of a write, with its warnings."""
     response = as_json(view(outcome.item), 201 if outcome.created else 200)
     for each in outcome.warnings:
         response.headers.add("Warning", f"299 - {json.dumps(each)}")
@@ -33,7 +33,7 @@ def as_outcome(outcome: Outcome, view: View) -> web.Response:
 
 
 def deleted(resource: Resource, item: Object) -> Object:
-    """What DELETE answers when the object is gone."""
+    """The answer to DELETE when the object is gone."""
     details = {"name": item["metadata"]["name"], "kind": resource.plural, "uid": item["metadata"]["uid"]}
     if resource.group:
         details["group"] = resource.group

@@ -87,7 +87,7 @@ def _cleaned(message: str) -> str:
 
 
 def rules_in(schema: Schema) -> str:
-    """What rules a completed schema has in it: "", "plain", or "transition" where one compares with the old value."""
+    """The kind of rules in a completed schema: "", "plain", or "transition" when one compares with the old value."""
     below = [*(schema.get("properties") or {}).values(), schema.get("items"), schema.get("additionalProperties")]
     found = {each.get(RULES, "") for each in below if isinstance(each, dict)}
     for rule in schema.get("x-kubernetes-validations") or ():

@@ -121,7 +121,7 @@ class _Builder:
 
 
 def kind(schema: Schema) -> str:
-    """What a schema is to CEL: object, map, list, dynamic, a scalar, or a time."""
+    """The CEL type of a schema: object, map, list, dynamic, a scalar, or a time."""
     given = schema.get("type")
     if schema.get("x-kubernetes-int-or-string") or given is None:
         return "dynamic"

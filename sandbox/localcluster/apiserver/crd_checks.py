@@ -1,4 +1,4 @@
-"""What a CustomResourceDefinition may not say: names, versions, structural schema, rules in CEL. Pure."""
+"""Checks a CustomResourceDefinition: names, versions, structural schema, rules in CEL. Pure."""
 
 from __future__ import annotations
 

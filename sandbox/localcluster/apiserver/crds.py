@@ -90,7 +90,7 @@ def completed(schema: Schema) -> Schema:
 
 
 def instance_errors(new: Object, old: Object | None, schema: Schema) -> list[FieldError]:
-    """What is wrong with a custom object; rules are asked only where the schema leaves them something to judge."""
+    """The errors in a custom object; its rules are evaluated only where the schema is kept."""
     before = MISSING if old is None else old
     found = list(validation.validate(new, schema, old=before))
     if not any((error.reason or CAUSES[error.kind]) in cel.BLOCKING for error in found):

@@ -69,7 +69,7 @@ def from_fields_v1(fields: dict[str, Any], prefix: Path = ()) -> FieldSet:
 
 
 def below(paths: FieldSet, element: str) -> FieldSet:
-    """What the set says about everything under one element."""
+    """The part of the set under one element."""
     return frozenset(path[1:] for path in paths if len(path) > 1 and path[0] == element)
 
 

@@ -1,4 +1,4 @@
-"""What Kubernetes refuses in any object's metadata, in its words. Pure."""
+"""Checks any object's metadata as Kubernetes does, with its messages. Pure."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def _content(item: Object) -> Object:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What server-side apply comes to: the merged object and who owns what in it."""
+    """The result of server-side apply: the merged object, and who owns which field in it."""
 
     item: Object
     claims: list[Claim]
@@ -211,7 +211,7 @@ def _refuse_untypable(resource: Resource, config: Object) -> None:
 def _without_abandoned(
     resource: Resource, merged: Object, before: FieldSet, said: FieldSet, others: list[Claim]
 ) -> Object:
-    """Drop what this manager applied before, does not apply now, and nobody else claims."""
+    """Drop the fields that this manager applied before, does not apply now, and no other manager owns."""
     schema = resource.schema
     last = typed.with_parents(before, schema)
     claimed = typed.with_parents(said.union(*(each.fields for each in others)), schema)
@@ -223,7 +223,7 @@ def _without_abandoned(
     pruned: Object = typed.remove(merged, last, schema)
     # A parent that goes takes its children along: those of them that somebody claims come back …
     pruned = typed.remove(merged, everything - (fields(pruned) | claimed), schema)
-    # … and so do those that nobody claims but that were never ours.
+    # … and so do fields without an owner that were never ours.
     kept: Object = typed.remove(merged, (everything - fields(pruned)) & last, schema)
     return kept
 
@@ -251,7 +251,7 @@ def _told(conflicts: list[tuple[Manager, fieldsets.Path]]) -> str:
 
 
 def _last_applied(resource: Resource, live: Object | None, manager: Manager) -> FieldSet:
-    """What `kubectl apply` wrote and nobody has changed since: `kubectl apply --server-side` may take it over."""
+    """The fields that only `kubectl apply` wrote: `kubectl apply --server-side` may take them over."""
     annotation = ((live or {}).get("metadata", {}).get("annotations") or {}).get(LAST_APPLIED)
     if live is None or manager.name != "kubectl" or not annotation:
         return fieldsets.EMPTY

@@ -1,4 +1,4 @@
-"""What a request asks for, read from its path, query and headers. It touches no object."""
+"""Reads a request from its path, query and headers. Touches no object."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ async def deletion(request: web.Request) -> Deletion:
 
 
 def selection(request: web.Request, resource: Resource, at: Route) -> Selection:
-    """What a list, watch or deletion of many is limited to."""
+    """The selection of a list, a watch, or a deletion of many."""
     query = request.query
     fields = field_selector(query.get("fieldSelector", ""), resource.selectable)
     if at.name:

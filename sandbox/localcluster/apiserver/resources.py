@@ -1,4 +1,4 @@
-"""What a kind is to the server: names, schema, subresources, rules. The registry knows those served right now."""
+"""A kind as the server sees it: names, schema, subresources, rules. The registry holds those served right now."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def _field_term(term: str) -> FieldTerm:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a list or watch is limited to."""
+    """The selection of a list or watch."""
 
     namespace: str | None = None
     labels: tuple[Requirement, ...] = ()

@@ -84,7 +84,7 @@ def _list(old: list[Any], patch: list[Any], schema: Schema) -> list[Any]:
 
 
 def _ordered(items: list[Any], patch: list[Any], old: list[Any], key: str | None) -> list[Any]:
-    """What the patch names comes in its order; the rest stays before what followed it in the old list."""
+    """Elements that the patch names take its order; the others stay before the element that followed them."""
 
     def name(item: Any) -> str:
         return str(item.get(key) if key else item)

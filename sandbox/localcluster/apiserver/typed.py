@@ -157,7 +157,7 @@ def _parents(path: Path, schema: Schema) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What became of the fields between two values."""
+    """The fields that differ between two values."""
 
     added: FieldSet
     modified: FieldSet

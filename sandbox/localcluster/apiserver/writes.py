@@ -20,7 +20,7 @@ UNDELETABLE = frozenset(("namespaces", name) for name in ("default", "kube-publi
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a write request says beside its object."""
+    """The options of a write request."""
 
     manager: str = "unknown"
     dry_run: bool = False
@@ -31,7 +31,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a write came to. `removed`: the object is gone, `item` is its last state."""
+    """The result of a write. `removed`: the object is gone, `item` is its last state."""
 
     item: Object
     created: bool = False
@@ -222,7 +222,7 @@ class Writes:
 
 
 def _anew(resource: Resource, name: str, applied: Object) -> Object:
-    """What apply makes of an object that is not there: a uid would be that of another one, a version is no obstacle."""
+    """The object that apply creates. A given uid belongs to another object; a given version is ignored."""
     metadata = dict(applied["metadata"])
     metadata.pop("resourceVersion", None)
     if uid := metadata.get("uid"):

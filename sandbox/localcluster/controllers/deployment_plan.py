@@ -1,4 +1,4 @@
-"""What a Deployment wants next of its pods, and what its status is. Pure."""
+"""Plans the pods of a Deployment, and its status. Pure."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _steps(deployment: Object, census: Census, *, waits: bool) -> tuple[int, tup
 
 
 def _replaced(census: Census) -> tuple[Object, ...]:
-    """The old pods that may go now: the ones nobody is served by first, then as many as availability allows."""
+    """The old pods that may go now: first those that serve nobody, then as many as availability allows."""
     unavailable_new = sum(not census.is_available(pod) for pod in census.new)
     may_go = max(0, census.total - census.least - unavailable_new)
     idle = [pod for pod in census.old if not census.is_available(pod)][:may_go]

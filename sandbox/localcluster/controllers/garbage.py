@@ -93,7 +93,7 @@ class Collector:
         for owner in _owners(item):
             resource = self._known.get((owner["apiVersion"], owner["kind"]))
             if resource is None:
-                return True  # of a kind that nobody here knows; better left than lost
+                return True  # of an unknown kind: keep the object rather than lose it
             found = await self._cluster.read(resource, item["metadata"].get("namespace"), owner["name"])
             if found is not None and found["metadata"]["uid"] == owner["uid"] and not _waits(found):
                 return True

@@ -1,4 +1,4 @@
-"""What kube-controller-manager does for a deleted namespace: delete all that is in it, then let it go.
+"""The namespace controller: deletes all objects in a deleted namespace, then lets it go.
 
 An API client like any controller, for the kinds that the local cluster knows and every custom one.
 """
@@ -96,7 +96,7 @@ def custom(definitions: Iterable[Manifest]) -> Iterable[Resource]:
 
 
 async def _release(cluster: Cluster, namespace: Manifest) -> None:
-    """Take the finalizer out. Only PUT on /finalize may, which is nobody else's business than this controller's."""
+    """Take the finalizer out, with PUT on /finalize, which only this controller may use."""
     way = await cluster.credentials()
     tls = ssl.create_default_context(cafile=way.ca_path)
     if not way.verify:

@@ -1,4 +1,4 @@
-"""What a StatefulSet wants next of its pods, and what its status is. Pure.
+"""Plans the pods of a StatefulSet, and its status. Pure.
 
 As kubernetes/pkg/controller/statefulset does it, with two things left out. No ControllerRevisions are kept, so a lost
 pod always comes back with the present template, below the partition too. And there is no storage: for a claim a pod

@@ -1,6 +1,6 @@
 """A controller for any kind with replicas: makes and deletes pods as the kind's plan says, and writes the status.
 
-An API client like any other. Which pods, and which status, is decided by whoever made it.
+An API client like any other. Its maker decides which pods, and which status.
 """
 
 from __future__ import annotations

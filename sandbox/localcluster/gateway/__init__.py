@@ -1,7 +1,7 @@
 """The local cluster's gateway: a real Envoy that serves HTTPRoutes, GRPCRoutes, and every Service on its ClusterIP.
 
 An API client like any controller, so it works on whichever API server there is. `crds/` holds the Gateway API's
-schemas, which whoever starts the cluster installs before.
+schemas, which have to be installed before.
 """
 
 from __future__ import annotations

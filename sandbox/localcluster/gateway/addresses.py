@@ -23,7 +23,7 @@ class _Held:
 class AddressBook:
     """The same door keeps the same address for as long as it is there.
 
-    A free port is reserved by a socket that is bound and never listens: the system gives it to nobody else, and Envoy,
+    A socket that is bound and never listens reserves a free port: no other process is given it, and Envoy,
     which sets SO_REUSEADDR as well, may listen on it.
     """
 
@@ -64,7 +64,7 @@ def _hold(door: Door, wanted: Address | None) -> _Held:
 
 
 def _in_the_way(address: Address) -> str | None:
-    """Why nobody could listen there: another local cluster does, or the port is for root alone."""
+    """Why we cannot listen there: another local cluster does, or the port is for root alone."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

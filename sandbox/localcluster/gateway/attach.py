@@ -105,7 +105,7 @@ def age(route: Object) -> tuple[str, str]:
 
 
 def attach(route: Object, ref: Object, gateway: Object) -> tuple[Attachment, ...] | Finding:
-    """What this parentRef opens for the route, or why it opens nothing."""
+    """The listeners that this parentRef attaches the route to, or why there are none."""
     named = [li for li in listeners(gateway) if _is_meant(li, ref)]
     if not named:
         return Finding("NoMatchingParent", f"Gateway '{ref['name']}' has no listener that this parentRef fits.")

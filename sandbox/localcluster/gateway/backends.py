@@ -70,7 +70,7 @@ def is_ready(pod: Object) -> bool:
 
 def _selected(service: Object, pods: Sequence[Object]) -> list[Object]:
     wanted = (service.get("spec") or {}).get("selector") or {}
-    if not wanted:  # its endpoints would be written by hand; here nobody does
+    if not wanted:  # its endpoints would be written by hand, which nobody does here
         return []
     return [pod for pod in pods if wanted.items() <= (pod["metadata"].get("labels") or {}).items()]
 

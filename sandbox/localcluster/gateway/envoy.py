@@ -67,7 +67,7 @@ class _Fresh:
 
     @property
     def statistic(self) -> str:
-        """What the names of Envoy's statistics about it begin with."""
+        """The prefix of Envoy's statistics about it."""
         return _statistic(*self.place)
 
 
@@ -135,7 +135,7 @@ class Envoy:
             await asyncio.sleep(POLL_SECONDS)
         for item in awaited:
             self._refused[item.statistic] = f"Envoy has not taken {item.statistic} within {TAKE_SECONDS:.0f} s."
-            del self._written[item.place]  # the next pass writes it again, which wakes whoever missed it
+            del self._written[item.place]  # the next pass writes it again, which wakes a reader that missed it
         self.is_late = self.is_late or bool(awaited)
 
     def _settled(self, awaited: Iterable[_Fresh], now: Mapping[str, Any]) -> set[_Fresh]:
@@ -156,7 +156,7 @@ class Envoy:
         try:
             async with self._session.get(f"{self.admin_url}/stats", params=wanted) as reply:
                 return {stat["name"]: stat["value"] for stat in (await reply.json(content_type=None))["stats"]}
-        except (aiohttp.ClientError, TimeoutError):  # it is busy, or gone; whoever watches the process says so
+        except (aiohttp.ClientError, TimeoutError):  # it is busy, or gone; the watcher of the process reports that
             return {}
 
 

@@ -22,7 +22,7 @@ _PLENTY = 1_000_000  # the gateway itself never is what refuses a request
 
 
 def bootstrap(folder: Path) -> Resource:
-    """What Envoy starts with: an admin port of its own choice, all else from watched files."""
+    """The configuration that Envoy starts with: an admin port of its own choice, all else from watched files."""
     return {
         "node": {"id": "localcluster", "cluster": "localcluster"},
         "admin": {"address": _socket(("127.0.0.1", 0))},

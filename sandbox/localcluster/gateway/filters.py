@@ -80,7 +80,7 @@ def _header(header: Object, how: str) -> dict[str, Any]:
 
 
 def _untouchable(modifier: Object) -> str | None:
-    """A header that Envoy lets nobody change this way; it would refuse the routes of everybody."""
+    """A header that Envoy does not let routes change: it would refuse the whole configuration."""
     names: Sequence[str] = [h["name"] for how in ("set", "add") for h in modifier.get(how) or ()]
     return next(
         (n for n in [*names, *(modifier.get("remove") or ())] if n.lower() == "host" or n.startswith(":")), None

@@ -1,4 +1,4 @@
-"""What matches of all kinds of routes share, in Envoy's words: headers and texts. Pure."""
+"""The parts that matches of all kinds of routes share, for Envoy: headers and texts. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOT_IN_RE2 = re.compile(r"\(\?(?:[=!>(]|<[=!]|P=)|\\[1-9ZuUN]|[*+?}]\+")
 
 
 def header_matchers(match: Object) -> list[dict[str, Any]]:
-    """Of several with one name only the first counts; header names know no case."""
+    """Of several headers with one name only the first counts; names ignore case."""
     seen: dict[str, Object] = {}
     for header in match.get("headers") or ():
         seen.setdefault(header["name"].lower(), header)

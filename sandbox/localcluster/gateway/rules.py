@@ -34,7 +34,7 @@ def rules(route: Object) -> Sequence[Object]:
 
 
 def invalid(kind: RouteKind, rule: Object) -> str | None:
-    """What the rule asks for that the local cluster cannot do, in words."""
+    """The features of the rule that the local cluster lacks, in words."""
     filters, refs = rule.get("filters") or (), rule.get("backendRefs") or ()
     if why := not_done(filters, of="rule"):
         return f"filter {why}"

@@ -1,4 +1,4 @@
-"""What the controller says about Gateways, classes and routes: their status, as it should read. Pure.
+"""The status that Gateways, classes and routes should have. Pure.
 
 A status comes back only when it differs from what is there, so steady state writes nothing.
 """

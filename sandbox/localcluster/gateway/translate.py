@@ -1,4 +1,4 @@
-"""What the API server holds, as the whole of Envoy's configuration. Pure."""
+"""Translates the objects of the API server into the whole of Envoy's configuration. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Resources = Mapping[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What was read, in no particular order."""
+    """The objects that were read, in no particular order."""
 
     classes: tuple[Object, ...] = ()
     gateways: tuple[Object, ...] = ()
@@ -76,7 +76,7 @@ def translate(world: World, addresses: Addresses, folder: Path, *, access_log: P
 
 
 def _gateway_ports(world: World) -> dict[Door, tuple[list[Listener], list[Attachment]]]:
-    """What comes in by each port of each Gateway: its listeners and what they let in."""
+    """By port of each Gateway: its listeners and the routes attached to them."""
     found: dict[Door, tuple[list[Listener], list[Attachment]]] = defaultdict(lambda: ([], []))
     ours = world.ours
     for gateway in ours:

@@ -1,4 +1,4 @@
-"""What one user got for one request, and who is to blame when it was nothing good. Pure."""
+"""The outcome of one request of one user, and who is to blame for a bad one. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Failure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a user asks, and the right answer, which the user does not know yet."""
+    """A request, and the right answer, which the user does not know yet."""
 
     features: tuple[float, ...]
     label: int
@@ -36,7 +36,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back over the wire; `broken` instead of a status when no whole reply came."""
+    """The reply over the wire; `broken` instead of a status when it was incomplete."""
 
     status: int = 0
     version: str | None = None

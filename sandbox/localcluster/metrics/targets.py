@@ -31,7 +31,7 @@ def configuration(targets: Path, scrape_interval: timedelta) -> dict[str, Any]:
 
 
 def target_groups(pods: Iterable[Manifest]) -> list[dict[str, Any]]:
-    """What to scrape, in the form of a file for `file_sd`; sorted, so that the same pods give the same file.
+    """The targets to scrape, as a file for `file_sd`; sorted, so that the same pods give the same file.
 
     The port is the one named `http`; the annotations prometheus.io/port, /path and /scrape: "false" say otherwise. A
     pod stays in from the moment that it has an address until it is gone: nothing is lost by trying while it starts,

@@ -33,7 +33,7 @@ RestartPolicy = Literal["Always", "OnFailure", "Never"]
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the machine gives to its containers; probes are asked through `session`."""
+    """The resources that the machine gives to containers; probes go through `session`."""
 
     images: Images
     logs: Path

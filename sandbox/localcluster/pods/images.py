@@ -1,4 +1,4 @@
-"""What an image is here: a folder with a Dockerfile, of which the start command and the environment are taken.
+"""An image of the local cluster: a folder with a Dockerfile that gives the start command and the environment.
 
 Nothing is built or isolated; the programs on this machine stand in for those of the base image.
 """
@@ -73,7 +73,7 @@ def parse(folder: Path, dockerfile: str) -> Image:
 
 
 def command_of(image: Image, container: Mapping[str, Any]) -> list[str]:
-    """What to run: as in Kubernetes, `command` stands in for the entry point, and either one for CMD."""
+    """The command to run: as in Kubernetes, `command` replaces the entry point, and either one replaces CMD."""
     command, args = container.get("command") or (), container.get("args") or ()
     if command:
         return [*command, *args]

@@ -1,1 +1,1 @@
-"""Child processes and background tasks that end with whoever started them."""
+"""Child processes and background tasks that end with their parent."""

@@ -121,7 +121,7 @@ class Process:
 
 
 def dies_with_parent() -> Callable[[], None] | None:
-    """What a child does first, so that Linux kills it when we are gone, even by SIGKILL; None on other systems."""
+    """The first call of a child: Linux then kills it when we die, even by SIGKILL. None on other systems."""
     if not sys.platform.startswith("linux"):
         return None
     set_option, parent = ctypes.CDLL(None).prctl, os.getpid()

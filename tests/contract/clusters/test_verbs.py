@@ -11,7 +11,7 @@ import pytest_asyncio
 from modelrollout import kube
 from modelrollout.kube import Cluster
 from modelrollout.kube.cluster import NO_VERSION
-from modelrollout.kube.errors import Missing
+from modelrollout.kube.errors import NotFound
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import CONFIG_MAPS, DEPLOYMENTS
 from tests.builders import deployment, settings
@@ -157,11 +157,11 @@ async def test_a_second_controller_is_refused(cluster: Cluster, namespace: str) 
 
 
 async def test_patching_and_saving_a_status_tell_that_there_is_no_such_object(cluster: Cluster, namespace: str) -> None:
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         await cluster.patch(CONFIG_MAPS, namespace, "settings", {"data": {"a": "1"}})
     made = await cluster.create(deployment(namespace))
     await cluster.delete(DEPLOYMENTS, namespace, "fraud")
-    with pytest.raises(Missing):
+    with pytest.raises(NotFound):
         await cluster.replace_status({**made, "status": {"replicas": 1}})
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from modelrollout.api.crd import structural
 from modelrollout.api.errors import MOST_SENTENCES, name_error, spec_error
 from modelrollout.api.spec import ModelRolloutSpec, Promotion
-from modelrollout.api.stages import Canary, Step, default_stages
+from modelrollout.api.stages import Canary, CanaryStep, default_stages
 from modelrollout.api.status import QUERY_REJECTED, ModelRolloutStatus, Phase, StageStatus
 from modelrollout.api.workload import Workload, WorkloadRef
 from tests.broken import Broken
@@ -120,7 +120,7 @@ def test_defaults_keep_the_rules_themselves() -> None:
 
 def test_steps_are_the_same_however_they_are_written() -> None:
     weights = ModelRolloutSpec.model_validate(small(stages=[canary(5, 50)])).stages[0]
-    assert weights.canary.all_steps == (Step(weight=5), Step(weight=50))
+    assert weights.canary.all_steps == (CanaryStep(weight=5), CanaryStep(weight=50))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from modelrollout.__main__ import main
-from modelrollout.cli.status import NothingToShowError, as_json, as_text, shown
+from modelrollout.cli.status import NothingToShowError, as_json, as_text, read_pages
 from modelrollout.kube import WatchEvent
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import Resource
@@ -127,7 +127,7 @@ async def pages(source: Source, *, watch: bool = True) -> list[str]:
     """What is shown, the phases of it; as the last what ended it."""
     found = []
     try:
-        async for text in shown(source, "ml", "fraud", lambda one: str(one["status"]["phase"]), watch=watch):
+        async for text in read_pages(source, "ml", "fraud", lambda one: str(one["status"]["phase"]), watch=watch):
             found.append(text)  # noqa: PERF401 - what came before the end counts
     except NothingToShowError as end:
         found.append(str(end))

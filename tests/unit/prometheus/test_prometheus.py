@@ -17,8 +17,8 @@ from aiohttp import web
 
 from localcluster.apiserver.certificates import write_serving_files
 from modelrollout.prometheus import Prometheus
-from modelrollout.prometheus.lane import LONG
-from modelrollout.prometheus.silence import FIRST
+from modelrollout.prometheus.silence import FIRST_PAUSE
+from modelrollout.prometheus.worker import LONGEST_GET
 from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered
 from tests.fakes.clock import HandClock
 from tests.fakes.prometheus import (
@@ -143,7 +143,7 @@ class TestAnswers:
         assert len(answer.series) == 1
         await ask_one(server, now("up"))
         assert [asked["method"] for asked in server.asked] == ["POST", "GET"]
-        assert len(pods) > LONG
+        assert len(pods) > LONGEST_GET
 
     async def test_headers_go_with_every_request(self, server: FakePrometheus) -> None:
         seen: list[tuple[str | None, str | None]] = []
@@ -438,7 +438,7 @@ class TestSilence:
         clock = HandClock()
         async with Prometheus(server.url, timeout=IMPATIENCE, clock=clock) as client:
             await client.ask([now("m0")])
-            clock.move(FIRST)
+            clock.move(FIRST_PAUSE)
             probing = await client.ask([now(f"m{i}") for i in range(5)])
             assert [asked["query"] for asked in server.asked] == ["m0", "1"]
             whys = [answer.why for answer in probing.values() if isinstance(answer, Unanswered)]
@@ -446,7 +446,7 @@ class TestSilence:
             assert all(why.endswith("it is being asked again now.") for why in whys[1:])
             server.trouble = None
             server.add("up", {}, [(T, 1.0)])
-            clock.move(2 * FIRST)
+            clock.move(2 * FIRST_PAUSE)
             (answer,) = (await client.ask([now("up")])).values()
             assert isinstance(answer, Answered)
             answers = await client.ask([now("up"), *(now(f'up{{a="{i}"}}') for i in range(5))])
@@ -459,7 +459,7 @@ class TestSilence:
         async with Prometheus(server.url, timeout=IMPATIENCE, clock=clock) as client:
             await client.ask([now("m0")])
             await server.stop()
-            clock.move(FIRST)
+            clock.move(FIRST_PAUSE)
             for i in range(3):
                 assert (await client.ask([now(f"m{i}")])) == {now(f"m{i}"): refused}
 
@@ -468,7 +468,7 @@ class TestSilence:
         clock = HandClock()
         async with Prometheus(server.url, timeout=IMPATIENCE, clock=clock) as client:
             await client.ask([now("m0")])
-            clock.move(FIRST)
+            clock.move(FIRST_PAUSE)
             probe = asyncio.create_task(client.ask([now("m1")]))
             await _until(lambda: len(server.asked) == 2)
             probe.cancel()

@@ -3,11 +3,11 @@
 import math
 from xml.etree.ElementTree import tostring
 
-from modelrollout.reports.shapes import area, box, curve, rule, share
+from modelrollout.reports.shapes import area, box, curve, fraction_between, rule
 
 
 def test_a_value_beyond_the_axis_is_cut() -> None:
-    assert [share(value, 2.0, 4.0) for value in (1.0, 2.0, 2.5, 4.0, math.inf)] == [0.0, 0.0, 0.25, 1.0, 1.0]
+    assert [fraction_between(value, 2.0, 4.0) for value in (1.0, 2.0, 2.5, 4.0, math.inf)] == [0.0, 0.0, 0.25, 1.0, 1.0]
 
 
 def test_a_curve_is_broken_where_there_is_no_value() -> None:

@@ -10,7 +10,7 @@ import pytest
 from modelrollout.analysis.queries import ArmNames
 from modelrollout.api.findings import Finding
 from modelrollout.api.spec import ModelRolloutSpec
-from modelrollout.rollout.expansion import PLACEHOLDERS, TemplateKey, expanded, referred
+from modelrollout.rollout.expansion import PLACEHOLDERS, TemplateKey, expanded, template_keys
 from modelrollout.rollout.rollout import Wish, read_wish
 from tests import builders
 from tests.builders import metric, small
@@ -227,12 +227,12 @@ def test_a_bad_value_for_a_preset_names_preset_metric_and_field() -> None:
     ],
 )
 def test_a_spec_that_makes_no_sense_refers_to_nothing(raw: Any) -> None:
-    assert referred(raw) == ()
+    assert template_keys(raw) == ()
 
 
 def test_each_template_is_named_once() -> None:
     refs = [{"name": "a"}, {"name": "a", "kind": "ClusterMetricTemplate"}, {"name": "a", "arguments": {}}]
-    assert referred({"analysis": {"templates": refs}}) == (
+    assert template_keys({"analysis": {"templates": refs}}) == (
         TemplateKey("MetricTemplate", "a"),
         TemplateKey("ClusterMetricTemplate", "a"),
     )

@@ -24,7 +24,7 @@ from modelrollout.objects.resources import (
 )
 from modelrollout.shell.mirrors import RESYNC, Mirrors
 from modelrollout.shell.reader import Direct
-from modelrollout.shell.wakeups import Key
+from modelrollout.shell.wakeups import RolloutKey
 from tests.fakes.cluster import FakeCluster, Hook, merged
 from tests.fakes.watched import Stream, settle
 
@@ -52,7 +52,7 @@ class World:
 
     def __init__(self) -> None:
         self.cluster: Any = FakeCluster()
-        self.poked: list[Key] = []
+        self.poked: list[RolloutKey] = []
         self.now = 0.0
         self.sleeps: list[tuple[float, asyncio.Event]] = []
         self.mirrors = self.mirrors_of()
@@ -84,7 +84,7 @@ class World:
         (found,) = (stream for watched, stream in self.cluster.streams if watched == resource)
         return found
 
-    async def synced(self, *keys: tuple[Key, Reads]) -> None:
+    async def synced(self, *keys: tuple[RolloutKey, Reads]) -> None:
         """Read once, so that the mirrors begin; from here on nothing is asked."""
         for key, reads in keys or ((KEY, READS),):
             await self.mirrors.read(key, reads)

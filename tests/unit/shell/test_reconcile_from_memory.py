@@ -10,8 +10,8 @@ from modelrollout.api.status import Phase
 from modelrollout.kube import Unreachable
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, Resource
-from modelrollout.plan.planner import SOON
-from modelrollout.shell.reconcile import AFTER_A_CONFLICT, TURNS
+from modelrollout.plan.planner import RECHECK_SOON
+from modelrollout.shell.reconcile import AFTER_A_CONFLICT, MOST_RETREATS
 from tests.fakes.cluster import merged
 from tests.fakes.mirrored import WATCHED, MirroredTown
 
@@ -136,7 +136,7 @@ def test_route_that_is_edited_all_the_time_is_tried_again_soon_and_nothing_is_sa
     break_candidate(town)
     town.cluster.log.clear()
     assert town.pass_() == AFTER_A_CONFLICT
-    assert (len(tries), town.cluster.log) == (TURNS, [])
+    assert (len(tries), town.cluster.log) == (MOST_RETREATS, [])
     town.cluster.hook = lambda *_: None
     town.pass_()
     assert town.share(town.new) == 0
@@ -177,7 +177,7 @@ def test_conflict_with_a_later_write_ends_the_pass_with_its_decision_saved_and_t
     assert (town.status.stage.weight, town.share(town.new)) == (25, 5)
     assert town.events.count("StepStarted") == 2
     assert town._due is not None
-    assert town._due - town.now <= SOON
+    assert town._due - town.now <= RECHECK_SOON
     town.pass_()
     assert town.share(town.new) == 25
 

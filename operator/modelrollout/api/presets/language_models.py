@@ -11,7 +11,7 @@ from modelrollout.api.presets.preset import (
     ERRORS,
     QUANTILE,
     WINDOW,
-    Metric,
+    WrittenMetric,
     any_of,
     argument,
     errors,
@@ -33,7 +33,7 @@ _TRUNCATED = argument(
 )
 
 
-def _share(name: str, bad: str, total: str, margin: str) -> Metric:
+def _share(name: str, bad: str, total: str, margin: str) -> WrittenMetric:
     return {
         "name": name,
         "ratio": {"bad": bad, "total": total},
@@ -41,7 +41,7 @@ def _share(name: str, bad: str, total: str, margin: str) -> Metric:
     }
 
 
-def _kv_cache(gauge: str) -> Metric:
+def _kv_cache(gauge: str) -> WrittenMetric:
     return {"name": "kv-cache", "value": f"avg({series(gauge)})", "betterWhen": "lower", "max": "{{ args.maxKVCache }}"}
 
 

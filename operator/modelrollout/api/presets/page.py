@@ -9,7 +9,7 @@ import yaml
 
 from modelrollout.api.base import API_VERSION
 from modelrollout.api.metric_templates import KIND
-from modelrollout.api.presets.preset import Metric, Preset
+from modelrollout.api.presets.preset import Preset, WrittenMetric
 
 _HEAD = """\
 <!-- Made from operator/modelrollout/api/presets by `make presets`; edit there. -->
@@ -72,7 +72,7 @@ def _section(preset: Preset) -> Iterator[str]:
     yield from ("```", "", "</details>", "")
 
 
-def _kind(metric: Metric) -> str:
+def _kind(metric: WrittenMetric) -> str:
     if "ratio" in metric:
         return "ratio of counters"
     return "histogram" if "histogram" in metric else "value"

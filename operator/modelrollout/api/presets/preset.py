@@ -12,7 +12,7 @@ from typing import Any
 
 from modelrollout.api.metric_templates import Argument, MetricTemplateSpec
 
-Metric = Mapping[str, Any]
+WrittenMetric = Mapping[str, Any]
 Arguments = tuple[Argument, ...]
 
 
@@ -31,7 +31,7 @@ def preset(
     name: str,
     title: str,
     *,
-    metrics: Sequence[Metric],
+    metrics: Sequence[WrittenMetric],
     arguments: Sequence[Argument],
     sources: Sequence[str],
     notes: str = "",
@@ -88,7 +88,7 @@ def any_of(regex: str, *matchers: str) -> str:
     return series("", f'__name__=~"{regex}"', *matchers)
 
 
-def errors(bad: str, total: str, name: str = "errors") -> Metric:
+def errors(bad: str, total: str, name: str = "errors") -> WrittenMetric:
     return {
         "name": name,
         "ratio": {"bad": bad, "total": total},
@@ -97,7 +97,7 @@ def errors(bad: str, total: str, name: str = "errors") -> Metric:
     }
 
 
-def histogram(name: str, selector: str, argument_of: str, unit: str = "") -> Metric:
+def histogram(name: str, selector: str, argument_of: str, unit: str = "") -> WrittenMetric:
     return {
         "name": name,
         "histogram": selector,
@@ -115,7 +115,7 @@ WINDOW = argument(
 )
 
 
-def mean(name: str, total: str, count: str, argument_of: str, *, per: str = "") -> Metric:
+def mean(name: str, total: str, count: str, argument_of: str, *, per: str = "") -> WrittenMetric:
     """Where only a sum and a count are exported: the mean, which hides tails, read as a value. `per`: such as 1e6."""
     window = "[{{ args.window }}]"
     ratio = f"sum(rate({total}{window})) / sum(rate({count}{window}))"

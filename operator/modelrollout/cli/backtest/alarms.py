@@ -1,7 +1,7 @@
-"""Stable against stable: each pod plays the candidate against the others, and whatever is taken back was a false alarm.
+"""Stable against stable: each pod plays the candidate against the others, so every rollback is a false alarm.
 
-Rollouts follow one another over the whole range, each as long as the plan. Where the plan has 100 % the operator does
-not compare, and neither does this.
+Rollouts follow one another over the whole range, each as long as the plan. At 100 % the operator does not
+compare, and neither does this.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from modelrollout.api.status import UsualMetric, Verdict
 from modelrollout.cli.backtest import history
 from modelrollout.cli.backtest.arms import Selected, narrowed, past_arm, pod_labels
 from modelrollout.cli.backtest.fetch import Fetcher, Wanted
-from modelrollout.cli.backtest.moments import length, written
+from modelrollout.cli.backtest.moments import in_utc, length
 from modelrollout.cli.backtest.policy import Policy
 from modelrollout.cli.backtest.progress import Progress
 from modelrollout.cli.backtest.replay import LONGEST_STRIDE, PROMOTED, Arms, Replay
 from modelrollout.cli.backtest.sources import POOL, Among, wanted_of
-from modelrollout.cli.backtest.tape import Key, Reel, Tape
+from modelrollout.cli.backtest.tape import Reel, ReelKey, Tape
 from modelrollout.cli.backtest.trouble import MisuseError
 from modelrollout.plan.looks import stretches
 from modelrollout.promql.query import Answer, Answered, Query, Series
 from modelrollout.promql.strings import as_regex
 
 CHUNK = timedelta(hours=3)
-"""So often stable's past is read anew, and who plays is drawn."""
+"""How often stable's past is read again, and pods are drawn to play the candidate."""
 FEWEST_PODS = 2
 WEEK = timedelta(days=7)
 CONFIDENCE = 0.95
 SLACK = 60.0
-"""Seconds before the end of a time by which a pod may have been seen last and was there all the same."""
+"""A pod whose last sample is at most so many seconds before the end of a time counts as there until the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """A rollout that was not through when its time was over."""
+class Unfinished:
+    """A rollout that was not finished when its time was over."""
 
     weight: int
     metrics: tuple[str, ...]  # that did not pass
@@ -67,7 +67,7 @@ class Left:
 
 @dataclass(slots=True)
 class Alarms:
-    """What came of all rollouts. `modes`: how often each metric was counted how."""
+    """The results of all rollouts. `modes`: by metric, how often its noise was treated in which way."""
 
     policy: Policy
     start: datetime
@@ -77,7 +77,7 @@ class Alarms:
     promoted: int = 0
     exposure: timedelta = timedelta()
     alarms: list[Alarm] = field(default_factory=list)
-    left: Counter[Left] = field(default_factory=Counter)
+    left: Counter[Unfinished] = field(default_factory=Counter)
     modes: dict[str, Counter[str]] = field(default_factory=dict)
     notes: Counter[tuple[str, str]] = field(default_factory=Counter)
     sees: dict[str, str] = field(default_factory=dict)
@@ -100,7 +100,7 @@ def poisson(count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     return low, float(chi2.ppf(1 - tail, 2 * count + 2)) / 2
 
 
-async def counted(
+async def count_alarms(
     policy: Policy,
     stable: Selected,
     fetcher: Fetcher,
@@ -111,7 +111,7 @@ async def counted(
     most_pods: int,
     label: str | None,
 ) -> Alarms:
-    """Replays them all. Raises BacktestError."""
+    """Replays all rollouts and counts the false alarms. Raises BacktestError."""
     window = window_of(policy)
     if end - start < window:
         raise MisuseError(
@@ -194,7 +194,7 @@ class _Stage:
         self.tape.forget((until - self.back - LONGEST_STRIDE).timestamp())
 
     async def players(self, start: datetime, end: datetime) -> list[str]:
-        """Who plays: the first by their hash, so that it is not always the same pod and yet always the same choice."""
+        """The pods that play the candidate: the first by hash, so the choice varies but is reproducible."""
         there: set[str] = set()
         for reel in self.tape.reels.values():
             there |= reel.pods(start.timestamp(), end.timestamp() - SLACK)
@@ -221,7 +221,7 @@ async def _play(
     for noted in usual.values():
         _note(found, noted)
     for begin in begins:
-        cache: dict[tuple[Key, float, float, str], tuple[Series, ...]] = {}
+        cache: dict[tuple[ReelKey, float, float, str], tuple[Series, ...]] = {}
         for pod in players:
             others = frozenset(one for one in stage.present if one != pod)
             source = Among(stage.tape, reels, pod, others, cache)
@@ -248,7 +248,7 @@ def _count(found: Alarms, replay: Replay, pod: str, begin: datetime) -> None:
         found.promoted += 1
     else:
         open_ = tuple(one.metric for one in verdicts if one.verdict is not Verdict.PASS)
-        found.left[Left(turn.weight, open_)] += 1
+        found.left[Unfinished(turn.weight, open_)] += 1
 
 
 def _note(found: Alarms, noted: Iterable[UsualMetric]) -> None:
@@ -260,12 +260,12 @@ def _note(found: Alarms, noted: Iterable[UsualMetric]) -> None:
             found.sees[one.metric] = one.sees
 
 
-async def _values(stage: _Stage, arms: Mapping[str, Arms], start: datetime, end: datetime) -> dict[Key, Reel]:
-    """What expressions yield for each player, and for the others beside it."""
+async def _values(stage: _Stage, arms: Mapping[str, Arms], start: datetime, end: datetime) -> dict[ReelKey, Reel]:
+    """The values of expressions for each player, and for the other pods."""
     if not stage.values:
         return {}
     only = _only(stage.analysis, stage.values)
-    wanted: dict[Key, Wanted] = {}
+    wanted: dict[ReelKey, Wanted] = {}
     for pod, pair in arms.items():
         for arm in (pair.candidate, pair.stable):
             for (metric, name, _), one in wanted_of(only, arm, start).items():
@@ -275,8 +275,8 @@ async def _values(stage: _Stage, arms: Mapping[str, Arms], start: datetime, end:
 
 
 async def _preflights(stage: _Stage, arms: Mapping[str, Arms], at: datetime) -> dict[str, tuple[UsualMetric, ...]]:
-    """For each player what the others' past says. Counters are asked for once for all."""
-    whole = history.asked(stage.analysis, stage.pool, (), at)
+    """For each player, the history of the other pods. Counters are queried once for all."""
+    whole = history.preflight_queries(stage.analysis, stage.pool, (), at)
     known = await stage.fetcher.answers(whole)
     series = {
         (query.metric, query.part): answer.series for query in whole if isinstance(answer := known[query], Answered)
@@ -284,7 +284,7 @@ async def _preflights(stage: _Stage, arms: Mapping[str, Arms], at: datetime) -> 
     found = {}
     for pod, pair in arms.items():
         others = [one for one in stage.present if one != pod]
-        asked = history.asked(stage.analysis, pair.stable, others, at)
+        asked = history.preflight_queries(stage.analysis, pair.stable, others, at)
         answers: dict[Query, Answer] = {
             query: Answered(
                 tuple(
@@ -297,7 +297,8 @@ async def _preflights(stage: _Stage, arms: Mapping[str, Arms], at: datetime) -> 
             if query.part != VALUE
         }
         answers |= await stage.fetcher.answers([one for one in asked if one.arm in (ONE_POD, OTHER_PODS)])
-        found[pod] = history.noted(stage.policy, asked, answers, Replay(stage.policy, pair, at, (), seed=pod).basis)
+        basis = Replay(stage.policy, pair, at, (), seed=pod).basis
+        found[pod] = history.usual_metrics(stage.policy, asked, answers, basis)
         await asyncio.sleep(0)
     return found
 
@@ -309,6 +310,6 @@ def _only(analysis: Analysis, metrics: Sequence[Metric]) -> Analysis:
 def _nobody(stage: _Stage, stable: Selected, start: datetime, end: datetime) -> str:
     query = next((one.query.promql for one in stage.counters.values()), "its metrics")
     return (
-        f"there are never {FEWEST_PODS} pods of stable at a time between {written(start)} and {written(end)} "
+        f"there are never {FEWEST_PODS} pods of stable at a time between {in_utc(start)} and {in_utc(end)} "
         f"(--stable-pods is {stable.pods!r}): mend it, or the time. It was asked for {query}"
     )

@@ -1,4 +1,4 @@
-"""Whom the metrics' queries mean: in history an arm has no workload of its own, but pods, labels and names. Pure."""
+"""The arms of a backtest: in history an arm has no workload of its own, but pods, labels and names. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from modelrollout.promql.matchers import Kind, Matcher
 from modelrollout.promql.selectors import SelectorError, parse
 
 NAMES = ("workload", "service", "revision")
-"""What queries may ask for besides pods and is not known in history, unless it is said."""
+"""Names, beside pods, that queries may use and that flags must give, because history does not know them."""
 OPPOSITE: dict[Kind, Kind] = {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
 EVERYBODY = ".+"
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
@@ -29,7 +29,7 @@ _MARK = "the-pods-of-this-arm"
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """An arm in history: a regular expression for its pods' names, more matchers, and what else it is called."""
+    """An arm in history: a regular expression for its pods' names, more matchers, and its other names."""
 
     arm: Literal["candidate", "stable"]
     pods: str = EVERYBODY
@@ -83,7 +83,7 @@ def _narrowed(metric: Metric, selected: Selected) -> Metric:
                 f"{where} asks for {{{{ {unknown[0]} }}}}, which nobody knows of the past: "
                 f"say it with --{selected.arm}-name {unknown[0]}=…"
             )
-        # Pairs are of both arms, so they may as well name none.
+        # Pairs belong to both arms, so their selectors need not name one.
         if metric.pairs is None and not asked & {*NAMES, "pods", "arm"} and texts[path] == text:
             raise MisuseError(
                 f"{where} does not tell the arms apart: no selector in it has {{{{ pods }}}} or another of its names."

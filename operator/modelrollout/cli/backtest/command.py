@@ -1,4 +1,4 @@
-"""The command of the backtest: what the flags wish for, exit codes, one sentence for each error.
+"""The backtest command: reads flags, runs, sets exit codes, and prints one sentence for each error.
 
 Exit codes: 0 it ran, whatever it found; 1 Prometheus did not answer; 2 a flag, a file or a field is wrong; 130 Ctrl-C.
 """
@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from modelrollout.cli.backtest import alarms, document, page, table, trial
+from modelrollout.cli.backtest import alarms, comparison, document, page, table
 from modelrollout.cli.backtest.arms import (
     EVERYBODY,
     NAMES,
@@ -36,13 +36,13 @@ from modelrollout.cli.backtest.replay import Arms
 from modelrollout.cli.backtest.trouble import BacktestError, MisuseError
 from modelrollout.prometheus import Prometheus
 
-PATIENCE = timedelta(seconds=60)
+ANSWER_TIMEOUT = timedelta(seconds=60)
 """For one answer: pieces of history are larger than what a look asks for."""
 INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Options:
     """The flags, read and checked."""
 
     policy: Policy
@@ -66,28 +66,28 @@ def run(
     level = log.level
     log.setLevel(logging.ERROR)  # one sentence for each trouble is enough
     try:
-        wish = read(flags, now())
-        text = asyncio.run(_run(wish, flags, asks))
+        options = read_options(flags, now())
+        text = asyncio.run(_run(options, flags, asks))
     except KeyboardInterrupt:
         return _failed("interrupted.", INTERRUPTED)
     except BacktestError as trouble:
         return _failed(str(trouble), trouble.exit_code)
     finally:
         log.setLevel(level)
-    return _told(text)
+    return _print(text)
 
 
-def _told(text: str) -> int:
+def _print(text: str) -> int:
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read it, such as head, has seen enough
+    except BrokenPipeError:  # a reader such as `head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
-def read(flags: argparse.Namespace, now: datetime) -> Wish:
-    """What is wished for. Raises MisuseError."""
+def read_options(flags: argparse.Namespace, now: datetime) -> Options:
+    """The flags, checked. Raises MisuseError."""
     policy = read_policy(flags.filename, flags.name).without(flags.without)
     start, end, onset = _times(flags, now)
     if flags.pods < 1:
@@ -96,7 +96,7 @@ def read(flags: argparse.Namespace, now: datetime) -> Wish:
     if candidate is None and (onset is not None or flags.hold):
         which = "--onset" if onset is not None else "--hold"
         raise MisuseError(f"{which} speaks of a candidate; say which with --candidate-pods or --candidate-selector.")
-    return Wish(
+    return Options(
         policy, start, end, onset, candidate, stable, flags.hold, flags.pods, flags.pod_label, flags.output, flags.html
     )
 
@@ -146,19 +146,19 @@ def _names(given: Sequence[str], flag: str) -> dict[str, str]:
     return found
 
 
-async def _run(wish: Wish, flags: argparse.Namespace, asks: Asks | None) -> str:
-    if wish.html is not None:
-        _require_writable(wish.html)
+async def _run(options: Options, flags: argparse.Namespace, asks: Asks | None) -> str:
+    if options.html is not None:
+        _require_writable(options.html)
     if asks is not None:
-        return await _replayed(wish, asks, is_quiet=flags.quiet)
-    own = wish.policy.analysis.prometheus
+        return await _replay(options, asks, is_quiet=flags.quiet)
+    own = options.policy.analysis.prometheus
     url = flags.prometheus or (own.url if own else None)
     if url is None:
         raise MisuseError(f"--prometheus is missing: give the address of a Prometheus, or set ${URL}.")
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise MisuseError(f"--prometheus is {url!r}; it has to look like http://prometheus:9090.")
-    async with Prometheus(url, timeout=PATIENCE, headers=_headers(flags.header)) as prometheus:
-        return await _replayed(wish, prometheus, is_quiet=flags.quiet)
+    async with Prometheus(url, timeout=ANSWER_TIMEOUT, headers=_headers(flags.header)) as prometheus:
+        return await _replay(options, prometheus, is_quiet=flags.quiet)
 
 
 def _headers(given: Sequence[str]) -> Mapping[str, str]:
@@ -171,53 +171,53 @@ def _headers(given: Sequence[str]) -> Mapping[str, str]:
     return headers
 
 
-async def _replayed(wish: Wish, asks: Asks, *, is_quiet: bool) -> str:
+async def _replay(options: Options, asks: Asks, *, is_quiet: bool) -> str:
     progress = Progress("replaying", is_quiet=is_quiet)
     fetcher = Fetcher(asks, progress.fetched)
     try:
-        text, html = await _found(wish, fetcher, progress)
+        text, html = await _replay_and_render(options, fetcher, progress)
     finally:
         progress.done()
-    if wish.html is not None and html is not None:
+    if options.html is not None and html is not None:
         try:
-            wish.html.write_text(html)
+            options.html.write_text(html)
         except OSError as error:
-            raise MisuseError(f"--html {wish.html}: it cannot be written: {error.strerror}.") from None
+            raise MisuseError(f"--html {options.html}: it cannot be written: {error.strerror}.") from None
     return text
 
 
-async def _found(wish: Wish, fetcher: Fetcher, progress: Progress) -> tuple[str, str | None]:
-    policy, is_json = wish.policy, wish.output == "json"
-    if wish.candidate is None:
-        counted = await alarms.counted(
+async def _replay_and_render(options: Options, fetcher: Fetcher, progress: Progress) -> tuple[str, str | None]:
+    policy, is_json = options.policy, options.output == "json"
+    if options.candidate is None:
+        counted = await alarms.count_alarms(
             policy,
-            wish.stable,
+            options.stable,
             fetcher,
             progress,
-            start=wish.start,
-            end=wish.end,
-            most_pods=wish.pods,
-            label=wish.pod_label,
+            start=options.start,
+            end=options.end,
+            most_pods=options.pods,
+            label=options.pod_label,
         )
         text = _json(document.alarms_document(counted)) if is_json else table.alarms_text(counted)
-        return text, page.alarms_page(counted) if wish.html else None
-    sides = (wish.candidate, wish.stable)
+        return text, page.alarms_page(counted) if options.html else None
+    sides = (options.candidate, options.stable)
     candidate, stable = (past_arm(side, policy.namespace, policy.name) for side in sides)
     arms = Arms(candidate, stable, *(narrowed(policy.analysis, side) for side in sides))
-    tried = await trial.tried(
+    tried = await comparison.replay_candidate(
         policy,
         sides,
         arms,
         fetcher,
         progress,
-        start=wish.start,
-        end=wish.end,
-        onset=wish.onset,
-        is_held=wish.is_held,
-        with_curves=wish.html is not None,
+        start=options.start,
+        end=options.end,
+        onset=options.onset,
+        is_held=options.is_held,
+        with_curves=options.html is not None,
     )
-    text = _json(document.trial_document(tried)) if is_json else table.trial_text(tried)
-    return text, page.trial_page(tried) if wish.html else None
+    text = _json(document.comparison_document(tried)) if is_json else table.comparison_text(tried)
+    return text, page.comparison_page(tried) if options.html else None
 
 
 def _json(value: Mapping[str, object]) -> str:

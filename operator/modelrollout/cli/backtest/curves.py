@@ -1,4 +1,4 @@
-"""What both arms measured over time, for people to look at: the judgement rests on ticks, not on these. Pure."""
+"""The measurements of both arms over time, for people to look at; the judgement rests on ticks. Pure."""
 
 from __future__ import annotations
 

@@ -8,41 +8,42 @@ from typing import Any
 
 from modelrollout.api.status import UsualMetric
 from modelrollout.cli.backtest.alarms import CONFIDENCE, Alarms
+from modelrollout.cli.backtest.comparison import CandidateReplay
 from modelrollout.cli.backtest.history import noise_of
 from modelrollout.cli.backtest.replay import PROMOTED, ROLLED_BACK
 from modelrollout.cli.backtest.table import ending
-from modelrollout.cli.backtest.trial import Trial
 
 
-def trial_document(trial: Trial) -> dict[str, Any]:
-    turn = trial.end_turn
+def comparison_document(comparison: CandidateReplay) -> dict[str, Any]:
+    turn = comparison.end_turn
     took = turn is not None and turn.stage == ROLLED_BACK
-    after = (turn.at - trial.onset).total_seconds() if took and turn is not None and trial.onset is not None else None
+    onset = comparison.onset
+    after = (turn.at - onset).total_seconds() if took and turn is not None and onset is not None else None
     return {
         "kind": "candidate-against-stable",
-        "rollout": {"namespace": trial.policy.namespace, "name": trial.policy.name},
-        "start": _at(trial.start),
-        "end": _at(trial.end),
-        "onset": _at(trial.onset) if trial.onset else None,
-        "summary": ending(trial),
+        "rollout": {"namespace": comparison.policy.namespace, "name": comparison.policy.name},
+        "start": _at(comparison.start),
+        "end": _at(comparison.end),
+        "onset": _at(comparison.onset) if comparison.onset else None,
+        "summary": ending(comparison),
         "outcome": {ROLLED_BACK: "TakenBack", PROMOTED: "Promoted"}[turn.stage] if turn else "Undecided",
         "at": _at(turn.at) if turn else None,
-        "secondsAfterStart": (turn.at - trial.start).total_seconds() if turn else None,
+        "secondsAfterStart": (turn.at - comparison.start).total_seconds() if turn else None,
         "secondsAfterOnset": after,
         "why": turn.why or None if turn else None,
-        "weight": trial.turns[-1].weight if trial.turns else 0,
+        "weight": comparison.turns[-1].weight if comparison.turns else 0,
         "steps": [
             {"name": one.stage, "weight": one.weight, "at": _at(one.at)}
-            for one in trial.turns
+            for one in comparison.turns
             if one.stage not in (PROMOTED, ROLLED_BACK)
         ],
-        "looks": trial.looks,
+        "looks": comparison.looks,
         "metrics": [
             {
-                "name": course.metric,
-                "firstPass": _at(course.first_pass) if course.first_pass else None,
-                "firstFail": _at(course.first_fail) if course.first_fail else None,
-                "last": course.last.model_dump(mode="json", by_alias=True, exclude_none=True) if course.last else None,
+                "name": each.metric,
+                "firstPass": _at(each.first_pass) if each.first_pass else None,
+                "firstFail": _at(each.first_fail) if each.first_fail else None,
+                "last": each.last.model_dump(mode="json", by_alias=True, exclude_none=True) if each.last else None,
                 "looks": [
                     {
                         "at": point.at,
@@ -50,12 +51,12 @@ def trial_document(trial: Trial) -> dict[str, Any]:
                         "evidence": point.evidence,
                         "ruledOut": point.ruled_out,
                     }
-                    for point in course.points
+                    for point in each.points
                 ],
             }
-            for course in trial.courses
+            for each in comparison.histories
         ],
-        "history": _usual(trial.usual),
+        "history": _usual(comparison.usual),
     }
 
 

@@ -13,10 +13,10 @@ from modelrollout.cli.backtest.tape import Reel
 from modelrollout.cli.backtest.trouble import AwayError, MisuseError
 from modelrollout.promql.query import Answer, Answered, Query, Unanswered
 
-FIRST = timedelta(minutes=5)
+FIRST_PIECE = timedelta(minutes=5)
 """The first piece of a query: it shows how much there is of it."""
-SHORTEST, LONGEST = timedelta(minutes=1), timedelta(hours=12)
-FEW, MANY = 40_000, 160_000
+SHORTEST_PIECE, LONGEST_PIECE = timedelta(minutes=1), timedelta(hours=12)
+FEW_SAMPLES, MANY_SAMPLES = 40_000, 160_000
 """Samples in an answer below which the next piece is longer, and above which it is shorter."""
 IN_FLIGHT = 4
 """Queries at a time: others need this Prometheus, too."""
@@ -36,8 +36,8 @@ class Wanted:
 
     query: Query  # start and end are set anew for every piece
     reel: Reel
-    span: timedelta = FIRST
-    ceiling: timedelta = LONGEST  # half of what was refused
+    span: timedelta = FIRST_PIECE
+    ceiling: timedelta = LONGEST_PIECE  # half of what was refused
 
     @property
     def where(self) -> str:
@@ -76,10 +76,10 @@ class Fetcher:
                 for one in wanted:
                     tasks.create_task(self._fill(one, until))
         except BaseExceptionGroup as troubles:
-            raise troubles.exceptions[0] from None  # one is enough to end with
+            raise troubles.exceptions[0] from None  # one error is enough to report
 
     async def answers(self, queries: Sequence[Query]) -> Mapping[Query, Answer]:
-        """An answer for each; what is refused stays so, as the operator would find it."""
+        """An answer for each; a refusal is an answer, as it is for the operator."""
         found: dict[Query, Answer] = {}
 
         async def one(query: Query) -> None:
@@ -100,18 +100,18 @@ class Fetcher:
             query = wanted.piece(until)
             answer = await self._patiently(query)
             if isinstance(answer, Unanswered):
-                if wanted.span <= SHORTEST:
+                if wanted.span <= SHORTEST_PIECE:
                     raise MisuseError(f"{wanted.where}: {answer.why}")
-                wanted.span = wanted.ceiling = max(wanted.span / 2, SHORTEST)
+                wanted.span = wanted.ceiling = max(wanted.span / 2, SHORTEST_PIECE)
                 continue
             found = sum(len(one.samples) for one in answer.series)
             wanted.reel.append(answer.series, query.end.timestamp())
             self._told(found)
             asked = query.end - query.start + (step or timedelta())
-            if found < FEW and asked >= wanted.span * 0.9:
+            if found < FEW_SAMPLES and asked >= wanted.span * 0.9:
                 wanted.span = min(wanted.span * 4, wanted.ceiling)
-            elif found > MANY:
-                wanted.span = max(wanted.span / 2, SHORTEST)
+            elif found > MANY_SAMPLES:
+                wanted.span = max(wanted.span / 2, SHORTEST_PIECE)
 
     async def _patiently(self, query: Query) -> Answered | Unanswered:
         """An answer, or a refusal. Raises AwayError."""

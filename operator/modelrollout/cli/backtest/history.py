@@ -1,4 +1,4 @@
-"""The preflight, as the operator makes it before a rollout: what stable's past says of noise and of the plan."""
+"""The preflight that the operator makes before a rollout: noise and sensitivity from stable's past."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from modelrollout.promql.query import Answer, Answered, Query
 from modelrollout.sequential.noise import Mode
 
 
-def asked(analysis: Analysis, stable: ArmNames, pods: Sequence[str], at: datetime) -> tuple[Query, ...]:
-    """What the operator asks of the time before `at`."""
+def preflight_queries(analysis: Analysis, stable: ArmNames, pods: Sequence[str], at: datetime) -> tuple[Query, ...]:
+    """The queries that the operator asks about the time before `at`."""
     return history_queries(analysis, stable, pods, at, tick_of(analysis.interval.timedelta))
 
 
-def noted(
+def usual_metrics(
     policy: Policy, queries: Sequence[Query], answers: Mapping[Query, Answer], basis: Mapping[str, str]
 ) -> tuple[UsualMetric, ...]:
-    """What it would have put down."""
+    """The summary that the operator would have stored in status."""
     analysis = policy.analysis
     tick = tick_of(analysis.interval.timedelta).total_seconds()
     return summarise_history(analysis, queries, answers, basis, stretches(policy.wish), tick)
 
 
 def noise_of(one: UsualMetric) -> str:
-    """How a metric's noise is allowed for. Of an expression there is only how much two pods' readings differ."""
+    """How a metric's noise is allowed for. For an expression it can only be measured between pods."""
     is_measured = one.mode == Mode.ASSUMED and prior_of(one).variance is not None
     return "Measured" if is_measured else one.mode
 

@@ -30,7 +30,7 @@ def _moment(text: str, now: datetime) -> datetime:
         return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def written(at: datetime) -> str:
+def in_utc(at: datetime) -> str:
     """As it is shown: to the second, in UTC."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 

@@ -14,10 +14,10 @@ from modelrollout.analysis.parts import CANDIDATE, STABLE
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
 from modelrollout.cli.backtest.alarms import CONFIDENCE, WEEK, Alarms
-from modelrollout.cli.backtest.moments import length, written
+from modelrollout.cli.backtest.comparison import CandidateReplay, MetricHistory, Point
+from modelrollout.cli.backtest.moments import in_utc, length
 from modelrollout.cli.backtest.replay import PROMOTED, ROLLED_BACK
 from modelrollout.cli.backtest.table import advice, ending, known
-from modelrollout.cli.backtest.trial import Course, Point, Trial
 from modelrollout.reports.markup import Node, element, html
 from modelrollout.reports.plot import HEIGHT, WIDTH, Mark, Scale, Span, Unit, curves_plot, line, plot
 from modelrollout.reports.shapes import area, box, rule
@@ -27,29 +27,33 @@ UNITS: dict[wording.Unit, Unit] = {"share": "share", "seconds": "seconds", "plai
 TICKS = 6
 
 
-def trial_page(trial: Trial) -> str:
+def comparison_page(comparison: CandidateReplay) -> str:
     """A candidate against stable."""
-    span = Span(trial.start.timestamp(), trial.end.timestamp())
-    marks = list(_marks(trial))
-    title = f"{trial.policy.namespace}/{trial.policy.name}"
-    turn = trial.end_turn
+    span = Span(comparison.start.timestamp(), comparison.end.timestamp())
+    marks = list(_marks(comparison))
+    title = f"{comparison.policy.namespace}/{comparison.policy.name}"
+    turn = comparison.end_turn
     kind = {ROLLED_BACK: "bad", PROMOTED: "good"}.get(turn.stage, "") if turn else ""
     return _page(
         f"Backtest of {title}",
         element(
             "header",
             {},
-            element("p", {"class": "kicker"}, f"Backtest · {written(trial.start)} to {written(trial.end)} UTC"),
+            element("p", {"class": "kicker"}, f"Backtest · {in_utc(comparison.start)} to {in_utc(comparison.end)} UTC"),
             element("h1", {}, title),
-            element("p", {"class": f"lead {kind}".strip()}, ending(trial)),
+            element("p", {"class": f"lead {kind}".strip()}, ending(comparison)),
             *([element("p", {}, turn.why)] if turn is not None and turn.why else []),
         ),
-        _section("What was said, and when", _verdicts(trial)),
+        _section("What was said, and when", _verdicts(comparison)),
         _section(
-            "How it went", _legend(trial), _steps(trial, span, marks), *_metrics(trial, span, marks), _clock(span)
+            "How it went",
+            _legend(comparison),
+            _steps(comparison, span, marks),
+            *_metrics(comparison, span, marks),
+            _clock(span),
         ),
-        _section("What was known before", _usual(trial)),
-        _closing(f"{trial.looks:,} looks"),
+        _section("What was known before", _usual(comparison)),
+        _closing(f"{comparison.looks:,} looks"),
     )
 
 
@@ -71,7 +75,7 @@ def alarms_page(found: Alarms) -> str:
             element(
                 "p",
                 {"class": "kicker"},
-                f"Backtest, stable against stable · {written(found.start)} to {written(found.end)} UTC",
+                f"Backtest, stable against stable · {in_utc(found.start)} to {in_utc(found.end)} UTC",
             ),
             element("h1", {}, title),
             element("p", {"class": "lead"}, lead),
@@ -107,25 +111,25 @@ def _closing(how_much: str) -> Element:
     return element("footer", {}, f"{how_much}, judged by the rules that the operator itself goes by.")
 
 
-def _marks(trial: Trial) -> Iterator[Mark]:
-    if trial.onset is not None:
-        yield Mark(trial.onset.timestamp(), "onset", "onset")
-    for turn in trial.turns:
+def _marks(comparison: CandidateReplay) -> Iterator[Mark]:
+    if comparison.onset is not None:
+        yield Mark(comparison.onset.timestamp(), "onset", "onset")
+    for turn in comparison.turns:
         kind = {ROLLED_BACK: "taken-back", PROMOTED: "promoted"}.get(turn.stage, "step")
         text = turn.stage if kind != "step" else f"{turn.stage} {turn.weight} %"
-        yield Mark(turn.at.timestamp(), f"{text}, {written(turn.at)} UTC", kind)
+        yield Mark(turn.at.timestamp(), f"{text}, {in_utc(turn.at)} UTC", kind)
 
 
-def _verdicts(trial: Trial) -> Element:
+def _verdicts(comparison: CandidateReplay) -> Element:
     head = ("", "first Pass", "first Fail", "at the end", "evidence", "ruled out", "candidate", "stable")
     rows = []
-    for course in trial.courses:
-        last = course.last
+    for history in comparison.histories:
+        last = history.last
         shown = (last.evidence, last.ruled_out, last.candidate, last.stable) if last else (None,) * 4
-        moments = [_after(trial, at) for at in (course.first_pass, course.first_fail)]
+        moments = [_after(comparison, at) for at in (history.first_pass, history.first_fail)]
         cells = [*moments, last.verdict.value if last else "–", *(one or "–" for one in shown)]
         message = element("small", {}, last.message if last else "It was not looked at.")
-        name = element("th", {"scope": "row"}, course.metric, message)
+        name = element("th", {"scope": "row"}, history.metric, message)
         tones = ["", "", f"v-{last.verdict.value.lower()}" if last else "", *[""] * 4]
         told = [
             element("td", {"data-title": title, "class": tone}, cell)
@@ -135,8 +139,8 @@ def _verdicts(trial: Trial) -> Element:
     return _table(head, rows)
 
 
-def _after(trial: Trial, at: datetime | None) -> str:
-    return f"+{length(at - trial.start)}" if at else "–"
+def _after(comparison: CandidateReplay, at: datetime | None) -> str:
+    return f"+{length(at - comparison.start)}" if at else "–"
 
 
 def _table(head: Sequence[str], rows: Sequence[Element]) -> Element:
@@ -146,13 +150,13 @@ def _table(head: Sequence[str], rows: Sequence[Element]) -> Element:
     )
 
 
-def _legend(trial: Trial) -> Element:
+def _legend(comparison: CandidateReplay) -> Element:
     entries = [("swatch candidate", "candidate"), ("swatch stable", "stable"), ("key step", "next step")]
-    if trial.onset is not None:
+    if comparison.onset is not None:
         entries.append(("key onset", "onset"))
-    if trial.end_turn is not None:
-        kind = "taken-back" if trial.end_turn.stage == ROLLED_BACK else "promoted"
-        entries.append((f"key {kind}", trial.end_turn.stage))
+    if comparison.end_turn is not None:
+        kind = "taken-back" if comparison.end_turn.stage == ROLLED_BACK else "promoted"
+        entries.append((f"key {kind}", comparison.end_turn.stage))
     entries += [
         (f"box {kind}", text)
         for kind, text in (("pass", "Pass"), ("inconclusive", "Inconclusive"), ("fail", "Fail"), ("nodata", "no data"))
@@ -161,10 +165,11 @@ def _legend(trial: Trial) -> Element:
     return element("ul", {"class": "legend"}, items)
 
 
-def _steps(trial: Trial, span: Span, marks: Sequence[Mark]) -> Element:
+def _steps(comparison: CandidateReplay, span: Span, marks: Sequence[Mark]) -> Element:
     """The weight that the policy would have given, over time."""
     axis = Scale(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0))
-    levels = [(turn.at.timestamp(), 0.0 if turn.stage == ROLLED_BACK else turn.weight / 100) for turn in trial.turns]
+    turns = comparison.turns
+    levels = [(turn.at.timestamp(), 0.0 if turn.stage == ROLLED_BACK else turn.weight / 100) for turn in turns]
     points: list[tuple[float, float]] = []
     for (at, level), (until, _) in pairwise([*levels, (span.end, 0.0)]):
         points += [(at, level), (until, level)]
@@ -175,17 +180,17 @@ def _steps(trial: Trial, span: Span, marks: Sequence[Mark]) -> Element:
     )
 
 
-def _metrics(trial: Trial, span: Span, marks: Sequence[Mark]) -> Iterator[Element]:
-    metrics = {metric.name: metric for metric in trial.policy.analysis.metrics}
-    for course in trial.courses:
-        metric = metrics[course.metric]
+def _metrics(comparison: CandidateReplay, span: Span, marks: Sequence[Mark]) -> Iterator[Element]:
+    metrics = {metric.name: metric for metric in comparison.policy.analysis.metrics}
+    for history in comparison.histories:
+        metric = metrics[history.metric]
         yield _figure(
-            course.metric,
+            history.metric,
             _note(metric),
-            _strip(course, span),
-            _values(trial, metric, span, marks),
+            _strip(history, span),
+            _values(comparison, metric, span, marks),
             element("p", {"class": "caption"}, "evidence of a regression, as a share of what taking it back needs"),
-            _evidence(course, span, marks),
+            _evidence(history, span, marks),
         )
 
 
@@ -200,26 +205,26 @@ def _note(metric: Metric) -> str:
     return ", ".join(parts)
 
 
-def _values(trial: Trial, metric: Metric, span: Span, marks: Sequence[Mark]) -> Element:
-    curves = [(arm, trial.curves.get((metric.name, arm), [])) for arm in (STABLE, CANDIDATE)]
+def _values(comparison: CandidateReplay, metric: Metric, span: Span, marks: Sequence[Mark]) -> Element:
+    curves = [(arm, comparison.curves.get((metric.name, arm), [])) for arm in (STABLE, CANDIDATE)]
     unit = UNITS[kind_of(metric).unit(metric)]
     limits = [one.value for one in (metric.max, metric.min) if one is not None]
     return curves_plot(curves, limits, unit, span, marks)
 
 
-def _evidence(course: Course, span: Span, marks: Sequence[Mark]) -> Element:
+def _evidence(history: MetricHistory, span: Span, marks: Sequence[Mark]) -> Element:
     axis = Scale(0.0, 1.1, (0.0, 0.5, 1.0))
-    points = [(point.at, point.evidence) for point in course.points]
+    points = [(point.at, point.evidence) for point in history.points]
     needed = rule("needed", 0.0, axis.y(1.0), WIDTH, axis.y(1.0))
     return plot([needed, line(points, axis, span, "evidence")], axis, "share", span, marks, "low")
 
 
-def _strip(course: Course, span: Span) -> Element:
+def _strip(history: MetricHistory, span: Span) -> Element:
     """The verdicts over time, as one coloured band."""
     pieces: list[Element] = []
-    for verdict, begin, end in _runs(course.points, span.end):
+    for verdict, begin, end in _runs(history.points, span.end):
         piece = box(f"v {verdict.value.lower()}", span.x(begin), 0.0, max(span.x(end) - span.x(begin), 1.0), HEIGHT)
-        told = f"{verdict.value} from {written(datetime.fromtimestamp(begin, UTC))} UTC"
+        told = f"{verdict.value} from {in_utc(datetime.fromtimestamp(begin, UTC))} UTC"
         piece.append(element("title", {}, told))
         pieces.append(piece)
     frame = {"viewBox": f"0 0 {WIDTH:g} {HEIGHT:g}", "preserveAspectRatio": "none", "aria-hidden": "true"}
@@ -254,10 +259,10 @@ def _clock(span: Span) -> Element:
     return element("div", {"class": "clock"}, ticks)
 
 
-def _usual(trial: Trial) -> Element:
+def _usual(comparison: CandidateReplay) -> Element:
     found = [
         node
-        for one in trial.usual
+        for one in comparison.usual
         for node in (
             element("dt", {}, one.metric),
             element("dd", {}, "; ".join(known(one))),
@@ -270,7 +275,7 @@ def _calendar(found: Alarms) -> Element:
     """The whole range as a line, with every false alarm on it."""
     span = Span(found.start.timestamp(), found.end.timestamp())
     marks = [
-        Mark(one.at.timestamp(), f"{one.pod}: {', '.join(one.metrics)}, {written(one.at)} UTC", "taken-back")
+        Mark(one.at.timestamp(), f"{one.pod}: {', '.join(one.metrics)}, {in_utc(one.at)} UTC", "taken-back")
         for one in found.alarms
     ]
     axis = Scale(0.0, 1.0, (0.0,))
@@ -319,7 +324,7 @@ def _alarm_list(found: Alarms) -> Element:
         element(
             "li",
             {},
-            element("time", {}, f"{written(one.at)}"),
+            element("time", {}, f"{in_utc(one.at)}"),
             element("span", {}, element("b", {}, one.pod), f" at {one.weight} %: {one.message}"),
         )
         for one in found.alarms

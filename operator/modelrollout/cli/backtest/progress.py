@@ -1,4 +1,4 @@
-"""How far it is, on standard error: a line that moves on a terminal, elsewhere a line now and then."""
+"""Progress on standard error: one moving line on a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EVERY, SELDOM = 0.1, 15.0  # seconds between two lines
 
 
 class Progress:
-    """`seen` with the share that is done (0–1), as often as one likes."""
+    """Call `seen` with the share that is done (0–1), as often as you like."""
 
     def __init__(self, what: str, out: TextIO | None = None, *, is_quiet: bool = False) -> None:
         self._what, self._out, self._is_quiet = what, out or sys.stderr, is_quiet

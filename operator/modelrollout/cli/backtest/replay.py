@@ -1,6 +1,6 @@
 """One rollout, replayed: the operator's own plans, one look after the other, over samples of the past. Pure.
 
-All but the metrics is as good as can be: pods are ready, the route is in force, so only verdicts decide.
+Everything but the metrics is perfect: pods are ready and routes in force, so only verdicts decide.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from modelrollout.rollout.rollout import Rollout
 from modelrollout.stages.way import way
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY
 from modelrollout.traffic.router import Backend, Notes, Routing
-from modelrollout.trial.look import Look as Question
 from modelrollout.trial.phases import SERVES_CANDIDATE
+from modelrollout.trial.question import Question as Question
 from modelrollout.trial.steps import current, exposure_at
 from modelrollout.trial.world import World
 from modelrollout.workloads.kind import Names
 
 Ask = Callable[[Sequence[Query]], Mapping[Query, Answer]]
 LONGEST_STRIDE = timedelta(minutes=10)
-"""Between two looks at most: a look must not read further back than the operator's would."""
+"""The longest time between two looks: a look must not read further back than the operator's would."""
 FASTER = 3
-"""By so much longer the strides get while nothing happens."""
+"""The factor by which strides grow while nothing happens."""
 PROMOTED, ROLLED_BACK = "promoted", "taken back"
 
 
@@ -60,7 +60,7 @@ class Arms:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look said: at a step, which has `weight` percent."""
+    """The verdicts of a look at a step, which has `weight` percent."""
 
     at: datetime
     stage: str
@@ -129,16 +129,16 @@ class Replay:
 
     @property
     def read_from(self) -> float:
-        """The oldest samples that a look to come may ask for, unix seconds."""
+        """The oldest samples that a later look may ask for, unix seconds."""
         at = self.last.at if self.last else self.turns[0].at
         question = None if self.is_over else self._planned(max(at, self._stage.since + self._interval)).questions
         since = [reach.since.timestamp() for reach in question.reaches.values()] if question else []
         return min(since, default=at.timestamp())
 
     def looks(self, until: datetime, ask: Ask) -> Iterator[Look]:
-        """Every look that is due up to a moment, which then has been taken."""
+        """Takes every look that is due up to a moment."""
         while not self.is_over and (at := self._next()) <= until:
-            at, made = self._found(at, min(until, at + LONGEST_STRIDE), ask)
+            at, made = self._next_look(at, min(until, at + LONGEST_STRIDE), ask)
             stage = self._stage
             self.last = Look(at, stage.name, stage.weight, made.verdicts or ())
             self._take(at, made)
@@ -155,10 +155,10 @@ class Replay:
         done = int((self.last.at - since) / self._interval + 1e-9) if self.last and self.last.at > since else 0
         return since + (done + 1) * self._interval
 
-    def _found(self, at: datetime, latest: datetime, ask: Ask) -> tuple[datetime, Plan]:
-        """The next look that decides something, or one of those before it; with what is made of it.
+    def _next_look(self, at: datetime, latest: datetime, ask: Ask) -> tuple[datetime, Plan]:
+        """The next look that decides something, or an earlier one; with the plan that follows from it.
 
-        What is ruled out or shown stays so within a step, so the first look that decides is found by halving.
+        A conclusion stays within a step, so bisection finds the first look that decides.
         """
         if self._grain is None:
             return at, self._asked(at, ask)
@@ -183,7 +183,7 @@ class Replay:
         return moment(found), made
 
     def _stride(self, at: datetime, latest: datetime) -> int:
-        """So many looks further is the next one: at the end of the hold, or a little further each time after it."""
+        """How many looks to skip: to the end of the hold, then a little more each time."""
         most = max(int((latest - at) / self._interval + 1e-9) + 1, 1)
         grain = max(int((self._grain or self._interval) / self._interval), 1)
         held, deadline = (self._looks_before(at, end) for end in self._turning_points())
@@ -209,7 +209,7 @@ class Replay:
         return plan(rollout, world.heard(*heard) if heard else world, at)
 
     def _asked(self, at: datetime, ask: Ask) -> Plan:
-        """The plan that is made of what the past says to its question, put in the words of the past."""
+        """The plan with the answers of the past to its question, asked in the names of the past."""
         if (question := self._planned(at).questions) is None or question.at is None:
             raise ValueError(f"a step has begun, so a look is due at {at}")
         ours = replace(question, history=(), asked=self._in_words_of_the_past(question))
@@ -224,7 +224,7 @@ class Replay:
         return (*mine, *(query for query in both if query.arm == arms.stable.arm))
 
     def _has_moved(self, made: Plan) -> bool:
-        """Whether it leads elsewhere; held at the last comparison, only back."""
+        """Whether the plan leads to another step; when held at the last comparison, only a rollback does."""
         before, after = self.status, made.status
         return (after.phase, after.stage) != (before.phase, before.stage) and not self._is_too_far(after)
 
@@ -233,7 +233,7 @@ class Replay:
         return self._is_held and stage is not None and exposure_at(stage) == EVERYBODY
 
     def _take(self, at: datetime, made: Plan) -> None:
-        """Goes where a plan leads, and at once where that leads by itself."""
+        """Takes over the status of a plan, and of the plans that follow without a look."""
         before, after = self.status, made.status
         if self._is_too_far(after):
             after = changed(after, phase=before.phase, stage=before.stage)
@@ -266,7 +266,7 @@ class Replay:
         return self._world[1]
 
     def _perfect_world(self) -> World:
-        """What the step asks for is there."""
+        """A world in which everything that the step asks for exists."""
         status, wish = self.status, self._policy.wish
         stable, candidate = status.stable, status.candidate
         if stable is None or candidate is None:

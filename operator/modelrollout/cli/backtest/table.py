@@ -7,123 +7,124 @@ from datetime import datetime, timedelta
 
 from modelrollout.api.status import UsualMetric, Verdict
 from modelrollout.cli.backtest.alarms import CONFIDENCE, Alarms
+from modelrollout.cli.backtest.comparison import CandidateReplay, MetricHistory
 from modelrollout.cli.backtest.history import noise_of
-from modelrollout.cli.backtest.moments import length, written
+from modelrollout.cli.backtest.moments import in_utc, length
 from modelrollout.cli.backtest.replay import PROMOTED, ROLLED_BACK
-from modelrollout.cli.backtest.trial import Course, Trial
 
 MOST_ALARMS = 10
-NOTHING = "–"
+NO_VALUE = "–"
 
 
-def trial_text(trial: Trial) -> str:
-    """What became of a candidate."""
+def comparison_text(comparison: CandidateReplay) -> str:
+    """The comparison of a candidate with stable."""
     return "\n".join(
         [
-            f"{trial.policy.namespace}/{trial.policy.name}: candidate against stable, "
-            f"{written(trial.start)} to {written(trial.end)} UTC",
+            f"{comparison.policy.namespace}/{comparison.policy.name}: candidate against stable, "
+            f"{in_utc(comparison.start)} to {in_utc(comparison.end)} UTC",
             "",
-            ending(trial),
+            ending(comparison),
             "",
-            *rows(("step", "began (UTC)", "after"), _turns(trial)),
+            *rows(("step", "began (UTC)", "after"), _turns(comparison)),
             "",
             *rows(
                 ("metric", "first Pass", "first Fail", "at the end", "evidence", "ruled out", "candidate", "stable"),
-                [_course(trial, course) for course in trial.courses],
+                [_history_row(comparison, history) for history in comparison.histories],
             ),
             "",
-            *_messages(trial),
-            *_preflight(trial),
+            *_messages(comparison),
+            *_preflight(comparison),
         ]
     )
 
 
-def ending(trial: Trial) -> str:
+def ending(comparison: CandidateReplay) -> str:
     """The sentence that answers the question."""
-    turn = trial.end_turn
+    turn = comparison.end_turn
     if turn is None:
-        where = f"{trial.turns[-1].stage} {trial.turns[-1].weight} %" if trial.turns else "the start"
+        where = f"{comparison.turns[-1].stage} {comparison.turns[-1].weight} %" if comparison.turns else "the start"
         said = f"It would not have been taken back; when the data ended it was at {where}."
-        if trial.is_held:
+        if comparison.is_held:
             said = "It would not have been taken back; it was held at the last step that compares, as you asked."
-        return said + _missed(trial, None)
-    after = length(turn.at - trial.start)
+        return said + _missed(comparison, None)
+    after = length(turn.at - comparison.start)
     if turn.stage == PROMOTED:
-        said = f"It would have been promoted at {written(turn.at)} UTC, after {after}."
-        return said + _missed(trial, turn.at)
-    said = f"It would have been taken back at {written(turn.at)} UTC, after {after}, from {turn.weight} %"
-    if trial.onset is None:
+        said = f"It would have been promoted at {in_utc(turn.at)} UTC, after {after}."
+        return said + _missed(comparison, turn.at)
+    said = f"It would have been taken back at {in_utc(turn.at)} UTC, after {after}, from {turn.weight} %"
+    if comparison.onset is None:
         return f"{said}."
-    if turn.at < trial.onset:
-        return f"{said}: {length(trial.onset - turn.at)} before the onset, so for something else."
-    return f"{said}: {length(turn.at - trial.onset)} after the onset."
+    if turn.at < comparison.onset:
+        return f"{said}: {length(comparison.onset - turn.at)} before the onset, so for something else."
+    return f"{said}: {length(turn.at - comparison.onset)} after the onset."
 
 
-def _missed(trial: Trial, promoted: datetime | None) -> str:
-    if trial.onset is None or trial.onset >= trial.end:
+def _missed(comparison: CandidateReplay, promoted: datetime | None) -> str:
+    if comparison.onset is None or comparison.onset >= comparison.end:
         return ""
-    compared = next((turn.at for turn in trial.turns if turn.weight >= 100), None)
-    if compared is not None and compared <= trial.onset:
+    compared = next((turn.at for turn in comparison.turns if turn.weight >= 100), None)
+    if compared is not None and compared <= comparison.onset:
         return (
-            f" The onset came {length(trial.onset - compared)} after it had got 100 %, where only min and max count; "
-            "with --hold it stays at the last step that compares."
+            f" The onset came {length(comparison.onset - compared)} after it had got 100 %, "
+            "where only min and max count; with --hold it stays at the last step that compares."
         )
-    until = min(promoted or trial.end, trial.end)
-    return f" What began at the onset was not found in the {length(until - trial.onset)} after it."
+    until = min(promoted or comparison.end, comparison.end)
+    return f" What began at the onset was not found in the {length(until - comparison.onset)} after it."
 
 
-def _turns(trial: Trial) -> Iterator[tuple[str, ...]]:
-    for turn in trial.turns:
+def _turns(comparison: CandidateReplay) -> Iterator[tuple[str, ...]]:
+    for turn in comparison.turns:
         is_end = turn.stage in (PROMOTED, ROLLED_BACK)
         name = f"→ {turn.stage}" if is_end else f"{turn.stage} {turn.weight} %"
-        yield name, written(turn.at), length(turn.at - trial.start)
+        yield name, in_utc(turn.at), length(turn.at - comparison.start)
 
 
-def _course(trial: Trial, course: Course) -> tuple[str, ...]:
+def _history_row(comparison: CandidateReplay, history: MetricHistory) -> tuple[str, ...]:
     def since(at: datetime | None) -> str:
-        return f"+{length(at - trial.start)}" if at else NOTHING
+        return f"+{length(at - comparison.start)}" if at else NO_VALUE
 
-    last = course.last
+    last = history.last
     if last is None:
-        return course.metric, NOTHING, NOTHING, "not looked at", *[NOTHING] * 4
+        return history.metric, NO_VALUE, NO_VALUE, "not looked at", *[NO_VALUE] * 4
     shown = (last.evidence, last.ruled_out, last.candidate, last.stable)
     return (
-        course.metric,
-        since(course.first_pass),
-        since(course.first_fail),
+        history.metric,
+        since(history.first_pass),
+        since(history.first_fail),
         last.verdict.value,
-        *(one or NOTHING for one in shown),
+        *(one or NO_VALUE for one in shown),
     )
 
 
-def _messages(trial: Trial) -> Iterator[str]:
-    """What status would have said last, of what did not pass."""
-    for course in trial.courses:
-        if course.last is not None and course.last.verdict is not Verdict.PASS:
-            yield f"  {course.last.message}"
-    if trial.last is not None and any(one.last and one.last.verdict is not Verdict.PASS for one in trial.courses):
+def _messages(comparison: CandidateReplay) -> Iterator[str]:
+    """The last message of each metric that did not pass."""
+    for history in comparison.histories:
+        if history.last is not None and history.last.verdict is not Verdict.PASS:
+            yield f"  {history.last.message}"
+    lasts = (one.last for one in comparison.histories)
+    if comparison.last is not None and any(last and last.verdict is not Verdict.PASS for last in lasts):
         yield ""
 
 
-def _preflight(trial: Trial) -> Iterator[str]:
+def _preflight(comparison: CandidateReplay) -> Iterator[str]:
     yield "Before the start its past would have said:"
-    for one in trial.usual:
+    for one in comparison.usual:
         yield f"  {one.metric}: {'; '.join(text.removeprefix(f'{one.metric}: ') for text in known(one))}"
 
 
 def known(one: UsualMetric) -> list[str]:
-    """What the history says of a metric: how noise is allowed for, and what the plan can see."""
+    """The history of a metric: how its noise is allowed for, and what the plan can see."""
     return [f"noise {noise_of(one)}", *filter(None, (one.sees, one.note))]
 
 
 def alarms_text(found: Alarms) -> str:
-    """What came of stable against stable."""
+    """The result of stable against stable."""
     per_week, low, high = found.per_week
     limit = found.policy.analysis.false_rollback_rate
     return "\n".join(
         [
             f"{found.policy.namespace}/{found.policy.name}: stable against stable, "
-            f"{written(found.start)} to {written(found.end)} UTC",
+            f"{in_utc(found.start)} to {in_utc(found.end)} UTC",
             "",
             f"{found.rollouts:,} rollouts of {length(found.window)} by {len(found.pods)} pods, "
             f"{found.exposure / timedelta(days=7):.3g} weeks of rollouts in all:",
@@ -157,7 +158,7 @@ def _metric(found: Alarms, name: str) -> tuple[str, ...]:
     waited = sum(count for left, count in found.left.items() if name in left.metrics)
     modes = found.modes.get(name)
     total = sum(modes.values()) if modes else 0
-    shown = ", ".join(f"{mode} {count / total:.0%}" for mode, count in modes.most_common()) if modes else NOTHING
+    shown = ", ".join(f"{mode} {count / total:.0%}" for mode, count in modes.most_common()) if modes else NO_VALUE
     alarms = sum(name in alarm.metrics for alarm in found.alarms)
     return name, f"{alarms}", f"{waited:,}", f"{found.without_data[name]:,}", shown
 
@@ -169,7 +170,7 @@ def _alarms(found: Alarms) -> Iterator[str]:
     yield from rows(
         ("false alarm (UTC)", "after", "weight", "pod", "metric"),
         [
-            (written(one.at), length(one.at - one.began), f"{one.weight} %", one.pod, ", ".join(one.metrics))
+            (in_utc(one.at), length(one.at - one.began), f"{one.weight} %", one.pod, ", ".join(one.metrics))
             for one in shown
         ],
     )
@@ -188,7 +189,7 @@ def _sees(found: Alarms) -> Iterator[str]:
 
 
 def advice(found: Alarms) -> list[str]:
-    """What to do about it, where something should be done."""
+    """Advice, where something should be done."""
     told = []
     _, low, _ = found.per_week
     weeks = max(found.exposure / timedelta(days=7), 1e-12)

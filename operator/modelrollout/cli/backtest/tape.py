@@ -1,7 +1,7 @@
-"""What was fetched of history, kept as arrays and cut to what a look asks for. Pure.
+"""The samples that were fetched, kept as arrays and cut to the window of a look. Pure.
 
-A reel holds what one query yields, piece after piece. What no look can ask for any more is forgotten, so a year takes
-no more room than a day.
+A reel holds the samples of one query, piece after piece. Samples that no later look can ask for are dropped, so a year
+takes no more memory than a day.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from modelrollout.promql.query import Series
 from modelrollout.promql.selectors import BUCKET
 
 Floats = npt.NDArray[np.float64]
-Labels = tuple[tuple[str, str], ...]
-EDGE = "le"
-CLOSE = 5e-4  # seconds; Prometheus knows no finer moments than milliseconds
+LabelSet = tuple[tuple[str, str], ...]
+EDGE_LABEL = "le"
+SAME_MOMENT = 5e-4  # seconds; Prometheus knows no finer moments than milliseconds
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Strip:
 
     def cut(self, start: float, end: float) -> Series | None:
         """Samples with start < t ≤ end; None without any."""
-        first, last = np.searchsorted(self.times, (start + CLOSE, end + CLOSE)).tolist()
+        first, last = np.searchsorted(self.times, (start + SAME_MOMENT, end + SAME_MOMENT)).tolist()
         if first >= last:
             return None
         pairs = zip(self.times[first:last].tolist(), self.values[first:last].tolist(), strict=True)
@@ -46,12 +46,12 @@ class Reel:
 
     reach: float
     label: str | None = None  # that tells pods apart
-    strips: dict[Labels, Strip] = field(default_factory=dict)
+    strips: dict[LabelSet, Strip] = field(default_factory=dict)
     by_pod: defaultdict[str, list[Strip]] = field(default_factory=lambda: defaultdict(list))
     samples: int = 0  # fetched, also those forgotten since
 
     def append(self, series: Iterable[Series], reach: float) -> None:
-        """What came after `reach` before, up to the new one."""
+        """Appends samples from the old `reach` to the new one."""
         for one in _filled(tuple(series), self.strips):
             self._add(one)
         self.reach = reach
@@ -65,12 +65,12 @@ class Reel:
             self.strips[key] = known = Strip(one.labels, table[:, 0], table[:, 1])
             self.by_pod[one.labels.get(self.label or "", "")].append(known)
             return
-        table = table[table[:, 0] > known.times[-1] + CLOSE] if known.times.size else table
+        table = table[table[:, 0] > known.times[-1] + SAME_MOMENT] if known.times.size else table
         known.times = np.concatenate((known.times, table[:, 0]))
         known.values = np.concatenate((known.values, table[:, 1]))
 
     def forget(self, before: float) -> None:
-        """What lies before a moment; series of which nothing is left."""
+        """Drop samples before a moment, and series that are empty then."""
         gone = []
         for key, strip in self.strips.items():
             first = int(np.searchsorted(strip.times, before))
@@ -105,22 +105,22 @@ class Reel:
         return found
 
 
-def _filled(series: Sequence[Series], known: Mapping[Labels, Strip]) -> Iterator[Series]:
-    """With native histograms' edges the same in every piece: which edges they are given depends on what was asked for.
+def _filled(series: Sequence[Series], known: Mapping[LabelSet, Strip]) -> Iterator[Series]:
+    """Gives native histograms the same edges in every piece: their edges depend on the samples in an answer.
 
     Nothing was counted between an edge that is left out and the nearest lower one.
     """
-    groups: defaultdict[Labels, dict[float, Series]] = defaultdict(dict)
+    groups: defaultdict[LabelSet, dict[float, Series]] = defaultdict(dict)
     for one in series:
         if _is_native(one.labels):
-            groups[_without_edge(one.labels)][float(one.labels[EDGE])] = one
+            groups[_without_edge(one.labels)][float(one.labels[EDGE_LABEL])] = one
         else:
             yield one
-    before: defaultdict[Labels, dict[float, Series]] = defaultdict(dict)
+    before: defaultdict[LabelSet, dict[float, Series]] = defaultdict(dict)
     for strip in known.values() if groups else ():
         if _is_native(strip.labels) and strip.times.size:
             whole = tuple(zip(strip.times.tolist(), strip.values.tolist(), strict=True))
-            before[_without_edge(strip.labels)][float(strip.labels[EDGE])] = Series(strip.labels, whole)
+            before[_without_edge(strip.labels)][float(strip.labels[EDGE_LABEL])] = Series(strip.labels, whole)
     for group, now in groups.items():
         then = before.get(group, {})
         for edge in sorted(set(now) | set(then)):
@@ -139,14 +139,14 @@ def _at_edge(group: Mapping[float, Series], edge: float) -> tuple[tuple[float, f
 
 
 def _is_native(labels: Mapping[str, str]) -> bool:
-    return EDGE in labels and not labels.get(NAME, BUCKET).endswith(BUCKET)
+    return EDGE_LABEL in labels and not labels.get(NAME, BUCKET).endswith(BUCKET)
 
 
-def _without_edge(labels: Mapping[str, str]) -> Labels:
-    return tuple(sorted((name, value) for name, value in labels.items() if name != EDGE))
+def _without_edge(labels: Mapping[str, str]) -> LabelSet:
+    return tuple(sorted((name, value) for name, value in labels.items() if name != EDGE_LABEL))
 
 
-Key = tuple[str, str, str]
+ReelKey = tuple[str, str, str]
 """Metric, arm (or pod), part."""
 
 
@@ -154,7 +154,7 @@ Key = tuple[str, str, str]
 class Tape:
     """All reels."""
 
-    reels: dict[Key, Reel] = field(default_factory=dict)
+    reels: dict[ReelKey, Reel] = field(default_factory=dict)
 
     def forget(self, before: float) -> None:
         for reel in self.reels.values():

@@ -1,4 +1,4 @@
-"""What ends a backtest early: each a sentence for the user, and an exit code."""
+"""Errors that end a backtest early: each is a sentence for the user, and an exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a built-in kind's manifest when typed code has read it: wrong types refused, nothing kept of nothing.
+"""Decodes manifests of built-in kinds as typed code does: refuses wrong types, and drops empty fields.
 
 Kubernetes decodes these kinds into structs and writes them out again; fields that say nothing (null, empty) are not
 in what it writes. Custom kinds are kept as they are written.

@@ -1,4 +1,4 @@
-"""What Kubernetes fills in where a manifest says nothing, as far as it depends on nothing else. Facts, no behaviour."""
+"""The constant defaults of built-in kinds: they depend on no other field. Facts, no behaviour."""
 
 from __future__ import annotations
 

@@ -245,7 +245,7 @@ def _resource(kind: Entry) -> Resource:
 
 
 def _reading(resource: Resource, fill: Callable[[Object], Object]) -> Callable[[Object], Object]:
-    """What reading a manifest of a built-in kind comes to: typed, without empty fields, with defaults."""
+    """Reads a manifest of a built-in kind: typed, without empty fields, with defaults."""
 
     def read(item: Object) -> Object:
         return fill(default(decoded(item, resource), resource.schema))

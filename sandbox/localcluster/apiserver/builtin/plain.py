@@ -30,7 +30,7 @@ def with_namespace_label(namespace: Object) -> Object:
 
 
 def created_namespace(namespace: Object) -> Object:
-    """A namespace waits, when deleted, for whoever empties it."""
+    """A deleted namespace waits until a controller has emptied it."""
     return {**namespace, "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
 
 

@@ -26,7 +26,7 @@ def with_pod_defaults(pod: Object) -> Object:
 
 
 def _with_requests(container: dict[str, Any]) -> dict[str, Any]:
-    """What is limited is also requested."""
+    """A limit without a request is the request as well."""
     resources = dict(container.get("resources") or {})
     if limits := resources.get("limits"):
         return {**container, "resources": {**resources, "requests": {**limits, **(resources.get("requests") or {})}}}
@@ -53,7 +53,7 @@ def with_template_defaults(workload: Object) -> Object:
 
 
 def pod_spec(spec: dict[str, Any]) -> dict[str, Any]:
-    """What depends on other fields of a pod's spec."""
+    """The defaults that depend on other fields of a pod's spec."""
     filled = dict(spec)
     for key in ("containers", "initContainers"):
         if key in filled:
@@ -117,7 +117,7 @@ def _fixed(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def spec_errors(spec: dict[str, Any], path: str) -> Iterator[FieldError]:
-    """What is wrong with a pod's spec."""
+    """The errors in a pod's spec."""
     if not spec.get("containers"):
         yield FieldError(f"{path}.containers", "Required value")
     names: set[str] = set()

@@ -54,7 +54,7 @@ class Addresses:
                 return address
 
     def errors(self, new: Object, old: Object | None) -> list[FieldError]:
-        """What is wrong with a service."""
+        """The errors in a service."""
         spec = new.get("spec") or {}
         found = [*_port_errors(spec), *one_of(spec.get("type"), "spec.type", _TYPES), *_changed_address(new, old)]
         address = spec.get("clusterIP")

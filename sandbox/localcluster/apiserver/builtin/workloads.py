@@ -88,7 +88,7 @@ def created_job(job: Object) -> Object:
 
 
 def workload_errors(new: Object, old: Object | None) -> list[FieldError]:
-    """What is wrong with anything that runs replicas of a template."""
+    """The errors in any kind that runs replicas of a template."""
     spec = new.get("spec") or {}
     found = list(_selector_errors(spec))
     found += spec_errors((spec.get("template") or {}).get("spec") or {}, "spec.template.spec")
@@ -108,7 +108,7 @@ def workload_errors(new: Object, old: Object | None) -> list[FieldError]:
 
 
 def stateful_set_errors(new: Object, old: Object | None) -> list[FieldError]:
-    """What is wrong with a StatefulSet; most of its spec is for ever."""
+    """The errors in a StatefulSet; most of its spec is immutable."""
     spec = new.get("spec") or {}
     found = workload_errors(new, None)
     found += _either(spec.get("podManagementPolicy"), "spec.podManagementPolicy", "OrderedReady", "Parallel")

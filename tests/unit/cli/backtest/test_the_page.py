@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from modelrollout.cli.backtest.command import read
+from modelrollout.cli.backtest.command import read_options
 from tests.docs import blocks
 from tests.places import ROOT
 from tests.unit.cli.backtest.policies import parsed
@@ -25,4 +25,4 @@ def test_a_command_of_the_page_is_understood(command: str, tmp_path: Path) -> No
     path = tmp_path / "rollout.yaml"
     path.write_text(yaml.safe_dump_all(blocks(PAGE)))
     arguments = [str(path) if part == "rollout.yaml" else part for part in shlex.split(command)]
-    assert read(parsed(*arguments), datetime(2026, 3, 2, tzinfo=UTC)).policy.name == "fraud"
+    assert read_options(parsed(*arguments), datetime(2026, 3, 2, tzinfo=UTC)).policy.name == "fraud"

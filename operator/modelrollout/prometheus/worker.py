@@ -1,7 +1,7 @@
-"""One thread with one connection to Prometheus, which has one question at a time.
+"""One thread with one connection to Prometheus, for one query at a time.
 
-A thread because `prometheus-api-client` blocks, and one of our own because those of an executor are waited for when the
-process ends: a Prometheus that hangs must not hold up an operator that was told to stop.
+A thread because `prometheus-api-client` blocks. One of our own because Python waits for the threads of an executor when
+the process ends, and a Prometheus that hangs must not hold up an operator that was told to stop.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from modelrollout.promql.query import Answer, Query, Unanswered
 
 logger = logging.getLogger(__name__)
 
-MAX_BYTES = 32 * 2**20  # as many samples as are read take about half of it
-CHUNK = 2**16
-LONG = 4_000  # characters of a query; servers and proxies take URLs of about 8,000, and a query grows in one
-LESS_PATIENT = 0.9  # Prometheus gives a query up this much earlier than we do, so that we hear why
+MAX_BYTES = 32 * 2**20  # the largest answer that is read takes about half of it
+CHUNK_BYTES = 2**16
+LONGEST_GET = 4_000  # characters of a query; servers and proxies take URLs of about 8,000, and a query grows in one
+LESS_PATIENT = 0.9  # Prometheus gives up earlier than we do by this factor, so that we hear why
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Endpoint:
     """A Prometheus, and how to reach it. `verify`: True, False, or a file of certificate authorities."""
 
     url: str
@@ -48,7 +48,7 @@ class Target:
 
     @property
     def mistake(self) -> Unanswered | None:
-        """Why it cannot be the address of anything; it may come from a user's spec."""
+        """Why this is no usable address; it may come from a user's spec."""
         try:
             if urlsplit(self.url).scheme in ("http", "https") and urlsplit(self.url).hostname:
                 return None
@@ -64,33 +64,33 @@ class Target:
         return f"Prometheus at {urlunsplit(parts._replace(netloc=parts.netloc.rpartition('@')[2]))}"
 
     def was_silent(self) -> Unanswered:
-        """The answer that did not come in time."""
+        """The answer for a query that got no reply in time."""
         return Unanswered(f"{self.name} did not answer within {self.timeout:g} s.", rejected=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """`heard`: anything came back, be it an error. `in_vain`: nothing did for the whole timeout."""
+class RequestOutcome:
+    """`heard`: a reply came, even an error. `in_vain`: no reply came for the whole timeout."""
 
     answer: Answer
     heard: bool
     in_vain: bool = False
 
 
-Tell = Callable[[Outcome | Exception], None]
+Tell = Callable[[RequestOutcome | Exception], None]
 
 
-class Lane:
+class Worker:
     """Starts at once, takes one query after the other, ends after `stop`."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Endpoint) -> None:
         self._target = target
         self._jobs: queue.SimpleQueue[tuple[Query, Tell] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="prometheus", daemon=True)
         self._thread.start()
 
     def ask(self, query: Query, tell: Tell) -> None:
-        """`tell` is called once, in the lane's own thread; with an exception when we have a bug."""
+        """`tell` is called once, in the worker's own thread; with an exception when we have a bug."""
         self._jobs.put((query, tell))
 
     def stop(self) -> None:
@@ -103,13 +103,13 @@ class Lane:
 
     def _work(self) -> None:
         session = _Session(self._target)
-        # Left alone the library asks three times more, with pauses. The next pass is retry enough.
+        # By default the library retries three times, with pauses. The next pass is retry enough.
         with PrometheusConnect(self._target.base, session=session, retry=Retry(0, raise_on_status=False)) as client:
             while job := self._jobs.get():
                 query, tell = job
                 try:
-                    outcome: Outcome | Exception = _ask(client, session, self._target, query)
-                except Exception as bug:  # noqa: BLE001  # it belongs to the one who waits; the lane goes on
+                    outcome: RequestOutcome | Exception = _ask(client, session, self._target, query)
+                except Exception as bug:  # noqa: BLE001  # it belongs to the one who waits; the worker goes on
                     outcome = bug
                 tell(outcome)
 
@@ -123,7 +123,7 @@ class _DeclinedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Success:
-    """As much of requests' Response as the library looks at."""
+    """The part of requests' Response that the library reads."""
 
     data: Data
     status_code: int = 200
@@ -133,16 +133,16 @@ class _Success:
 
 
 class _Session(requests.Session):
-    """What the library lacks: a deadline for the whole request, a limit for the reply, and replies told apart."""
+    """Adds to the library: a deadline for the whole request, a size limit, and replies told apart."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Endpoint) -> None:
         super().__init__()
         self._name = target.name
         # Looked up once: requests would read the environment and ~/.netrc again for every single query.
         settings = self.merge_environment_settings(target.url, {}, None, target.verify, None)
         self.trust_env, self.proxies, self.verify = False, settings["proxies"], settings["verify"]
         self.headers.update(target.headers)
-        if target.verify is False:  # as somebody chose; once is enough to be warned
+        if target.verify is False:  # the user chose that; one warning is enough
             logger.warning("The certificate of %s is not verified.", target.name)
             disable_warnings(InsecureRequestWarning)
 
@@ -154,10 +154,10 @@ class _Session(requests.Session):
         params: Mapping[str, str],
         timeout: float,
         **rest: Any,
-    ) -> _Success:  # only the library calls it, with these
+    ) -> _Success:
         deadline = time.monotonic() + timeout
-        # GET as long as it fits: behind an authorising proxy, who may only read may often not POST.
-        fits = len(params["query"]) <= LONG
+        # GET as long as it fits: an authorising proxy often allows readers no POST.
+        fits = len(params["query"]) <= LONGEST_GET
         with super().request(
             method if fits else "POST",
             url,
@@ -165,8 +165,8 @@ class _Session(requests.Session):
             data=None if fits else params,
             timeout=Timeout(total=timeout),  # type: ignore[arg-type]  # known to requests, not to its types
             stream=True,
-            allow_redirects=False,
-            **rest,  # a redirect leads to a login page, and takes a timeout more
+            allow_redirects=False,  # a redirect leads to a login page, and takes a timeout more
+            **rest,
         ) as reply:
             body = self._read(reply, deadline)
             got = Reply(reply.status_code, reply.reason or "", reply.headers, body)
@@ -179,7 +179,7 @@ class _Session(requests.Session):
 
     def _read(self, reply: requests.Response, deadline: float) -> bytes:
         body = bytearray()
-        for chunk in reply.iter_content(CHUNK):
+        for chunk in reply.iter_content(CHUNK_BYTES):
             body += chunk
             if len(body) > MAX_BYTES:
                 raise _DeclinedError(too_big(MAX_BYTES))
@@ -188,12 +188,12 @@ class _Session(requests.Session):
         return bytes(body)
 
 
-def _ask(client: Any, session: _Session, target: Target, query: Query) -> Outcome:
+def _ask(client: Any, session: _Session, target: Endpoint, query: Query) -> RequestOutcome:
     try:
         data, window = _data(client, query, target.timeout)
-        return Outcome(answer(data, window, who=target.name), heard=True)
+        return RequestOutcome(answer(data, window, who=target.name), heard=True)
     except _DeclinedError as declined:
-        return Outcome(declined.answer, heard=True)
+        return RequestOutcome(declined.answer, heard=True)
     except (OSError, HTTPError) as trouble:  # requests' own are OSErrors; some of urllib3's slip through it
         return _not_heard(trouble, target)
 
@@ -222,11 +222,11 @@ def _seconds(unix_milliseconds: int) -> str:
     return f"{unix_milliseconds / 1_000:.3f}"
 
 
-def _not_heard(trouble: OSError | HTTPError, target: Target) -> Outcome:
+def _not_heard(trouble: OSError | HTTPError, target: Endpoint) -> RequestOutcome:
     cause: BaseException = trouble
     while inner := cause.__cause__ or cause.__context__:
         cause = inner  # the library's own words bury it under the names of three classes
     if isinstance(trouble, requests.Timeout) or isinstance(cause, TimeoutError):
-        return Outcome(target.was_silent(), heard=False, in_vain=True)
+        return RequestOutcome(target.was_silent(), heard=False, in_vain=True)
     why = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
-    return Outcome(Unanswered(f"{target.name} did not answer: {why}.", rejected=False), heard=False)
+    return RequestOutcome(Unanswered(f"{target.name} did not answer: {why}.", rejected=False), heard=False)

@@ -103,7 +103,7 @@ def test_a_long_time_is_looked_at_seldom_and_decided_at_the_same_moment(
     held = policy(ERRORS, stages=[{"name": "canary", "canary": {"weights": [50, 100], "hold": "10m"}}])
     outcomes = []
     for most in (2_500, 20):
-        monkeypatch.setattr("modelrollout.cli.backtest.trial.LOOKS", most)
+        monkeypatch.setattr("modelrollout.cli.backtest.comparison.MOST_LOOKS", most)
         worse = past(errors=from_then_on(0.01, 0.03, NOON + minutes(4)))
         assert replayed(tmp_path, held, worse, END, [*WHEN, *ARMS, "-o", "json"]) == 0
         outcomes.append(found(capsys))

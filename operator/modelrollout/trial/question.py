@@ -1,4 +1,4 @@
-"""What a pass would like to know from Prometheus before it goes on. Pure."""
+"""A question that a pass asks Prometheus before it goes on. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from modelrollout.promql.query import Query
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """A question: about stable's past, once; and about a candidate on trial, at each moment of a grid.
+class Question:
+    """A look at metrics: once at stable's past, and at a candidate on trial at each moment of a grid.
 
-    `revision` and `step`: whom it speaks of. An answer that comes when the rollout has moved on is not looked at.
+    `revision` and `step`: whom it speaks of. An answer that comes after the rollout has moved on is ignored.
     """
 
     revision: str

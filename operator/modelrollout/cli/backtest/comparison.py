@@ -17,25 +17,25 @@ from modelrollout.cli.backtest import history
 from modelrollout.cli.backtest.arms import Selected, pod_labels
 from modelrollout.cli.backtest.curves import measured
 from modelrollout.cli.backtest.fetch import Fetcher, Wanted
-from modelrollout.cli.backtest.moments import written
+from modelrollout.cli.backtest.moments import in_utc
 from modelrollout.cli.backtest.policy import Policy
 from modelrollout.cli.backtest.progress import Progress
 from modelrollout.cli.backtest.replay import Arms, Look, Replay, Turn
 from modelrollout.cli.backtest.sources import Versus, wanted_of
-from modelrollout.cli.backtest.tape import Key, Tape
+from modelrollout.cli.backtest.tape import ReelKey, Tape
 from modelrollout.cli.backtest.trouble import MisuseError
 from modelrollout.promql.query import Series
 
 CHUNK = timedelta(hours=2)
-LOOKS = 2_500
-"""Looks of which each is noted; in a longer time only every few, beside those that decide something."""
-POINTS = 240
-"""Of a curve."""
+MOST_LOOKS = 2_500
+"""So many looks are all recorded; over a longer time only every few, and those that decide something."""
+CURVE_POINTS = 240
+"""Points of a curve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What a metric said at a look; shares of what a rollback, and of what moving on, needs."""
+    """A verdict on a metric; its evidence as shares of what a rollback, and of what moving on, needs."""
 
     at: float
     verdict: Verdict
@@ -44,8 +44,8 @@ class Point:
 
 
 @dataclass(slots=True)
-class Course:
-    """A metric over the whole time."""
+class MetricHistory:
+    """One metric over the whole time."""
 
     metric: str
     first_pass: datetime | None = None
@@ -64,8 +64,8 @@ class Course:
 
 
 @dataclass(slots=True)
-class Trial:
-    """What became of it. `curves`: by metric and arm, (unix seconds, value)."""
+class CandidateReplay:
+    """A candidate and stable over the same time. `curves`: by metric and arm, (unix seconds, value)."""
 
     policy: Policy
     start: datetime
@@ -73,7 +73,7 @@ class Trial:
     onset: datetime | None
     is_held: bool
     turns: list[Turn]
-    courses: list[Course]
+    histories: list[MetricHistory]
     usual: Sequence[UsualMetric]
     last: Look | None
     looks: int = 0
@@ -85,7 +85,7 @@ class Trial:
         return self.turns[-1] if self.turns and self.turns[-1].stage in ("promoted", "taken back") else None
 
 
-async def tried(
+async def replay_candidate(
     policy: Policy,
     sides: tuple[Selected, Selected],
     arms: Arms,
@@ -97,8 +97,8 @@ async def tried(
     onset: datetime | None,
     is_held: bool,
     with_curves: bool,
-) -> Trial:
-    """Replays it. `sides`: candidate and stable, as they were selected. Raises BacktestError."""
+) -> CandidateReplay:
+    """Replays the rollout. `sides`: candidate and stable, as they were selected. Raises BacktestError."""
     wanted = {
         **wanted_of(arms.of_candidate, arms.candidate, start),
         **wanted_of(arms.of_stable, arms.stable, start),
@@ -109,19 +109,19 @@ async def tried(
     _require_distinct(wanted, sides, start, chunks[0])
     usual = await _preflight(policy, arms, sides[1], fetcher, start)
     replay = Replay(policy, arms, start, usual, seed="trial", is_held=is_held, grain=_grain(policy, end - start))
-    courses = [Course(metric.name) for metric in policy.analysis.metrics]
-    trial = Trial(policy, start, end, onset, is_held, replay.turns, courses, usual, None)
+    histories = [MetricHistory(metric.name) for metric in policy.analysis.metrics]
+    comparison = CandidateReplay(policy, start, end, onset, is_held, replay.turns, histories, usual, None)
     source, drawer = Versus(tape), _Drawer(policy, wanted, start, end)
     for number, until in enumerate(chunks):
         following = chunks[number + 1] if number + 1 < len(chunks) else None
         ahead = asyncio.create_task(fetcher.fill(wanted.values(), following.timestamp())) if following else None
         try:
             for look in replay.looks(until, source.ask):
-                _note(trial, look)
+                _note(comparison, look)
                 progress.seen((look.at - start) / (end - start))
-                await asyncio.sleep(0)  # what is fetched meanwhile comes in, and Ctrl-C is heard
+                await asyncio.sleep(0)  # lets fetches proceed, and Ctrl-C be heard
             if with_curves:
-                drawer.draw(until, trial.curves)
+                drawer.draw(until, comparison.curves)
             if ahead is not None:
                 await ahead
         finally:
@@ -131,22 +131,22 @@ async def tried(
             break
         tape.forget(min(until.timestamp() - drawer.back, replay.read_from if not replay.is_over else math.inf))
         progress.seen((until - start) / (end - start))
-    _require_data(trial, tape, wanted, sides)
-    return trial
+    _require_data(comparison, tape, wanted, sides)
+    return comparison
 
 
 def _grain(policy: Policy, length: timedelta) -> timedelta | None:
     """How far apart looks are of which nothing comes, in a time too long to take down each."""
     interval = policy.analysis.interval.timedelta
-    grain = interval * math.ceil(length / interval / LOOKS)
+    grain = interval * math.ceil(length / interval / MOST_LOOKS)
     return grain if grain > interval else None
 
 
-def _note(trial: Trial, look: Look) -> None:
-    trial.last = look
-    trial.looks += 1
-    for course, verdict in zip(trial.courses, look.verdicts, strict=True):
-        course.add(look.at, verdict)
+def _note(comparison: CandidateReplay, look: Look) -> None:
+    comparison.last = look
+    comparison.looks += 1
+    for each, verdict in zip(comparison.histories, look.verdicts, strict=True):
+        each.add(look.at, verdict)
 
 
 async def _preflight(
@@ -156,9 +156,9 @@ async def _preflight(
     if any(metric.value is not None and metric.tolerance is not None for metric in policy.analysis.metrics):
         for label in sorted(set(pod_labels(policy.analysis).values())):
             pods |= await history.pods_by_label(fetcher, label, arms.stable, stable.matchers, at)
-    asked = history.asked(arms.of_stable, arms.stable, sorted(pods), at)
+    asked = history.preflight_queries(arms.of_stable, arms.stable, sorted(pods), at)
     answers = await fetcher.answers(asked)
-    return history.noted(policy, asked, answers, Replay(policy, arms, at, (), seed="trial").basis)
+    return history.usual_metrics(policy, asked, answers, Replay(policy, arms, at, (), seed="trial").basis)
 
 
 def _chunks(start: datetime, end: datetime) -> list[datetime]:
@@ -167,43 +167,46 @@ def _chunks(start: datetime, end: datetime) -> list[datetime]:
 
 
 def _require_distinct(
-    wanted: Mapping[Key, Wanted], sides: tuple[Selected, Selected], start: datetime, end: datetime
+    wanted: Mapping[ReelKey, Wanted], sides: tuple[Selected, Selected], start: datetime, end: datetime
 ) -> None:
-    """Raises MisuseError where a series is in both arms: they would be alike by that alone."""
+    """Raises MisuseError where a series is in both arms: shared series alone would make the arms look alike."""
     for (metric, arm, part), one in wanted.items():
         other = wanted.get((metric, STABLE, part)) if arm == CANDIDATE else None
-        # Where an expression is evaluated the labels may be gone, so nothing can be told from them.
+        # An expression may drop the labels, so they say nothing here.
         shared = set(one.reel.strips) & set(other.reel.strips) if other is not None and one.query.step is None else ()
         if shared:
             labels = dict(min(shared))
             shown = ", ".join(f"{name}={value}" for name, value in labels.items() if "pod" in name or "inst" in name)
             raise MisuseError(
                 f"candidate and stable overlap: metric {metric} has series of both ({shown or labels}) between "
-                f"{written(start)} and {written(end)}; narrow --stable-pods or --stable-selector, or --candidate-…"
+                f"{in_utc(start)} and {in_utc(end)}; narrow --stable-pods or --stable-selector, or --candidate-…"
             )
 
 
-def _require_data(trial: Trial, tape: Tape, wanted: Mapping[Key, Wanted], sides: tuple[Selected, Selected]) -> None:
-    """Raises MisuseError where one arm has no samples of anything: a typing mistake, and no finding."""
+def _require_data(
+    comparison: CandidateReplay, tape: Tape, wanted: Mapping[ReelKey, Wanted], sides: tuple[Selected, Selected]
+) -> None:
+    """Raises MisuseError where one arm has no samples of anything: that is a typing mistake, not a result."""
     for side in sides:
         reels = {key: reel for key, reel in tape.reels.items() if key[1] == side.arm}
         if reels and not any(reel.samples for reel in reels.values()):
             query = next(iter(wanted[key].query.promql for key in reels))
             raise MisuseError(
-                f"no metric has any sample of {side.arm} between {written(trial.start)} and {written(trial.end)}: "
-                f"mend --{side.arm}-pods or --{side.arm}-selector, or the time. It was asked for {query}"
+                f"no metric has any sample of {side.arm} between {in_utc(comparison.start)} "
+                f"and {in_utc(comparison.end)}: mend --{side.arm}-pods or --{side.arm}-selector, or the time. "
+                f"It was asked for {query}"
             )
 
 
 class _Drawer:
-    """Takes down curves, chunk by chunk."""
+    """Collects the points of curves, chunk by chunk."""
 
-    def __init__(self, policy: Policy, wanted: Mapping[Key, Wanted], start: datetime, end: datetime) -> None:
+    def __init__(self, policy: Policy, wanted: Mapping[ReelKey, Wanted], start: datetime, end: datetime) -> None:
         self._metrics = {metric.name: metric for metric in policy.analysis.metrics}
         self._wanted, self._from = wanted, start.timestamp()
         interval = policy.analysis.interval.timedelta
         tick = tick_of(interval)
-        self._width = (tick * max(math.ceil((end - start) / POINTS / tick), 1)).total_seconds()
+        self._width = (tick * max(math.ceil((end - start) / CURVE_POINTS / tick), 1)).total_seconds()
         self._end = end.timestamp()
         self.back = look_back(interval, policy.analysis.warm_up.timedelta).total_seconds() + self._width
 
@@ -229,5 +232,5 @@ class _Drawer:
 
 
 def _share(text: str | None) -> float:
-    """34% → 0.34; what is not known is nothing."""
+    """34% → 0.34; unknown is 0."""
     return float(text.removesuffix("%")) / 100 if text else 0.0

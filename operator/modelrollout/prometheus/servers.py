@@ -8,7 +8,7 @@ from modelrollout.prometheus.client import Prometheus
 from modelrollout.promql.query import Answer, Query, Unanswered
 
 MOST_SERVERS = 50
-"""Servers that connections are kept to: their addresses come from users' specs, and each client has threads."""
+"""How many clients are kept: addresses come from users' specs, and each client has threads."""
 
 
 class Servers:
@@ -16,7 +16,7 @@ class Servers:
 
     def __init__(self, default_url: str | None) -> None:
         self._default_url = default_url
-        self._servers: dict[str, Prometheus] = {}  # the one that was asked last is last
+        self._servers: dict[str, Prometheus] = {}  # the most recently asked comes last
 
     async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
         """One answer for each query; never raises for the world's trouble."""
