@@ -54,11 +54,7 @@ def decide(facts: Facts, status: ModelRolloutStatus) -> Decision:
     status = changed(status, phase=intended(status), resumes=None)
     for mend in WISHED_MENDS:
         status = mend(facts, status, wish)
-    is_held = statuses.is_new(status, wish)
-    if status.phase is None:  # there is nothing yet that could go on without it
-        why = facts.world.trouble or Finding("NotBegun", f"Version {wish.model.version} has yet to begin.")
-        return Decision(changed(status, phase=Phase.INVALID), why, is_held)
-    return Decision(*moved(facts, status, wish), is_held)
+    return Decision(*moved(facts, status, wish), is_held=statuses.is_to_take_over(status, wish))
 
 
 def effective(facts: Facts, status: ModelRolloutStatus) -> Exposure:
@@ -145,14 +141,21 @@ def with_the_wished_candidate(facts: Facts, status: ModelRolloutStatus, wish: Wi
     """
     if status.candidate is not None and status.candidate.revision == wish.revision:
         return status
-    if statuses.is_new(status, wish) and facts.world.objections != {}:
-        return status
+    if statuses.is_to_take_over(status, wish) and facts.world.objections != {}:
+        return _going_on(status)
     status = _dropped(facts, status, wish)
     if status.stable is not None and status.stable.revision == wish.revision:
         return changed(status, phase=Phase.HEALTHY, stable=_renamed(status.stable, wish))
     if statuses.rejection_of(status, wish.revision) is not None:
         return changed(status, phase=Phase.ROLLED_BACK)
     return statuses.with_new_candidate(status, facts.rollout, wish, facts.now)
+
+
+def _going_on(status: ModelRolloutStatus) -> ModelRolloutStatus:
+    """The status without what is wished for. Where it lost its candidate, or was lost as a whole, stable serves."""
+    if status.candidate is not None or status.phase in (Phase.HEALTHY, Phase.ROLLED_BACK):
+        return status
+    return changed(status, phase=Phase.HEALTHY, stage=None, evidence=None)
 
 
 def at_a_step_that_exists(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRolloutStatus:
