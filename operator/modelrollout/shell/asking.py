@@ -26,8 +26,13 @@ class Asking:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def answer(self, about: Hashable, ask: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
-        """The answer; None when the surroundings changed before it came. `about` names the question."""
+    async def answer(
+        self, about: Hashable, ask: Callable[[], Coroutine[Any, Any, T]], *, expires: bool = False
+    ) -> T | None:
+        """The answer; None when the surroundings changed before it came.
+
+        `about` names the question. One that `expires` is put again after a change.
+        """
         if about not in self._tasks:
             self._tasks[about] = asyncio.create_task(ask())
         task: asyncio.Task[T] = self._tasks[about]
@@ -35,6 +40,10 @@ class Asking:
         try:
             await asyncio.wait({task, poke}, return_when=asyncio.FIRST_COMPLETED)
             # A poke that came at the same moment must not be lost.
-            return task.result() if task.done() and not poke.done() else None
+            is_answered = task.done() and not poke.done()
         finally:
             poke.cancel()
+        if is_answered or expires:
+            del self._tasks[about]
+            task.cancel()
+        return task.result() if is_answered else None

@@ -23,7 +23,7 @@ from modelrollout.objects.resources import MODEL_ROLLOUTS
 from modelrollout.plan.plan import Event, Plan
 from modelrollout.plan.planner import RECHECK_SOON, finalise, plan, upkeep
 from modelrollout.promql.query import Answer, Query
-from modelrollout.rollout.references import reads
+from modelrollout.rollout.references import essential, reads
 from modelrollout.rollout.rollout import Rollout, parse
 from modelrollout.shell.announce import Announcer
 from modelrollout.shell.apply import Applier
@@ -115,7 +115,7 @@ class Reconciler:
         """
         key, now, question, rehearsed = _key(manifest), self._clock(), None, Rehearsed()
         while True:
-            decided = self._plan(manifest, await self._reader.read(key, needed), now, rehearsed)
+            decided = self._plan(manifest, await self._read(manifest, needed, asking), now, rehearsed)
             if decided.made.retreat:
                 return decided
             if trial := decided.made.rehearsal:
@@ -132,6 +132,18 @@ class Reconciler:
                     return self._plan_again(decided, question, answers)
             if await self._version(key) != manifest["metadata"]["resourceVersion"]:
                 raise Conflict("it was edited while we asked")
+
+    async def _read(self, manifest: Manifest, needed: Reads, asking: Asking) -> Objects:
+        """All objects of a pass. While any of them has to be asked for, traffic that has to go back does not wait."""
+        key = _key(manifest)
+        while (objects := self._reader.at_hand(key, needed)) is None:
+            if (some := self._reader.at_hand(key, essential(manifest))) is not None:
+                retreat = self._plan(manifest, some, self._clock(), Rehearsed()).made.retreat
+                await self._applier.carry_out_all(retreat, needed, some)
+            read = partial(self._reader.read, key, needed)
+            if (asked := await asking.answer("objects", read, expires=True)) is not None:
+                return asked
+        return objects
 
     def _plan(self, manifest: Manifest, objects: Objects, now: datetime, rehearsed: Rehearsed) -> PlannedPass:
         key, rollout = _key(manifest), parse(manifest, objects)
@@ -180,9 +192,10 @@ class Reconciler:
             if done.conflict is None:
                 return decided, done
             logger.debug("Traffic is taken back once more: %s", done.conflict)
-            decided = self._plan_from_other_objects(
-                manifest, await self._reader.reread(_key(manifest), needed), decided
-            )
+            routes = Reads(named=tuple(write.ref for write in decided.made.retreat))  # nothing else is waited for
+            others = {ref: one for ref, one in decided.world.objects.items() if ref not in routes.named}
+            found = await self._reader.reread(_key(manifest), routes)
+            decided = self._plan_from_other_objects(manifest, {**others, **found}, decided)
         raise Conflict("a route changed whenever traffic was to be taken back")
 
     def _plan_from_other_objects(self, manifest: Manifest, objects: Objects, decided: PlannedPass) -> PlannedPass:
@@ -204,7 +217,7 @@ class Reconciler:
         act = partial(self._save_and_act, manifest, needed, decided, back)
         while (done := await asking.answer("acting", act)) is None:
             has_changed = True
-            objects = await self._reader.read(_key(manifest), needed)
+            objects = await self._read(following, needed, asking)
             again = self._plan(following, objects, self._clock(), decided.rehearsed)
             if again.made.retreat and not decided.made.retreat:
                 raise Conflict("traffic is to be taken back before anything else is written")
