@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from modelrollout.kube import AlreadyExists, Conflict, Labels, Listing, Refused, WatchEvent
+from modelrollout.kube import AlreadyExists, Conflict, Failed, Labels, Listing, Refused, WatchEvent
 from modelrollout.kube.errors import NotFound
 from modelrollout.kube.watching import by_key, key_of
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import CONFIG_MAPS, DEPLOYMENTS, KNOWN, PODS, SERVICES, Resource
 from tests.fakes import controllers
+from tests.fakes.typed import untyped
 from tests.fakes.watched import Stream, missed
 
 Moment = Literal["before", "after"]
@@ -29,7 +30,7 @@ Hook = Callable[[Moment, str, str, str], None]
 Witness = Callable[[str, str, str], None]
 """Called with verb, plural and name right after a write took effect."""
 
-READS = ("get", "list")
+READS = ("get", "list", "rehearse")
 WITHOUT_GENERATION = (PODS.plural, SERVICES.plural, CONFIG_MAPS.plural, "events")
 
 
@@ -59,6 +60,7 @@ class FakeCluster:
     limping: dict[str, int] = field(default_factory=dict)  # versions of which so many pods are not ready
     crashing: dict[str, int] = field(default_factory=dict)  # Deployments with a pod that crashed so many times
     slow: timedelta = timedelta()  # how long pods take to become ready
+    now: datetime | None = None  # what the API server's clock says, where a test has one
 
     # What the operator calls
 
@@ -105,7 +107,16 @@ class FakeCluster:
         name = manifest["metadata"]["name"]
         return await self._call("apply", _resource(manifest), name, lambda: self._applied(manifest, manager, force))
 
+    async def rehearse(self, manifest: Manifest, *, manager: str) -> Manifest:
+        def rehearsed() -> Manifest:
+            copy = FakeCluster(copied(self.objects), applied=copied(self.applied), version=self.version)
+            return copy._applied(manifest, manager, True)
+
+        return await self._call("rehearse", _resource(manifest), manifest["metadata"]["name"], rehearsed)
+
     def _applied(self, manifest: Manifest, manager: str, force: bool) -> Manifest:
+        if (fault := untyped(manifest)) is not None:
+            raise Failed(500, fault, manifest["metadata"]["name"])
         key, wanted = _key_of(manifest), copied(manifest)
         present, managers = self.objects.get(key), self.applied.setdefault(key, {})
         _expect(present, wanted["metadata"].pop("resourceVersion", None))
@@ -175,6 +186,8 @@ class FakeCluster:
                 stored["status"] = present["status"]
         else:
             metadata.setdefault("uid", f"uid-{len(self.objects)}-{self.version}")
+            if self.now is not None:
+                metadata.setdefault("creationTimestamp", f"{self.now:%Y-%m-%dT%H:%M:%SZ}")
         if key[0] not in WITHOUT_GENERATION:
             is_changed = present is None or present.get("spec") != stored.get("spec")
             metadata["generation"] = (present["metadata"]["generation"] if present else 0) + is_changed
@@ -209,6 +222,7 @@ class FakeCluster:
 
     def run_controllers(self, now: datetime) -> None:
         """Deployments make pods, pods become ready unless their version is broken, and statuses say so."""
+        self.now = now
         controllers.run(self, now)
 
     def crash(self, deployment: str, restarts: int) -> None:

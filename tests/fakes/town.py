@@ -342,7 +342,8 @@ class Town:
 
     def world(self) -> World:
         """What a pass would read."""
-        return observed(run(Direct(self.cluster).read(KEY, reads(self.manifest))), OWNER, None)  # type: ignore[arg-type]
+        objects = run(Direct(self.cluster).read(KEY, reads(self.manifest)))  # type: ignore[arg-type]
+        return observed(objects, OWNER, {}).tried((), {})
 
     def rollout(self) -> Rollout:
         """What a pass would make of the resource."""

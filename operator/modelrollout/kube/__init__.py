@@ -5,7 +5,7 @@ its calls take are values of `modelrollout.objects.resources`.
 """
 
 from modelrollout.kube.cluster import Cluster, Labels, Listing
-from modelrollout.kube.errors import AlreadyExists, Conflict, Gone, KubeError, NoCluster, Refused, Unreachable
+from modelrollout.kube.errors import AlreadyExists, Conflict, Failed, Gone, KubeError, NoCluster, Refused, Unreachable
 from modelrollout.kube.mirror import Mirror
 from modelrollout.kube.watching import WatchEvent
 
@@ -13,6 +13,7 @@ __all__ = [
     "AlreadyExists",
     "Cluster",
     "Conflict",
+    "Failed",
     "Gone",
     "KubeError",
     "Labels",

@@ -1,4 +1,4 @@
-"""One API server's verbs: read, list, apply, create, replace, patch, delete, watch.
+"""One API server's verbs: read, list, apply, rehearse, create, replace, patch, delete, watch.
 
 Plain dictionaries in and out; every failure is a `KubeError`.
 """
@@ -130,11 +130,20 @@ class Cluster:
         when `metadata.resourceVersion` is given and no longer the object's; an object that is gone is made anew.
         No object ever has `NO_VERSION`: with it, only a missing object is made.
         """
+        return await self._apply(manifest, manager, force, subresource)
+
+    async def rehearse(self, manifest: Manifest, *, manager: str) -> Manifest:
+        """`apply` with all that the API server says to it, and nothing stored. Returns what would have been."""
+        return await self._apply(manifest, manager, True, dryRun="All")
+
+    async def _apply(
+        self, manifest: Manifest, manager: str, force: bool, subresource: str | None = None, **query: str
+    ) -> Manifest:
         return await self._write(
             "patch",
             manifest,
             subresource,
-            query={"fieldManager": manager, "force": "true" if force else "false"},
+            query={"fieldManager": manager, "force": "true" if force else "false", **query},
             content_type="application/apply-patch+yaml",
         )
 

@@ -40,6 +40,18 @@ class Unreachable(KubeError):
     """The world's: connection trouble, a time-out, an overloaded or broken API server. Try again later."""
 
 
+class Failed(Unreachable):
+    """The API server's: it could not carry out this very request (500), and said why.
+
+    That may be over in a moment. It may also be the object itself: server-side apply answers so to a field that it does
+    not know. Who writes an object tells the two apart by trying again.
+    """
+
+    def __init__(self, status: int, message: str, target: str) -> None:
+        super().__init__(f"{target}: {message} ({status})")
+        self.status, self.message = status, message
+
+
 class Gone(Unreachable):
     """That point in history is no longer kept (410). `watch` and `list` start from a fresh list."""
 
@@ -69,10 +81,17 @@ def from_answer(status: int, data: str, path: str, kind: str) -> KubeError:
             return Conflict(f"{path}: {message}")
         case 410:
             return Gone(f"{path}: {message}")
+        case _ if status >= 500 and answer.get("kind") == "Status" and not _is_overload(status, reason):
+            return Failed(status, message, path)
         case _ if status == 429 or status >= 500:
             return Unreachable(f"{path}: {message} ({status})")
         case _:
             return Refused(status, message, path)
+
+
+def _is_overload(status: int, reason: str) -> bool:
+    """The API server, or what it stores objects in, is away or behind: no matter what it was asked."""
+    return status in (502, 503, 504) or reason == "ServerTimeout"
 
 
 def _is_field_conflict(answer: dict[str, Any]) -> bool:

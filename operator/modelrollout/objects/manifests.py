@@ -41,12 +41,13 @@ class Apply:
     """Server-side apply of a whole object that is ours, under one manager for each responsibility.
 
     `seen` is the resourceVersion that the write was decided on: it fails when anybody wrote since. Empty: the object
-    did not exist. None: the write is unconditional.
+    did not exist. None: the write is unconditional. `needs`: see `Write`.
     """
 
     manifest: Manifest
     manager: str
     seen: str | None = None
+    needs: frozenset[Ref] = frozenset()
 
     @property
     def ref(self) -> Ref:
@@ -60,6 +61,7 @@ class Patch:
     ref: Ref
     patch: Manifest
     seen: str | None = None
+    needs: frozenset[Ref] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,11 @@ class Delete:
     ref: Ref
     uid: str
     seen: str | None = None
+    needs: frozenset[Ref] = frozenset()
 
 
 Write = Apply | Patch | Delete
+"""`needs` names the objects whose own write comes first: while it fails this one waits, and no other does."""
 
 
 def ref_of(manifest: Manifest) -> Ref:

@@ -16,6 +16,8 @@ from modelrollout.trial.facts import Facts
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE
 
 Truth = Literal["True", "False", "Unknown"]
+APPLIED = "Applied"
+"""The type of the condition that is there, and False, while the API server refuses one of our writes."""
 _IN_MOTION = HAS_CANDIDATE_AHEAD | {Phase.ROLLING_BACK}
 
 
@@ -39,7 +41,7 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
     if phase in (Phase.ROLLED_BACK, Phase.INVALID) and why.reason not in (expansion.NOT_FOUND, template.NOT_FOUND):
         yield "Stalled", "True", why
     if trouble is not None:
-        yield "Applied", "False", trouble
+        yield APPLIED, "False", trouble
     if phase in SERVES_CANDIDATE and status.verdicts:
         yield "AnalysisAvailable", *_analysis(status)
     if phase in HAS_CANDIDATE_AHEAD and (seen := sensitivity(status)) is not None:

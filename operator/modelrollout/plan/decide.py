@@ -26,10 +26,14 @@ from modelrollout.trial.trial import Step, Trial, first
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The next status (conditions and message still to be set), and the one sentence that explains it."""
+    """The next status (conditions and message still to be set), and the one sentence that explains it.
+
+    `is_held`: the wished revision has not begun, since the API server does not take its objects, or was not asked yet.
+    """
 
     status: ModelRolloutStatus
     why: Finding
+    is_held: bool = False
 
 
 def mended(facts: Facts) -> ModelRolloutStatus:
@@ -50,7 +54,7 @@ def decide(facts: Facts, status: ModelRolloutStatus) -> Decision:
     status = changed(status, phase=intended(status), resumes=None)
     for mend in WISHED_MENDS:
         status = mend(facts, status, wish)
-    return Decision(*moved(facts, status, wish))
+    return Decision(*moved(facts, status, wish), is_held=statuses.is_to_take_over(status, wish))
 
 
 def effective(facts: Facts, status: ModelRolloutStatus) -> Exposure:
@@ -131,15 +135,27 @@ def with_repaired_parts(facts: Facts, status: ModelRolloutStatus, wish: Wish) ->
 
 
 def with_the_wished_candidate(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRolloutStatus:
-    """Takes the candidate that the spec asks for: the same, another, or none."""
+    """Takes the candidate that the spec asks for: the same, another, or none.
+
+    One whose objects the API server does not take never takes the place of another: whatever goes on goes on.
+    """
     if status.candidate is not None and status.candidate.revision == wish.revision:
         return status
+    if statuses.is_to_take_over(status, wish) and facts.world.objections != {}:
+        return _going_on(status)
     status = _dropped(facts, status, wish)
     if status.stable is not None and status.stable.revision == wish.revision:
         return changed(status, phase=Phase.HEALTHY, stable=_renamed(status.stable, wish))
     if statuses.rejection_of(status, wish.revision) is not None:
         return changed(status, phase=Phase.ROLLED_BACK)
     return statuses.with_new_candidate(status, facts.rollout, wish, facts.now)
+
+
+def _going_on(status: ModelRolloutStatus) -> ModelRolloutStatus:
+    """The status without what is wished for. Where it lost its candidate, or was lost as a whole, stable serves."""
+    if status.candidate is not None or status.phase in (Phase.HEALTHY, Phase.ROLLED_BACK):
+        return status
+    return changed(status, phase=Phase.HEALTHY, stage=None, evidence=None)
 
 
 def at_a_step_that_exists(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRolloutStatus:
@@ -188,7 +204,8 @@ def moved(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRo
         case Phase.ROLLED_BACK:
             return status, _rejection(status, wish)
         case Phase.HEALTHY:
-            return status, Finding("Serving", f"Version {wish.model.version} serves everybody.")
+            serving = status.stable or wish  # another than the wished one, while that one cannot begin
+            return status, Finding("Serving", f"Version {serving.model.version} serves everybody.")
         case Phase.INVALID | None:
             raise ValueError(f"a spec that can be read leads to a phase, not to {status.phase}")
         case _:
@@ -205,7 +222,7 @@ def _pending(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
     if status.stable is None:
         if wait := checks.is_not_ready(trial):
             return status, first((checks.crash_loops, checks.ready_too_late), trial) or wait
-        why = Finding("Installed", f"Version {wish.model.version} is the first; it serves everybody.")
+        why = Finding("Installed", f"Version {trial.candidate.model.version} is the first; it serves everybody.")
         return statuses.promoted(status, wish.spec.promotion.keep_old.timedelta, why, trial.facts.now), why
     if wait := first(checks.PENDING_WAITS, trial):
         return status, wait
@@ -220,7 +237,7 @@ def _at_a_step(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
     all_steps = way(wish)
     if (following := all_steps.index(trial.step) + 1) < len(all_steps):
         return _at(facts, status, all_steps[following], wish), all_steps[following].begins
-    why = Finding("Promoted", f"Version {wish.model.version} serves everybody.")
+    why = Finding("Promoted", f"Version {trial.candidate.model.version} serves everybody.")
     return statuses.promoted(status, wish.spec.promotion.keep_old.timedelta, why, facts.now), why
 
 
@@ -239,7 +256,7 @@ def _at(facts: Facts, status: ModelRolloutStatus, step: Step, wish: Wish) -> Mod
 
 
 def _rejection(status: ModelRolloutStatus, wish: Wish) -> Finding:
-    entry = statuses.rejection_of(status, wish.revision)
+    entry = statuses.rejection_of(status, status.candidate.revision if status.candidate else wish.revision)
     if entry is None:
         return Finding("RolledBack", "The candidate was taken back.")
     return Finding(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from modelrollout.api.findings import Finding
@@ -18,7 +19,8 @@ from modelrollout.objects.manifests import (
     is_applied,
     ref_of,
 )
-from modelrollout.plan import adoption
+from modelrollout.objects.resources import SERVICES
+from modelrollout.plan import adoption, statuses
 from modelrollout.plan.decide import effective, trial_of
 from modelrollout.rollout.rollout import Wish
 from modelrollout.traffic import rejections, revision_service
@@ -47,16 +49,28 @@ def retreat(facts: Facts, status: ModelRolloutStatus) -> tuple[Write, ...]:
 
 
 def writes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Write, ...]:
-    """All other writes, in a safe order: pods, Services, traffic, and last the deletion of what serves nobody."""
+    """All other writes: pods, Services, traffic, and last the deletion of what serves nobody.
+
+    Each says in `needs` what it would be unsafe without. A refusal of anything else is no reason to wait.
+    """
     wanted = tuple(_wanted(facts, status, wish))
     objects = [write for write in wanted if not is_applied(write.manifest, facts.world.objects.get(write.ref))]
+    routes = _routes(facts, status, wish)
+    routed = frozenset(route.ref for route in routes)
     return (
         *objects,
-        *_routes(facts, status, wish),
+        *routes,
         *_scaling(facts, status, wish),
-        *adoption.writes(facts, status, wish),
-        *_deletions(facts, status, wish, {write.ref for write in wanted}),
+        # Whatever is taken away may still be needed by a route that could not be written.
+        *(replace(write, needs=routed) for write in adoption.writes(facts, status, wish)),
+        *(replace(write, needs=routed) for write in _deletions(facts, status, wish, {write.ref for write in wanted})),
     )
+
+
+def beginning(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Apply, ...]:
+    """The objects that the wished revision would begin with."""
+    begun = statuses.with_new_candidate(status, facts.rollout, wish, facts.now)
+    return tuple(_of_arm(facts, begun.candidate, begun, wish)) if begun.candidate is not None else ()
 
 
 def _wanted(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[Apply]:
@@ -64,9 +78,7 @@ def _wanted(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[Ap
     owner, stable, candidate = facts.rollout.owner, status.stable, status.candidate
     arm = candidate or (stable if stable and stable.revision == wish.revision else None)
     if arm is not None and status.phase is not Phase.ROLLING_BACK:
-        yield Apply(_workload(facts, arm, status, wish), WORKLOAD)
-        own = Backend(arm.workload, arm.revision, wish.spec.traffic.port)
-        yield Apply(revision_service.render(owner, own), TRAFFIC)
+        yield from _of_arm(facts, arm, status, wish)
     if stable is not None and stable is not arm:
         # Its Service keeps the port that it has.
         yield Apply(revision_service.render(owner, facts.backend(stable)), TRAFFIC)
@@ -75,10 +87,25 @@ def _wanted(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[Ap
         yield from trial.step.objects(trial)
 
 
+def _of_arm(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> Iterator[Apply]:
+    """The objects of an arm of its own. The spec tells those of the wished revision; others keep what they have."""
+    owner, backend = facts.rollout.owner, facts.backend(arm)
+    if arm.revision == wish.revision:
+        yield Apply(_workload(facts, arm, status, wish), WORKLOAD)
+        backend = Backend(arm.workload, arm.revision, wish.spec.traffic.port)
+    yield Apply(revision_service.render(owner, backend), TRAFFIC)
+
+
+def _size(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> int | None:
+    """The pods that an arm shall have; None leaves the number to an autoscaler."""
+    trial = trial_of(facts, status, wish) if arm is status.candidate else None
+    if trial is None or status.stable is None or trial.step.is_full_size:
+        return wish.size
+    return wish.router.pods(trial.step.exposure, wish.size)
+
+
 def _workload(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> Manifest:
-    size, trial = wish.size, trial_of(facts, status, wish)
-    if trial is not None and status.stable is not None and not trial.step.is_full_size:
-        size = wish.router.pods(trial.step.exposure, size)
+    size = _size(facts, arm, status, wish)
     model = arm.model.model_dump_json(exclude_none=True)
     template = {**wish.template, "metadata": _annotated(wish.template.get("metadata") or {}, model)}
     return wish.kind.render(facts.rollout.owner, Names(arm.workload, arm.revision), template, size)
@@ -98,7 +125,15 @@ def _routes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Apply
         exposure,
         Notes(rejected=_note(facts, status), since=_since(facts, status, exposure)),
     )
-    return wish.router.render(facts.rollout.owner, wish.spec.traffic, routing, facts.world.objects)
+    routes = wish.router.render(facts.rollout.owner, wish.spec.traffic, routing, facts.world.objects)
+    return tuple(replace(route, needs=_named_by(route, facts, wish)) for route in routes)
+
+
+def _named_by(route: Apply, facts: Facts, wish: Wish) -> frozenset[Ref]:
+    """The Services that a route would name: users must not be sent to one that could not be written."""
+    owner = facts.rollout.owner
+    led_to = wish.router.in_force(owner, {route.ref: route.manifest}, Backend("", "", 0)).services
+    return frozenset(Ref(SERVICES, owner.namespace, name) for name in led_to or ())
 
 
 def _note(facts: Facts, status: ModelRolloutStatus) -> str | None:
@@ -122,13 +157,14 @@ def _since(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> date
 
 
 def _scaling(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[Patch]:
-    """The stable workload keeps its own template while another revision is on trial; only its size follows the spec."""
-    stable = status.stable
-    if stable is None or stable.revision == wish.revision or wish.size is None:
-        return
-    state, kind = facts.workload(stable), facts.kind(stable)
-    if state is not None and kind is not None and state.replicas != wish.size:
-        yield kind.resized(Ref(kind.resource, facts.rollout.owner.namespace, stable.workload), wish.size)
+    """A workload keeps its own template while another revision is wished for; only its size follows the spec."""
+    candidate = status.candidate if status.phase is not Phase.ROLLING_BACK else None
+    for arm in (status.stable, candidate):
+        if arm is None or arm.revision == wish.revision:
+            continue
+        size, state, kind = _size(facts, arm, status, wish), facts.workload(arm), facts.kind(arm)
+        if size is not None and state is not None and kind is not None and state.replicas != size:
+            yield kind.resized(Ref(kind.resource, facts.rollout.owner.namespace, arm.workload), size)
 
 
 def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set[Ref]) -> Iterator[Delete]:

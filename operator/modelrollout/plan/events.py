@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus, Phase, Verdict
-from modelrollout.plan.conditions import sensitivity
+from modelrollout.plan.conditions import APPLIED, sensitivity
 from modelrollout.plan.plan import Event
 from modelrollout.trial.phases import intended
 
@@ -23,6 +23,7 @@ def _differences(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Fin
         yield from _of_phase(after, why)
     elif after.phase is Phase.INVALID and before.message != why.message:
         yield Event("Warning", why.reason, why.message)
+    yield from _of_refusals(before, after)
     yield from _of_readiness(before, after)
     yield from _of_prometheus(before, after)
     yield from _of_plan(before, after)
@@ -46,6 +47,13 @@ def _of_phase(after: ModelRolloutStatus, why: Finding) -> Iterator[Event]:
             yield Event("Warning", "RolledBack", why.message)
         case _:
             yield Event("Warning" if after.phase in _WARNINGS else "Normal", why.reason, why.message)
+
+
+def _of_refusals(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
+    """Once for each thing that the API server says, however often it says it."""
+    known, now = (next((one for one in of.conditions if one.type == APPLIED), None) for of in (before, after))
+    if now is not None and (known is None or known.message != now.message):
+        yield Event("Warning", now.reason, now.message)
 
 
 def _of_readiness(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:

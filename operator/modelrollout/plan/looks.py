@@ -12,8 +12,16 @@ from modelrollout.analysis.sensitivity.preflight import prior_of, summarise_hist
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.api.scalars import Duration
-from modelrollout.api.status import EvidenceStatus, MetricEvidence, ModelRolloutStatus, StageStatus, UsualMetric
+from modelrollout.api.status import (
+    CandidateArm,
+    EvidenceStatus,
+    MetricEvidence,
+    ModelRolloutStatus,
+    StageStatus,
+    UsualMetric,
+)
 from modelrollout.objects.manifests import digest
+from modelrollout.plan import statuses
 from modelrollout.plan.statuses import changed
 from modelrollout.promql.query import Query, Unanswered
 from modelrollout.rollout.rollout import Wish
@@ -125,11 +133,17 @@ def _moment(facts: Facts, status: ModelRolloutStatus) -> datetime | None:
     wish, stage = facts.rollout.wish, status.stage
     if wish is None or stage is None or status.candidate is None or not _is_exposed(facts, status):
         return None
-    if status.candidate.revision != wish.revision:
+    if not _goes_on(facts, status.candidate, wish):
         return None
     interval = wish.spec.analysis.interval.timedelta
     number = int((facts.now - stage.since) / interval)
     return stage.since + number * interval if number >= 1 else None
+
+
+def _goes_on(facts: Facts, candidate: CandidateArm, wish: Wish) -> bool:
+    """Whether the candidate is the wished one, or stays because that one cannot begin."""
+    is_wished = candidate.revision == wish.revision
+    return is_wished or (bool(facts.world.objections) and statuses.is_to_take_over(facts.rollout.status, wish))
 
 
 def _is_exposed(facts: Facts, status: ModelRolloutStatus) -> bool:
@@ -186,7 +200,7 @@ def _history(facts: Facts, status: ModelRolloutStatus) -> tuple[Query, ...]:
     wish = facts.rollout.wish
     if wish is None or status.candidate is None or status.stable is None:
         return ()
-    if status.candidate.revision != wish.revision or facts.workload(status.candidate) is None:
+    if not _goes_on(facts, status.candidate, wish) or facts.workload(status.candidate) is None:
         return ()
     analysis = wish.spec.analysis
     known = _known_past(status, analysis)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Literal
 
 from modelrollout.api.status import MetricVerdict, ModelRolloutStatus
-from modelrollout.objects.manifests import Write
+from modelrollout.objects.manifests import Apply, Write
 from modelrollout.trial.question import Question
 
 
@@ -24,7 +24,8 @@ class Event:
 class Plan:
     """What one pass shall do, in this order: retreat, save status, write the rest, tell.
 
-    `questions`: what it would like to know first. With the answers in the world, another plan is made. Taking traffic
+    `rehearsal` and `questions`: what it would like to know first, one of the two at a time: whether the API server
+    takes these objects, and what Prometheus says. With the answers in the world, another plan is made. Taking traffic
     back does not wait for answers.
     """
 
@@ -32,6 +33,7 @@ class Plan:
     retreat: tuple[Write, ...] = ()
     writes: tuple[Write, ...] = ()
     events: tuple[Event, ...] = ()
+    rehearsal: tuple[Apply, ...] = ()
     questions: Question | None = None
     verdicts: tuple[MetricVerdict, ...] | None = None  # of the look that was answered
     recheck: timedelta | None = None

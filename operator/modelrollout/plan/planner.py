@@ -34,8 +34,8 @@ def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
         facts = replace(facts, is_asking=looks.is_due(facts, known))
     else:
         facts = replace(facts, verdicts=judgement.verdicts, checkpoint=judgement.checkpoint)
-    question = looks.due(facts, known) if world.look is None else None
     made = plan_from(facts, known)
+    question = looks.due(facts, known) if world.look is None and not made.rehearsal else None
     return replace(made, questions=question, recheck=_recheck(now, made.status, _wish(rollout, made.status)))
 
 
@@ -47,13 +47,22 @@ def plan_from(facts: Facts, known: ModelRolloutStatus) -> Plan:
     wish, retreat = _wish(rollout, status), desired.retreat(facts, status)
     # After a retreat the next pass reads the route anew before it touches anything else that users depend on.
     writes = desired.writes(facts, status, wish) if wish and not retreat else ()
+    is_untried = decision.is_held and facts.world.objections is None
     return Plan(
         status=status,
         retreat=retreat,
         writes=writes,
+        rehearsal=desired.beginning(facts, status, rollout.wish) if is_untried and rollout.wish else (),
         events=events(rollout.status, status, decision.why),
         verdicts=facts.verdicts,
     )
+
+
+def upkeep(rollout: Rollout, world: World, now: datetime) -> tuple[Write, ...]:
+    """The writes that the status asks for as it was saved, while no later one can be: who serves goes on serving."""
+    facts, status = Facts(rollout, world, _whole_seconds(now)), rollout.status
+    wish = _wish(rollout, status) if status.phase is not None else None
+    return desired.writes(facts, status, wish) if wish and not desired.retreat(facts, status) else ()
 
 
 def _wish(rollout: Rollout, status: ModelRolloutStatus) -> Wish | None:

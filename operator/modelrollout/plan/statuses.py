@@ -111,3 +111,9 @@ def remembered(
 
 def rejection_of(status: ModelRolloutStatus, revision: str) -> Rejection | None:
     return next((entry for entry in status.rejected if entry.revision == revision), None)
+
+
+def is_to_take_over(status: ModelRolloutStatus, wish: Wish) -> bool:
+    """Whether the wished revision is to begin beside, or instead of, one that is there and may go on without it."""
+    arms = [arm.revision for arm in (status.stable, status.candidate) if arm is not None]
+    return bool(arms) and wish.revision not in arms and rejection_of(status, wish.revision) is None

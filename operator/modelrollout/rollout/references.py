@@ -31,6 +31,12 @@ def reads(manifest: Manifest) -> Reads:
     return Reads(LABELLED, tuple(dict.fromkeys(named)))
 
 
+def essential(manifest: Manifest) -> Reads:
+    """What tells whether traffic has to be taken back, apart from metrics: who serves, and who is ready to."""
+    metadata = manifest["metadata"]
+    return Reads(LABELLED, route_refs(Owner(metadata["namespace"], metadata["name"], metadata.get("uid", ""))))
+
+
 def mentioned(namespace: str, spec: Any) -> tuple[Ref, ...]:
     """The objects of others that a spec names: templates of metrics, and the workload that serves as the template."""
     templates = tuple(_place(key, namespace) for key in template_keys(spec))

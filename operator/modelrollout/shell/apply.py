@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import assert_never
 
-from modelrollout.kube import Cluster
+from modelrollout.kube import Cluster, Conflict, Failed, Refused, Unreachable
 from modelrollout.kube.cluster import NO_VERSION
 from modelrollout.objects.manifests import APPLIED, Apply, Delete, Manifest, Patch, Ref, Write, annotation, digest
+from modelrollout.objects.reads import Objects, Reads, conditional
 from modelrollout.shell.reader import Reader
+from modelrollout.shell.refusals import Refusal, Written
 
 
 class Applier:
@@ -20,6 +23,28 @@ class Applier:
     def __init__(self, cluster: Cluster, reader: Reader) -> None:
         self._cluster, self._reader = cluster, reader
         self._in_force: dict[Ref, tuple[str, str]] = {}  # what was applied, and the version it is in force in
+
+    async def carry_out_all(self, writes: Iterable[Write], reads: Reads, objects: Objects) -> Written:
+        """Carries out writes on condition that their objects are as they were read.
+
+        One that fails, for whatever reason, holds up those that need its object and no other.
+        """
+        has_moved, refused, waiting = False, dict[Ref, Refusal](), set[Ref]()
+        conflict: Conflict | None = None
+        away: Unreachable | None = None
+        for write in writes:
+            if write.needs & (refused.keys() | waiting):
+                waiting.add(write.ref)
+                continue
+            try:
+                has_moved |= await self.carry_out(conditional(write, reads, objects))
+            except (Refused, Failed) as refusal:
+                refused[write.ref] = refusal
+            except (Conflict, Unreachable) as trouble:
+                waiting.add(write.ref)
+                conflict = trouble if isinstance(trouble, Conflict) else conflict
+                away = trouble if isinstance(trouble, Unreachable) else away
+        return Written(has_moved, refused, frozenset(waiting), conflict, away)
 
     async def carry_out(self, write: Write) -> bool:
         """Whether the write was sent to the API server. Raises KubeError; Conflict when `seen` is outdated."""

@@ -1,7 +1,7 @@
 """The thin shell around kopf: events only wake, one daemon for each rollout makes the passes, deletion is guarded.
 
 kopf watches ModelRollouts; everything around them is watched by mirrors.py.
-Only this module and __main__ import kopf. Handlers return None and never raise kopf's errors.
+Only this module, notes.py and __main__ import kopf. Handlers return None and never raise kopf's errors.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import asyncio
 import contextlib
 import functools
 import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import kopf
@@ -20,6 +23,7 @@ from modelrollout.prometheus.servers import Servers
 from modelrollout.shell.admission import Advisor
 from modelrollout.shell.announce import Announcer
 from modelrollout.shell.mirrors import Mirrors
+from modelrollout.shell.notes import NoDiffBase, NoProgress
 from modelrollout.shell.probes import Probes
 from modelrollout.shell.reconcile import FINALIZER, Reconciler
 from modelrollout.shell.settings import Settings
@@ -67,12 +71,19 @@ def register(registry: kopf.OperatorRegistry, settings: Settings) -> None:
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
-    """Puts our names on everything that kopf writes to objects, and a time limit on each of its calls."""
+    """Has kopf write nothing to objects but our finalizer, and puts a time limit on each of its calls."""
     settings.persistence.finalizer = FINALIZER
-    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=f"kopf.{GROUP}")
-    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=f"kopf.{GROUP}")
+    settings.persistence.progress_storage = NoProgress()
+    settings.persistence.diffbase_storage = NoDiffBase()
     settings.networking.request_timeout = 30
     settings.posting.enabled = False  # Events come from plans
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An attempt that did not fail."""
+
+    due: timedelta | None  # the time until the next one
 
 
 class Shell:
@@ -146,23 +157,41 @@ class Shell:
         """Pass after pass until the rollout or the operator goes. Must neither return nor raise by itself."""
         failures = 0
         poked = functools.partial(self.wakeups.wait, key, None)
+
+        async def make_a_pass() -> timedelta | None:
+            with self._telemetry.passes.time():
+                return None if stopped else await self._reconciler.reconcile(key, poked)
+
         while not stopped:
             self._telemetry.next_pass(key, 0)
-            try:
-                async with self.wakeups.lock(key):  # deletion runs beside us, not after us
-                    with self._telemetry.passes.time():
-                        delay = None if stopped else await self._reconciler.reconcile(key, poked)
-                pause, failures = delay.total_seconds() if delay else None, 0
-            except Exception:  # the only place that catches everything: the loop must go on
-                logger.exception("A pass over %s/%s failed and will be tried again.", *key)
-                self._telemetry.failures.inc()
-                pause = min(LONGEST_RETRY, FIRST_RETRY * 2**failures)
+            if (made := await self._tried(key, make_a_pass)) is None:
+                pause: float | None = min(LONGEST_RETRY, FIRST_RETRY * 2**failures)
                 failures = min(failures + 1, 10)
+            else:
+                pause, failures = made.due.total_seconds() if made.due is not None else None, 0
             self._telemetry.next_pass(key, pause)
             await self.wakeups.wait(key, pause)
 
     async def finalise(self, key: RolloutKey) -> None:
-        async with self.wakeups.lock(key):
+        """Until the rollout is let go. kopf would keep count of its own retries on the object, which may be full."""
+        failures = 0
+
+        async def let_go() -> None:
             await self._reconciler.finalise(key)
+            await self._reconciler.release(key)
+
+        while await self._tried(key, let_go) is None:
+            await self.wakeups.wait(key, min(LONGEST_RETRY, FIRST_RETRY * 2**failures))
+            failures = min(failures + 1, 10)
         self.wakeups.forget(key)
         self._telemetry.forget(key)
+
+    async def _tried(self, key: RolloutKey, attempt: Callable[[], Awaitable[timedelta | None]]) -> Done | None:
+        """One attempt, with the rollout to itself: deletion runs beside passes, not after them. None: it failed."""
+        try:
+            async with self.wakeups.lock(key):
+                return Done(await attempt())
+        except Exception:  # the only place that catches everything: whatever happens, there is a next attempt
+            logger.exception("A pass over %s/%s failed and will be tried again.", *key)
+            self._telemetry.failures.inc()
+            return None

@@ -134,12 +134,22 @@ class Mirrors:
         self._readers: defaultdict[Ref, set[RolloutKey]] = defaultdict(set)
 
     async def read(self, key: RolloutKey, reads: Reads) -> Objects:
+        here, elsewhere = self._parted(key, reads)
+        asked = await self._direct.read(key, elsewhere) if elsewhere != Reads() else {}
+        return {**dict(self._known(key, here)), **asked}
+
+    def at_hand(self, key: RolloutKey, reads: Reads) -> Objects | None:
+        here, elsewhere = self._parted(key, reads)
+        return dict(self._known(key, here)) if elsewhere == Reads() else None
+
+    def _parted(self, key: RolloutKey, reads: Reads) -> tuple[Reads, Reads]:
+        """What memory can say, and what the API server has to be asked for."""
         self._refer(key, reads.named)
-        followers = [self._follower(ref.resource, ref.namespace, is_whole=True) for ref in reads.named]
-        followers += [self._follower(resource, key[0], is_whole=False) for resource in reads.labelled]
-        if all(follower.is_synced for follower in followers):
-            return dict(self._known(key, reads))
-        return await self._direct.read(key, reads)
+        # A mirror that is to hold a whole kind begins so.
+        names = [ref for ref in reads.named if self._follower(ref.resource, ref.namespace, is_whole=True).is_synced]
+        kinds = [kind for kind in reads.labelled if self._follower(kind, key[0], is_whole=False).is_synced]
+        rest = (kind for kind in reads.labelled if kind not in kinds), (ref for ref in reads.named if ref not in names)
+        return Reads(tuple(kinds), tuple(names)), Reads(*map(tuple, rest))
 
     async def reread(self, key: RolloutKey, reads: Reads) -> Objects:
         before = [(ref, item) for ref, item in self._stored(key, reads) if isinstance(item, dict)]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from modelrollout.api.findings import Finding
 from modelrollout.kube import Refused
-from modelrollout.objects.manifests import Owner
+from modelrollout.objects.manifests import Owner, Ref
 from modelrollout.objects.reads import NOT_INSTALLED, Objects
 from modelrollout.traffic.router_table import route_refs
 from modelrollout.trial.world import World
 
 
-def observed(objects: Objects, owner: Owner, trouble: Finding | None) -> World:
-    """Raises Refused when a route may not be read: then we cannot know who serves users.
+def observed(objects: Objects, owner: Owner, refusals: Mapping[Ref, Finding]) -> World:
+    """The world, before the API server was asked whether it takes what is wished for. `refusals`: of our writes.
+
+    Raises Refused when a route may not be read: then we cannot know who serves users.
 
     A cluster that lacks the definition of a kind has no such route.
     """
@@ -19,4 +23,4 @@ def observed(objects: Objects, owner: Owner, trouble: Finding | None) -> World:
         found = objects.get(ref)
         if isinstance(found, Finding) and found.reason != NOT_INSTALLED:
             raise Refused(403, found.message, f"{ref}")
-    return World(owner.name, objects, trouble)
+    return World(owner.name, objects, refusals, objections=None)

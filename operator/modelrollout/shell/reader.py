@@ -20,6 +20,9 @@ class Reader(Protocol):
     async def read(self, key: RolloutKey, reads: Reads) -> Objects:
         """The objects as known now. Raises KubeError when a whole kind cannot be read: half a world decides nothing."""
 
+    def at_hand(self, key: RolloutKey, reads: Reads) -> Objects | None:
+        """The objects as known now, without asking anybody; None where that is not possible."""
+
     async def reread(self, key: RolloutKey, reads: Reads) -> Objects:
         """The same from the API server itself."""
 
@@ -53,6 +56,9 @@ class Direct:
         return found | {ref: item for ref, item in named if item is not None}
 
     reread = read
+
+    def at_hand(self, key: RolloutKey, reads: Reads) -> Objects | None:
+        return None
 
     def wrote(self, manifest: Manifest) -> None: ...
 

@@ -1,4 +1,4 @@
-"""One pass: observe, plan, take traffic back, ask Prometheus, plan, save the decision, act, tell.
+"""One pass: observe, plan, take traffic back, ask, plan, save the decision, act, tell.
 
 The process may die after every await; the next pass finishes what this one began.
 """
@@ -6,28 +6,32 @@ The process may die after every await; the next pass finishes what this one bega
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.kube import Cluster, Conflict, Refused
-from modelrollout.objects.manifests import Manifest, Owner, Write
-from modelrollout.objects.reads import Objects, Reads, conditional
+from modelrollout.kube import Cluster, Conflict, Failed, KubeError, Refused
+from modelrollout.kube.errors import NotFound
+from modelrollout.objects.manifests import APPLIED, Apply, Manifest, Owner, Ref, annotation, ref_of
+from modelrollout.objects.reads import Objects, Reads
 from modelrollout.objects.resources import MODEL_ROLLOUTS
-from modelrollout.plan.plan import Plan
-from modelrollout.plan.planner import RECHECK_SOON, finalise, plan
+from modelrollout.plan.plan import Event, Plan
+from modelrollout.plan.planner import RECHECK_SOON, finalise, plan, upkeep
 from modelrollout.promql.query import Answer, Query
-from modelrollout.rollout.references import reads
+from modelrollout.rollout.references import essential, reads
 from modelrollout.rollout.rollout import Rollout, parse
 from modelrollout.shell.announce import Announcer
 from modelrollout.shell.apply import Applier
+from modelrollout.shell.asking import Asking, Poked
 from modelrollout.shell.observe import observed
 from modelrollout.shell.outside import Asker, utc_now
 from modelrollout.shell.reader import Reader
+from modelrollout.shell.refusals import Refusal, Refusals, Rehearsed, Written, cannot_rehearse
 from modelrollout.shell.telemetry import Telemetry
 from modelrollout.shell.wakeups import RolloutKey
 from modelrollout.trial.question import Question
@@ -45,14 +49,6 @@ ROUTE_AHEAD_OF_PODS = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """The result of the writes of a plan."""
-
-    has_moved: bool
-    refusal: Finding | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PlannedPass:
     """A plan, with the facts that it was made from."""
 
@@ -60,6 +56,7 @@ class PlannedPass:
     world: World
     now: datetime
     made: Plan
+    rehearsed: Rehearsed
 
 
 class Reconciler:
@@ -81,9 +78,9 @@ class Reconciler:
         self._announcer, self._telemetry = announcer, telemetry
         self._resync, self._clock, self._sleep = resync, clock, sleep
         self._applier = Applier(cluster, reader)
-        self._trouble: dict[RolloutKey, Finding] = {}
+        self._refusals = Refusals()
 
-    async def reconcile(self, key: RolloutKey, poked: Callable[[], Awaitable[object]]) -> timedelta | None:
+    async def reconcile(self, key: RolloutKey, poked: Poked) -> timedelta | None:
         """One pass. Returns the time until the next pass is due; None: the next event will cause one.
 
         `poked` returns when the rollout's surroundings changed. Raises KubeError; the caller tries again later.
@@ -97,48 +94,67 @@ class Reconciler:
             logger.debug("%s/%s changed meanwhile: %s", *key, conflict)
             return AFTER_A_CONFLICT
 
-    async def _pass(
-        self, key: RolloutKey, manifest: Manifest, poked: Callable[[], Awaitable[object]]
-    ) -> timedelta | None:
+    async def _pass(self, key: RolloutKey, manifest: Manifest, poked: Poked) -> timedelta | None:
         needed = reads(manifest)
-        decided, done = await self._take_traffic_back(
-            manifest, needed, await self._plan_with_answers(manifest, needed, poked)
-        )
-        await self._save(manifest, decided.made.status)
-        self._telemetry.saw(decided.rollout, decided.made)  # only now: a decision that was not saved is made once more
-        self._announcer.tell(decided.rollout.owner, decided.made.events, decided.now)
-        if done.refusal is None and decided.made.writes:
-            done = await self._carry_out_the_rest(key, needed, decided)
-        return self._time_to_next_pass(key, done, decided.made)
+        async with Asking(poked) as asking:
+            decided, back = await self._take_traffic_back(
+                manifest, needed, await self._plan_with_answers(manifest, needed, asking)
+            )
+            has_changed, done = await self._save_and_act_unless_traffic_goes(manifest, needed, decided, back, asking)
+        has_tried_all = not decided.made.retreat and ref_of(manifest) not in done.refused
+        untried = done.waiting if has_tried_all else self._refusals.of(key) | done.waiting
+        self._take_note(decided, dict(done.refused), untried)
+        if done.away is not None:
+            raise done.away
+        return timedelta() if has_changed else self._time_to_next_pass(key, done, decided.made)
 
-    async def _plan_with_answers(
-        self, manifest: Manifest, needed: Reads, poked: Callable[[], Awaitable[object]]
-    ) -> PlannedPass:
-        """The plan of this pass. A plan that takes traffic back does not wait for Prometheus.
+    async def _plan_with_answers(self, manifest: Manifest, needed: Reads, asking: Asking) -> PlannedPass:
+        """The plan of this pass. A plan that takes traffic back waits for no answer.
 
         Raises Conflict when the rollout was edited while we waited: the edit may ask to go back.
         """
-        asking: asyncio.Task[Mapping[Query, Answer]] | None = None
-        key, now, question = _key(manifest), self._clock(), None
-        try:
-            while True:
-                decided = self._plan(manifest, await self._reader.read(key, needed), now)
+        key, now, question, rehearsed = _key(manifest), self._clock(), None, Rehearsed()
+        while True:
+            decided = self._plan(manifest, await self._read(manifest, needed, asking), now, rehearsed)
+            if decided.made.retreat:
+                return decided
+            if trial := decided.made.rehearsal:
+                if (said := await asking.answer(_contents(trial), partial(self._rehearse, trial))) is not None:
+                    rehearsed = said
+                    continue
+            else:
                 question = question or decided.made.questions
-                if decided.made.retreat or decided.made.questions is None or question is None:
+                if decided.made.questions is None or question is None:
                     return decided
-                asking = asking or asyncio.create_task(self._ask(decided.rollout, question))
-                if await _is_done_before(asking, poked):
-                    return self._plan_again(decided, question, asking.result())
-                if await self._version(key) != manifest["metadata"]["resourceVersion"]:
-                    raise Conflict("it was edited while Prometheus was asked")
-        finally:
-            if asking is not None:
-                asking.cancel()
+                if (
+                    answers := await asking.answer("Prometheus", partial(self._ask, decided.rollout, question))
+                ) is not None:
+                    return self._plan_again(decided, question, answers)
+            if await self._version(key) != manifest["metadata"]["resourceVersion"]:
+                raise Conflict("it was edited while we asked")
 
-    def _plan(self, manifest: Manifest, objects: Objects, now: datetime) -> PlannedPass:
-        rollout = parse(manifest, objects)
-        world = observed(objects, rollout.owner, self._trouble.get(_key(manifest)))
-        return PlannedPass(rollout, world, now, plan(rollout, world, now))
+    async def _read(self, manifest: Manifest, needed: Reads, asking: Asking) -> Objects:
+        """All objects of a pass. While any of them has to be asked for, traffic that has to go back does not wait."""
+        key = _key(manifest)
+        while (objects := self._reader.at_hand(key, needed)) is None:
+            if (some := self._reader.at_hand(key, essential(manifest))) is not None:
+                retreat = self._plan(manifest, some, self._clock(), Rehearsed()).made.retreat
+                await self._applier.carry_out_all(retreat, needed, some)
+            read = partial(self._reader.read, key, needed)
+            if (asked := await asking.answer("objects", read, expires=True)) is not None:
+                return asked
+        return objects
+
+    def _plan(self, manifest: Manifest, objects: Objects, now: datetime, rehearsed: Rehearsed) -> PlannedPass:
+        key, rollout = _key(manifest), parse(manifest, objects)
+        refused = {ref: why for ref, why in self._refusals.told(key).items() if ref.resource != MODEL_ROLLOUTS}
+        world = observed(objects, rollout.owner, refused)
+        made = plan(rollout, world, now)
+        if made.rehearsal and not made.retreat and _contents(made.rehearsal) == rehearsed.contents:
+            refs = [write.ref for write in made.rehearsal]
+            world = world.tried(refs, self._refusals.worded(key, rehearsed.refused))
+            made = plan(rollout, world, now)
+        return PlannedPass(rollout, world, now, made, rehearsed)
 
     def _plan_again(self, decided: PlannedPass, question: Question, answers: Mapping[Query, Answer]) -> PlannedPass:
         """The plan with the answers of Prometheus."""
@@ -146,7 +162,23 @@ class Reconciler:
         then = self._clock()
         now = then if question.until is None or then < question.until else decided.now
         world = decided.world.heard(question, answers)
-        return PlannedPass(decided.rollout, world, now, plan(decided.rollout, world, now))
+        return replace(decided, world=world, now=now, made=plan(decided.rollout, world, now))
+
+    async def _rehearse(self, writes: tuple[Apply, ...]) -> Rehearsed:
+        """What the API server says against objects that are yet to be written.
+
+        Where it says nothing, or nothing about them, they may begin: what it will not take then is told as well.
+        """
+        refused: dict[Ref, Refusal] = {}
+        for write in writes:
+            try:
+                await self._cluster.rehearse(write.manifest, manager=write.manager)
+            except (Refused, Failed) as refusal:
+                if not cannot_rehearse(refusal):
+                    refused[write.ref] = refusal
+            except KubeError as trouble:
+                logger.debug("%s could not be tried: %s", write.ref, trouble)
+        return Rehearsed(_contents(writes), refused)
 
     async def _take_traffic_back(
         self, manifest: Manifest, needed: Reads, decided: PlannedPass
@@ -156,31 +188,75 @@ class Reconciler:
         Raises Conflict when the route keeps changing.
         """
         for _ in range(MOST_RETREATS):
-            try:
-                return decided, await self._carry_out(decided.made.retreat, needed, decided.world.objects)
-            except Conflict as conflict:
-                logger.debug("Traffic is taken back once more: %s", conflict)
-                decided = self._plan_from_other_objects(
-                    manifest, await self._reader.reread(_key(manifest), needed), decided
-                )
+            done = await self._applier.carry_out_all(decided.made.retreat, needed, decided.world.objects)
+            if done.conflict is None:
+                return decided, done
+            logger.debug("Traffic is taken back once more: %s", done.conflict)
+            routes = Reads(named=tuple(write.ref for write in decided.made.retreat))  # nothing else is waited for
+            others = {ref: one for ref, one in decided.world.objects.items() if ref not in routes.named}
+            found = await self._reader.reread(_key(manifest), routes)
+            decided = self._plan_from_other_objects(manifest, {**others, **found}, decided)
         raise Conflict("a route changed whenever traffic was to be taken back")
 
     def _plan_from_other_objects(self, manifest: Manifest, objects: Objects, decided: PlannedPass) -> PlannedPass:
         """The same pass with other objects."""
-        again = self._plan(manifest, objects, decided.now)
+        again = self._plan(manifest, objects, decided.now, decided.rehearsed)
         if (look := decided.world.look) is None:
             return again
         world = again.world.heard(look, decided.world.answers)
-        return PlannedPass(again.rollout, world, decided.now, plan(again.rollout, world, decided.now))
+        return replace(again, world=world, made=plan(again.rollout, world, decided.now))
 
-    async def _carry_out_the_rest(self, key: RolloutKey, needed: Reads, decided: PlannedPass) -> Written:
-        """Carries out the other writes. The next pass deals with objects that changed after the status was saved."""
+    async def _save_and_act_unless_traffic_goes(
+        self, manifest: Manifest, needed: Reads, decided: PlannedPass, back: Written, asking: Asking
+    ) -> tuple[bool, Written]:
+        """Saves the decision and acts on it; and whether the surroundings changed meanwhile.
+
+        Raises Conflict as soon as they ask for traffic to be taken back: that waits for no other write.
+        """
+        has_changed, following = False, {**manifest, "status": _wire(decided.made.status)}
+        act = partial(self._save_and_act, manifest, needed, decided, back)
+        while (done := await asking.answer("acting", act)) is None:
+            has_changed = True
+            objects = await self._read(following, needed, asking)
+            again = self._plan(following, objects, self._clock(), decided.rehearsed)
+            if again.made.retreat and not decided.made.retreat:
+                raise Conflict("traffic is to be taken back before anything else is written")
+        return has_changed, done
+
+    async def _save_and_act(self, manifest: Manifest, needed: Reads, decided: PlannedPass, back: Written) -> Written:
+        key, refused, writes = _key(manifest), dict(back.refused), decided.made.writes
         try:
-            return await self._carry_out(decided.made.writes, needed, decided.world.objects)
-        except Conflict as conflict:
-            logger.debug("%s/%s changed meanwhile: %s", *key, conflict)
+            await self._save(manifest, decided.made.status)
+        except NotFound as gone:
+            raise Conflict(f"{gone}") from gone
+        except (Refused, Failed) as refusal:  # a decision that is not saved is not acted on; the last one goes on
+            refused[ref_of(manifest)] = refusal
+            writes = upkeep(decided.rollout, decided.world, decided.now)
+        else:
+            self._telemetry.saw(decided.rollout, decided.made)  # only now: what was not saved is decided once more
+            self._announcer.tell(decided.rollout.owner, decided.made.events, decided.now)
+        done = await self._applier.carry_out_all(writes, needed, decided.world.objects)
+        if done.conflict is not None:  # the next pass deals with objects that changed after the status was saved
+            logger.debug("%s/%s changed meanwhile: %s", *key, done.conflict)
             await self._reader.reread(key, needed)
-            return Written(has_moved=True)
+        return Written(
+            has_moved=back.has_moved or done.has_moved or done.conflict is not None,
+            refused={**refused, **done.refused},
+            waiting=back.waiting | done.waiting,
+            away=back.away or done.away,
+        )
+
+    def _take_note(self, decided: PlannedPass, refused: dict[Ref, Refusal], untried: Collection[Ref]) -> None:
+        """Remembers what was refused. A status that cannot be saved cannot say so itself."""
+        owner = decided.rollout.owner
+        key, own = (owner.namespace, owner.name), Ref(MODEL_ROLLOUTS, owner.namespace, owner.name)
+        before = self._refusals.told(key).get(own)
+        self._refusals.met(key, {**decided.rehearsed.refused, **refused}, untried)
+        if (now := self._refusals.told(key).get(own)) is not None and now != before:
+            event = Event(
+                "Warning", "StatusRefused", f"Nothing new is decided until the status can be saved: {now.message}"
+            )
+            self._announcer.tell(owner, (event,), decided.now)
 
     async def _version(self, key: RolloutKey) -> str | None:
         present = await self._cluster.read(MODEL_ROLLOUTS, *key)
@@ -192,39 +268,21 @@ class Reconciler:
 
     async def _save(self, manifest: Manifest, status: ModelRolloutStatus) -> None:
         """Compare-and-swap of the whole status; nothing is written when nothing changed."""
-        wire = status.model_dump(mode="json", by_alias=True, exclude_none=True)
-        if wire != manifest.get("status"):
+        if (wire := _wire(status)) != manifest.get("status"):
             await self._cluster.replace_status({**manifest, "status": wire})
 
-    async def _carry_out(self, writes: tuple[Write, ...], needed: Reads, objects: Objects) -> Written:
-        """Carries out writes up to the first refusal. Later ones wait: the order of writes is there for safety.
-
-        Raises Conflict at the first write whose object is no longer as it was read.
-        """
-        has_moved = False
-        for write in writes:
-            try:
-                has_moved |= await self._applier.carry_out(conditional(write, needed, objects))
-            except Refused as refusal:
-                return Written(has_moved, Finding("Refused", f"The API server refused a write: {refusal}."))
-        return Written(has_moved)
-
     def _time_to_next_pass(self, key: RolloutKey, done: Written, made: Plan) -> timedelta | None:
-        """The time until the next pass; short when this one changed something, or has a new trouble to tell."""
-        known = self._trouble.pop(key, None)
-        if done.refusal is not None:
-            self._trouble[key] = done.refusal
-        is_calm = known == done.refusal and (done.refusal is not None or not done.has_moved)
-        due = made.recheck if is_calm else RECHECK_SOON
-        return min((each for each in (due, self._resync) if each is not None), default=None)
+        """The time until the next pass; short when this one changed something, or met a new refusal."""
+        due = self._refusals.pause(key) or (RECHECK_SOON if done.has_moved else None)
+        return min((each for each in (due, made.recheck, self._resync) if each is not None), default=None)
 
     async def finalise(self, key: RolloutKey) -> None:
         """Deletion: users are turned away at the route, then Kubernetes' garbage collector takes the rest.
 
-        `kubectl delete --cascade=orphan` leaves everything serving.
+        `kubectl delete --cascade=orphan` leaves everything serving. Raises KubeError where it is worth another attempt;
+        what is refused for good does not hold up a deletion.
         """
         manifest = await self._cluster.read(MODEL_ROLLOUTS, *key)
-        self._trouble.pop(key, None)
         self._applier.forget(*key)
         self._reader.forget(key)
         self._telemetry.forget(key)
@@ -232,14 +290,41 @@ class Reconciler:
             return
         metadata = manifest["metadata"]
         owner = Owner(metadata["namespace"], metadata["name"], metadata["uid"])
-        leaving = finalise(owner, observed(await self._reader.reread(key, reads(manifest)), owner, None))
-        await self._carry_out(leaving, Reads(), {})  # unconditional: the route goes, whoever changed it
+        objects = await self._reader.reread(key, Reads(named=reads(manifest).named))
+        leaving = finalise(owner, World(owner.name, objects))
+        done = await self._applier.carry_out_all(leaving, Reads(), {})  # unconditional: whoever changed it
+        self._refusals.met(key, done.refused, ())
+        if (trouble := done.away or next(iter(self._refusals.uncertain(key, done.refused)), None)) is not None:
+            raise trouble
+        self._refusals.forget(key)
         if leaving:
             await self._sleep(ROUTE_AHEAD_OF_PODS.total_seconds())
+
+    async def release(self, key: RolloutKey) -> None:
+        """Takes our finalizer off, in a request that says nothing else: any other field of the object may be at its
+        limit, or beyond what the API server takes today. Raises KubeError."""
+        manifest = await self._cluster.read(MODEL_ROLLOUTS, *key)
+        finalizers = (manifest or {}).get("metadata", {}).get("finalizers") or []
+        if manifest is None or FINALIZER not in finalizers:
+            return
+        left = [one for one in finalizers if one != FINALIZER]
+        expected = {"finalizers": left or None, "resourceVersion": manifest["metadata"]["resourceVersion"]}
+        with contextlib.suppress(NotFound):
+            await self._cluster.patch(MODEL_ROLLOUTS, *key, {"metadata": expected})
 
 
 def _key(manifest: Manifest) -> RolloutKey:
     return manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+
+
+def _wire(status: ModelRolloutStatus) -> Manifest:
+    wire: Manifest = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return wire
+
+
+def _contents(writes: tuple[Apply, ...]) -> tuple[str, ...]:
+    """Names what is to be tried."""
+    return tuple(f"{write.ref} {annotation(write.manifest, APPLIED)}" for write in writes)
 
 
 def is_guarded(manifest: Mapping[str, Any]) -> bool:
@@ -247,13 +332,3 @@ def is_guarded(manifest: Mapping[str, Any]) -> bool:
     being deleted."""
     metadata = manifest["metadata"]
     return FINALIZER in (metadata.get("finalizers") or []) and "deletionTimestamp" not in metadata
-
-
-async def _is_done_before(asking: asyncio.Task[Mapping[Query, Answer]], poked: Callable[[], Awaitable[object]]) -> bool:
-    """Whether the answers came before the next poke."""
-    poke = asyncio.ensure_future(poked())
-    try:
-        await asyncio.wait({asking, poke}, return_when=asyncio.FIRST_COMPLETED)
-        return asking.done() and not poke.done()  # a poke that came at the same moment must not be lost
-    finally:
-        poke.cancel()

@@ -44,7 +44,9 @@ def _deciding(trial: Trial) -> tuple[MetricVerdict, ...] | None:
 
 def ready_too_late(trial: Trial) -> Finding | None:
     candidate, deadline = trial.candidate, trial.wish.spec.progress_deadline
-    if candidate.unready_since is None or trial.facts.now < candidate.unready_since + deadline.timedelta:
+    if trial.facts.cannot_be_made(candidate):  # it was never given the time: the API server refuses it
+        return None
+    if candidate.unready_since is None or trial.facts.now < _could_begin(trial) + deadline.timedelta:
         return None
     trouble = pods.trouble(trial.facts.pods(candidate))
     return Finding(
@@ -52,6 +54,12 @@ def ready_too_late(trial: Trial) -> Finding | None:
         f"{_named(candidate)} was not ready within {deadline} (spec.progressDeadline)."
         + (f" {trouble}" if trouble else ""),
     )
+
+
+def _could_begin(trial: Trial) -> datetime:
+    """Since when the candidate could become ready: not before its workload was made, which may have been refused."""
+    since, made = trial.candidate.unready_since or trial.facts.now, trial.facts.made_at(trial.candidate)
+    return max(since, made) if made is not None else since
 
 
 def evidence_came_too_late(trial: Trial) -> Finding | None:
@@ -74,7 +82,7 @@ def is_not_ready(trial: Trial) -> Finding | None:
     return Finding(
         "CandidateNotReady",
         f"{_named(candidate)} is not ready and gets no traffic: {count}, "
-        f"waiting until {_clock(candidate.unready_since, trial.wish.spec.progress_deadline.timedelta)}."
+        f"waiting until {_clock(_could_begin(trial), trial.wish.spec.progress_deadline.timedelta)}."
         + (f" {trouble}" if trouble else ""),
     )
 

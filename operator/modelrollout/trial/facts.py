@@ -66,6 +66,16 @@ class Facts:
         mine = next(filter(self.rollout.owner.may_own, named), None)
         return (KINDS[mine["apiVersion"], mine["kind"]], mine) if mine is not None else None
 
+    def made_at(self, arm: Arm) -> datetime | None:
+        """When the arm's workload was made; None where there is none, or it does not say."""
+        found = self._workload(arm)
+        return _moment(found[1]["metadata"].get("creationTimestamp")) if found is not None else None
+
+    def cannot_be_made(self, arm: Arm) -> bool:
+        """Whether the arm has no workload because the API server refuses it."""
+        refused = {ref.name for ref in self.world.refusals for kind in KINDS.values() if ref.resource == kind.resource}
+        return arm.workload in refused and self._workload(arm) is None
+
     def pods(self, arm: Arm) -> tuple[Manifest, ...]:
         return tuple(pod for pod in self.world.pods if revision_of(pod) == arm.revision)
 
@@ -152,12 +162,8 @@ class Facts:
 
     def in_force_since(self) -> datetime | None:
         """Since when the route has had its present exposure, as it says itself."""
-        text = self.routing(self.router, None).since if self.router else None
-        try:
-            since = datetime.fromisoformat(text or "")
-        except ValueError:  # anybody may edit an annotation
-            return None
-        return since if since.tzinfo and since <= self.now + CLOCKS_DIFFER else None
+        since = _moment(self.routing(self.router, None).since) if self.router else None
+        return since if since is not None and since <= self.now + CLOCKS_DIFFER else None
 
     def names_taken(self) -> Iterator[Manifest]:
         """Objects of somebody else that have the names our routes need."""
@@ -181,6 +187,15 @@ class Facts:
             service=arm.workload,
             pods=kind.pods_named(arm.workload) if kind else pods_of(arm.workload),
         )
+
+
+def _moment(text: str | None) -> datetime | None:
+    """None where it cannot be read: anybody may edit an annotation."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def is_on_trial(status: ModelRolloutStatus) -> bool:

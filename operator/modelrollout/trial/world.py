@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from modelrollout.api.findings import Finding
-from modelrollout.objects.manifests import ROLLOUT_LABEL, Manifest, ref_of
+from modelrollout.objects.manifests import ROLLOUT_LABEL, Manifest, Ref, ref_of
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import PODS, SERVICES, Resource
 from modelrollout.promql.query import Answer, Query
@@ -21,7 +21,8 @@ class World:
 
     rollout: str  # its name
     objects: Objects = field(default_factory=dict)
-    trouble: Finding | None = None  # what the API server refused to write in the last pass
+    refusals: Mapping[Ref, Finding] = field(default_factory=dict)  # what the API server says against our writes
+    objections: Mapping[Ref, Finding] | None = field(default_factory=dict)  # see `tried`; None: it was not asked
     look: Question | None = None  # that was answered; None: Prometheus was not asked
     answers: Mapping[Query, Answer] = field(default_factory=dict)
 
@@ -32,6 +33,18 @@ class World:
     def heard(self, look: Question, answers: Mapping[Query, Answer]) -> World:
         """The same world, with what Prometheus said to a look."""
         return replace(self, look=look, answers=answers)
+
+    def tried(self, refs: Collection[Ref], objections: Mapping[Ref, Finding]) -> World:
+        """The same world, with what the API server has against the objects of the revision that is wished for."""
+        older = {ref: finding for ref, finding in self.refusals.items() if ref not in refs}
+        return replace(self, refusals=older, objections=objections)
+
+    @property
+    def trouble(self) -> Finding | None:
+        """All that the API server refuses, in its own words."""
+        refused = {**self.refusals, **(self.objections or {})}
+        said = dict.fromkeys(refused[ref].message for ref in sorted(refused, key=str))
+        return Finding("Refused", " ".join(said)) if said else None
 
     @cached_property
     def workloads(self) -> tuple[Manifest, ...]:

@@ -21,7 +21,7 @@ OWNER = Owner("ml", "fraud", "uid-fraud")
 
 async def observe(cluster: FakeCluster) -> World:
     objects = await Direct(cluster).read(("ml", "fraud"), reads(builders.rollout()))  # type: ignore[arg-type]
-    return observed(objects, OWNER, None)
+    return observed(objects, OWNER, {})
 
 
 async def test_trouble_with_one_call_is_told_as_that_trouble_and_not_as_a_group() -> None:

@@ -1,0 +1,114 @@
+"""Remembers what the API server refuses of each rollout, and when to try again. Losing it does no harm."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from modelrollout.api.findings import Finding
+from modelrollout.kube import Conflict, Failed, Refused, Unreachable
+from modelrollout.objects.manifests import Ref
+from modelrollout.shell.wakeups import RolloutKey
+from modelrollout.workloads.kind_table import KINDS
+
+Refusal = Refused | Failed
+"""Answers that are about the object: they stay the same until it changes, or something that it depends on."""
+LONGEST_PAUSE = timedelta(minutes=1)
+_LONGEST_WORDS = 700
+"""Characters. The API server may quote a whole template, and an Event takes 1,024."""
+_WORKLOADS = frozenset(kind.resource for kind in KINDS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The result of writes: which objects were refused, and which were not tried for want of those that they need."""
+
+    has_moved: bool = False
+    refused: Mapping[Ref, Refusal] = field(default_factory=dict)
+    waiting: frozenset[Ref] = frozenset()
+    conflict: Conflict | None = None
+    away: Unreachable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What the API server refused of objects that were not written yet; `contents` names which."""
+
+    contents: tuple[str, ...] = ()
+    refused: Mapping[Ref, Refusal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    finding: Finding
+    times: int  # that it was met in a row
+    is_certain: bool  # a failure (500) may be over in a moment; it counts when it comes again
+
+    @classmethod
+    def after(cls, before: _Known | None, ref: Ref, refusal: Refusal) -> _Known:
+        finding, times = in_words(ref, refusal), 1
+        if before is not None and _are_alike(before.finding.message, finding.message):
+            finding, times = before.finding, before.times + 1
+        return cls(finding, times, times > 1 or isinstance(refusal, Refused))
+
+
+class Refusals:
+    """By rollout, what is refused at present."""
+
+    def __init__(self) -> None:
+        self._known: dict[RolloutKey, dict[Ref, _Known]] = {}
+
+    def told(self, key: RolloutKey) -> Mapping[Ref, Finding]:
+        """What people are told."""
+        return {ref: one.finding for ref, one in self._known.get(key, {}).items() if one.is_certain}
+
+    def worded(self, key: RolloutKey, refused: Mapping[Ref, Refusal]) -> Mapping[Ref, Finding]:
+        """Refusals as people are told of them: in the words that they know, where these say the same."""
+        known = self._known.get(key, {})
+        return {ref: _Known.after(known.get(ref), ref, refusal).finding for ref, refusal in refused.items()}
+
+    def uncertain(self, key: RolloutKey, refused: Mapping[Ref, Refusal]) -> list[Refusal]:
+        """Those that may be over in a moment."""
+        known = self._known.get(key, {})
+        return [refusal for ref, refusal in refused.items() if ref in known and not known[ref].is_certain]
+
+    def met(self, key: RolloutKey, refused: Mapping[Ref, Refusal], untried: Collection[Ref]) -> None:
+        """Take note of what a pass met. Whatever it tried without a refusal is not refused any more."""
+        known = self._known.pop(key, {})
+        now = {ref: one for ref, one in known.items() if ref in untried}
+        now |= {ref: _Known.after(known.get(ref), ref, refusal) for ref, refusal in refused.items()}
+        if now:
+            self._known[key] = now
+
+    def of(self, key: RolloutKey) -> frozenset[Ref]:
+        """The objects that are refused."""
+        return frozenset(self._known.get(key, {}))
+
+    def pause(self, key: RolloutKey) -> timedelta | None:
+        """The time until the next attempt, longer after each; None where nothing is refused."""
+        times = [one.times for one in self._known.get(key, {}).values()]
+        return min(LONGEST_PAUSE, timedelta(seconds=2 ** min([*times, 10]) / 2)) if times else None
+
+    def forget(self, key: RolloutKey) -> None:
+        """Forget a rollout that is gone."""
+        self._known.pop(key, None)
+
+
+def cannot_rehearse(refusal: Refusal) -> bool:
+    """Whether the answer is about rehearsing, not about the object: a webhook on the way has side effects."""
+    return "dry run" in refusal.message
+
+
+def in_words(ref: Ref, refusal: Refusal) -> Finding:
+    """The refusal in the API server's own words."""
+    words = refusal.message if len(refusal.message) <= _LONGEST_WORDS else f"{refusal.message[:_LONGEST_WORDS]}…"
+    origin = " It is made from spec.workload." if ref.resource in _WORKLOADS else ""
+    sentence = f"The API server refuses {ref.resource.kind} '{ref.name}': {words} ({refusal.status}).{origin}"
+    return Finding("Refused", sentence)
+
+
+def _are_alike(one: str, other: str) -> bool:
+    """The same but for numbers, such as ports of connections: those may differ each time."""
+    return re.sub(r"\d+", "0", one) == re.sub(r"\d+", "0", other)
