@@ -208,9 +208,9 @@ def test_all_series_of_a_process_count_up_to_the_same_scrape() -> None:
     assert total(other, others=(ok, errors)) == 11
 
 
-def test_a_series_that_has_been_silent_for_a_minute_holds_nobody_back() -> None:
-    ok, errors = counter(range(20), pod="a", code="200"), counter([1, 2, 3], pod="a", code="500")
-    assert scrapes(ok, errors).frontier == START + 100
+def test_a_series_that_has_been_silent_for_two_minutes_holds_nobody_back() -> None:
+    ok, errors = counter(range(30), pod="a", code="200"), counter([1, 2, 3], pod="a", code="500")
+    assert scrapes(ok, errors).frontier == START + 150
 
 
 def test_nor_does_one_that_ended_when_its_process_began_anew() -> None:

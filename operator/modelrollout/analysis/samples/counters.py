@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.evidence.ticks import LONGEST_DELAY
+from modelrollout.analysis.evidence.ticks import SHORTEST_LOOK_BACK
 from modelrollout.promql.query import Series
 
 Floats = npt.NDArray[np.float64]
@@ -37,7 +37,7 @@ Target = tuple[tuple[str, str], ...]
 LARGEST_COUNT = 2.0**53
 ALIVE_SCRAPES = 2.5
 """A target that missed this many scrapes is gone, and the frontier no longer waits for it."""
-LONGEST_LAG = LONGEST_DELAY.total_seconds()
+LONGEST_LAG = SHORTEST_LOOK_BACK.total_seconds()
 """Seconds by which a series may be behind the others of its process. One that is silent for longer has ended."""
 NEW_SCRAPES = 1.5
 """A target that appears later than this many scrapes into the look-back is new."""
