@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,8 +17,15 @@ from modelrollout.cli.backtest.arms import (
     past_arm,
     pod_labels,
 )
+from modelrollout.cli.backtest.policy import Policy
 from modelrollout.cli.backtest.trouble import MisuseError
+from modelrollout.promql.query import Pods
+from modelrollout.rollout.rollout import Wish, read_wish
 from tests.builders import metric, small
+
+WISH = read_wish(small())
+assert isinstance(WISH, Wish)
+POLICY = Policy("ml", "fraud", WISH)
 
 
 def analysis(*metrics: dict[str, Any]) -> Any:
@@ -78,13 +86,21 @@ def test_a_name_that_nobody_knows_of_the_past_is_asked_for() -> None:
         text_of(promql, "")
     arm = Selected("candidate", names={"service": "fraud-v2"})
     assert narrowed(analysis(value(promql)), arm).metrics[0].value == promql
-    assert past_arm(arm, "ml", "fraud").values(timedelta(minutes=1))["service"] == "fraud-v2"
+    assert past_arm(arm, POLICY).values(timedelta(minutes=1))["service"] == "fraud-v2"
 
 
 def test_pods_are_what_they_were_said_to_be_and_are_escaped() -> None:
-    values = past_arm(Selected("stable", pods=r'a\.b"'), "ml", "fraud").values(timedelta(minutes=1))
+    values = past_arm(Selected("stable", pods=r'a\.b"'), POLICY).values(timedelta(minutes=1))
     assert values["pods"] == r"a\\.b\x22"
     assert values["namespace"] == "ml"
+
+
+def test_pods_are_in_the_namespace_that_file_or_flag_says_or_in_any() -> None:
+    unplaced, arm = replace(POLICY, namespace="default", is_placed=False), Selected("stable", pods="a-.+")
+    named = replace(arm, names={"namespace": "staging"})
+    assert past_arm(arm, POLICY).own_pods == Pods("ml", "a-.+")
+    assert past_arm(named, unplaced).own_pods == Pods("staging", "a-.+")
+    assert past_arm(arm, unplaced).own_pods is None
 
 
 @pytest.mark.parametrize(
