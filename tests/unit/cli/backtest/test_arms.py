@@ -22,6 +22,7 @@ from modelrollout.cli.backtest.trouble import MisuseError
 from modelrollout.promql.query import Pods
 from modelrollout.rollout.rollout import Wish, read_wish
 from tests.builders import metric, small
+from tests.builders.metrics import OURS
 
 WISH = read_wish(small())
 assert isinstance(WISH, Wish)
@@ -54,8 +55,8 @@ def test_matchers_go_into_every_selector_that_names_the_arm() -> None:
 
 def test_both_parts_of_a_ratio_are_narrowed() -> None:
     found = narrowed(analysis(metric()), Selected("stable", matchers='v!="2"')).metrics[0].ratio
-    assert found.bad == 'http_requests_total{v!="2",pod=~"{{ pods }}",code=~"5.."}'
-    assert found.total == 'http_requests_total{v!="2",pod=~"{{ pods }}"}'
+    assert found.bad == f'http_requests_total{{v!="2",{OURS},code=~"5.."}}'
+    assert found.total == f'http_requests_total{{v!="2",{OURS}}}'
 
 
 def test_parts_of_other_kinds_are_narrowed_too() -> None:
