@@ -78,7 +78,9 @@ class Metrics:
     rps: float = 100
     bad: dict[str, float] = field(default_factory=dict)
     is_down: bool = False
+    why_down: str = "connection refused"
     is_silent: bool = False
+    finds: Callable[[tuple[Series, ...]], tuple[Series, ...]] = tuple  # from an arm's own series, what a selector finds
     scrape: timedelta = timedelta(seconds=5)
     lag: timedelta = timedelta()  # what was scraped later than this ago is not there yet
     meanwhile: Callable[[], None] | None = None  # happens once while an answer is on its way
@@ -110,8 +112,8 @@ class Metrics:
 
     def _answer(self, query: Query) -> Answer:
         if self.is_down:
-            return Unanswered("connection refused", rejected=False)
-        return Answered(() if self.is_silent else self._series(query))
+            return Unanswered(self.why_down, rejected=False)
+        return Answered(() if self.is_silent else self.finds(self._series(query)))
 
     def _series(self, query: Query) -> tuple[Series, ...]:
         status = self.town.status
@@ -124,7 +126,7 @@ class Metrics:
         since = [number * scrape for number in range(first, math.floor((end - NOON) / self.scrape) + 1)]
         return tuple(
             Series(
-                {"__name__": name, "pod": f"{arm.workload}-0", "code": code},
+                {"__name__": name, "namespace": OWNER.namespace, "pod": f"{arm.workload}-0", "code": code},
                 tuple((noon + seconds, 1e6 + round(self.rps * share * seconds)) for seconds in since),
             )
             for name, code, share in _counters(query, bad)

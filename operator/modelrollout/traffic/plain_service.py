@@ -30,6 +30,10 @@ from modelrollout.traffic.router import MANAGER, SINCE, Backend, InForce, Notes,
 WEIGHT = f"{GROUP}/weight"
 """Annotation with the weight that a mixed selector stands for; the selector itself cannot say it."""
 
+PORT_NAME = "http-front"
+"""Another name than that of the revisions' Services: a monitor that scrapes by the rollout's label and a port's name
+matches either the front or the revisions, and no pod through both. A name that is there is kept: others refer to it."""
+
 _WEIGHTS = {str(weight): weight for weight in range(1, 100)}
 _LARGEST_MIX = 99
 """Percent. A weight that cannot be read counts as this: it is taken back or written anew. It is not mistaken for the
@@ -56,16 +60,18 @@ class ServiceRouter:
         is_switched = routing.candidate is not None and routing.exposure == EVERYBODY
         target = routing.candidate.port if routing.candidate and is_switched else routing.stable.port
         (ref,) = self.refs(owner)
+        found = there.get(ref)
+        key = (traffic.port, "TCP")
+        name = next((port["name"] for port in _ports(found, key) if port.get("name")), PORT_NAME)
         wanted = owner.object(
             SERVICES,
             owner.name,
             annotations=_annotations(routing),
             spec={
                 "selector": _selector(owner.name, routing),
-                "ports": [{"name": "http", "port": traffic.port, "protocol": "TCP", "targetPort": target}],
+                "ports": [{"name": name, "port": traffic.port, "protocol": "TCP", "targetPort": target}],
             },
         )
-        found = there.get(ref)
         is_in_force = isinstance(found, dict) and _is_in_force(wanted, found)
         return () if is_in_force else (Apply(wanted, MANAGER),)
 
@@ -75,8 +81,9 @@ class ServiceRouter:
             return ()
         back = Routing(to, notes=Notes(rejected=notes.rejected or annotation(route, REJECTED)))
         (first, *_) = ports = route["spec"].get("ports") or [{}]
-        known = next((port for port in ports if port.get("name") == "http"), first)  # somebody may have added others
-        port = {"name": "http", "port": to.port, "protocol": "TCP", **known, "targetPort": to.port}
+        named = (port for name in (PORT_NAME, "http") for port in ports if port.get("name") == name)
+        known = next(named, first)  # somebody may have added others
+        port = {"name": PORT_NAME, "port": to.port, "protocol": "TCP", **known, "targetPort": to.port}
         manifest = {
             "apiVersion": route["apiVersion"],
             "kind": route["kind"],
@@ -129,7 +136,12 @@ def _is_in_force(wanted: Manifest, found: Manifest) -> bool:
     Ports that somebody added beside ours stay: the API server merges the lists.
     """
     (port,) = wanted["spec"]["ports"]
-    key = (port["port"], port["protocol"])
-    same = [one for one in found["spec"].get("ports") or () if (one.get("port"), one.get("protocol", "TCP")) == key]
+    same = _ports(found, (port["port"], port["protocol"]))
     is_all_there = is_applied(wanted, {**found, "spec": {**found["spec"], "ports": same}})
     return is_all_there and bool(found["spec"].get("selector") == wanted["spec"]["selector"])
+
+
+def _ports(service: Manifest | Finding | None, key: tuple[int, str]) -> list[Manifest]:
+    """Its ports with this number and protocol, by which the API server tells them apart."""
+    ports = service["spec"].get("ports") if isinstance(service, dict) else None
+    return [port for port in ports or () if (port.get("port"), port.get("protocol", "TCP")) == key]

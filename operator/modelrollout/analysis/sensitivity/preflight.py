@@ -17,6 +17,7 @@ from modelrollout.analysis.evidence.error_budget import share_of_bound
 from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.kinds.kind_table import kind_of
 from modelrollout.analysis.kinds.metric_kind import HistoryFinding, StablePast
+from modelrollout.analysis.samples.counted_series import counted
 from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling, sentence
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
@@ -40,7 +41,8 @@ def summarise_history(
     """The record of each metric for status. `asked`: from `history_queries`; queries without an answer are skipped."""
     recorded = []
     for metric in analysis.metrics:
-        found = _finding(metric, analysis, _past(metric, asked, answers, tick))
+        past, notes = _past(metric, asked, answers, tick)
+        found = _finding(metric, analysis, past)
         prior = replace(found.prior, threshold=_threshold(metric, analysis, found.prior, stretches, tick))
         recorded.append(
             UsualMetric(
@@ -50,22 +52,28 @@ def summarise_history(
                 state=ledger.write(_packed(prior)),
                 sees=sentence(metric, analysis, prior, stretches),
                 is_blind=not sees_a_doubling(metric, analysis, prior, stretches),
-                note=found.note,
+                note="; ".join(filter(None, (found.note, *notes))) or None,
             )
         )
     return tuple(recorded)
 
 
-def _past(metric: Metric, asked: Sequence[Query], answers: Mapping[Query, Answer], tick: float) -> StablePast:
+def _past(
+    metric: Metric, asked: Sequence[Query], answers: Mapping[Query, Answer], tick: float
+) -> tuple[StablePast, list[str]]:
+    """Stable's series, and notes on those that are not counted."""
     own = [query for query in asked if query.metric == metric.name]
     series: dict[tuple[str, str], tuple[Series, ...]] = {}
+    notes: list[str] = []
     for query in own:
         answer = answers.get(query)
         if isinstance(answer, Answered):
-            series |= {(query.arm, part): found for part, found in query.split(answer.series).items()}
+            found = counted(query, answer.series, "stable")
+            notes += filter(None, (*found.notes, found.conflict))
+            series |= {(query.arm, part): some for part, some in found.parts.items() if found.conflict is None}
     start = min((query.start.timestamp() for query in own), default=0.0)
     end = max((query.end.timestamp() for query in own), default=0.0)
-    return StablePast(series, start, end, tick)
+    return StablePast(series, start, end, tick), list(dict.fromkeys(notes))
 
 
 def _finding(metric: Metric, analysis: Analysis, past: StablePast) -> HistoryFinding:
