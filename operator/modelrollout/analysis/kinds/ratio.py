@@ -202,7 +202,9 @@ def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
     track = request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, threshold=start.threshold)
     if prior.mode not in (Mode.RANKED, Mode.STRICT):
         return Tested((replace(track, share=prior.share_kept),), wealths.ledger)
-    ranks = rankings.rank_blocks(start, ticks.edges, counted.frontier, counted.mine, comparison.theirs, counted.window)
+    ranks = rankings.rank_blocks(
+        start, ticks.edges, counted.frontier, counted.mine, comparison.theirs, counted.window, tolerated
+    )
     return Tested((rankings.with_ranks(track, ranks, prior.mode),), keep_all([wealths.ledger, ranks.keep]))
 
 
