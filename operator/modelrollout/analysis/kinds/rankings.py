@@ -12,8 +12,8 @@ import numpy.typing as npt
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import LookStart
 from modelrollout.analysis.evidence.tracks import Track
-from modelrollout.analysis.parts import BAD
-from modelrollout.analysis.samples.counters import ArmCounters, SampleWindow, by_target
+from modelrollout.analysis.kinds.pod_noise import by_pod
+from modelrollout.analysis.samples.counters import ArmCounters, SampleWindow
 from modelrollout.sequential import ranks
 from modelrollout.sequential.noise import SHARE_IN_NOISE, Mode
 from modelrollout.sequential.proportions import Bound
@@ -48,7 +48,7 @@ def rank_blocks(
     rows = [_kept(start.ledger)]
     if ended > done:
         bounds = np.asarray(course.start + np.arange(done, ended + 1) * length * course.tick, dtype=np.float64)
-        own, usual = (_by_pod(side, bounds, window) for side in (mine, theirs))
+        own, usual = (by_pod(side, bounds, window) for side in (mine, theirs))
         for block in range(ended - done):
             seed = f"{start.seed}/{done + block}"
             rows.append(ranks.factors(_in_block(own, block), _in_block(usual, block), tolerated, seed))
@@ -76,18 +76,6 @@ def with_ranks(track: Track, ranked: RankPath, mode: Mode) -> Track:
         return replace(track, harm=ranked.log, before=ranked.before, joint=False, share=SHARE_IN_NOISE, threshold=None)
     both = np.minimum(track.harm, ranked.log[: len(track.harm)])
     return replace(track, harm=both, before=min(track.before, ranked.before), joint=False, threshold=None)
-
-
-def _by_pod(side: ArmCounters, bounds: Floats, window: SampleWindow) -> PodCounts:
-    """Bad and all requests, pods × blocks."""
-    total = by_target(side.total, bounds, side.scrapes, window)
-    events = by_target(side.events, bounds, side.scrapes, window)
-    rows = []
-    for target, requests in total.items():
-        hits = np.minimum(events.get(target, np.zeros_like(requests)), requests)
-        rows.append((hits if side.part == BAD else requests - hits, requests))
-    both = np.array(rows).reshape(len(rows), 2, -1)
-    return PodCounts(both[:, 0], both[:, 1])
 
 
 def _in_block(pods: PodCounts, block: int) -> PodCounts:
