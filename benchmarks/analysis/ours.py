@@ -258,21 +258,15 @@ def _ranked(trial: Counts, run: int, plan: Plan) -> Floats:
     pods = trial.pods
     block = round(ranks.BLOCK / plan.tick_seconds)
     starts = np.arange(0, plan.ticks - block + 1, block)
-    rates = [
-        np.divide(hits, of, out=np.full(of.shape, np.nan), where=of > 0)
-        for hits, of in (
-            (np.add.reduceat(_floats(a[run]), starts, axis=0), np.add.reduceat(_floats(b[run]), starts, axis=0))
-            for a, b in ((pods.bad_candidate, pods.n_candidate), (pods.bad_stable, pods.n_stable))
-        )
-    ]
-    rows = np.array(
-        [
-            ranks.factors(mine[~np.isnan(mine)], theirs[~np.isnan(theirs)], f"{run}/{number}/{trial.history_bad[run]}")
-            for number, (mine, theirs) in enumerate(zip(*rates, strict=True))
-        ]
+    mine, theirs = (
+        ranks.PodCounts(*(np.add.reduceat(_floats(part[run]), starts, axis=0) for part in arm))
+        for arm in ((pods.bad_candidate, pods.n_candidate), (pods.bad_stable, pods.n_stable))
     )
-    even = weights(np.ones(rows.shape[1]))
-    after = grow(Wealth(even, 0.0), rows, np.zeros(len(rows)), even).log
+    rows = [np.tile(weights(np.ones(ranks.POWERS.size)), (ranks.READINGS, 1))]
+    for number in range(len(starts)):
+        own, usual = (ranks.PodCounts(arm.bad[number], arm.total[number]) for arm in (mine, theirs))
+        rows.append(ranks.factors(own, usual, _tolerated(trial), f"{run}/{number}/{trial.history_bad[run]}"))
+    after = np.logaddexp.reduce(np.add.accumulate(rows), axis=2).min(axis=1)[1:]
     log = np.zeros(plan.ticks)
     for number, start in enumerate(starts):
         log[start + block - 1 : start + 2 * block - 1] = after[number]

@@ -18,11 +18,14 @@ from modelrollout.analysis.queries import ArmNames, Reach, pods_of, queries
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import MetricEvidence, MetricVerdict
 from modelrollout.promql.query import Answer, Answered, Query, Series, parsed
+from modelrollout.sequential.noise import Mode
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 START = NOON.timestamp()
 INTERVAL = timedelta(seconds=15)
 SCRAPE = 5.0
+CALM = Prior(mode=Mode.PLAIN)
+"""A history in which the requests of stable's pods failed one by one."""
 KNOWN = -145.0
 """Seconds after noon at which a look at the first tick begins to read: whoever was there then is not new."""
 
@@ -70,8 +73,8 @@ def course(wished: Analysis, *steps: float, later_steps: int = 4, planned: float
 
 
 def case(wished: Analysis, line: Course, end: float, usual: Prior | Mapping[str, Prior] | None = None) -> Case:
-    """A look that ends so many seconds after noon, with nothing kept."""
-    known = usual if isinstance(usual, Mapping) else {one.name: usual for one in wished.metrics if usual is not None}
+    """A look that ends so many seconds after noon, with nothing kept. Pods are calm unless `usual` says otherwise."""
+    known = usual if isinstance(usual, Mapping) else {one.name: usual or CALM for one in wished.metrics}
     return Case(
         analysis=wished,
         course=line,

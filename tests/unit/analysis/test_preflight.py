@@ -88,20 +88,28 @@ def test_a_history_that_is_too_short_tells_no_noise(kept: int) -> None:
     assert prior_of(noted(STRICT, [one for one in short if one.samples])).mode is Mode.ASSUMED
 
 
-def test_a_single_pod_tells_no_noise_but_its_rates() -> None:
+def test_a_single_pod_is_compared_with_itself_a_moment_earlier() -> None:
     usual = prior_of(noted(STRICT, history(np.full(SECONDS, 0.01), pods=1)))
-    assert (usual.mode, usual.rate) == (Mode.ASSUMED, pytest.approx(60, rel=0.02))
+    assert (usual.mode, usual.rate) == (Mode.PLAIN, pytest.approx(60, rel=0.02))
+    assert mode_of(bursts(1, 1.5, 60), pods=1) is Mode.DISPERSED
 
 
-@pytest.mark.parametrize("answer", [Answered(()), Unanswered("connection refused", rejected=False)])
-def test_no_answer_is_no_history(answer: Answered | Unanswered) -> None:
+LEARNED = "stable has no history, so the noise of its pods is learned on the way, and what is small takes longer"
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"), [(Answered(()), LEARNED), (Unanswered("connection refused", rejected=False), None)]
+)
+def test_no_answer_is_no_history_and_an_empty_one_is_said(answer: Answered | Unanswered, note: str | None) -> None:
     wished = analysis(STRICT, LATENCY, GAUGE)
     asked = history_queries(wished, STABLE, ["a", "b"], NOON, INTERVAL)
     found = summarise_history(wished, asked, dict.fromkeys(asked, answer), {}, PLAN, 15.0)
     assert [(prior_of(one).mode, one.sees, one.is_blind, one.note) for one in found] == [
-        (Mode.ASSUMED, None, False, None)
-    ] * 3
-    assert summarise_history(wished, asked, {}, {}, PLAN, 15.0) == found
+        (Mode.ASSUMED, None, False, note),
+        (Mode.ASSUMED, None, False, None),
+        (Mode.ASSUMED, None, False, None),
+    ]
+    assert [one.note for one in summarise_history(wished, asked, {}, {}, PLAN, 15.0)] == [None] * 3
 
 
 def test_what_the_plan_sees_is_noted_and_whether_that_is_less_than_a_doubling() -> None:

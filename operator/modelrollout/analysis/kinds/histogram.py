@@ -23,6 +23,7 @@ from modelrollout.analysis.kinds import request_shares
 from modelrollout.analysis.kinds.edges import Edges, slack
 from modelrollout.analysis.kinds.histogram_history import histogram_prior
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
+from modelrollout.analysis.kinds.pod_noise import calm
 from modelrollout.analysis.kinds.request_shares import Ticks
 from modelrollout.analysis.kinds.tails import (
     GOOD_TAIL_WEIGHTS,
@@ -101,6 +102,7 @@ class _HistogramJudge:
         self._q = metric.quantile_share
         self._unit = bucket_edges.unit_of_edges(metric)
         self._dispersion = start.prior.inflation
+        self._noise = calm(len(counted.ticks), start.prior.inflation)
         count = len(counted.ticks)
         self._totals = request_shares.totals_after(counted.ticks, count, ledger)
         self._mine = _tail("mine", counted.mine, counted.ticks, count, ledger)
@@ -210,13 +212,13 @@ class _HistogramJudge:
             counted.mine[:, place],
             counted.ticks.counts.candidate,
             allowed,
-            self._dispersion,
+            self._noise,
             self._start.ledger,
         )
         self._wealths.append(wealths)
         beyond_it = wording.share(request_shares.unacceptable_limit(allowed))
         words = Words(f"≤ {written}", f"≥ {beyond_it} of its requests slower than {wording.text(found[0], self._unit)}")
-        drifts = request_shares.limit_drifts(float(self._mine[place]), totals.candidate, allowed, self._dispersion)
+        drifts = request_shares.limit_drifts(float(self._mine[place]), totals.candidate, allowed, self._noise.discounts)
         is_kept = totals.candidate > 0 and self._mine_at <= limit
         return request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts)
 

@@ -6,7 +6,7 @@ The result is fixed for the whole rollout: how events are counted must not depen
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,11 +19,13 @@ from modelrollout.analysis.kinds.kind_table import kind_of
 from modelrollout.analysis.kinds.metric_kind import HistoryFinding, StablePast
 from modelrollout.analysis.samples.counted_series import counted
 from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling, sentence
+from modelrollout.analysis.sensitivity.unlike_pods import remarks
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import UsualMetric
 from modelrollout.promql.query import Answer, Answered, Query, Series
 from modelrollout.sequential import horizon
+from modelrollout.sequential.levels import WIDEST
 from modelrollout.sequential.noise import Mode, choose_mode
 from modelrollout.sequential.wealth import Onsets
 
@@ -41,7 +43,7 @@ def summarise_history(
     """The record of each metric for status. `asked`: from `history_queries`; queries without an answer are skipped."""
     recorded = []
     for metric in analysis.metrics:
-        past, notes = _past(metric, asked, answers, tick)
+        past, uncounted = _past(metric, asked, answers, tick)
         found = _finding(metric, analysis, past)
         prior = replace(found.prior, threshold=_threshold(metric, analysis, found.prior, stretches, tick))
         recorded.append(
@@ -52,7 +54,7 @@ def summarise_history(
                 state=ledger.write(_packed(prior)),
                 sees=sentence(metric, analysis, prior, stretches),
                 is_blind=not sees_a_doubling(metric, analysis, prior, stretches),
-                note="; ".join(filter(None, (found.note, *notes))) or None,
+                note="; ".join([*_notes(metric, found, past), *uncounted]) or None,
             )
         )
     return tuple(recorded)
@@ -80,6 +82,14 @@ def _finding(metric: Metric, analysis: Analysis, past: StablePast) -> HistoryFin
     kind = kind_of(metric)
     found = kind.prior(metric, analysis, past) if kind.prior is not None else None
     return found or HistoryFinding(Prior(mode=choose_mode(None, analysis.noise)))
+
+
+def _notes(metric: Metric, found: HistoryFinding, past: StablePast) -> Iterator[str]:
+    """What people should know; of noise only if Prometheus has answered."""
+    if found.note is not None:
+        yield found.note
+    if past.series:
+        yield from remarks(metric, found.prior)
 
 
 def _threshold(
@@ -132,6 +142,10 @@ def prior_of(recorded: UsualMetric) -> Prior:
         variance=_one(kept, "variance"),
         buckets=buckets,
         threshold=_one(kept, "threshold"),
+        load=_one(kept, "load"),
+        reach=min(max(_one(kept, "reach") or 0.0, 0.0), WIDEST),
+        pods=_count(kept, "pods"),
+        seen=max(_one(kept, "seen") or 0.0, 0.0),
     )
 
 
@@ -142,6 +156,10 @@ def _packed(prior: Prior) -> dict[str, Floats]:
         "rate": prior.rate,
         "variance": prior.variance,
         "threshold": prior.threshold,
+        "load": prior.load,
+        "reach": prior.reach or None,
+        "pods": prior.pods,
+        "seen": prior.seen or None,
     }
     kept = {name: np.array([value]) for name, value in single.items() if value is not None}
     if prior.buckets:
@@ -149,6 +167,11 @@ def _packed(prior: Prior) -> dict[str, Floats]:
         kept["edges"] = np.array(finite)
         kept["within"] = np.array([prior.buckets[edge] for edge in finite] + [prior.buckets.get(math.inf, 0.0)])
     return kept
+
+
+def _count(kept: Mapping[str, Floats], name: str) -> int | None:
+    found = _one(kept, name)
+    return round(found) if found is not None and found >= 0 else None
 
 
 def _one(kept: Mapping[str, Floats], name: str) -> float | None:
