@@ -31,7 +31,8 @@ from benchmarks.pictures.lab import (
 )
 from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.queries import ArmNames
-from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling, sentence
+from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling
+from modelrollout.analysis.sensitivity.expected_time import outlook
 from modelrollout.api.status import EvidenceStatus, MetricVerdict, ModelRolloutStatus, UsualMetric
 from modelrollout.plan.conditions import sensitivity
 from modelrollout.promql.query import Series, Unanswered
@@ -119,7 +120,7 @@ def sensitive(rps: float, share: float) -> str:
         metric=metric.name,
         mode=usual.mode.value,
         basis="",
-        sees=sentence(metric, wished, usual, plan),
+        sees=outlook(metric, wished, usual, plan),
         is_blind=not sees_a_doubling(metric, wished, usual, plan),
     )
     told = sensitivity(ModelRolloutStatus(evidence=EvidenceStatus(at=START, usual=(noted,))))

@@ -19,7 +19,7 @@ from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet, carry_over
 from modelrollout.analysis.kinds import edges as bucket_edges
-from modelrollout.analysis.kinds import request_shares
+from modelrollout.analysis.kinds import request_shares, time_to_pass
 from modelrollout.analysis.kinds.edges import Edges, slack
 from modelrollout.analysis.kinds.histogram_history import histogram_prior
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
@@ -337,6 +337,10 @@ KIND = MetricKind(
     prior=histogram_prior,
     # Of requests as slow as stable's slowest beyond the quantile: the tolerance is on time, not on a share.
     sensitivity=Sensitivity(
-        bound=lambda metric: Bound(1.0), usual=lambda metric, share: "", visible=_visible_words, is_exact=False
+        bound=lambda metric: Bound(1.0),
+        usual=lambda metric, share: "",
+        visible=_visible_words,
+        is_exact=False,
+        seconds_to_pass=time_to_pass.of_histogram,
     ),
 )

@@ -15,7 +15,7 @@ from modelrollout.analysis.evidence import shifts
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Keep, Tested, Words, carry_over, keep_all
-from modelrollout.analysis.kinds import groups, pod_noise, rankings, request_shares
+from modelrollout.analysis.kinds import groups, pod_noise, rankings, request_shares, time_to_pass
 from modelrollout.analysis.kinds.groups import Comparison
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
 from modelrollout.analysis.kinds.pod_noise import PodNoise, keep_nothing
@@ -318,6 +318,10 @@ KIND = MetricKind(
     unit=lambda metric: "share",
     prior=ratio_prior,
     sensitivity=Sensitivity(
-        bound=lambda metric: bounds_of(metric)[0], usual=_usual_words, visible=_visible_words, is_exact=True
+        bound=lambda metric: bounds_of(metric)[0],
+        usual=_usual_words,
+        visible=_visible_words,
+        is_exact=True,
+        seconds_to_pass=time_to_pass.of_ratio,
     ),
 )

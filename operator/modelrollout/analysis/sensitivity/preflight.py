@@ -18,7 +18,8 @@ from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.kinds.kind_table import kind_of
 from modelrollout.analysis.kinds.metric_kind import HistoryFinding, StablePast
 from modelrollout.analysis.samples.counted_series import counted
-from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling, sentence
+from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling
+from modelrollout.analysis.sensitivity.expected_time import outlook
 from modelrollout.analysis.sensitivity.unlike_pods import remarks
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
@@ -52,7 +53,7 @@ def summarise_history(
                 mode=prior.mode.value,
                 basis=basis.get(metric.name, ""),
                 state=ledger.write(_packed(prior)),
-                sees=sentence(metric, analysis, prior, stretches),
+                sees=outlook(metric, analysis, prior, stretches),
                 is_blind=not sees_a_doubling(metric, analysis, prior, stretches),
                 note="; ".join([*_notes(metric, found, past), *uncounted]) or None,
             )
