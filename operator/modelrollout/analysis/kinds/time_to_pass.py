@@ -21,17 +21,17 @@ MUCH = 1e9
 
 def of_ratio(metric: Metric, prior: Prior, weight: float, nats: float) -> float:
     """Seconds at a weight (0–1) until `nats` of evidence rule out everything unacceptable; infinite if nothing can."""
-    share = min(prior.share or 0.0, 1.0)
+    share, noise = min(prior.share or 0.0, 1.0), (prior.inflation, prior.inflation)
     drifts = []
     if metric.tolerance is not None:
         totals = Totals(share * MUCH * weight, MUCH * weight, share * MUCH * (1 - weight), MUCH * (1 - weight))
-        drifts.append(request_shares.comparison_drifts(totals, *bounds_of(metric), prior.inflation)[1])
+        drifts.append(request_shares.comparison_drifts(totals, *bounds_of(metric), noise)[1])
     good = counts_good(metric)
     for limit, is_high in ((metric.max, True), (metric.min, False)):
         if limit is not None:
             hits = share if good != is_high else 1 - share
             allowed = limit.value if is_high else 1 - limit.value
-            drifts.append(request_shares.limit_drifts(hits * MUCH, MUCH, allowed, prior.inflation)[1])
+            drifts.append(request_shares.limit_drifts(hits * MUCH, MUCH, allowed, noise)[1])
     return _seconds(drifts, prior, weight, nats)
 
 
