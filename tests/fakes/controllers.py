@@ -37,8 +37,9 @@ def run(cluster: FakeCluster, now: datetime) -> None:
             cluster.remove(PODS, f"{name}-{number}")
         for number in sorted(set(range(wanted)) - numbers[name]):
             cluster.put(_pod(deployment, number, now))
-        ready = sum(_show(cluster, deployment, number, now) for number in range(wanted))
-        counts = {"replicas": wanted, "readyReplicas": ready}
+        ready = [number for number in range(wanted) if _show(cluster, deployment, number, now)]
+        available = [number for number in ready if _is_available(cluster, deployment, number, now)]
+        counts = {"replicas": wanted, "readyReplicas": len(ready), "availableReplicas": len(available)}
         status = {
             "observedGeneration": deployment["metadata"]["generation"],
             **{name: count for name, count in counts.items() if count},  # as Kubernetes does, nothing stands for 0
@@ -79,6 +80,15 @@ def _show(cluster: FakeCluster, deployment: Manifest, number: int, now: datetime
     if (status := _pod_status(cluster, name, pod, is_ready=is_ready, now=now)) != pod.get("status"):
         cluster.put({**pod, "status": status})
     return is_ready
+
+
+def _is_available(cluster: FakeCluster, deployment: Manifest, number: int, now: datetime) -> bool:
+    """Whether the pod has been ready for minReadySeconds."""
+    pod = cluster.get(PODS, f"{deployment['metadata']['name']}-{number}")
+    assert pod is not None
+    (ready,) = pod["status"]["conditions"]
+    least = timedelta(seconds=deployment["spec"].get("minReadySeconds") or 0)
+    return now >= datetime.fromisoformat(ready["lastTransitionTime"]) + least
 
 
 def _pod_status(cluster: FakeCluster, deployment: str, pod: Manifest, *, is_ready: bool, now: datetime) -> Manifest:

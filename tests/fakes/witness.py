@@ -142,8 +142,8 @@ class Witness:
         if (wish := self._wish()) is not None and plural != _route_of(wish):
             return  # a route that the spec no longer names, and whose users follow at the end
         deployment = self.town.cluster.get(DEPLOYMENTS, f"fraud-{revision}")
-        if deployment is None or not _is_ready(deployment):
-            raise Broken(f"1: a workload that is not ready is given traffic, {what}")
+        if deployment is None or not _is_available(deployment):
+            raise Broken(f"1: a workload that is not available is given traffic, {what}")
         if status.candidate is None or status.candidate.revision != revision:
             raise Broken(f"6: a revision that is not the candidate is given traffic, {what}")
         if intended(status) not in ON_TRIAL:
@@ -294,11 +294,10 @@ def _of_stages(wish: Wish) -> list[Step]:
     return [step for step in way(wish) if step.phase is Phase.PROGRESSING]
 
 
-def _is_ready(deployment: Manifest) -> bool:
+def _is_available(deployment: Manifest) -> bool:
     status = deployment.get("status") or {}
-    return status.get("observedGeneration", 0) >= deployment["metadata"]["generation"] and 0 < deployment["spec"][
-        "replicas"
-    ] <= status.get("readyReplicas", 0)
+    is_observed = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+    return is_observed and 0 < deployment["spec"]["replicas"] <= status.get("availableReplicas", 0)
 
 
 def _advances(before: ModelRolloutStatus, after: ModelRolloutStatus, wish: Wish) -> str | None:

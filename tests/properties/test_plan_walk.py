@@ -300,7 +300,8 @@ def note_on(one: Manifest | Finding) -> str | None:
 
 def with_ready_pods(workload: Manifest, is_ready: bool) -> Manifest:
     replicas = workload["spec"].get("replicas", 1)
-    return {**workload, "status": {"observedGeneration": 1, "readyReplicas": replicas if is_ready else 0}}
+    count = replicas if is_ready else 0
+    return {**workload, "status": {"observedGeneration": 1, "readyReplicas": count, "availableReplicas": count}}
 
 
 def crashing_pod(workload: Manifest) -> Manifest:

@@ -94,7 +94,7 @@ def with_readiness(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStat
     if state is None:
         is_ready = False
     elif candidate.unready_since is not None:
-        is_ready = state.is_fully_ready
+        is_ready = state.is_fully_available
     elif facts.router is not None and facts.router.splits_by_pods:
         is_ready = state.ready > 0
     else:

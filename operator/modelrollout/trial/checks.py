@@ -69,7 +69,7 @@ def is_not_ready(trial: Trial) -> Finding | None:
     if candidate.unready_since is None:
         return None
     state = trial.facts.workload(candidate)
-    count = f"{state.ready} of {state.replicas} pods are ready" if state else "it has no pods yet"
+    count = str(state or "it has no pods yet")
     trouble = pods.trouble(trial.facts.pods(candidate))
     return Finding(
         "CandidateNotReady",

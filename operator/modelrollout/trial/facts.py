@@ -73,9 +73,9 @@ class Facts:
         return (state := self.workload(arm)) is not None and state.can_serve
 
     def is_ready_for(self, exposure: Exposure, arm: Arm) -> bool:
-        """Whether all pods that an exposure asks for are ready."""
+        """Whether all pods that an exposure asks for are available."""
         state, wish = self.workload(arm), self.rollout.wish
-        if state is None or wish is None or not state.is_fully_ready:
+        if state is None or wish is None or not state.is_fully_available:
             return False
         return (needed := wish.router.pods(exposure, wish.size)) is None or state.replicas == needed
 
@@ -131,8 +131,8 @@ class Facts:
         if status.candidate is None or self.is_ready_for(exposure, status.candidate):
             return None
         state = self.workload(status.candidate)
-        count = f"{state.ready} of {state.replicas}" if state else "none"
-        why = f"the candidate gets more traffic once all pods that it takes are ready; {count} are."
+        count = f"{state.available} of {state.replicas}" if state else "none"
+        why = f"the candidate gets more traffic once all pods that it takes are available; {count} are."
         return Finding("WeightNotInForce", why)
 
     def is_mixing(self, exposure: Exposure) -> bool:
