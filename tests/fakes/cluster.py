@@ -59,6 +59,8 @@ class FakeCluster:
     limping: dict[str, int] = field(default_factory=dict)  # versions of which so many pods are not ready
     crashing: dict[str, int] = field(default_factory=dict)  # Deployments with a pod that crashed so many times
     slow: timedelta = timedelta()  # how long pods take to become ready
+    homeless: dict[str, str] = field(default_factory=dict)  # versions that the scheduler has no place for, and why
+    refused: dict[str, str] = field(default_factory=dict)  # versions whose pods may not be made, and why
 
     # What the operator calls
 

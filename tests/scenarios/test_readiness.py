@@ -31,11 +31,11 @@ def test_stable_that_is_not_ready_never_gives_the_candidate_more() -> None:
     dying_before_the_route_is_written(town)
     town.run(until=lambda town: town.restarts == 1, minutes=5)
     assert town.status.stage.weight == 25
-    town.cluster.broken = {"1"}
+    town.cluster.limping = {"1": 2}
     town.run(minutes=5)
     assert town.share(town.new) == 5
     assert "the stable version is not ready" in town.status.message
-    town.cluster.broken = set()
+    town.cluster.limping = {}
     town.run(seconds=10)
     assert town.share(town.new) == 25
 
@@ -43,7 +43,7 @@ def test_stable_that_is_not_ready_never_gives_the_candidate_more() -> None:
 def test_candidate_of_a_stable_that_is_not_ready_keeps_what_it_has() -> None:
     town = releasing()
     town.go(Phase.PROGRESSING, 25)
-    town.cluster.broken = {"1"}
+    town.cluster.limping = {"1": 2}
     town.run(minutes=10)
     assert (town.phase, town.share(town.new)) == (Phase.PROGRESSING, 25)
     assert town.condition("Healthy") == "False"

@@ -62,6 +62,24 @@ class CandidateArm(Arm):
     unready_since: Annotated[
         Time | None, Field(description="Since when it has been waiting to be ready; absent while it is.")
     ] = None
+    waited: Annotated[
+        int,
+        Field(
+            ge=0,
+            exclude_if=not_,
+            description="Seconds of this step that it was not ready for before; progressDeadline bounds them in all.",
+        ),
+    ] = 0
+    blocked_since: Annotated[
+        Time | None,
+        Field(description="Since when its pods cannot come for no fault of its own; progressDeadline stands."),
+    ] = None
+    stable_pods: Annotated[
+        int | None, Field(ge=0, description="The most pods that the stable version had when a step began.")
+    ] = None
+    took_over: Annotated[
+        Time | None, Field(description="When it took over from a stable version without a ready pod.")
+    ] = None
 
 
 class StageStatus(Record):
@@ -212,6 +230,9 @@ class ModelRolloutStatus(Record):
     resumes: Annotated[Phase | None, Field(description="The phase that goes on once an invalid spec is mended.")] = None
     message: Annotated[str | None, Field(description="What is going on, in a sentence.")] = None
     stable: Arm | None = None
+    stable_out_since: Annotated[
+        Time | None, Field(description="Since when the stable version has had no ready pod at all.")
+    ] = None
     candidate: CandidateArm | None = None
     stage: StageStatus | None = None
     verdicts: Annotated[

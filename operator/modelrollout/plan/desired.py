@@ -22,11 +22,13 @@ from modelrollout.plan import adoption
 from modelrollout.plan.decide import effective, trial_of
 from modelrollout.rollout.rollout import Wish
 from modelrollout.traffic import rejections, revision_service
-from modelrollout.traffic.exposure import NOBODY, Exposure
+from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
 from modelrollout.traffic.router import MANAGER as TRAFFIC
 from modelrollout.traffic.router import Backend, Notes, Routing
 from modelrollout.traffic.router_table import route_refs
+from modelrollout.trial import capacity, outage
 from modelrollout.trial.facts import Facts
+from modelrollout.trial.trial import Step
 from modelrollout.workloads.kind import Names
 
 WORKLOAD = "modelrollout-workload"
@@ -38,7 +40,7 @@ def retreat(facts: Facts, status: ModelRolloutStatus) -> tuple[Write, ...]:
 
     Made from the routes as they were read, so that a spec that is broken or refused cannot stop them.
     """
-    if status.stable is None or effective(facts, status) != NOBODY:
+    if status.stable is None or effective(facts, status) != NOBODY or outage.holds_traffic(facts, status):
         return ()
     owner, objects, to = facts.rollout.owner, facts.world.objects, facts.backend(status.stable)
     notes = Notes(rejected=_note(facts, status))
@@ -77,11 +79,16 @@ def _wanted(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[Ap
 
 def _workload(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> Manifest:
     size, trial = wish.size, trial_of(facts, status, wish)
-    if trial is not None and status.stable is not None and not trial.step.is_full_size:
-        size = wish.router.pods(trial.step.exposure, size)
+    if size is not None and trial is not None and status.stable is not None:
+        size = capacity.needed(facts, status, _carried(facts, status, trial.step))
     model = arm.model.model_dump_json(exclude_none=True)
     template = {**wish.template, "metadata": _annotated(wish.template.get("metadata") or {}, model)}
     return wish.kind.render(facts.rollout.owner, Names(arm.workload, arm.revision), template, size)
+
+
+def _carried(facts: Facts, status: ModelRolloutStatus, step: Step) -> Exposure:
+    """The exposure that the candidate has its pods for."""
+    return EVERYBODY if step.is_full_size or outage.is_over_patience(facts, status) else step.exposure
 
 
 def _annotated(metadata: Manifest, model: str) -> Manifest:
@@ -92,6 +99,8 @@ def _routes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Apply
     if (stable := status.stable) is None:
         return ()
     exposure = effective(facts, status)
+    if not facts.live(stable) <= exposure and outage.holds_traffic(facts, status):
+        return ()  # the route stays as it is: nobody else could serve those whom it would lead back
     routing = Routing(
         facts.backend(stable),
         facts.backend(status.candidate) if status.candidate else None,
@@ -122,13 +131,34 @@ def _since(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> date
 
 
 def _scaling(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[Patch]:
-    """The stable workload keeps its own template while another revision is on trial; only its size follows the spec."""
-    stable = status.stable
-    if stable is None or stable.revision == wish.revision or wish.size is None:
+    """The stable workload keeps its own template while another revision is on trial; only its size follows the spec.
+
+    Where the spec has none, the size is an autoscaler's: pods are added where they are lacking, and none are taken.
+    """
+    stable, trial = status.stable, trial_of(facts, status, wish)
+    if stable is None or stable.revision == wish.revision:
         return
-    state, kind = facts.workload(stable), facts.kind(stable)
-    if state is not None and kind is not None and state.replicas != wish.size:
-        yield kind.resized(Ref(kind.resource, facts.rollout.owner.namespace, stable.workload), wish.size)
+    if wish.size is None and trial is not None:
+        is_back = status.phase is Phase.ROLLING_BACK  # stable's autoscaler may have taken pods away meanwhile
+        exposure = EVERYBODY if is_back else _carried(facts, status, trial.step)
+        size, arm = capacity.needed(facts, status, exposure), stable if is_back else trial.candidate
+        yield from _added(facts, status, arm, size)
+    state = facts.workload(stable)
+    if wish.size is not None and state is not None and state.replicas != wish.size:
+        yield from _resized(facts, stable, wish.size)
+
+
+def _added(facts: Facts, status: ModelRolloutStatus, arm: Arm, size: int) -> Iterator[Patch]:
+    """Pods for a workload without a size of its own; noted on it, so that whoever takes them away again is let be."""
+    if not capacity.lacks_pods(facts, status, arm, size):
+        return
+    noted = {"metadata": {"annotations": {capacity.GIVEN: capacity.note(status, size)}}}
+    yield from (Patch(write.ref, {**write.patch, **noted}) for write in _resized(facts, arm, size))
+
+
+def _resized(facts: Facts, arm: Arm, size: int) -> Iterator[Patch]:
+    if (kind := facts.kind(arm)) is not None:
+        yield kind.resized(Ref(kind.resource, facts.rollout.owner.namespace, arm.workload), size)
 
 
 def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set[Ref]) -> Iterator[Delete]:

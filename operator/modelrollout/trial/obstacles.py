@@ -1,0 +1,55 @@
+"""Why a candidate's pods cannot come, however long it is waited for: no fault of its model. Pure.
+
+While there is an obstacle the clock of progressDeadline stands. What lies in the way is told, and the release goes on
+by itself once it is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from modelrollout.api.findings import Finding
+from modelrollout.api.status import Arm
+from modelrollout.trial.facts import Facts
+from modelrollout.workloads import pods
+
+SCALED_TO_ZERO = "ScaledToZero"
+"""The reason where no pods are wished for: that may be somebody's will, and is no trouble."""
+
+
+def obstacle(facts: Facts, arm: Arm) -> Finding | None:
+    """The first obstacle, in the words of whoever is in the way."""
+    return next((found for look in OBSTACLES if (found := look(facts, arm)) is not None), None)
+
+
+def _no_pods_are_wished(facts: Facts, arm: Arm) -> Finding | None:
+    state, wish = facts.workload(arm), facts.rollout.wish
+    if wish is not None and wish.size is not None:
+        is_zero, why = wish.size == 0, "spec.workload.template.spec.replicas is 0"
+    else:
+        is_zero, why = state is not None and state.replicas == 0, f"{_named(facts, arm)} is scaled to 0"
+    return Finding(SCALED_TO_ZERO, f"{why}, so it has no pods.") if is_zero else None
+
+
+def _pods_cannot_be_made(facts: Facts, arm: Arm) -> Finding | None:
+    state = facts.workload(arm)
+    if state is None or state.failure is None:
+        return None
+    return Finding("ReplicaFailure", f"{_named(facts, arm)} cannot make its pods: {state.failure.rstrip('.')}.")
+
+
+def _pods_find_no_place(facts: Facts, arm: Arm) -> Finding | None:
+    message = pods.unschedulable(facts.pods(arm))
+    return Finding("Unschedulable", message) if message else None
+
+
+def _named(facts: Facts, arm: Arm) -> str:
+    kind = facts.kind(arm)
+    return f"{kind.resource.kind if kind else 'Workload'} '{arm.workload}'"
+
+
+OBSTACLES: tuple[Callable[[Facts, Arm], Finding | None], ...] = (
+    _no_pods_are_wished,
+    _pods_cannot_be_made,  # a quota, a LimitRange or an admission webhook
+    _pods_find_no_place,
+)
