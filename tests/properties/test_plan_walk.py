@@ -170,6 +170,7 @@ class Walk:
 
     def after(self, here: Situation, event: Event) -> Iterator[Situation]:
         """Where an event and a pass lead: wholly, and where the process dies after one of its writes."""
+        known_before = here.out_since
         here = self.happened(here, event)
         plan, facts = self.planned(here, event)
         self.check(here, event, facts, plan)
@@ -177,7 +178,9 @@ class Walk:
         objects, stages_of_it = dict(here.objects), list[Situation]()
         for write in plan.retreat:
             objects = applied(objects, write)
-            stages_of_it.append(replace(here, objects=objects, refused=refused))
+            # A pod that was ready for a moment, and seen by a pass that died before it saved, was seen by nobody.
+            out_since = known_before or here.out_since
+            stages_of_it.append(replace(here, objects=objects, refused=refused, out_since=out_since))
         saved = replace(here, status=plan.status, objects=objects, refused=refused)
         stages_of_it.append(saved)
         for write in plan.writes:

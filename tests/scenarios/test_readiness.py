@@ -142,6 +142,17 @@ def test_paused_template_is_refused_in_words() -> None:
     assert "spec.workload.template.spec.paused must be left out" in town.status.message
 
 
+@pytest.mark.parametrize(("least", "is_refused"), [(599, False), (600, True), (10**9, True)])
+def test_pods_that_could_never_be_available_in_time_are_refused_in_words(least: int, is_refused: bool) -> None:
+    template = builders.spec()["workload"]["template"]
+    template["spec"]["minReadySeconds"] = least
+    town = Town()
+    town.wish("1", workload={"template": template})
+    town.run(seconds=5)
+    told = f"minReadySeconds must be less than spec.progressDeadline, and {least} s are not less than 10m"
+    assert (town.phase is Phase.INVALID, told in str(town.status.message)) == (is_refused, is_refused)
+
+
 # Autoscalers own the number of pods where spec.replicas is left out
 
 

@@ -13,7 +13,7 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatus, Phase, Verdict
 from modelrollout.rollout import expansion, template
 from modelrollout.trial.facts import Facts
-from modelrollout.trial.obstacles import SCALED_TO_ZERO, obstacle
+from modelrollout.trial.obstacles import SCALED_TO_ZERO, missing_because, obstacle
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE
 
 Truth = Literal["True", "False", "Unknown"]
@@ -78,7 +78,8 @@ def _serving(facts: Facts, status: ModelRolloutStatus) -> tuple[Truth, Finding]:
     if state.replicas == 0:
         return "False", Finding("ScaledToZero", f"Version {version} is scaled to zero, so nobody is served.")
     if not state.can_serve:
-        return "False", Finding("StableNotReady", f"Version {version} serves, but too few of its pods are ready.")
+        told = (f"Version {version} serves, but too few of its pods are ready.", missing_because(facts, status.stable))
+        return "False", Finding("StableNotReady", " ".join(filter(None, told)))
     if (refusal := facts.refusal()) is not None:
         return "False", Finding("RouteNotAccepted", refusal)
     return "True", Finding("Serving", f"Version {version} serves, and its pods are ready.")

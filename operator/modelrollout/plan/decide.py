@@ -21,6 +21,7 @@ from modelrollout.traffic.exposure import NOBODY, Exposure
 from modelrollout.trial import capacity, checks, outage
 from modelrollout.trial.facts import Facts, is_on_trial
 from modelrollout.trial.hindrance import hindrance
+from modelrollout.trial.obstacles import fault as fault_of_pods
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE, intended
 from modelrollout.trial.steps import current, exposure_at, position, recorded
 from modelrollout.trial.trial import Step, Trial, first
@@ -45,7 +46,7 @@ def mended(facts: Facts) -> ModelRolloutStatus:
 def decide(facts: Facts, status: ModelRolloutStatus) -> Decision:
     """One step of the machine, from a mended status; the next pass takes the next one."""
     wish = facts.rollout.wish
-    fault = facts.rollout.fault or name_is_taken(facts) or (fault_of_stages(wish) if wish else None)
+    fault = facts.rollout.fault or name_is_taken(facts) or (_fault_of(wish) if wish else None)
     if fault is not None or wish is None:
         broken = changed(status, phase=Phase.INVALID, resumes=intended(status))
         return Decision(broken, fault or Finding("InvalidSpec", "The spec cannot be read."))
@@ -72,6 +73,10 @@ def trial_of(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Trial | No
     if status.candidate is None:
         return None
     return Trial(facts, status, wish, status.candidate, current(way(wish), status))
+
+
+def _fault_of(wish: Wish) -> Finding | None:
+    return fault_of_stages(wish) or fault_of_pods(wish)
 
 
 def name_is_taken(facts: Facts) -> Finding | None:

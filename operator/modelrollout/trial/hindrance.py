@@ -7,7 +7,7 @@ from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.traffic.exposure import Exposure
 from modelrollout.trial import capacity, outage
 from modelrollout.trial.facts import Facts
-from modelrollout.workloads import pods
+from modelrollout.trial.obstacles import missing_because
 
 
 def hindrance(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> Finding | None:
@@ -21,7 +21,7 @@ def hindrance(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> F
     state, count = facts.workload(status.candidate), capacity.needed(facts, status, exposure)
     has = f"{state.available} of {max(count, state.replicas)}" if state else "none"
     waits = f"the candidate gets more traffic once all pods that it takes are available; {has} are."
-    told = (waits, capacity.told(facts, status, exposure), pods.trouble(facts.pods(status.candidate)))
+    told = (waits, capacity.told(facts, status, exposure), missing_because(facts, status.candidate))
     return Finding("WeightNotInForce", " ".join(filter(None, told)))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm
+from modelrollout.rollout.rollout import Wish
 from modelrollout.trial.facts import Facts
 from modelrollout.workloads import pods
 
@@ -17,9 +18,27 @@ SCALED_TO_ZERO = "ScaledToZero"
 """The reason where no pods are wished for: that may be somebody's will, and is no trouble."""
 
 
+def fault(wish: Wish) -> Finding | None:
+    """Why no pod could ever count in time; the spec is refused for it."""
+    least, deadline = wish.template["spec"].get("minReadySeconds"), wish.spec.progress_deadline
+    if not isinstance(least, int) or least < deadline.timedelta.total_seconds():
+        return None
+    return Finding(
+        "InvalidTemplate",
+        f"spec.workload.template.spec.minReadySeconds must be less than spec.progressDeadline, and {least} s are not "
+        f"less than {deadline}: no pod would be available in time.",
+    )
+
+
 def obstacle(facts: Facts, arm: Arm) -> Finding | None:
     """The first obstacle, in the words of whoever is in the way."""
     return next((found for look in OBSTACLES if (found := look(facts, arm)) is not None), None)
+
+
+def missing_because(facts: Facts, arm: Arm) -> str | None:
+    """Why pods of an arm are missing or not running, in Kubernetes' own words; None where nothing is known."""
+    found = obstacle(facts, arm)
+    return found.message if found is not None else pods.trouble(facts.pods(arm))
 
 
 def _no_pods_are_wished(facts: Facts, arm: Arm) -> Finding | None:
@@ -39,7 +58,7 @@ def _pods_cannot_be_made(facts: Facts, arm: Arm) -> Finding | None:
 
 
 def _pods_find_no_place(facts: Facts, arm: Arm) -> Finding | None:
-    message = pods.unschedulable(facts.pods(arm))
+    message = pods.without_place(facts.pods(arm))
     return Finding("Unschedulable", message) if message else None
 
 

@@ -52,7 +52,7 @@ def is_ready(pod: Manifest) -> bool:
     return _says(pod, "Ready", "True") is not None
 
 
-def unschedulable(pods: Sequence[Manifest]) -> str | None:
+def without_place(pods: Sequence[Manifest]) -> str | None:
     """The scheduler's own sentence about the first pod that it finds no place for, or None."""
     for pod in _by_name(pods):
         if "deletionTimestamp" not in pod["metadata"] and (said := _says(pod, "PodScheduled", "False")) is not None:

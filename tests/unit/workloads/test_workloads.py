@@ -207,6 +207,23 @@ def test_trouble_is_told_in_kubernetes_own_words(container: Manifest, says: str 
 
 
 @pytest.mark.parametrize(
+    ("scheduled", "says"),
+    [
+        ({"status": "True"}, None),
+        (
+            {"status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available."},
+            "Pod 'p' cannot be scheduled: 0/3 nodes are available.",
+        ),
+        ({"status": "False", "reason": "SchedulingGated"}, "Pod 'p' cannot be scheduled: SchedulingGated."),
+    ],
+)
+def test_scheduler_that_finds_no_place_is_told_in_its_own_words(scheduled: Manifest, says: str | None) -> None:
+    one = {"metadata": {"name": "p"}, "status": {"conditions": [{"type": "PodScheduled", **scheduled}]}}
+    leaving = {**one, "metadata": {"name": "a", "deletionTimestamp": "2026-01-01T12:00:00Z"}}
+    assert pods.without_place([one, leaving]) == says
+
+
+@pytest.mark.parametrize(
     ("why", "one", "is_starting"),
     [
         ("not scheduled yet", pod(), True),
