@@ -77,6 +77,7 @@ class CandidateArm(Arm):
     stable_pods: Annotated[
         int | None, Field(ge=0, description="The most pods that the stable version had when a step began.")
     ] = None
+    retried: Annotated[Time | None, Field(description="When somebody asked to try it once more.")] = None
     took_over: Annotated[
         Time | None, Field(description="When it took over from a stable version without a ready pod.")
     ] = None
@@ -209,6 +210,15 @@ class Rejection(Record):
     at: Time
 
 
+class LastAction(Record):
+    """What a person asked for last, and what became of it."""
+
+    action: Annotated[str, Field(description="The annotation modelrollout.dev/action, as it was handled.")]
+    at: Time
+    reason: str
+    message: str
+
+
 class Condition(Record):
     """A Kubernetes condition (``metav1.Condition``)."""
 
@@ -258,6 +268,9 @@ class ModelRolloutStatus(Record):
     rejected: Annotated[
         tuple[Rejection, ...], Field(description="Revisions that were taken back, newest first.", max_length=20)
     ] = ()
+    last_action: Annotated[
+        LastAction | None, Field(description="What a person asked for last; repeating it does nothing.")
+    ] = None
     conditions: Annotated[
         tuple[Condition, ...],
         Field(

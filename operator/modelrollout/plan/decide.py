@@ -12,6 +12,7 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm, ModelRolloutStatus, Phase, StageStatus, VersionInfo
 from modelrollout.objects.manifests import MODEL, Manifest, annotation, revision_of
 from modelrollout.plan import looks, statuses
+from modelrollout.plan.actions import with_action
 from modelrollout.plan.clocks import with_outage, with_readiness, with_step_clock
 from modelrollout.plan.statuses import changed
 from modelrollout.rollout.rollout import Wish
@@ -60,7 +61,7 @@ def effective(facts: Facts, status: ModelRolloutStatus) -> Exposure:
     """The exposure that the route shall have now: the step's, while the candidate can carry it."""
     if not is_on_trial(status) or status.stage is None or status.candidate is None:
         return NOBODY
-    if facts.rejection(status.candidate.revision) is not None:  # also while the spec is broken, and decides nothing
+    if facts.rejection(status) is not None:  # also while the spec is broken, and decides nothing
         return NOBODY
     # Users of a version that the candidate takes the place of are none of its own.
     live = facts.live(status.stable) if facts.is_routed_to(status.candidate.workload) else NOBODY
@@ -150,6 +151,7 @@ TAKES_OVER_FROM = (Phase.PENDING, Phase.PROGRESSING)
 
 WISHED_MENDS: tuple[Callable[[Facts, ModelRolloutStatus, Wish], ModelRolloutStatus], ...] = (
     with_repaired_parts,  # a status can be lost, edited, or restored in parts
+    with_action,  # a hand may ask for a rejected revision once more
     with_the_wished_candidate,  # the spec may ask for another, or for none
     at_a_step_that_exists,  # and its steps may be others
 )
@@ -273,7 +275,7 @@ def _dropped(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRollo
     if (old := status.candidate) is None:
         return status
     # A verdict that only the route records was reached right before the process died, or before the spec was edited.
-    if status.phase is not Phase.ROLLING_BACK and (noted := facts.rejection(old.revision)):
+    if status.phase is not Phase.ROLLING_BACK and (noted := facts.rejection(status)):
         status = statuses.rejected(status, noted, facts.now)
     if status.phase is Phase.ROLLING_BACK and (entry := statuses.rejection_of(status, old.revision)):
         return statuses.without_candidate(status, "RolledBack", Finding(entry.reason, entry.message), facts.now)

@@ -113,7 +113,7 @@ def _routes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Apply
 def _note(facts: Facts, status: ModelRolloutStatus) -> str | None:
     """The note on the route about a candidate that was taken back, for as long as the spec asks for it."""
     candidate = status.candidate
-    if candidate is not None and (why := facts.rejection(candidate.revision)):
+    if candidate is not None and (why := facts.rejection(status)):
         return rejections.note(candidate.revision, why)  # not in status yet, so this is the only place
     if status.phase not in (Phase.ROLLING_BACK, Phase.ROLLED_BACK) or not status.rejected:
         return None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus, Phase, Verdict
+from modelrollout.plan.actions import NOT_UNDERSTOOD
 from modelrollout.plan.conditions import sensitivity
 from modelrollout.plan.plan import Event
 from modelrollout.trial.outage import TRAFFIC_HELD
@@ -24,6 +25,7 @@ def _differences(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Fin
         yield from _of_phase(after, why)
     elif after.phase is Phase.INVALID and before.message != why.message:
         yield Event("Warning", why.reason, why.message)
+    yield from _of_actions(before, after)
     yield from _of_readiness(before, after, why)
     yield from _of_prometheus(before, after)
     yield from _of_plan(before, after)
@@ -35,6 +37,11 @@ def _of_candidates(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Ite
         yield Event("Normal", after.history[0].reason, after.history[0].message)
     if new is not None and (old is None or old.revision != new.revision):
         yield Event("Normal", "NewRevision", f"Version {new.model.version} ({new.revision}) is the candidate.")
+
+
+def _of_actions(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
+    if (done := after.last_action) is not None and done != before.last_action:
+        yield Event("Warning" if done.reason == NOT_UNDERSTOOD else "Normal", done.reason, done.message)
 
 
 def _of_phase(after: ModelRolloutStatus, why: Finding) -> Iterator[Event]:

@@ -22,7 +22,7 @@ from modelrollout.workloads import pods
 
 
 def was_rejected(trial: Trial) -> Finding | None:
-    return trial.facts.rejection(trial.candidate.revision)
+    return trial.facts.rejection(trial.status)
 
 
 def crash_loops(trial: Trial) -> Finding | None:
@@ -88,6 +88,13 @@ def is_not_ready(trial: Trial) -> Finding | None:
         return Finding(blocked.reason, f"{lacks}. {blocked.message} It is waited for without a deadline.")
     waiting = f"{lacks}, waiting until {_until(until, candidate.unready_since)}." if until else f"{lacks}."
     return Finding("CandidateNotReady", waiting + (f" {trouble}" if trouble else ""))
+
+
+def earlier_verdict_is_noted(trial: Trial) -> Finding | None:
+    """Once the candidate has users, a note on the route counts again: it may be a verdict that was not saved."""
+    if trial.candidate.retried is None or trial.facts.noted_rejection(trial.candidate.revision) is None:
+        return None
+    return Finding("RetryNotInForce", "The route still has the verdict on the earlier try; it is about to be written.")
 
 
 def others_are_leaving(trial: Trial) -> Finding | None:
@@ -195,7 +202,7 @@ ABORTS: tuple[Check, ...] = (
 )
 
 # Before the first step.
-PENDING_WAITS: tuple[Check, ...] = (is_not_ready, stable_is_gone, others_are_leaving)
+PENDING_WAITS: tuple[Check, ...] = (is_not_ready, stable_is_gone, earlier_verdict_is_noted, others_are_leaving)
 
 # Before whatever follows a step that has users: the next one, or another exposure.
 EXPOSED_WAITS: tuple[Check, ...] = (

@@ -145,8 +145,13 @@ class Facts:
 
     # What routes say
 
-    def rejection(self, revision: str) -> Finding | None:
-        """Why a revision was taken back, if one of our routes records that."""
+    def rejection(self, status: ModelRolloutStatus) -> Finding | None:
+        """Why the candidate was taken back, if one of our routes records that; of an earlier try it does not count."""
+        if (candidate := status.candidate) is None or (candidate.retried is not None and status.stage is None):
+            return None
+        return self.noted_rejection(candidate.revision)
+
+    def noted_rejection(self, revision: str) -> Finding | None:
         notes = (self.routing(router, None).rejected for router in ROUTERS.values())
         return next((why for note in notes if (why := rejections.noted(note, revision)) is not None), None)
 
