@@ -213,6 +213,7 @@ class Town:
         town = Town(FakeCluster(copied(old.objects), applied=copied(old.applied), version=old.version, slow=old.slow))
         town.cluster.broken, town.cluster.limping = set(old.broken), dict(old.limping)
         town.cluster.crashing, town.cluster.changes = dict(old.crashing), old.changes
+        town.cluster.homeless, town.cluster.refused = dict(old.homeless), dict(old.refused)
         town.metrics = replace(self.metrics, town=town, bad=dict(self.metrics.bad), asked=[])
         town.now, town.old, town.new = self.now, self.old, self.new
         town.restart()

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from modelrollout.api.findings import Finding
-from modelrollout.api.status import MetricVerdict, ModelRolloutStatus, Phase, Verdict
+from modelrollout.api.status import Arm, MetricVerdict, ModelRolloutStatus, Phase, Verdict
 from modelrollout.objects.manifests import (
     REJECTED,
     Apply,
@@ -28,7 +28,7 @@ from modelrollout.objects.manifests import (
     revision_of,
 )
 from modelrollout.objects.reads import Objects
-from modelrollout.objects.resources import PODS
+from modelrollout.objects.resources import DEPLOYMENTS, PODS
 from modelrollout.plan import looks
 from modelrollout.plan.decide import mended
 from modelrollout.plan.plan import Plan
@@ -36,7 +36,7 @@ from modelrollout.plan.planner import plan_from
 from modelrollout.rollout.rollout import Rollout, Wish, parse
 from modelrollout.stages import way as stages
 from modelrollout.traffic import rejections
-from modelrollout.traffic.exposure import NOBODY, Exposure, Match
+from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure, Match
 from modelrollout.traffic.router_table import ROUTERS
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.phases import intended, is_allowed
@@ -49,6 +49,7 @@ from tests.fakes.town import NOON
 GATEWAY = {"port": 8080, "gatewayAPI": {"parentRefs": [{"name": "g"}]}}
 SERVICE = {"port": 8080, "service": {}}
 HOLD, DEADLINE = timedelta(minutes=1), timedelta(minutes=30)
+PATIENCE = timedelta(minutes=1)  # with a stable version that has no ready pod
 MOST_PLACES = 1_000
 
 
@@ -93,6 +94,7 @@ class Situation:
     objects: Objects
     now: Any
     refused: frozenset[str] = frozenset()  # revisions that failed for good, by the walk's own books
+    out_since: datetime | None = None  # since when stable has no ready pod, by them as well
 
     def place(self, traffic: dict[str, Any]) -> object:
         """What tells it from other situations; times are left out."""
@@ -104,6 +106,7 @@ class Situation:
             status.resumes,
             *arms,
             status.candidate is not None and status.candidate.unready_since is not None,
+            self.out_since is not None and status.candidate is not None,
             stage and (stage.name, stage.step, exposure_at(stage)),
             tuple(sorted(entry.revision for entry in status.rejected)),
             self.refused,
@@ -167,6 +170,7 @@ class Walk:
 
     def after(self, here: Situation, event: Event) -> Iterator[Situation]:
         """Where an event and a pass lead: wholly, and where the process dies after one of its writes."""
+        known_before = here.out_since
         here = self.happened(here, event)
         plan, facts = self.planned(here, event)
         self.check(here, event, facts, plan)
@@ -174,7 +178,9 @@ class Walk:
         objects, stages_of_it = dict(here.objects), list[Situation]()
         for write in plan.retreat:
             objects = applied(objects, write)
-            stages_of_it.append(replace(here, objects=objects, refused=refused))
+            # A pod that was ready for a moment, and seen by a pass that died before it saved, was seen by nobody.
+            out_since = known_before or here.out_since
+            stages_of_it.append(replace(here, objects=objects, refused=refused, out_since=out_since))
         saved = replace(here, status=plan.status, objects=objects, refused=refused)
         stages_of_it.append(saved)
         for write in plan.writes:
@@ -204,7 +210,9 @@ class Walk:
         objects, refused = by_hand(objects, event.hand, here.status), here.refused
         if event.hand == "removes it":  # and with it a verdict that was not saved elsewhere yet
             refused &= {entry.revision for entry in here.status.rejected}
-        return replace(here, spec=event.spec or here.spec, objects=objects, now=here.now + event.after, refused=refused)
+        now = here.now + event.after
+        out_since = (here.out_since or now) if is_out(objects, here.status.stable) else None
+        return Situation(event.spec or here.spec, here.status, objects, now, refused, out_since)
 
     def newly_refused(self, here: Situation, plan: Plan) -> frozenset[str]:
         """Whom this pass condemned: on its route before its status, or in its status."""
@@ -225,11 +233,15 @@ class Walk:
         now = self.live(objects, plan.status if plan.status.stable else after)
         told = (here.spec, after.phase, after.stage, event, plan.status.phase, plan.status.message)
         candidate = plan.status.candidate
-        self.moves_only_to_the_ready(facts, plan, before, now, told)
+        self.moves_only_to_the_ready(here, facts, plan, before, now, told)
         if after.candidate and after.candidate.revision in here.refused and candidate == after.candidate:
             assert now <= before, ("2: rises after a fail", told)
         if after.candidate and after.candidate.revision in here.refused | self.newly_refused(here, plan):
-            assert retreated == NOBODY, ("3: is not taken back first", told)
+            is_held = retreated == before and serves_alone(here.objects, after)
+            assert retreated == NOBODY or is_held, ("3: is not taken back first", told)
+        if serves_alone(here.objects, after) and plan.status.stable == after.stable:
+            served = replace(before, mirror=0)  # a copy serves nobody
+            assert served <= now, ("1: users are taken to a stable version without a ready pod", told)
         if (
             event.verdict in (None, Verdict.NO_DATA, Verdict.UNAVAILABLE)
             and not event.crashes
@@ -251,11 +263,18 @@ class Walk:
             whole |= exposure
         return whole
 
-    def moves_only_to_the_ready(self, facts: Facts, plan: Plan, before: Exposure, now: Exposure, told: object) -> None:
+    def moves_only_to_the_ready(
+        self, here: Situation, facts: Facts, plan: Plan, before: Exposure, now: Exposure, told: object
+    ) -> None:
         status = plan.status
         if status.candidate is None or status.stable is None or now <= before:
             return
         assert facts.can_serve(status.candidate), ("1: the candidate is not ready and is given traffic", told)
+        is_gone = here.out_since is not None and here.now >= here.out_since + PATIENCE
+        if is_gone and status.phase is Phase.PROMOTING:
+            count = size_of(here.objects, status.candidate)
+            assert (now, count) == (EVERYBODY, facts.rollout.wish and facts.rollout.wish.size), ("1: a part", told)
+            return
         assert facts.can_serve(status.stable) or status.phase is Phase.BAKING, ("1: stable is not ready", told)
 
     def decides_nothing_without_evidence(self, here: Situation, event: Event, plan: Plan, told: object) -> None:
@@ -283,6 +302,28 @@ class Walk:
         assert stable is None or stable.workload not in gone, ("5: the old version goes", told)
 
 
+def is_out(objects: Objects, arm: Arm | None) -> bool:
+    """Whether an arm has no ready pod."""
+    return arm is not None and ready_pods(objects, arm) == 0
+
+
+def ready_pods(objects: Objects, arm: Arm) -> int:
+    found = next((one for ref, one in objects.items() if (ref.resource, ref.name) == (DEPLOYMENTS, arm.workload)), None)
+    return int(found["status"]["readyReplicas"]) if isinstance(found, dict) and "status" in found else 0
+
+
+def size_of(objects: Objects, arm: Arm) -> int:
+    (found,) = (one for ref, one in objects.items() if (ref.resource, ref.name) == (DEPLOYMENTS, arm.workload))
+    assert isinstance(found, dict)
+    assert ready_pods(objects, arm) == found["spec"]["replicas"]
+    return int(found["spec"]["replicas"])
+
+
+def serves_alone(objects: Objects, status: ModelRolloutStatus) -> bool:
+    """Whether the candidate has ready pods and stable has none."""
+    return is_out(objects, status.stable) and status.candidate is not None and not is_out(objects, status.candidate)
+
+
 def is_the_same(here: Situation, event: Event, plan: Plan) -> bool:
     """Whether the release is the same one, and its pods are there."""
     ready = event.is_candidate_ready and event.is_stable_ready
@@ -300,7 +341,8 @@ def note_on(one: Manifest | Finding) -> str | None:
 
 def with_ready_pods(workload: Manifest, is_ready: bool) -> Manifest:
     replicas = workload["spec"].get("replicas", 1)
-    return {**workload, "status": {"observedGeneration": 1, "readyReplicas": replicas if is_ready else 0}}
+    count = replicas if is_ready else 0
+    return {**workload, "status": {"observedGeneration": 1, "readyReplicas": count, "availableReplicas": count}}
 
 
 def crashing_pod(workload: Manifest) -> Manifest:

@@ -34,7 +34,7 @@ def key(manifest: Manifest) -> Key:
 def taken_over(name: str) -> Town:
     """The recorded world, in which today's operator has just been started."""
     record = copied(RECORDS[name])
-    objects = [*record["objects"], record["rollout"]]
+    objects = [*map(with_available_pods, record["objects"]), record["rollout"]]
     applied: dict[Key, dict[str, Manifest]] = {}
     for write in record["applied"]:
         applied.setdefault(key(write["manifest"]), {})[write["manager"]] = write["manifest"]
@@ -43,6 +43,14 @@ def taken_over(name: str) -> Town:
     town.now = datetime.fromisoformat(record["now"])
     town.restart()
     return town
+
+
+def with_available_pods(manifest: Manifest) -> Manifest:
+    """The fake controllers of then left out availableReplicas, which Kubernetes always counts."""
+    status = manifest.get("status") or {}
+    if not status.get("readyReplicas"):
+        return manifest
+    return {**manifest, "status": {**status, "availableReplicas": status["readyReplicas"]}}
 
 
 def newest(status: ModelRolloutStatus) -> str:

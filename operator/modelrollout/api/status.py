@@ -62,6 +62,25 @@ class CandidateArm(Arm):
     unready_since: Annotated[
         Time | None, Field(description="Since when it has been waiting to be ready; absent while it is.")
     ] = None
+    waited: Annotated[
+        int,
+        Field(
+            ge=0,
+            exclude_if=not_,
+            description="Seconds of this step that it was not ready for before; progressDeadline bounds them in all.",
+        ),
+    ] = 0
+    blocked_since: Annotated[
+        Time | None,
+        Field(description="Since when its pods cannot come for no fault of its own; progressDeadline stands."),
+    ] = None
+    stable_pods: Annotated[
+        int | None, Field(ge=0, description="The most pods that the stable version had when a step began.")
+    ] = None
+    retried: Annotated[Time | None, Field(description="When somebody asked to try it once more.")] = None
+    took_over: Annotated[
+        Time | None, Field(description="When it took over from a stable version without a ready pod.")
+    ] = None
 
 
 class StageStatus(Record):
@@ -191,6 +210,15 @@ class Rejection(Record):
     at: Time
 
 
+class LastAction(Record):
+    """What a person asked for last, and what became of it."""
+
+    action: Annotated[str, Field(description="The annotation modelrollout.dev/action, as it was handled.")]
+    at: Time
+    reason: str
+    message: str
+
+
 class Condition(Record):
     """A Kubernetes condition (``metav1.Condition``)."""
 
@@ -212,6 +240,9 @@ class ModelRolloutStatus(Record):
     resumes: Annotated[Phase | None, Field(description="The phase that goes on once an invalid spec is mended.")] = None
     message: Annotated[str | None, Field(description="What is going on, in a sentence.")] = None
     stable: Arm | None = None
+    stable_out_since: Annotated[
+        Time | None, Field(description="Since when the stable version has had no ready pod at all.")
+    ] = None
     candidate: CandidateArm | None = None
     stage: StageStatus | None = None
     verdicts: Annotated[
@@ -237,6 +268,9 @@ class ModelRolloutStatus(Record):
     rejected: Annotated[
         tuple[Rejection, ...], Field(description="Revisions that were taken back, newest first.", max_length=20)
     ] = ()
+    last_action: Annotated[
+        LastAction | None, Field(description="What a person asked for last; repeating it does nothing.")
+    ] = None
     conditions: Annotated[
         tuple[Condition, ...],
         Field(

@@ -15,6 +15,7 @@ from modelrollout.plan.plan import Plan
 from modelrollout.plan.statuses import changed
 from modelrollout.rollout.rollout import Rollout, Wish
 from modelrollout.traffic.router_table import route_refs
+from modelrollout.trial import outage
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.world import World
 
@@ -137,7 +138,13 @@ def _recheck(now: datetime, status: ModelRolloutStatus, wish: Wish | None) -> ti
     if wish is not None and status.candidate is not None:
         interval = wish.spec.analysis.interval.timedelta
         moments.append(_until_next_look(status.stage, interval, now) if status.stage else interval)
+        moments += [over - now for over in _patience_ends(status) if over > now]
     return min(moments) if moments else None
+
+
+def _patience_ends(status: ModelRolloutStatus) -> list[datetime]:
+    """When a candidate may take over from a stable version without any ready pod."""
+    return [status.stable_out_since + outage.PATIENCE] if status.stable_out_since else []
 
 
 def _whole_seconds(now: datetime) -> datetime:

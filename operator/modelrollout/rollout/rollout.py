@@ -10,12 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelrollout.analysis.queries import ArmNames, Reach, queries
+from modelrollout.api.base import GROUP
 from modelrollout.api.errors import name_error, spec_error
 from modelrollout.api.findings import Finding
 from modelrollout.api.placeholders import UnknownName, render_tree
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, VersionInfo
-from modelrollout.objects.manifests import Manifest, Owner, digest
+from modelrollout.objects.manifests import Manifest, Owner, annotation, digest
 from modelrollout.objects.reads import Objects
 from modelrollout.rollout.expansion import NO_TEMPLATES, Templates, expanded
 from modelrollout.rollout.references import templates_among
@@ -24,6 +25,9 @@ from modelrollout.traffic.router import Router
 from modelrollout.traffic.router_table import router_of
 from modelrollout.workloads.kind import Kind
 from modelrollout.workloads.kind_table import kind_of
+
+ACTION = f"{GROUP}/action"
+"""Annotation on a ModelRollout by which people ask for something, such as retry/<token>."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Rollout:
     wish: Wish | None
     fault: Finding | None
     status: ModelRolloutStatus
+    action: str | None = None  # asked for by hand
 
     def workload(self, revision: str) -> str:
         return f"{self.owner.name}-{revision}"
@@ -67,6 +72,7 @@ def parse(manifest: Manifest, objects: Objects) -> Rollout:
         wish=wish if isinstance(wish, Wish) else None,
         fault=wish if isinstance(wish, Finding) else None,
         status=ModelRolloutStatus.model_validate(manifest.get("status") or {}),
+        action=annotation(manifest, ACTION),
     )
 
 

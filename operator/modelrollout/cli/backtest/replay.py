@@ -282,4 +282,6 @@ class Replay:
     def _ready(self, arm: Arm, size: int | None) -> Manifest:
         wish = self._policy.wish
         rendered = wish.kind.render(self._owner, Names(arm.workload, arm.revision), wish.template, size)
-        return {**rendered, "status": {"readyReplicas": 1 if size is None else size, "observedGeneration": 1}}
+        count = 1 if size is None else size
+        counts = {"readyReplicas": count, "availableReplicas": count}
+        return {**rendered, "status": {**counts, "observedGeneration": 1}}
