@@ -59,6 +59,9 @@ class FakeCluster:
     limping: dict[str, int] = field(default_factory=dict)  # versions of which so many pods are not ready
     crashing: dict[str, int] = field(default_factory=dict)  # Deployments with a pod that crashed so many times
     slow: timedelta = timedelta()  # how long pods take to become ready
+    # What is wrong with the gateways
+    missing_gateways: set[str] = field(default_factory=set)  # by name; nobody says anything about their routes
+    is_gateway_down: bool = False  # the controller: whatever is written meanwhile is not accepted
 
     # What the operator calls
 

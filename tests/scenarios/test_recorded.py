@@ -12,6 +12,7 @@ from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import KNOWN
 from tests.fakes.cluster import FakeCluster, copied
+from tests.fakes.controllers import accept_routes
 from tests.fakes.town import Town
 from tests.fakes.witness import Witness
 from tests.places import ROOT
@@ -40,6 +41,7 @@ def taken_over(name: str) -> Town:
         applied.setdefault(key(write["manifest"]), {})[write["manager"]] = write["manifest"]
     version = max(int(manifest["metadata"]["resourceVersion"]) for manifest in objects)
     town = Town(FakeCluster({key(manifest): manifest for manifest in objects}, applied=applied, version=version))
+    accept_routes(town.cluster)  # the worlds were recorded without a gateway
     town.now = datetime.fromisoformat(record["now"])
     town.restart()
     return town

@@ -47,10 +47,11 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
 
 
 def _on_its_way(facts: Facts, status: ModelRolloutStatus) -> Finding | None:
-    """Why users are not yet sent to the version that status promises: the route is written after the status."""
+    """Why users are not yet sent to the version that status promises: the route is written after the status, and
+    a gateway follows after that."""
     has_route = facts.router is not None and facts.routing(facts.router, None).exists
     if has_route and not facts.diverting_routers(status.stable):
-        return None
+        return facts.unaccepted()
     return Finding("RouteNotInForce", "The route to the version that serves is about to be written.")
 
 
@@ -64,7 +65,7 @@ def _serving(facts: Facts, status: ModelRolloutStatus) -> tuple[Truth, Finding]:
     if not state.can_serve:
         return "False", Finding("StableNotReady", f"Version {version} serves, but too few of its pods are ready.")
     if (refusal := facts.refusal()) is not None:
-        return "False", Finding("RouteNotAccepted", refusal)
+        return "False", refusal
     return "True", Finding("Serving", f"Version {version} serves, and its pods are ready.")
 
 

@@ -104,13 +104,22 @@ def with_readiness(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStat
 
 
 def with_clock(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
-    """Counts the step's time from when the route put its exposure in force. Neither a crash between saving and acting,
-    nor a refused write, nor somebody's edit of the route may shorten the step."""
-    stage, since = status.stage, facts.in_force_since()
-    if stage is None or since is None or since <= stage.since or facts.live(status.stable) != exposure_at(stage):
+    """Counts the step's time from when its exposure was first seen in force: written, and accepted by a gateway.
+
+    While it is not in force, the status has no such time. That is saved before the route is written, so no crash in
+    between, refused write, gateway that is away, or edit of the route by somebody shortens the step.
+    """
+    if (stage := status.stage) is None:
         return status
-    begun = looks.in_force(status.evidence, stage, since)
-    return changed(status, stage=StageStatus(**{**dict(stage), "since": since}), evidence=begun)
+    since, written = stage.since, facts.written_at()
+    if not facts.is_in_force(exposure_at(stage), status.stable):
+        since = None
+    elif since is None or (written is not None and written > since):  # written anew, and the status was not told
+        since = max(facts.now, written or facts.now)
+    if since == stage.since:
+        return status
+    evidence = looks.in_force(status.evidence, stage, since) if since else status.evidence
+    return changed(status, stage=StageStatus(**{**dict(stage), "since": since}), evidence=evidence)
 
 
 def with_repaired_parts(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRolloutStatus:
@@ -157,7 +166,7 @@ def at_a_step_that_exists(facts: Facts, status: ModelRolloutStatus, wish: Wish) 
 
 MENDS: tuple[Callable[[Facts, ModelRolloutStatus], ModelRolloutStatus], ...] = (
     without_gone,  # or the list of retired revisions would grow with every release
-    with_clock,  # the route knows best since when its exposure is in force
+    with_clock,  # a step's time counts while its exposure is in force
     with_readiness,  # the candidate loses its traffic for want of it, whatever the spec says
 )
 """Corrects a status by what the world shows."""
@@ -186,9 +195,10 @@ def moved(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRo
         case Phase.ROLLING_BACK:
             return _rolling_back(facts, status, wish)
         case Phase.ROLLED_BACK:
-            return status, _rejection(status, wish)
+            return status, _not_followed_yet(facts, _rejection(status, wish))
         case Phase.HEALTHY:
-            return status, Finding("Serving", f"Version {wish.model.version} serves everybody.")
+            serving = Finding("Serving", f"Version {wish.model.version} serves everybody.")
+            return status, facts.unaccepted() or serving
         case Phase.INVALID | None:
             raise ValueError(f"a spec that can be read leads to a phase, not to {status.phase}")
         case _:
@@ -205,7 +215,7 @@ def _pending(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
     if status.stable is None:
         if wait := checks.is_not_ready(trial):
             return status, first((checks.crash_loops, checks.ready_too_late), trial) or wait
-        why = Finding("Installed", f"Version {wish.model.version} is the first; it serves everybody.")
+        why = Finding("Installed", f"Version {wish.model.version} is the first; everybody is sent to it.")
         return statuses.promoted(status, wish.spec.promotion.keep_old.timedelta, why, trial.facts.now), why
     if wait := first(checks.PENDING_WAITS, trial):
         return status, wait
@@ -227,14 +237,18 @@ def _at_a_step(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
 def _rolling_back(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRolloutStatus, Finding]:
     why = _rejection(status, wish)
     if facts.diverting_routers(status.stable):
-        return status, why
+        return status, _not_followed_yet(facts, why)
     return changed(statuses.without_candidate(status, "RolledBack", why, facts.now), phase=Phase.ROLLED_BACK), why
 
 
+def _not_followed_yet(facts: Facts, why: Finding) -> Finding:
+    """Taking traffic back waits for nobody, and is said to be on its way until a gateway follows."""
+    unaccepted = facts.unaccepted()
+    return Finding(why.reason, f"{why.message} {unaccepted.message}") if unaccepted else why
+
+
 def _at(facts: Facts, status: ModelRolloutStatus, step: Step, wish: Wish) -> ModelRolloutStatus:
-    stage = StageStatus.model_validate(
-        {**recorded(step.place, step.exposure), "entered": facts.now, "since": facts.now}
-    )
+    stage = StageStatus.model_validate({**recorded(step.place, step.exposure), "entered": facts.now})
     return changed(status, phase=step.phase, stage=stage, evidence=looks.with_step(status.evidence, wish, facts.now))
 
 

@@ -113,11 +113,11 @@ def _note(facts: Facts, status: ModelRolloutStatus) -> str | None:
 
 
 def _since(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> datetime | None:
-    """When the candidate's exposure was put in force: what the route says already, or now."""
+    """When the candidate's exposure was written: what the route says already, or now."""
     if exposure == NOBODY or status.stage is None:
         return None
     if facts.live(status.stable) == exposure:
-        return facts.in_force_since() or status.stage.since
+        return facts.written_at() or status.stage.since or facts.now
     return facts.now
 
 
@@ -132,8 +132,13 @@ def _scaling(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[P
 
 
 def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set[Ref]) -> Iterator[Delete]:
-    """Objects of revisions that serve nobody, once their time is over and no route names them."""
+    """Objects of revisions that serve nobody, once their time is over and no route names them.
+
+    A gateway that has not accepted the route goes on by the one before, and may send users to any of them.
+    """
     owner = facts.rollout.owner
+    if facts.unaccepted() is not None:
+        return
     # A route of a router that the spec no longer asks for. The new one has to be there first.
     if status.phase is Phase.HEALTHY and facts.routing(wish.router, None).exists:
         yield from map(_deletion, _replaced_routes(facts, wish))

@@ -128,8 +128,8 @@ def _moment(facts: Facts, status: ModelRolloutStatus) -> datetime | None:
     if status.candidate.revision != wish.revision:
         return None
     interval = wish.spec.analysis.interval.timedelta
-    number = int((facts.now - stage.since) / interval)
-    return stage.since + number * interval if number >= 1 else None
+    number = int((facts.now - stage.counted_from) / interval)
+    return stage.counted_from + number * interval if number >= 1 else None
 
 
 def _is_exposed(facts: Facts, status: ModelRolloutStatus) -> bool:

@@ -25,6 +25,7 @@ from modelrollout.objects.manifests import (
 )
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import Resource
+from modelrollout.traffic import acceptance
 from modelrollout.traffic.exposure import Exposure, Match
 from modelrollout.traffic.route_rules import MIRROR, Rules, deciding
 from modelrollout.traffic.router import MANAGER, SERVICE_PORT, SINCE, Backend, InForce, Notes, Routing, ours, own
@@ -118,7 +119,8 @@ class GatewayRouter:
             services=rules.services(),
             since=annotation(route, SINCE),
             rejected=annotation(route, REJECTED),
-            refusal=_refusal(route),
+            refusal=acceptance.refusal(route),
+            awaited=acceptance.awaited(route),
         )
 
     def pods(self, exposure: Exposure, size: int | None) -> int | None:
@@ -208,22 +210,3 @@ def _asked_by(route: Manifest) -> frozenset[Match]:
         return frozenset(Match.parse(line) for line in lines if line)
     except ValueError:  # an annotation is anybody's to edit; what is not understood counts as weight
         return frozenset()
-
-
-def _refusal(route: Manifest) -> str | None:
-    """What a gateway says against the route as it is now."""
-    generation = int(route["metadata"].get("generation") or 0)
-    for parent in (route.get("status") or {}).get("parents") or ():
-        for condition in parent.get("conditions") or ():
-            if _speaks_against(condition, generation):
-                gateway = (parent.get("parentRef") or {}).get("name", "?")
-                return (
-                    f"Gateway '{gateway}' does not take the route: {condition.get('message', '')} "
-                    f"({condition.get('reason', condition['type'])})."
-                )
-    return None
-
-
-def _speaks_against(condition: Manifest, generation: int) -> bool:
-    is_current = int(condition.get("observedGeneration") or 0) >= generation
-    return is_current and condition["type"] in ("Accepted", "ResolvedRefs") and condition["status"] == "False"

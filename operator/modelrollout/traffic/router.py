@@ -69,6 +69,7 @@ class InForce:
     since: str | None = None  # annotations, as they are: anybody may edit them
     rejected: str | None = None
     refusal: str | None = None  # why the data plane does not take the route, in its own words
+    awaited: str | None = None  # whose word is missing before users are served by the route as it is written
 
     def reaches(self, service: str) -> bool:
         """Whether anybody's request, or a copy of it, may end there."""

@@ -146,15 +146,29 @@ class Facts:
         notes = (self.routing(router, None).rejected for router in ROUTERS.values())
         return next((why for note in notes if (why := rejections.noted(note, revision)) is not None), None)
 
-    def refusal(self) -> str | None:
-        """Why the gateway refuses the route, in its own words; None when no refusal is known."""
-        return self.routing(self.router, None).refusal if self.router else None
+    def refusal(self) -> Finding | None:
+        """Why a gateway refuses the route, in its own words; None when no refusal is known."""
+        return self._not_accepted(self._present_routing.refusal)
 
-    def in_force_since(self) -> datetime | None:
-        """Since when the route has had its present exposure, as it says itself."""
-        text = self.routing(self.router, None).since if self.router else None
+    def unaccepted(self) -> Finding | None:
+        """Why users are not served by the route as it is written; None once they are, or while there is no route."""
+        return self.refusal() or self._not_accepted(self._present_routing.awaited)
+
+    @property
+    def _present_routing(self) -> InForce:
+        return self.routing(self.router, None) if self.router else InForce()
+
+    def _not_accepted(self, why: str | None) -> Finding | None:
+        return Finding("RouteNotAccepted", why) if why else None
+
+    def is_in_force(self, exposure: Exposure, stable: Arm | None) -> bool:
+        """Whether users are served by a route that has this exposure."""
+        return self.live(stable) == exposure and self.unaccepted() is None
+
+    def written_at(self) -> datetime | None:
+        """When the route was given its present exposure, as it says itself."""
         try:
-            since = datetime.fromisoformat(text or "")
+            since = datetime.fromisoformat(self._present_routing.since or "")
         except ValueError:  # anybody may edit an annotation
             return None
         return since if since.tzinfo and since <= self.now + CLOCKS_DIFFER else None
