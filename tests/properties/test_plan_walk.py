@@ -107,7 +107,7 @@ class Situation:
             status.resumes,
             *arms,
             status.candidate is not None and status.candidate.unready_since is not None,
-            stage and (stage.name, stage.step, exposure_at(stage)),
+            stage and (stage.name, stage.step, exposure_at(stage), stage.since is not None),
             tuple(sorted(entry.revision for entry in status.rejected)),
             self.refused,
             tuple(sorted(_kernel(one) for one in self.objects.values() if is_of_interest(one))),

@@ -91,6 +91,25 @@ def test_first_pass_after_an_upgrade_decides_as_the_version_before_would_have(na
     assert stands(town) == RECORDS[name]["next"]
 
 
+@pytest.mark.parametrize("name", [name for name in RECORDS if not name.startswith("invalid")])
+def test_upgrade_knows_the_revision_by_the_name_that_the_version_before_gave_it(name: str) -> None:
+    town = taken_over(name)
+    wish = town.rollout().wish
+    assert wish is not None
+    assert wish.revision == newest(town.status)
+
+
+@pytest.mark.parametrize("port", [8080, 9090])
+@pytest.mark.parametrize("name", STEADY)
+def test_old_name_stands_for_the_port_that_it_was_used_with(name: str, port: int) -> None:
+    town = taken_over(name)
+    spec = town.manifest["spec"]
+    town.cluster.put({**town.manifest, "spec": {**spec, "traffic": {**spec["traffic"], "port": port}}})
+    wish = town.rollout().wish
+    assert wish is not None
+    assert (wish.revision == newest(town.status)) is (port == 8080)
+
+
 @pytest.mark.parametrize("name", STEADY)
 def test_upgrade_writes_nothing_where_nothing_happens(name: str) -> None:
     town = taken_over(name)

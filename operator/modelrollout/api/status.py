@@ -54,6 +54,12 @@ class Arm(Record):
     revision: str
     model: VersionInfo
     workload: str
+    port: Annotated[
+        int | None,
+        Field(
+            description="The port its containers listen on. Versions before this field have it in the arm's Service."
+        ),
+    ] = None
 
 
 class CandidateArm(Arm):

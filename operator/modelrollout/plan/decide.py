@@ -279,7 +279,7 @@ def _dropped(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRollo
 
 
 def _renamed(stable: Arm, wish: Wish) -> Arm:
-    return Arm(revision=stable.revision, model=wish.model, workload=stable.workload)
+    return Arm(**{**dict(stable), "model": wish.model})
 
 
 def _serving_arm(facts: Facts, wish: Wish) -> Arm | None:

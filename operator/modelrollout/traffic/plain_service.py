@@ -52,7 +52,7 @@ class ServiceRouter:
         return None
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
-        # The container port of whoever serves: an edit of traffic.port must not cut off the stable pods.
+        # The port of whoever serves, inside and out: an edit of traffic.port must cut off neither pods nor callers.
         is_switched = routing.candidate is not None and routing.exposure == EVERYBODY
         target = routing.candidate.port if routing.candidate and is_switched else routing.stable.port
         (ref,) = self.refs(owner)
@@ -62,7 +62,7 @@ class ServiceRouter:
             annotations=_annotations(routing),
             spec={
                 "selector": _selector(owner.name, routing),
-                "ports": [{"name": "http", "port": traffic.port, "protocol": "TCP", "targetPort": target}],
+                "ports": [_port(target)],
             },
         )
         found = there.get(ref)
@@ -76,7 +76,7 @@ class ServiceRouter:
         back = Routing(to, notes=Notes(rejected=notes.rejected or annotation(route, REJECTED)))
         (first, *_) = ports = route["spec"].get("ports") or [{}]
         known = next((port for port in ports if port.get("name") == "http"), first)  # somebody may have added others
-        port = {"name": "http", "port": to.port, "protocol": "TCP", **known, "targetPort": to.port}
+        port = {**known, **_port(to.port)}
         manifest = {
             "apiVersion": route["apiVersion"],
             "kind": route["kind"],
@@ -109,6 +109,10 @@ class ServiceRouter:
         if size is None or exposure == EVERYBODY:
             return size
         return max(1, min(size, exposure.weight * size // (100 - exposure.weight)))
+
+
+def _port(number: int) -> Manifest:
+    return {"name": "http", "port": number, "protocol": "TCP", "targetPort": number}
 
 
 def _selector(rollout: str, routing: Routing) -> dict[str, str]:

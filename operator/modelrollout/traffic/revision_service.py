@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner
+from modelrollout.objects.manifests import APPLIED, REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, annotation
 from modelrollout.objects.resources import SERVICES
 from modelrollout.traffic.router import SERVICE_PORT, Backend
 
@@ -17,6 +17,12 @@ def render(owner: Owner, backend: Backend) -> Manifest:
             "ports": [{"name": "http", "port": SERVICE_PORT, "protocol": "TCP", "targetPort": backend.port}],
         },
     )
+
+
+def has_port(service: Manifest, owner: Owner, backend: Backend) -> bool:
+    """Whether it was last written for this backend, whatever somebody made of it since."""
+    is_as_written = annotation(service, APPLIED) == annotation(render(owner, backend), APPLIED)
+    return is_as_written or container_port(service) in (None, backend.port)
 
 
 def container_port(service: Manifest) -> int | None:

@@ -89,10 +89,10 @@ class Facts:
     # Traffic
 
     def backend(self, arm: Arm) -> Backend:
-        """The arm as a target. Its port is what its own Service has kept, else what the spec says now."""
+        """The arm as a target. It keeps its port, whatever the spec says now."""
         found = (service for service in self.world.services if service["metadata"]["name"] == arm.workload)
         kept, wish = next(map(revision_service.container_port, found), None), self.rollout.wish
-        return Backend(arm.workload, arm.revision, kept or (wish.spec.traffic.port if wish else 0))
+        return Backend(arm.workload, arm.revision, arm.port or kept or (wish.spec.traffic.port if wish else 0))
 
     @property
     def router(self) -> Router | None:
@@ -128,12 +128,26 @@ class Facts:
             return Finding("StableNotReady", "the stable version is not ready, so the candidate gets no more traffic.")
         if (others := self.others(status)) and self.is_mixing(exposure):
             return Finding("OldPodsLeaving", f"the pods of {', '.join(others)} must be gone before traffic is split.")
+        if (apart := self._ports_apart(status)) and self.is_mixing(exposure):
+            return apart
         if status.candidate is None or self.is_ready_for(exposure, status.candidate):
             return None
         state = self.workload(status.candidate)
         count = f"{state.ready} of {state.replicas}" if state else "none"
         why = f"the candidate gets more traffic once all pods that it takes are ready; {count} are."
         return Finding("WeightNotInForce", why)
+
+    def _ports_apart(self, status: ModelRolloutStatus) -> Finding | None:
+        """Why no Service can select the pods of both arms."""
+        if status.stable is None or status.candidate is None:
+            return None
+        old, new = self.backend(status.stable).port, self.backend(status.candidate).port
+        if old == new:
+            return None
+        name = f"Service '{self.rollout.owner.namespace}/{self.rollout.owner.name}'"
+        why = f"{name} sends all requests to one port, and the versions listen on {old} and {new}"
+        mend = "release this change by a stage with weights: [100], or by traffic.gatewayAPI."
+        return Finding("PortsDiffer", f"{why}: {mend}")
 
     def is_mixing(self, exposure: Exposure) -> bool:
         """Whether the exposure needs a Service that selects all pods of the rollout, whatever their revision."""
