@@ -18,6 +18,7 @@ from modelrollout.objects.manifests import (
     is_applied,
     ref_of,
 )
+from modelrollout.objects.resources import SERVICES
 from modelrollout.plan import adoption
 from modelrollout.plan.decide import effective, trial_of
 from modelrollout.rollout.rollout import Wish
@@ -49,7 +50,7 @@ def retreat(facts: Facts, status: ModelRolloutStatus) -> tuple[Write, ...]:
 def writes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Write, ...]:
     """All other writes, in a safe order: pods, Services, traffic, and last the deletion of what serves nobody."""
     wanted = tuple(_wanted(facts, status, wish))
-    objects = [write for write in wanted if not is_applied(write.manifest, facts.world.objects.get(write.ref))]
+    objects = [write for write in wanted if not _is_in_force(write, facts.world.objects.get(write.ref))]
     return (
         *objects,
         *_routes(facts, status, wish),
@@ -57,6 +58,12 @@ def writes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Write,
         *adoption.writes(facts, status, wish),
         *_deletions(facts, status, wish, {write.ref for write in wanted}),
     )
+
+
+def _is_in_force(write: Apply, found: Manifest | Finding | None) -> bool:
+    if write.ref.resource == SERVICES and isinstance(found, dict):
+        return revision_service.is_in_force(write.manifest, found)
+    return is_applied(write.manifest, found)
 
 
 def _wanted(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[Apply]:

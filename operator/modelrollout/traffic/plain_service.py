@@ -24,8 +24,10 @@ from modelrollout.objects.manifests import (
 )
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import SERVICES
+from modelrollout.traffic.edits import Edit, is_as_written_for, told
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
 from modelrollout.traffic.router import MANAGER, SINCE, Backend, InForce, Notes, Routing, ours, own
+from modelrollout.traffic.selection import edits_of_service, ours_among, selects_the_same
 
 WEIGHT = f"{GROUP}/weight"
 """Annotation with the weight that a mixed selector stands for; the selector itself cannot say it."""
@@ -52,22 +54,20 @@ class ServiceRouter:
         return None
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
-        # The port of whoever serves, inside and out: an edit of traffic.port must cut off neither pods nor callers.
-        is_switched = routing.candidate is not None and routing.exposure == EVERYBODY
-        target = routing.candidate.port if routing.candidate and is_switched else routing.stable.port
         (ref,) = self.refs(owner)
-        wanted = owner.object(
-            SERVICES,
-            owner.name,
-            annotations=_annotations(routing),
-            spec={
-                "selector": _selector(owner.name, routing),
-                "ports": [_port(target)],
-            },
-        )
-        found = there.get(ref)
+        wanted, found = _wanted(owner, routing), there.get(ref)
         is_in_force = isinstance(found, dict) and _is_in_force(wanted, found)
         return () if is_in_force else (Apply(wanted, MANAGER),)
+
+    def edits(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> Finding | None:
+        (ref,) = self.refs(owner)
+        wanted, found = _wanted(owner, routing), own(owner, there, ref)
+        if found is None or not is_as_written_for(wanted, found):
+            return None
+        edits = [*edits_of_service(wanted, found)]
+        if (weight := annotation(found, WEIGHT)) != annotation(wanted, WEIGHT):
+            edits.append(Edit(f"metadata.annotations[{WEIGHT}]", weight, "who is served is decided by spec.stages"))
+        return told(ref, edits)
 
     def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Apply, ...]:
         (ref,) = self.refs(owner)
@@ -111,6 +111,18 @@ class ServiceRouter:
         return max(1, min(size, exposure.weight * size // (100 - exposure.weight)))
 
 
+def _wanted(owner: Owner, routing: Routing) -> Manifest:
+    # The port of whoever serves, inside and out: an edit of traffic.port must cut off neither pods nor callers.
+    is_switched = routing.candidate is not None and routing.exposure == EVERYBODY
+    target = routing.candidate.port if routing.candidate and is_switched else routing.stable.port
+    return owner.object(
+        SERVICES,
+        owner.name,
+        annotations=_annotations(routing),
+        spec={"selector": _selector(owner.name, routing), "ports": [_port(target)]},
+    )
+
+
 def _port(number: int) -> Manifest:
     return {"name": "http", "port": number, "protocol": "TCP", "targetPort": number}
 
@@ -128,12 +140,6 @@ def _annotations(routing: Routing) -> dict[str, str]:
 
 
 def _is_in_force(wanted: Manifest, found: Manifest) -> bool:
-    """Whether all is there, and nobody narrowed the selector: a label that we did not write turns pods away.
-
-    Ports that somebody added beside ours stay: the API server merges the lists.
-    """
-    (port,) = wanted["spec"]["ports"]
-    key = (port["port"], port["protocol"])
-    same = [one for one in found["spec"].get("ports") or () if (one.get("port"), one.get("protocol", "TCP")) == key]
-    is_all_there = is_applied(wanted, {**found, "spec": {**found["spec"], "ports": same}})
-    return is_all_there and bool(found["spec"].get("selector") == wanted["spec"]["selector"])
+    """Ports that somebody added beside ours stay: the API server merges the lists."""
+    is_all_there = is_applied(wanted, {**found, "spec": {**found["spec"], "ports": ours_among(wanted, found)}})
+    return is_all_there and selects_the_same(wanted, found)

@@ -96,6 +96,12 @@ class Router(Protocol):
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
         """The writes that lead from what is there to the routing; none where all is in force already."""
 
+    def edits(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> Finding | None:
+        """What others made of its objects since they were written for this routing, with the mend.
+
+        None where they were written for another: nobody knows then whose a difference is.
+        """
+
     def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Apply, ...]:
         """The routes as they were read, with nobody sent or copied anywhere but to stable.
 
