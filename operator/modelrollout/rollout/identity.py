@@ -36,7 +36,7 @@ def revision_by_meaning(model: VersionInfo, pods: Any, port: int) -> str:
 
 
 def revision_by_words(model: VersionInfo, pods: Any) -> str:
-    """The revision that operators before 2026-11-28 made of the same wish. It stays in what they left behind."""
+    """The revision that operators made of the same wish before its port was a part. What they left has that name."""
     return digest({"model": model.model_dump(exclude_none=True), "pods": pods})
 
 

@@ -20,8 +20,8 @@ MANAGER = "modelrollout-traffic"
 """Field manager of all objects that users' requests pass through."""
 
 SINCE = f"{GROUP}/in-force-since"
-"""Annotation on the route: when the candidate's exposure was put in force. Written together with it, it is true
-however long the write had to wait and whoever died in between, and nothing has to be saved while it waits."""
+"""Annotation on the route: when the candidate's exposure was written. It tells that a route was written anew, even to an
+operator whose status was restored from earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Notes:
     """What is written down on a route in the same request that moves its traffic."""
 
     rejected: str | None = None  # about a candidate that was taken back
-    since: datetime | None = None  # when the candidate's exposure was put in force
+    since: datetime | None = None  # when the candidate's exposure was written
 
     @property
     def annotations(self) -> dict[str, str]:
