@@ -20,8 +20,8 @@ MANAGER = "modelrollout-traffic"
 """Field manager of all objects that users' requests pass through."""
 
 SINCE = f"{GROUP}/in-force-since"
-"""Annotation on the route: when the candidate's exposure was written. It tells that a route was written anew, even to an
-operator whose status was restored from earlier."""
+"""Annotation on the route: when the candidate's exposure was written. It shows that a route was written anew, even if
+the status was restored from earlier."""
 
 
 @dataclass(frozen=True, slots=True)
