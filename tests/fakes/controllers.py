@@ -1,4 +1,4 @@
-"""What runs beside the API server in a cluster: controllers of Deployments and StatefulSets, and the kubelet.
+"""What runs beside the API server in a cluster: controllers of workloads and of gateways, and the kubelet.
 
 Pods are real objects, because the operator looks at them; what is wrong with them is said by the cluster's fields.
 The local cluster has a Deployment controller of its own, which rolls over from one template to the next, with a surge,
@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from modelrollout.objects.manifests import Manifest
-from modelrollout.objects.resources import DEPLOYMENTS, PODS, STATEFUL_SETS
+from modelrollout.objects.resources import DEPLOYMENTS, GRPC_ROUTES, HTTP_ROUTES, PODS, STATEFUL_SETS
+from modelrollout.traffic import acceptance
+from modelrollout.traffic.acceptance import accepted
 
 if TYPE_CHECKING:
     from tests.fakes.cluster import FakeCluster
@@ -49,6 +51,18 @@ def run(cluster: FakeCluster, now: datetime) -> None:
         }
         if status != deployment.get("status"):
             cluster.put({**deployment, "status": status})
+    accept_routes(cluster)
+
+
+def accept_routes(cluster: FakeCluster) -> None:
+    """Gateways take what is written, each as soon as its controller is there; of one that is missing nobody speaks."""
+    if cluster.is_gateway_down:
+        return
+    for route in (*cluster.all(HTTP_ROUTES), *cluster.all(GRPC_ROUTES)):
+        parents = [ref for ref in route["spec"].get("parentRefs") or () if ref["name"] not in cluster.missing_gateways]
+        status = accepted({**route, "spec": {"parentRefs": parents}})["status"]
+        if parents and acceptance.awaited(route) and not acceptance.refusal(route):
+            cluster.put({**route, "status": status})
 
 
 def _cannot_be_made(message: str) -> Manifest:

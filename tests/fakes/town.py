@@ -214,6 +214,8 @@ class Town:
         town.cluster.broken, town.cluster.limping = set(old.broken), dict(old.limping)
         town.cluster.crashing, town.cluster.changes = dict(old.crashing), old.changes
         town.cluster.homeless, town.cluster.refused = dict(old.homeless), dict(old.refused)
+        town.cluster.missing_gateways = set(old.missing_gateways)
+        town.cluster.is_gateway_down = old.is_gateway_down
         town.metrics = replace(self.metrics, town=town, bad=dict(self.metrics.bad), asked=[])
         town.now, town.old, town.new = self.now, self.old, self.new
         town.restart()

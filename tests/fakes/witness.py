@@ -263,8 +263,18 @@ class Witness:
             if arm is not None and name == arm.workload:
                 raise Broken(f"5: {plural} {name} was deleted, which is an arm in {status.phase}")
         revision = name.removeprefix("fraud-")
+        if (wish := self._wish()) and _route_of(wish) == HTTP_ROUTES.plural and self._is_ahead_of_its_gateway():
+            raise Broken(f"5: {plural} {name} was deleted, which a gateway may still send users to")
         if any(shares.get(revision, 0) > 0 for shares in self.town.shares().values()):
             raise Broken(f"5: {plural} {name} was deleted, which serves users: {self.town.shares()}")
+
+    def _is_ahead_of_its_gateway(self) -> bool:
+        """Whether the route is another than the one that a gateway said it has taken."""
+        if (route := self.town.cluster.get(HTTP_ROUTES, "fraud")) is None:
+            return False
+        parents = (route.get("status") or {}).get("parents") or ()
+        said = [condition["observedGeneration"] for parent in parents for condition in parent["conditions"]]
+        return route["metadata"]["generation"] not in said
 
     # Books
 

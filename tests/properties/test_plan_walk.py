@@ -28,7 +28,7 @@ from modelrollout.objects.manifests import (
     revision_of,
 )
 from modelrollout.objects.reads import Objects
-from modelrollout.objects.resources import DEPLOYMENTS, PODS
+from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, PODS
 from modelrollout.plan import looks
 from modelrollout.plan.decide import mended
 from modelrollout.plan.plan import Plan
@@ -36,6 +36,7 @@ from modelrollout.plan.planner import plan_from
 from modelrollout.rollout.rollout import Rollout, Wish, parse
 from modelrollout.stages import way as stages
 from modelrollout.traffic import rejections
+from modelrollout.traffic.acceptance import accepted
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure, Match
 from modelrollout.traffic.router_table import ROUTERS
 from modelrollout.trial.facts import Facts
@@ -64,6 +65,7 @@ class Event:
     crashes: bool = False
     verdict: Verdict | None = None
     hand: str = ""  # what somebody does to the route
+    is_gateway_down: bool = False  # what was written is not accepted
 
 
 CONDITIONS = [
@@ -80,6 +82,7 @@ EVENTS = [
     Event(after=DEADLINE + HOLD),
     Event(after=DEADLINE + HOLD, is_candidate_ready=False),
     Event(crashes=True),
+    *(Event(HOLD + timedelta(seconds=1), verdict=verdict, is_gateway_down=True) for verdict in (None, Verdict.PASS)),
     *(Event(spec=spec) for spec in ("2", "1", "other steps", "broken")),
     *(Event(hand=hand) for hand in ("removes it", "mirrors to the candidate", "gives the candidate all")),
 ]
@@ -107,7 +110,7 @@ class Situation:
             *arms,
             status.candidate is not None and status.candidate.unready_since is not None,
             self.out_since is not None and status.candidate is not None,
-            stage and (stage.name, stage.step, exposure_at(stage)),
+            stage and (stage.name, stage.step, exposure_at(stage), stage.since is not None),
             tuple(sorted(entry.revision for entry in status.rejected)),
             self.refused,
             tuple(sorted(_kernel(one) for one in self.objects.values() if is_of_interest(one))),
@@ -208,6 +211,8 @@ class Walk:
                     pod = crashing_pod(one)
                     objects[Ref(PODS, "ml", pod["metadata"]["name"])] = pod
         objects, refused = by_hand(objects, event.hand, here.status), here.refused
+        if not event.is_gateway_down:
+            objects = {ref: accepted(one) if ref.resource == HTTP_ROUTES else one for ref, one in objects.items()}
         if event.hand == "removes it":  # and with it a verdict that was not saved elsewhere yet
             refused &= {entry.revision for entry in here.status.rejected}
         now = here.now + event.after
@@ -250,6 +255,8 @@ class Walk:
             self.decides_nothing_without_evidence(here, event, plan, told)
         assert is_allowed(intended(after), intended(plan.status)), ("the table of phases", told)
         self.keeps_the_old_version(here, plan, told)
+        if event.is_gateway_down and facts.unaccepted() is not None:
+            self.goes_no_further(here, plan, told)
         for write in (*plan.retreat, *plan.writes):
             assert is_ours(write), ("11: touches what is not its own", told)
 
@@ -285,16 +292,25 @@ class Walk:
             return
         noted = any(rejections.noted(note_on(one), "") for one in here.objects.values())
         if not noted and here.status.candidate and here.status.candidate.revision not in here.refused:
-            assert (new, plan.status.phase) == (old, here.status.phase) or self.was_edited(old, here), (
+            stays = new is not None and (new.name, new.step, new.entered) == (old.name, old.step, old.entered)
+            assert (stays and plan.status.phase == here.status.phase) or self.was_edited(old, here), (
                 "4: decides without evidence",
                 told,
             )
 
+    def goes_no_further(self, here: Situation, plan: Plan, told: object) -> None:
+        """What is written and not accepted is not in force: nothing follows from it, and nothing that served goes."""
+        assert not any(isinstance(write, Delete) for write in plan.writes), ("5: deletes what may serve", told)
+        before, after = here.status, plan.status
+        assert before.stable is None or after.stable == before.stable, ("5: promoted", told)
+        if (old := before.stage) is not None and (new := after.stage) is not None and not self.was_edited(old, here):
+            assert (new.name, new.step) == (old.name, old.step), ("6: a step ends that was not in force", told)
+            assert new.since is None, ("6: its time counts", told)
+
     def was_edited(self, stage: Any, here: Situation) -> bool:
         wish = self.rollout(here).wish
         ours = {(step.place.stage, step.place.number, step.exposure) for step in stages.way(wish)} if wish else set()
-        since = here.status.stage and here.status.stage.since
-        return (stage.name, stage.step, exposure_at(stage)) not in ours or since != stage.since
+        return (stage.name, stage.step, exposure_at(stage)) not in ours
 
     def keeps_the_old_version(self, here: Situation, plan: Plan, told: object) -> None:
         stable = plan.status.stable
@@ -379,7 +395,11 @@ def applied(objects: Objects, write: Write) -> dict[Ref, Any]:
         case Apply():
             old = objects.get(write.ref)
             uid = old["metadata"]["uid"] if isinstance(old, dict) else f"uid-{write.ref}"
-            metadata = {**write.manifest["metadata"], "uid": uid, "generation": 1}
+            generation = old["metadata"]["generation"] if isinstance(old, dict) else 1
+            is_changed = isinstance(old, dict) and old["spec"] != write.manifest["spec"]
+            # Of workloads it goes on at 1, as their statuses say.
+            generation += is_changed and write.ref.resource == HTTP_ROUTES
+            metadata = {**write.manifest["metadata"], "uid": uid, "generation": generation}
             status = {"status": old["status"]} if isinstance(old, dict) and "status" in old else {}
             return {**objects, write.ref: {**write.manifest, "metadata": metadata, **status}}
         case Patch():

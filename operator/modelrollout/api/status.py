@@ -6,6 +6,7 @@ again in every pass and never trusted from here.
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from operator import not_
 from typing import Annotated, Any, Literal
@@ -53,6 +54,12 @@ class Arm(Record):
     revision: str
     model: VersionInfo
     workload: str
+    port: Annotated[
+        int | None,
+        Field(
+            description="The port its containers listen on. Versions before this field have it in the arm's Service."
+        ),
+    ] = None
 
 
 class CandidateArm(Arm):
@@ -98,7 +105,15 @@ class StageStatus(Record):
         Field(exclude_if=not_, description="Requests that the candidate answers because they ask for it."),
     ] = ()
     entered: Annotated[Time, Field(description="When this step was reached.")]
-    since: Annotated[Time, Field(description="Since when its weight has been in force without a break.")]
+    since: Annotated[
+        Time | None,
+        Field(description="Since when its weight has been in force without a break; absent while it is not."),
+    ] = None
+
+    @property
+    def counted_from(self) -> datetime:
+        """When the first look is counted from: a weight that is not accepted yet may be in force all the same."""
+        return self.since or self.entered
 
 
 QUERY_REJECTED = "QueryRejected"

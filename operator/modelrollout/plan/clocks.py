@@ -14,13 +14,22 @@ from modelrollout.trial.steps import exposure_at
 
 
 def with_step_clock(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
-    """Counts the step's time from when the route put its exposure in force. Neither a crash between saving and acting,
-    nor a refused write, nor somebody's edit of the route may shorten the step."""
-    stage, since = status.stage, facts.in_force_since()
-    if stage is None or since is None or since <= stage.since or facts.live(status.stable) != exposure_at(stage):
+    """Counts the step's time from when its exposure was first seen in force: written, and accepted by a gateway.
+
+    While it is not in force, the status has no such time. That is saved before the route is written, so no crash in
+    between, refused write, gateway that is away, or edit of the route by somebody shortens the step.
+    """
+    if (stage := status.stage) is None:
         return status
-    begun = looks.in_force(status.evidence, stage, since)
-    return changed(status, stage=StageStatus(**{**dict(stage), "since": since}), evidence=begun)
+    since, written = stage.since, facts.written_at()
+    if not facts.is_in_force(exposure_at(stage), status.stable):
+        since = None
+    elif since is None or (written is not None and written > since):  # written anew, and the status was not told
+        since = max(facts.now, written or facts.now)
+    if since == stage.since:
+        return status
+    evidence = looks.in_force(status.evidence, stage, since) if since else status.evidence
+    return changed(status, stage=StageStatus(**{**dict(stage), "since": since}), evidence=evidence)
 
 
 def with_outage(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:

@@ -11,11 +11,14 @@ from typing import Literal
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatus, Phase, Verdict
+from modelrollout.plan.edits_by_others import edits_by_others
 from modelrollout.rollout import expansion, template
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.obstacles import SCALED_TO_ZERO, missing_because, obstacle
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE
 
+EDITED = "Edited"
+"""Somebody else edited a route or Service of ours. It goes as soon as that is put back."""
 Truth = Literal["True", "False", "Unknown"]
 APPLIED = "Applied"
 """The type of the condition that is there, and False, while the API server refuses one of our writes."""
@@ -45,6 +48,8 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
         yield "Stalled", "True", blocked
     if trouble is not None:
         yield APPLIED, "False", trouble
+    if (edits := edits_by_others(facts)) is not None:
+        yield EDITED, "True", edits
     if phase in SERVES_CANDIDATE and status.verdicts:
         yield "AnalysisAvailable", *_analysis(status)
     if phase in HAS_CANDIDATE_AHEAD and (seen := sensitivity(status)) is not None:
@@ -63,10 +68,11 @@ def _blocked_for_long(facts: Facts, status: ModelRolloutStatus) -> Finding | Non
 
 
 def _on_its_way(facts: Facts, status: ModelRolloutStatus) -> Finding | None:
-    """Why users are not yet sent to the version that status promises: the route is written after the status."""
+    """Why users are not yet sent to the version that status promises: the route is written after the status, and
+    a gateway follows after that."""
     has_route = facts.router is not None and facts.routing(facts.router, None).exists
     if has_route and not facts.diverting_routers(status.stable):
-        return None
+        return facts.unaccepted()
     return Finding("RouteNotInForce", "The route to the version that serves is about to be written.")
 
 
@@ -83,7 +89,7 @@ def _serving(facts: Facts, status: ModelRolloutStatus) -> tuple[Truth, Finding]:
         told = (f"Version {version} serves, but too few of its pods are ready.", missing_because(facts, status.stable))
         return "False", Finding("StableNotReady", " ".join(filter(None, told)))
     if (refusal := facts.refusal()) is not None:
-        return "False", Finding("RouteNotAccepted", refusal)
+        return "False", refusal
     return "True", Finding("Serving", f"Version {version} serves, and its pods are ready.")
 
 

@@ -156,7 +156,7 @@ def at_a_step_that_exists(facts: Facts, status: ModelRolloutStatus, wish: Wish) 
 
 MENDS: tuple[Callable[[Facts, ModelRolloutStatus], ModelRolloutStatus], ...] = (
     without_gone,  # or the list of retired revisions would grow with every release
-    with_step_clock,  # the route knows best since when its exposure is in force
+    with_step_clock,  # a step's time counts while its exposure is in force
     with_outage,  # without any ready pod of stable, other rules hold
     with_readiness,  # the candidate loses its traffic for want of it, whatever the spec says
 )
@@ -192,10 +192,11 @@ def moved(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRo
         case Phase.ROLLING_BACK:
             return _rolling_back(facts, status, wish)
         case Phase.ROLLED_BACK:
-            return status, _rejection(status, wish)
+            return status, _not_followed_yet(facts, _rejection(status, wish))
         case Phase.HEALTHY:
-            serving = status.stable or wish  # another than the wished one, while that one cannot begin
-            return status, Finding("Serving", f"Version {serving.model.version} serves everybody.")
+            stable = status.stable or wish  # another than the wished one, while that one cannot begin
+            serving = Finding("Serving", f"Version {stable.model.version} serves everybody.")
+            return status, facts.unaccepted() or serving
         case Phase.INVALID | None:
             raise ValueError(f"a spec that can be read leads to a phase, not to {status.phase}")
         case _:
@@ -222,7 +223,7 @@ def _pending(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
     if status.stable is None:
         if wait := checks.is_not_ready(trial):
             return status, first((checks.crash_loops, checks.ready_too_late), trial) or wait
-        why = Finding("Installed", f"Version {trial.candidate.model.version} is the first; it serves everybody.")
+        why = Finding("Installed", f"Version {trial.candidate.model.version} is the first; everybody is sent to it.")
         return statuses.promoted(status, wish.spec.promotion.keep_old.timedelta, why, trial.facts.now), why
     if wait := first(checks.PENDING_WAITS, trial):
         return status, wait
@@ -263,16 +264,20 @@ def _promoted(trial: Trial) -> Finding:
 def _rolling_back(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRolloutStatus, Finding]:
     why = _rejection(status, wish)
     if facts.diverting_routers(status.stable):
-        return status, outage.held(facts, status, why) or why
+        return status, outage.held(facts, status, why) or _not_followed_yet(facts, why)
     if capacity.is_owed_pods(facts, status):
         return status, why
     return changed(statuses.without_candidate(status, "RolledBack", why, facts.now), phase=Phase.ROLLED_BACK), why
 
 
+def _not_followed_yet(facts: Facts, why: Finding) -> Finding:
+    """Taking traffic back waits for nobody, and is said to be on its way until a gateway follows."""
+    unaccepted = facts.unaccepted()
+    return Finding(why.reason, f"{why.message} {unaccepted.message}") if unaccepted else why
+
+
 def _at(facts: Facts, status: ModelRolloutStatus, step: Step, wish: Wish) -> ModelRolloutStatus:
-    stage = StageStatus.model_validate(
-        {**recorded(step.place, step.exposure), "entered": facts.now, "since": facts.now}
-    )
+    stage = StageStatus.model_validate({**recorded(step.place, step.exposure), "entered": facts.now})
     begun = changed(status, phase=step.phase, stage=stage, evidence=looks.with_step(status.evidence, wish, facts.now))
     most = None if wish.size is not None else capacity.stable_pods(facts, status)
     return statuses.with_candidate(begun, waited=0, stable_pods=most)
@@ -305,7 +310,7 @@ def _dropped(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRollo
 
 
 def _renamed(stable: Arm, wish: Wish) -> Arm:
-    return Arm(revision=stable.revision, model=wish.model, workload=stable.workload)
+    return Arm(**{**dict(stable), "model": wish.model})
 
 
 def _serving_arm(facts: Facts, wish: Wish) -> Arm | None:

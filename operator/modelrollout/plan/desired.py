@@ -56,7 +56,7 @@ def writes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Write,
     Each says in `needs` what it would be unsafe without. A refusal of anything else is no reason to wait.
     """
     wanted = tuple(_wanted(facts, status, wish))
-    objects = [write for write in wanted if not is_applied(write.manifest, facts.world.objects.get(write.ref))]
+    objects = [write for write in wanted if not _is_in_force(write, facts.world.objects.get(write.ref))]
     routes = _routes(facts, status, wish)
     routed = frozenset(route.ref for route in routes)
     return (
@@ -73,6 +73,12 @@ def beginning(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[App
     """The objects that the wished revision would begin with."""
     begun = statuses.with_new_candidate(status, facts.rollout, wish, facts.now)
     return tuple(_of_arm(facts, begun.candidate, begun, wish)) if begun.candidate is not None else ()
+
+
+def _is_in_force(write: Apply, found: Manifest | Finding | None) -> bool:
+    if write.ref.resource == SERVICES and isinstance(found, dict):
+        return revision_service.is_in_force(write.manifest, found)
+    return is_applied(write.manifest, found)
 
 
 def _wanted(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[Apply]:
@@ -157,11 +163,11 @@ def _note(facts: Facts, status: ModelRolloutStatus) -> str | None:
 
 
 def _since(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> datetime | None:
-    """When the candidate's exposure was put in force: what the route says already, or now."""
+    """When the candidate's exposure was written: what the route says already, or now."""
     if exposure == NOBODY or status.stage is None:
         return None
     if facts.live(status.stable) == exposure:
-        return facts.in_force_since() or status.stage.since
+        return facts.written_at() or status.stage.since or facts.now
     return facts.now
 
 
@@ -200,8 +206,13 @@ def _resized(facts: Facts, arm: Arm, size: int) -> Iterator[Patch]:
 
 
 def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set[Ref]) -> Iterator[Delete]:
-    """Objects of revisions that serve nobody, once their time is over and no route names them."""
+    """Objects of revisions that serve nobody, once their time is over and no route names them.
+
+    A gateway that has not accepted the route goes on by the one before, and may send users to any of them.
+    """
     owner = facts.rollout.owner
+    if facts.unaccepted() is not None:
+        return
     # A route of a router that the spec no longer asks for. The new one has to be there first.
     if status.phase is Phase.HEALTHY and facts.routing(wish.router, None).exists:
         yield from map(_deletion, _replaced_routes(facts, wish))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelrollout.api.findings import Finding
-from modelrollout.api.status import ModelRolloutStatus, Phase, Verdict
+from modelrollout.api.status import Condition, ModelRolloutStatus, Phase, Verdict
 from modelrollout.plan.actions import NOT_UNDERSTOOD
-from modelrollout.plan.conditions import APPLIED, sensitivity
+from modelrollout.plan.conditions import APPLIED, EDITED, sensitivity
 from modelrollout.plan.plan import Event
 from modelrollout.trial.outage import TRAFFIC_HELD
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, intended
@@ -31,6 +31,7 @@ def _differences(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Fin
     yield from _of_readiness(before, after, why)
     yield from _of_prometheus(before, after)
     yield from _of_plan(before, after)
+    yield from _of_edits(before, after)
 
 
 def _of_candidates(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
@@ -98,6 +99,17 @@ def _of_plan(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[
     was_known = before.evidence is not None and before.evidence.at is not None
     if is_new and not was_known and (seen := sensitivity(after)) is not None:
         yield Event("Normal" if seen[0] == "True" else "Warning", seen[1].reason, seen[1].message)
+
+
+def _of_edits(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
+    """Tells what goes, before it goes: once, however long the mend may take."""
+    was, now = _edited(before), _edited(after)
+    if now is not None and (was is None or was.message != now.message):
+        yield Event("Warning", now.reason, now.message)
+
+
+def _edited(status: ModelRolloutStatus) -> Condition | None:
+    return next((condition for condition in status.conditions if condition.type == EDITED), None)
 
 
 def _unavailable(status: ModelRolloutStatus) -> str:

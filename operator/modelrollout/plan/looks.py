@@ -137,8 +137,8 @@ def _moment(facts: Facts, status: ModelRolloutStatus) -> datetime | None:
     if not _goes_on(facts, status.candidate, wish):
         return None
     interval = wish.spec.analysis.interval.timedelta
-    number = int((facts.now - stage.since) / interval)
-    return stage.since + number * interval if number >= 1 else None
+    number = int((facts.now - stage.counted_from) / interval)
+    return stage.counted_from + number * interval if number >= 1 else None
 
 
 def _goes_on(facts: Facts, candidate: CandidateArm, wish: Wish) -> bool:

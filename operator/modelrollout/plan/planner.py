@@ -112,7 +112,7 @@ def _turned(
 ) -> bool:
     """Whether a verdict says something new. While the step is held anyway, more of the same evidence is not new."""
     trial = trial_of(facts, status, facts.rollout.wish) if facts.rollout.wish else None
-    is_held = trial is not None and status.stage is not None and facts.now < status.stage.since + trial.step.hold
+    is_held = trial is not None and status.stage is not None and facts.now < status.stage.counted_from + trial.step.hold
 
     def told(verdict: MetricVerdict) -> tuple[str, str]:
         is_ripening = is_held and verdict.verdict in (Verdict.PASS, Verdict.INCONCLUSIVE)
@@ -153,4 +153,4 @@ def _whole_seconds(now: datetime) -> datetime:
 
 
 def _until_next_look(stage: StageStatus, interval: timedelta, now: datetime) -> timedelta:
-    return interval - (now - stage.since) % interval
+    return interval - (now - stage.counted_from) % interval

@@ -33,6 +33,7 @@ def with_new_candidate(status: ModelRolloutStatus, rollout: Rollout, wish: Wish,
         revision=wish.revision,
         model=wish.model,
         workload=rollout.workload(wish.revision),
+        port=wish.spec.traffic.port,
         since=now,
         unready_since=now,
     )
@@ -77,7 +78,7 @@ def promoted(status: ModelRolloutStatus, keep_old: timedelta, why: Finding, now:
     return changed(
         status,
         phase=Phase.HEALTHY,
-        stable=Arm(revision=new.revision, model=new.model, workload=new.workload),
+        stable=Arm(revision=new.revision, model=new.model, workload=new.workload, port=new.port),
         stable_out_since=None,
         candidate=None,
         stage=None,

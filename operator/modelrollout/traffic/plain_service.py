@@ -24,8 +24,10 @@ from modelrollout.objects.manifests import (
 )
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import SERVICES
+from modelrollout.traffic.edits import Edit, is_as_written_for, told
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
 from modelrollout.traffic.router import MANAGER, SINCE, Backend, InForce, Notes, Routing, ours, own
+from modelrollout.traffic.selection import edits_of_service, ours_among, selects_the_same
 
 WEIGHT = f"{GROUP}/weight"
 """Annotation with the weight that a mixed selector stands for; the selector itself cannot say it."""
@@ -56,24 +58,22 @@ class ServiceRouter:
         return None
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
-        # The container port of whoever serves: an edit of traffic.port must not cut off the stable pods.
-        is_switched = routing.candidate is not None and routing.exposure == EVERYBODY
-        target = routing.candidate.port if routing.candidate and is_switched else routing.stable.port
         (ref,) = self.refs(owner)
         found = there.get(ref)
-        key = (traffic.port, "TCP")
-        name = next((port["name"] for port in _ports(found, key) if port.get("name")), PORT_NAME)
-        wanted = owner.object(
-            SERVICES,
-            owner.name,
-            annotations=_annotations(routing),
-            spec={
-                "selector": _selector(owner.name, routing),
-                "ports": [{"name": name, "port": traffic.port, "protocol": "TCP", "targetPort": target}],
-            },
-        )
+        wanted = _wanted(owner, routing, found)
         is_in_force = isinstance(found, dict) and _is_in_force(wanted, found)
         return () if is_in_force else (Apply(wanted, MANAGER),)
+
+    def edits(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> Finding | None:
+        (ref,) = self.refs(owner)
+        found = own(owner, there, ref)
+        wanted = _wanted(owner, routing, found)
+        if found is None or not is_as_written_for(wanted, found):
+            return None
+        edits = [*edits_of_service(wanted, found)]
+        if (weight := annotation(found, WEIGHT)) != annotation(wanted, WEIGHT):
+            edits.append(Edit(f"metadata.annotations[{WEIGHT}]", weight, "who is served is decided by spec.stages"))
+        return told(ref, edits)
 
     def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Apply, ...]:
         (ref,) = self.refs(owner)
@@ -83,7 +83,7 @@ class ServiceRouter:
         (first, *_) = ports = route["spec"].get("ports") or [{}]
         named = (port for name in (PORT_NAME, "http") for port in ports if port.get("name") == name)
         known = next(named, first)  # somebody may have added others
-        port = {"name": PORT_NAME, "port": to.port, "protocol": "TCP", **known, "targetPort": to.port}
+        port = {**known, **_port(to.port, known.get("name") or PORT_NAME)}
         manifest = {
             "apiVersion": route["apiVersion"],
             "kind": route["kind"],
@@ -118,6 +118,29 @@ class ServiceRouter:
         return max(1, min(size, exposure.weight * size // (100 - exposure.weight)))
 
 
+def _wanted(owner: Owner, routing: Routing, found: Manifest | Finding | None) -> Manifest:
+    # The port of whoever serves, inside and out: an edit of traffic.port must cut off neither pods nor callers.
+    is_switched = routing.candidate is not None and routing.exposure == EVERYBODY
+    target = routing.candidate.port if routing.candidate and is_switched else routing.stable.port
+    return owner.object(
+        SERVICES,
+        owner.name,
+        annotations=_annotations(routing),
+        spec={"selector": _selector(owner.name, routing), "ports": [_port(target, _name_of_port(found, target))]},
+    )
+
+
+def _port(number: int, name: str) -> Manifest:
+    return {"name": name, "port": number, "protocol": "TCP", "targetPort": number}
+
+
+def _name_of_port(found: Manifest | Finding | None, number: int) -> str:
+    """The name that our port has already, whatever it is."""
+    ports = found["spec"].get("ports") if isinstance(found, dict) else None
+    same = (port for port in ports or () if (port.get("port"), port.get("protocol", "TCP")) == (number, "TCP"))
+    return next((port["name"] for port in same if port.get("name")), PORT_NAME)
+
+
 def _selector(rollout: str, routing: Routing) -> dict[str, str]:
     if routing.candidate and NOBODY < routing.exposure < EVERYBODY:
         return {ROLLOUT_LABEL: rollout}
@@ -131,17 +154,6 @@ def _annotations(routing: Routing) -> dict[str, str]:
 
 
 def _is_in_force(wanted: Manifest, found: Manifest) -> bool:
-    """Whether all is there, and nobody narrowed the selector: a label that we did not write turns pods away.
-
-    Ports that somebody added beside ours stay: the API server merges the lists.
-    """
-    (port,) = wanted["spec"]["ports"]
-    same = _ports(found, (port["port"], port["protocol"]))
-    is_all_there = is_applied(wanted, {**found, "spec": {**found["spec"], "ports": same}})
-    return is_all_there and bool(found["spec"].get("selector") == wanted["spec"]["selector"])
-
-
-def _ports(service: Manifest | Finding | None, key: tuple[int, str]) -> list[Manifest]:
-    """Its ports with this number and protocol, by which the API server tells them apart."""
-    ports = service["spec"].get("ports") if isinstance(service, dict) else None
-    return [port for port in ports or () if (port.get("port"), port.get("protocol", "TCP")) == key]
+    """Ports that somebody added beside ours stay: the API server merges the lists."""
+    is_all_there = is_applied(wanted, {**found, "spec": {**found["spec"], "ports": ours_among(wanted, found)}})
+    return is_all_there and selects_the_same(wanted, found)

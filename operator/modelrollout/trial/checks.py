@@ -115,9 +115,13 @@ def weight_is_not_in_force(trial: Trial) -> Finding | None:
     return Finding(why.reason, f"{_where(trial)} {why.message}")
 
 
-def route_is_refused(trial: Trial) -> Finding | None:
-    refusal = trial.facts.refusal()
-    return Finding("RouteNotAccepted", f"{_where(trial)} {refusal}") if refusal else None
+def route_is_not_accepted(trial: Trial) -> Finding | None:
+    if (why := trial.facts.unaccepted()) is None:
+        return None
+    if (stage := trial.status.stage) is None:
+        return why
+    waited = f"{_where(trial)} {why.message}"
+    return Finding(why.reason, waited if stage.since else f"{waited} Waiting since {stage.entered:%H:%M:%S} UTC.")
 
 
 def stable_is_not_ready(trial: Trial) -> Finding | None:
@@ -136,7 +140,7 @@ def stable_is_gone(trial: Trial) -> Finding | None:
 
 
 def hold_is_not_over(trial: Trial) -> Finding | None:
-    since, hold = trial.stage.since, trial.step.hold
+    since, hold = trial.stage.counted_from, trial.step.hold
     if trial.facts.now >= since + hold:
         return None
     return Finding("Holding", f"{_where(trial)} held until {_until(since + hold, since)}.")
@@ -167,8 +171,12 @@ def _latest(shown: MetricVerdict | None, fresh: MetricVerdict) -> MetricVerdict:
 
 
 def step_deadline_is_over(trial: Trial) -> bool:
-    patience = max(trial.step.hold, trial.wish.spec.analysis.step_deadline.timedelta)
-    return trial.status.stage is not None and trial.facts.now >= trial.status.stage.entered + patience
+    """Never before the step has been in force for its hold: a gateway that is away is not the candidate's fault."""
+    stage, hold = trial.status.stage, trial.step.hold
+    if stage is None or stage.since is None:
+        return False
+    patience = max(hold, trial.wish.spec.analysis.step_deadline.timedelta)
+    return trial.facts.now >= max(stage.entered + patience, stage.since + hold)
 
 
 def _where(trial: Trial) -> str:
@@ -202,13 +210,19 @@ ABORTS: tuple[Check, ...] = (
 )
 
 # Before the first step.
-PENDING_WAITS: tuple[Check, ...] = (is_not_ready, stable_is_gone, earlier_verdict_is_noted, others_are_leaving)
+PENDING_WAITS: tuple[Check, ...] = (
+    is_not_ready,
+    stable_is_gone,  # it would be moved between versions that may both be bad
+    earlier_verdict_is_noted,
+    others_are_leaving,
+    route_is_not_accepted,  # users are not yet served by stable, so nothing can be compared with it
+)
 
 # Before whatever follows a step that has users: the next one, or another exposure.
 EXPOSED_WAITS: tuple[Check, ...] = (
     is_not_ready,  # its measurements count only while it is ready
     weight_is_not_in_force,  # the clock has not started
-    route_is_refused,  # the weight is written, but no gateway follows it
+    route_is_not_accepted,  # the weight is written, but no gateway follows it
     stable_is_not_ready,  # nothing to compare with, and nowhere to go back to
     hold_is_not_over,
     evidence_is_missing,

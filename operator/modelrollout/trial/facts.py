@@ -105,10 +105,10 @@ class Facts:
     # Traffic
 
     def backend(self, arm: Arm) -> Backend:
-        """The arm as a target. Its port is what its own Service has kept, else what the spec says now."""
+        """The arm as a target. It keeps its port, whatever the spec says now."""
         found = (service for service in self.world.services if service["metadata"]["name"] == arm.workload)
         kept, wish = next(map(revision_service.container_port, found), None), self.rollout.wish
-        return Backend(arm.workload, arm.revision, kept or (wish.spec.traffic.port if wish else 0))
+        return Backend(arm.workload, arm.revision, arm.port or kept or (wish.spec.traffic.port if wish else 0))
 
     @property
     def router(self) -> Router | None:
@@ -163,13 +163,28 @@ class Facts:
         notes = (self.routing(router, None).rejected for router in ROUTERS.values())
         return next((why for note in notes if (why := rejections.noted(note, revision)) is not None), None)
 
-    def refusal(self) -> str | None:
-        """Why the gateway refuses the route, in its own words; None when no refusal is known."""
-        return self.routing(self.router, None).refusal if self.router else None
+    def refusal(self) -> Finding | None:
+        """Why a gateway refuses the route, in its own words; None when no refusal is known."""
+        return self._not_accepted(self._present_routing.refusal)
 
-    def in_force_since(self) -> datetime | None:
-        """Since when the route has had its present exposure, as it says itself."""
-        since = _moment(self.routing(self.router, None).since) if self.router else None
+    def unaccepted(self) -> Finding | None:
+        """Why users are not served by the route as it is written; None once they are, or while there is no route."""
+        return self.refusal() or self._not_accepted(self._present_routing.awaited)
+
+    @property
+    def _present_routing(self) -> InForce:
+        return self.routing(self.router, None) if self.router else InForce()
+
+    def _not_accepted(self, why: str | None) -> Finding | None:
+        return Finding("RouteNotAccepted", why) if why else None
+
+    def is_in_force(self, exposure: Exposure, stable: Arm | None) -> bool:
+        """Whether users are served by a route that has this exposure."""
+        return self.live(stable) == exposure and self.unaccepted() is None
+
+    def written_at(self) -> datetime | None:
+        """When the route was given its present exposure, as it says itself."""
+        since = _moment(self._present_routing.since)
         return since if since is not None and since <= self.now + CLOCKS_DIFFER else None
 
     def names_taken(self) -> Iterator[Manifest]:

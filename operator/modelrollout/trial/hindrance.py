@@ -16,6 +16,8 @@ def hindrance(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> F
         return why
     if (others := facts.others(status)) and facts.is_mixing(exposure):
         return Finding("OldPodsLeaving", f"the pods of {', '.join(others)} must be gone before traffic is split.")
+    if (apart := _ports_apart(facts, status)) and facts.is_mixing(exposure):
+        return apart
     if status.candidate is None or capacity.is_enough(facts, status, exposure):
         return None
     state, count = facts.workload(status.candidate), capacity.needed(facts, status, exposure)
@@ -33,3 +35,16 @@ def _of_stable(facts: Facts, status: ModelRolloutStatus) -> Finding | None:
         return None
     is_weak = Finding("StableNotReady", "the stable version is not ready, so the candidate gets no more traffic.")
     return outage.told(facts, status) or is_weak
+
+
+def _ports_apart(facts: Facts, status: ModelRolloutStatus) -> Finding | None:
+    """Why no Service can select the pods of both arms."""
+    if status.stable is None or status.candidate is None:
+        return None
+    old, new = facts.backend(status.stable).port, facts.backend(status.candidate).port
+    if old == new:
+        return None
+    name = f"Service '{facts.rollout.owner.namespace}/{facts.rollout.owner.name}'"
+    why = f"{name} sends all requests to one port, and the versions listen on {old} and {new}"
+    mend = "release this change by a stage with weights: [100], or by traffic.gatewayAPI."
+    return Finding("PortsDiffer", f"{why}: {mend}")
