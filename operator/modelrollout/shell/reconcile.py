@@ -8,20 +8,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.kube import Cluster, Conflict, Failed, KubeError, Refused
 from modelrollout.kube.errors import NotFound
 from modelrollout.objects.manifests import APPLIED, Apply, Manifest, Owner, Ref, annotation, ref_of
-from modelrollout.objects.reads import Objects, Reads
+from modelrollout.objects.reads import UNREADABLE, Objects, Reads
 from modelrollout.objects.resources import MODEL_ROLLOUTS
 from modelrollout.plan.plan import Event, Plan
-from modelrollout.plan.planner import RECHECK_SOON, finalise, plan, upkeep
+from modelrollout.plan.planner import RECHECK_SOON, finalise, plan, unseen, upkeep
 from modelrollout.promql.query import Answer, Query
 from modelrollout.rollout.references import essential, reads
 from modelrollout.rollout.rollout import Rollout, parse
@@ -79,6 +80,7 @@ class Reconciler:
         self._resync, self._clock, self._sleep = resync, clock, sleep
         self._applier = Applier(cluster, reader)
         self._refusals = Refusals()
+        self._unseen: set[RolloutKey] = set()  # rollouts whose surroundings the API server did not show
 
     async def reconcile(self, key: RolloutKey, poked: Poked) -> timedelta | None:
         """One pass. Returns the time until the next pass is due; None: the next event will cause one.
@@ -89,10 +91,26 @@ class Reconciler:
         if manifest is None or not is_guarded(manifest):
             return None
         try:
-            return await self._pass(key, manifest, poked)
+            due = await self._pass(key, manifest, poked)
         except Conflict as conflict:
             logger.debug("%s/%s changed meanwhile: %s", *key, conflict)
             return AFTER_A_CONFLICT
+        except (Refused, Failed) as refusal:
+            await self._say_that_nothing_is_seen(key, manifest, refusal)
+            raise
+        self._unseen.discard(key)
+        return due
+
+    async def _say_that_nothing_is_seen(self, key: RolloutKey, manifest: Manifest, refusal: Refusal) -> None:
+        """Tells that the API server does not show what surrounds a rollout; a failure, only when it comes again."""
+        if isinstance(refusal, Refused) or key in self._unseen:
+            rollout, now = parse(manifest, {}), self._clock()
+            made = unseen(
+                rollout, Finding(UNREADABLE, f"Nothing is decided while this cannot be read: {refusal}."), now
+            )
+            await self._save(manifest, made.status)
+            self._announcer.tell(rollout.owner, made.events, now)
+        self._unseen.add(key)
 
     async def _pass(self, key: RolloutKey, manifest: Manifest, poked: Poked) -> timedelta | None:
         needed = reads(manifest)
@@ -290,15 +308,27 @@ class Reconciler:
             return
         metadata = manifest["metadata"]
         owner = Owner(metadata["namespace"], metadata["name"], metadata["uid"])
-        objects = await self._reader.reread(key, Reads(named=reads(manifest).named))
-        leaving = finalise(owner, World(owner.name, objects))
+        leaving = finalise(owner, World(owner.name, await self._left(key, reads(manifest).named)))
         done = await self._applier.carry_out_all(leaving, Reads(), {})  # unconditional: whoever changed it
         self._refusals.met(key, done.refused, ())
         if (trouble := done.away or next(iter(self._refusals.uncertain(key, done.refused)), None)) is not None:
             raise trouble
         self._refusals.forget(key)
+        self._unseen.discard(key)
         if leaving:
             await self._sleep(ROUTE_AHEAD_OF_PODS.total_seconds())
+
+    async def _left(self, key: RolloutKey, refs: Iterable[Ref]) -> Objects:
+        """The objects of these that can be read. Raises Failed when that fails for the first time."""
+        found: dict[Ref, Manifest | Finding] = {}
+        for ref in refs:
+            try:
+                found |= await self._reader.reread(key, Reads(named=(ref,)))
+            except Failed:
+                if key not in self._unseen:
+                    self._unseen.add(key)
+                    raise
+        return found
 
     async def release(self, key: RolloutKey) -> None:
         """Takes our finalizer off, in a request that says nothing else: any other field of the object may be at its
