@@ -79,7 +79,7 @@ class Reconciler:
         self._announcer, self._telemetry = announcer, telemetry
         self._resync, self._clock, self._sleep = resync, clock, sleep
         self._applier = Applier(cluster, reader)
-        self._refusals = Refusals()
+        self._refusals, self._objections = Refusals(), Refusals()  # to writes, and to rehearsals
         self._unseen: set[RolloutKey] = set()  # rollouts whose surroundings the API server did not show
 
     async def reconcile(self, key: RolloutKey, poked: Poked) -> timedelta | None:
@@ -131,7 +131,8 @@ class Reconciler:
 
         Raises Conflict when the rollout was edited while we waited: the edit may ask to go back.
         """
-        key, now, question, rehearsed = _key(manifest), self._clock(), None, Rehearsed()
+        key, now, question = _key(manifest), self._clock(), None
+        rehearsed = self._objections.last_rehearsed(key, now)
         while True:
             decided = self._plan(manifest, await self._read(manifest, needed, asking), now, rehearsed)
             if decided.made.retreat:
@@ -139,6 +140,7 @@ class Reconciler:
             if trial := decided.made.rehearsal:
                 if (said := await asking.answer(_contents(trial), partial(self._rehearse, trial))) is not None:
                     rehearsed = said
+                    self._objections.rehearsed(key, said, now)
                     continue
             else:
                 question = question or decided.made.questions
@@ -168,9 +170,8 @@ class Reconciler:
         refused = {ref: why for ref, why in self._refusals.told(key).items() if ref.resource != MODEL_ROLLOUTS}
         world = observed(objects, rollout.owner, refused)
         made = plan(rollout, world, now)
-        if made.rehearsal and not made.retreat and _contents(made.rehearsal) == rehearsed.contents:
-            refs = [write.ref for write in made.rehearsal]
-            world = world.tried(refs, self._refusals.worded(key, rehearsed.refused))
+        if made.rehearsal and _contents(made.rehearsal) == rehearsed.contents:
+            world = world.tried(self._objections.worded(key, rehearsed.refused))
             made = plan(rollout, world, now)
         return PlannedPass(rollout, world, now, made, rehearsed)
 
@@ -189,14 +190,21 @@ class Reconciler:
         """
         refused: dict[Ref, Refusal] = {}
         for write in writes:
-            try:
-                await self._cluster.rehearse(write.manifest, manager=write.manager)
-            except (Refused, Failed) as refusal:
-                if not cannot_rehearse(refusal):
-                    refused[write.ref] = refusal
-            except KubeError as trouble:
-                logger.debug("%s could not be tried: %s", write.ref, trouble)
+            said = await self._said_to(write)
+            if isinstance(said, Failed):  # which may be over in a moment
+                said = await self._said_to(write)
+            if said is not None:
+                refused[write.ref] = said
         return Rehearsed(_contents(writes), refused)
+
+    async def _said_to(self, write: Apply) -> Refusal | None:
+        try:
+            await self._cluster.rehearse(write.manifest, manager=write.manager)
+        except (Refused, Failed) as refusal:
+            return None if cannot_rehearse(refusal) else refusal
+        except KubeError as trouble:
+            logger.debug("%s could not be tried: %s", write.ref, trouble)
+        return None
 
     async def _take_traffic_back(
         self, manifest: Manifest, needed: Reads, decided: PlannedPass
@@ -269,7 +277,9 @@ class Reconciler:
         owner = decided.rollout.owner
         key, own = (owner.namespace, owner.name), Ref(MODEL_ROLLOUTS, owner.namespace, owner.name)
         before = self._refusals.told(key).get(own)
-        self._refusals.met(key, {**decided.rehearsed.refused, **refused}, untried)
+        self._refusals.met(key, refused, untried)
+        if not decided.world.objections:  # nothing waits for an answer any more
+            self._objections.forget(key)
         if (now := self._refusals.told(key).get(own)) is not None and now != before:
             event = Event(
                 "Warning", "StatusRefused", f"Nothing new is decided until the status can be saved: {now.message}"
@@ -292,7 +302,8 @@ class Reconciler:
     def _time_to_next_pass(self, key: RolloutKey, done: Written, made: Plan) -> timedelta | None:
         """The time until the next pass; short when this one changed something, or met a new refusal."""
         due = self._refusals.pause(key) or (RECHECK_SOON if done.has_moved else None)
-        return min((each for each in (due, made.recheck, self._resync) if each is not None), default=None)
+        again = self._objections.pause(key)
+        return min((each for each in (due, again, made.recheck, self._resync) if each is not None), default=None)
 
     async def finalise(self, key: RolloutKey) -> None:
         """Deletion: users are turned away at the route, then Kubernetes' garbage collector takes the rest.
@@ -314,6 +325,7 @@ class Reconciler:
         if (trouble := done.away or next(iter(self._refusals.uncertain(key, done.refused)), None)) is not None:
             raise trouble
         self._refusals.forget(key)
+        self._objections.forget(key)
         self._unseen.discard(key)
         if leaving:
             await self._sleep(ROUTE_AHEAD_OF_PODS.total_seconds())

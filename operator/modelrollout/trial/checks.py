@@ -44,7 +44,7 @@ def _deciding(trial: Trial) -> tuple[MetricVerdict, ...] | None:
 
 def ready_too_late(trial: Trial) -> Finding | None:
     candidate, deadline = trial.candidate, trial.wish.spec.progress_deadline
-    if trial.facts.cannot_be_made(candidate):  # it was never given the time: the API server refuses it
+    if trial.facts.workload(candidate) is None:  # it was never given the time: its workload could not be made
         return None
     if candidate.unready_since is None or trial.facts.now < _could_begin(trial) + deadline.timedelta:
         return None

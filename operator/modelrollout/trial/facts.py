@@ -71,11 +71,6 @@ class Facts:
         found = self._workload(arm)
         return _moment(found[1]["metadata"].get("creationTimestamp")) if found is not None else None
 
-    def cannot_be_made(self, arm: Arm) -> bool:
-        """Whether the arm has no workload because the API server refuses it."""
-        refused = {ref.name for ref in self.world.refusals for kind in KINDS.values() if ref.resource == kind.resource}
-        return arm.workload in refused and self._workload(arm) is None
-
     def pods(self, arm: Arm) -> tuple[Manifest, ...]:
         return tuple(pod for pod in self.world.pods if revision_of(pod) == arm.revision)
 
