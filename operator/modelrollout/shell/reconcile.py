@@ -105,9 +105,8 @@ class Reconciler:
         """Tells that the API server does not show what surrounds a rollout; a failure, only when it comes again."""
         if isinstance(refusal, Refused) or key in self._unseen:
             rollout, now = parse(manifest, {}), self._clock()
-            made = unseen(
-                rollout, Finding(UNREADABLE, f"Nothing is decided while this cannot be read: {refusal}."), now
-            )
+            why = Finding(UNREADABLE, f"Nothing is decided while this cannot be read: {refusal}.")
+            made = unseen(rollout, why, now)
             await self._save(manifest, made.status)
             self._announcer.tell(rollout.owner, made.events, now)
         self._unseen.add(key)
@@ -146,9 +145,8 @@ class Reconciler:
                 question = question or decided.made.questions
                 if decided.made.questions is None or question is None:
                     return decided
-                if (
-                    answers := await asking.answer("Prometheus", partial(self._ask, decided.rollout, question))
-                ) is not None:
+                ask = partial(self._ask, decided.rollout, question)
+                if (answers := await asking.answer("Prometheus", ask)) is not None:
                     return self._plan_again(decided, question, answers)
             if await self._version(key) != manifest["metadata"]["resourceVersion"]:
                 raise Conflict("it was edited while we asked")
@@ -257,7 +255,7 @@ class Reconciler:
             raise Conflict(f"{gone}") from gone
         except (Refused, Failed) as refusal:  # a decision that is not saved is not acted on; the last one goes on
             refused[ref_of(manifest)] = refusal
-            writes = upkeep(decided.rollout, decided.world, decided.now)
+            writes = () if decided.made.retreat else upkeep(decided.rollout, decided.world, decided.now)
         else:
             self._telemetry.saw(decided.rollout, decided.made)  # only now: what was not saved is decided once more
             self._announcer.tell(decided.rollout.owner, decided.made.events, decided.now)
@@ -281,10 +279,8 @@ class Reconciler:
         if not decided.world.objections:  # nothing waits for an answer any more
             self._objections.forget(key)
         if (now := self._refusals.told(key).get(own)) is not None and now != before:
-            event = Event(
-                "Warning", "StatusRefused", f"Nothing new is decided until the status can be saved: {now.message}"
-            )
-            self._announcer.tell(owner, (event,), decided.now)
+            words = f"Nothing new is decided until the status can be saved: {now.message}"
+            self._announcer.tell(owner, (Event("Warning", "StatusRefused", words),), decided.now)
 
     async def _version(self, key: RolloutKey) -> str | None:
         present = await self._cluster.read(MODEL_ROLLOUTS, *key)
