@@ -348,7 +348,7 @@ class Town:
     def world(self) -> World:
         """What a pass would read."""
         objects = run(Direct(self.cluster).read(KEY, reads(self.manifest)))  # type: ignore[arg-type]
-        return observed(objects, OWNER, {}).tried((), {})
+        return observed(objects, OWNER, {}).tried({})
 
     def rollout(self) -> Rollout:
         """What a pass would make of the resource."""

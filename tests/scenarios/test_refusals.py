@@ -297,3 +297,44 @@ def test_operator_that_starts_again_tells_the_same(happens: Callable[[Town], Non
     happens(town)
     town.run(minutes=5)
     assert (applied(town), len(told(town))) == (before, 1)
+
+
+# What it does not show
+
+
+@pytest.mark.parametrize("refusal", [Refused(403, "statefulsets is forbidden", "x"), Failed(500, "conversion", "x")])
+def test_kind_that_cannot_be_read_is_told_until_it_can_be(refusal: Refused | Failed) -> None:
+    town = serving()
+    town.cluster.hook = refusing(refusal, "list", "statefulsets")
+    town.wish("2")
+    town.run(minutes=5)
+    assert refusal.message in town.status.message
+    assert next(condition for condition in town.status.conditions if condition.type == "Ready").status == "Unknown"
+    assert len(told(town, "Unreadable")) == 1
+    before = town.cluster.requests["status", "modelrollouts"]
+    town.run(minutes=5)
+    assert town.cluster.requests["status", "modelrollouts"] == before
+    town.cluster.hook = lambda *_: None
+    town.go(Phase.PROGRESSING)
+
+
+def test_read_that_fails_for_a_moment_is_not_told() -> None:
+    town = serving()
+    town.cluster.hook = refusing(Failed(500, "leader changed", "x"), "list", "statefulsets")
+    town.wish("2")
+    town.run(seconds=0.1)
+    town.cluster.hook = lambda *_: None
+    town.go(Phase.PROGRESSING)
+    assert (len(town.troubles), told(town, "Unreadable")) == (1, [])
+
+
+# Deletion
+
+
+@pytest.mark.parametrize("refusal", [Refused(403, "forbidden", "x"), Failed(500, "webhook is away", "x")])
+@pytest.mark.parametrize("call", [("delete", "httproutes"), ("get", "httproutes")])
+def test_deletion_ends_whatever_is_refused_for_good(call: tuple[str, str], refusal: Refused | Failed) -> None:
+    town = serving()
+    town.cluster.hook = refusing(refusal, *call)
+    town.delete()
+    town.run(until=lambda town: town.is_gone, minutes=1)

@@ -34,6 +34,13 @@ def conditions(facts: Facts, status: ModelRolloutStatus, why: Finding) -> tuple[
     )
 
 
+def unseen(status: ModelRolloutStatus, why: Finding, generation: int, now: datetime) -> tuple[Condition, ...]:
+    """The conditions while what surrounds the rollout cannot be read: the others stay as they were known last."""
+    before = {condition.type: condition for condition in status.conditions}
+    ready = _condition(before.pop("Ready", None), "Ready", "Unknown", why, generation, now)
+    return (ready, *before.values())
+
+
 def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Iterator[tuple[str, Truth, Finding]]:
     phase, trouble = status.phase, facts.world.trouble
     serving = _serving(facts, status)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from modelrollout.api.findings import Finding
 from modelrollout.api.status import MetricVerdict, ModelRolloutStatus, Phase, StageStatus, Verdict
 from modelrollout.objects.manifests import Delete, Owner, Write, ref_of
 from modelrollout.plan import adoption, desired, looks
 from modelrollout.plan.conditions import conditions
+from modelrollout.plan.conditions import unseen as unseen_conditions
 from modelrollout.plan.decide import Decision, decide, mended, trial_of
 from modelrollout.plan.events import events
-from modelrollout.plan.plan import Plan
+from modelrollout.plan.plan import Event, Plan
 from modelrollout.plan.statuses import changed
 from modelrollout.rollout.rollout import Rollout, Wish
 from modelrollout.traffic.router_table import route_refs
@@ -57,6 +59,14 @@ def plan_from(facts: Facts, known: ModelRolloutStatus) -> Plan:
         events=events(rollout.status, status, decision.why),
         verdicts=facts.verdicts,
     )
+
+
+def unseen(rollout: Rollout, why: Finding, now: datetime) -> Plan:
+    """The plan while what surrounds the rollout cannot be read: say so, and decide nothing on half a world."""
+    status, moment = rollout.status, _whole_seconds(now)
+    told = (Event("Warning", why.reason, why.message),) if status.message != why.message else ()
+    kept = unseen_conditions(status, why, rollout.generation, moment)
+    return Plan(changed(status, message=why.message, conditions=kept), events=told)
 
 
 def upkeep(rollout: Rollout, world: World, now: datetime) -> tuple[Write, ...]:

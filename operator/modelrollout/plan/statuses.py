@@ -123,6 +123,7 @@ def rejection_of(status: ModelRolloutStatus, revision: str) -> Rejection | None:
 
 
 def is_to_take_over(status: ModelRolloutStatus, wish: Wish) -> bool:
-    """Whether the wished revision is to begin beside, or instead of, one that is there and may go on without it."""
+    """Whether the wished revision is to begin beside others that may go on without it, one of which serves."""
     arms = [arm.revision for arm in (status.stable, status.candidate) if arm is not None]
-    return bool(arms) and wish.revision not in arms and rejection_of(status, wish.revision) is None
+    is_known = wish.revision in arms or rejection_of(status, wish.revision) is not None
+    return status.stable is not None and not is_known

@@ -148,8 +148,9 @@ class Mirrors:
         # A mirror that is to hold a whole kind begins so.
         names = [ref for ref in reads.named if self._follower(ref.resource, ref.namespace, is_whole=True).is_synced]
         kinds = [kind for kind in reads.labelled if self._follower(kind, key[0], is_whole=False).is_synced]
-        rest = (kind for kind in reads.labelled if kind not in kinds), (ref for ref in reads.named if ref not in names)
-        return Reads(tuple(kinds), tuple(names)), Reads(*map(tuple, rest))
+        other_kinds = tuple(kind for kind in reads.labelled if kind not in kinds)
+        other_names = tuple(ref for ref in reads.named if ref not in names)
+        return Reads(tuple(kinds), tuple(names)), Reads(other_kinds, other_names)
 
     async def reread(self, key: RolloutKey, reads: Reads) -> Objects:
         before = [(ref, item) for ref, item in self._stored(key, reads) if isinstance(item, dict)]

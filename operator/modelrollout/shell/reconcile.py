@@ -8,20 +8,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.kube import Cluster, Conflict, Failed, KubeError, Refused
 from modelrollout.kube.errors import NotFound
 from modelrollout.objects.manifests import APPLIED, Apply, Manifest, Owner, Ref, annotation, ref_of
-from modelrollout.objects.reads import Objects, Reads
+from modelrollout.objects.reads import UNREADABLE, Objects, Reads
 from modelrollout.objects.resources import MODEL_ROLLOUTS
 from modelrollout.plan.plan import Event, Plan
-from modelrollout.plan.planner import RECHECK_SOON, finalise, plan, upkeep
+from modelrollout.plan.planner import RECHECK_SOON, finalise, plan, unseen, upkeep
 from modelrollout.promql.query import Answer, Query
 from modelrollout.rollout.references import essential, reads
 from modelrollout.rollout.rollout import Rollout, parse
@@ -78,7 +79,8 @@ class Reconciler:
         self._announcer, self._telemetry = announcer, telemetry
         self._resync, self._clock, self._sleep = resync, clock, sleep
         self._applier = Applier(cluster, reader)
-        self._refusals = Refusals()
+        self._refusals, self._objections = Refusals(), Refusals()  # to writes, and to rehearsals
+        self._unseen: set[RolloutKey] = set()  # rollouts whose surroundings the API server did not show
 
     async def reconcile(self, key: RolloutKey, poked: Poked) -> timedelta | None:
         """One pass. Returns the time until the next pass is due; None: the next event will cause one.
@@ -89,10 +91,25 @@ class Reconciler:
         if manifest is None or not is_guarded(manifest):
             return None
         try:
-            return await self._pass(key, manifest, poked)
+            due = await self._pass(key, manifest, poked)
         except Conflict as conflict:
             logger.debug("%s/%s changed meanwhile: %s", *key, conflict)
             return AFTER_A_CONFLICT
+        except (Refused, Failed) as refusal:
+            await self._say_that_nothing_is_seen(key, manifest, refusal)
+            raise
+        self._unseen.discard(key)
+        return due
+
+    async def _say_that_nothing_is_seen(self, key: RolloutKey, manifest: Manifest, refusal: Refusal) -> None:
+        """Tells that the API server does not show what surrounds a rollout; a failure, only when it comes again."""
+        if isinstance(refusal, Refused) or key in self._unseen:
+            rollout, now = parse(manifest, {}), self._clock()
+            why = Finding(UNREADABLE, f"Nothing is decided while this cannot be read: {refusal}.")
+            made = unseen(rollout, why, now)
+            await self._save(manifest, made.status)
+            self._announcer.tell(rollout.owner, made.events, now)
+        self._unseen.add(key)
 
     async def _pass(self, key: RolloutKey, manifest: Manifest, poked: Poked) -> timedelta | None:
         needed = reads(manifest)
@@ -113,7 +130,8 @@ class Reconciler:
 
         Raises Conflict when the rollout was edited while we waited: the edit may ask to go back.
         """
-        key, now, question, rehearsed = _key(manifest), self._clock(), None, Rehearsed()
+        key, now, question = _key(manifest), self._clock(), None
+        rehearsed = self._objections.last_rehearsed(key, now)
         while True:
             decided = self._plan(manifest, await self._read(manifest, needed, asking), now, rehearsed)
             if decided.made.retreat:
@@ -121,14 +139,14 @@ class Reconciler:
             if trial := decided.made.rehearsal:
                 if (said := await asking.answer(_contents(trial), partial(self._rehearse, trial))) is not None:
                     rehearsed = said
+                    self._objections.rehearsed(key, said, now)
                     continue
             else:
                 question = question or decided.made.questions
                 if decided.made.questions is None or question is None:
                     return decided
-                if (
-                    answers := await asking.answer("Prometheus", partial(self._ask, decided.rollout, question))
-                ) is not None:
+                ask = partial(self._ask, decided.rollout, question)
+                if (answers := await asking.answer("Prometheus", ask)) is not None:
                     return self._plan_again(decided, question, answers)
             if await self._version(key) != manifest["metadata"]["resourceVersion"]:
                 raise Conflict("it was edited while we asked")
@@ -150,9 +168,8 @@ class Reconciler:
         refused = {ref: why for ref, why in self._refusals.told(key).items() if ref.resource != MODEL_ROLLOUTS}
         world = observed(objects, rollout.owner, refused)
         made = plan(rollout, world, now)
-        if made.rehearsal and not made.retreat and _contents(made.rehearsal) == rehearsed.contents:
-            refs = [write.ref for write in made.rehearsal]
-            world = world.tried(refs, self._refusals.worded(key, rehearsed.refused))
+        if made.rehearsal and _contents(made.rehearsal) == rehearsed.contents:
+            world = world.tried(self._objections.worded(key, rehearsed.refused))
             made = plan(rollout, world, now)
         return PlannedPass(rollout, world, now, made, rehearsed)
 
@@ -171,14 +188,21 @@ class Reconciler:
         """
         refused: dict[Ref, Refusal] = {}
         for write in writes:
-            try:
-                await self._cluster.rehearse(write.manifest, manager=write.manager)
-            except (Refused, Failed) as refusal:
-                if not cannot_rehearse(refusal):
-                    refused[write.ref] = refusal
-            except KubeError as trouble:
-                logger.debug("%s could not be tried: %s", write.ref, trouble)
+            said = await self._said_to(write)
+            if isinstance(said, Failed):  # which may be over in a moment
+                said = await self._said_to(write)
+            if said is not None:
+                refused[write.ref] = said
         return Rehearsed(_contents(writes), refused)
+
+    async def _said_to(self, write: Apply) -> Refusal | None:
+        try:
+            await self._cluster.rehearse(write.manifest, manager=write.manager)
+        except (Refused, Failed) as refusal:
+            return None if cannot_rehearse(refusal) else refusal
+        except KubeError as trouble:
+            logger.debug("%s could not be tried: %s", write.ref, trouble)
+        return None
 
     async def _take_traffic_back(
         self, manifest: Manifest, needed: Reads, decided: PlannedPass
@@ -231,7 +255,7 @@ class Reconciler:
             raise Conflict(f"{gone}") from gone
         except (Refused, Failed) as refusal:  # a decision that is not saved is not acted on; the last one goes on
             refused[ref_of(manifest)] = refusal
-            writes = upkeep(decided.rollout, decided.world, decided.now)
+            writes = () if decided.made.retreat else upkeep(decided.rollout, decided.world, decided.now)
         else:
             self._telemetry.saw(decided.rollout, decided.made)  # only now: what was not saved is decided once more
             self._announcer.tell(decided.rollout.owner, decided.made.events, decided.now)
@@ -251,12 +275,12 @@ class Reconciler:
         owner = decided.rollout.owner
         key, own = (owner.namespace, owner.name), Ref(MODEL_ROLLOUTS, owner.namespace, owner.name)
         before = self._refusals.told(key).get(own)
-        self._refusals.met(key, {**decided.rehearsed.refused, **refused}, untried)
+        self._refusals.met(key, refused, untried)
+        if not decided.world.objections:  # nothing waits for an answer any more
+            self._objections.forget(key)
         if (now := self._refusals.told(key).get(own)) is not None and now != before:
-            event = Event(
-                "Warning", "StatusRefused", f"Nothing new is decided until the status can be saved: {now.message}"
-            )
-            self._announcer.tell(owner, (event,), decided.now)
+            words = f"Nothing new is decided until the status can be saved: {now.message}"
+            self._announcer.tell(owner, (Event("Warning", "StatusRefused", words),), decided.now)
 
     async def _version(self, key: RolloutKey) -> str | None:
         present = await self._cluster.read(MODEL_ROLLOUTS, *key)
@@ -274,7 +298,8 @@ class Reconciler:
     def _time_to_next_pass(self, key: RolloutKey, done: Written, made: Plan) -> timedelta | None:
         """The time until the next pass; short when this one changed something, or met a new refusal."""
         due = self._refusals.pause(key) or (RECHECK_SOON if done.has_moved else None)
-        return min((each for each in (due, made.recheck, self._resync) if each is not None), default=None)
+        again = self._objections.pause(key)
+        return min((each for each in (due, again, made.recheck, self._resync) if each is not None), default=None)
 
     async def finalise(self, key: RolloutKey) -> None:
         """Deletion: users are turned away at the route, then Kubernetes' garbage collector takes the rest.
@@ -290,15 +315,28 @@ class Reconciler:
             return
         metadata = manifest["metadata"]
         owner = Owner(metadata["namespace"], metadata["name"], metadata["uid"])
-        objects = await self._reader.reread(key, Reads(named=reads(manifest).named))
-        leaving = finalise(owner, World(owner.name, objects))
+        leaving = finalise(owner, World(owner.name, await self._left(key, reads(manifest).named)))
         done = await self._applier.carry_out_all(leaving, Reads(), {})  # unconditional: whoever changed it
         self._refusals.met(key, done.refused, ())
         if (trouble := done.away or next(iter(self._refusals.uncertain(key, done.refused)), None)) is not None:
             raise trouble
         self._refusals.forget(key)
+        self._objections.forget(key)
+        self._unseen.discard(key)
         if leaving:
             await self._sleep(ROUTE_AHEAD_OF_PODS.total_seconds())
+
+    async def _left(self, key: RolloutKey, refs: Iterable[Ref]) -> Objects:
+        """The objects of these that can be read. Raises Failed when that fails for the first time."""
+        found: dict[Ref, Manifest | Finding] = {}
+        for ref in refs:
+            try:
+                found |= await self._reader.reread(key, Reads(named=(ref,)))
+            except Failed:
+                if key not in self._unseen:
+                    self._unseen.add(key)
+                    raise
+        return found
 
     async def release(self, key: RolloutKey) -> None:
         """Takes our finalizer off, in a request that says nothing else: any other field of the object may be at its

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from modelrollout.api.findings import Finding
 from modelrollout.kube import Conflict, Failed, Refused, Unreachable
@@ -59,6 +59,7 @@ class Refusals:
 
     def __init__(self) -> None:
         self._known: dict[RolloutKey, dict[Ref, _Known]] = {}
+        self._rehearsed: dict[RolloutKey, tuple[Rehearsed, datetime]] = {}
 
     def told(self, key: RolloutKey) -> Mapping[Ref, Finding]:
         """What people are told."""
@@ -67,7 +68,7 @@ class Refusals:
     def worded(self, key: RolloutKey, refused: Mapping[Ref, Refusal]) -> Mapping[Ref, Finding]:
         """Refusals as people are told of them: in the words that they know, where these say the same."""
         known = self._known.get(key, {})
-        return {ref: _Known.after(known.get(ref), ref, refusal).finding for ref, refusal in refused.items()}
+        return {ref: known[ref].finding if ref in known else in_words(ref, said) for ref, said in refused.items()}
 
     def uncertain(self, key: RolloutKey, refused: Mapping[Ref, Refusal]) -> list[Refusal]:
         """Those that may be over in a moment."""
@@ -91,9 +92,20 @@ class Refusals:
         times = [one.times for one in self._known.get(key, {}).values()]
         return min(LONGEST_PAUSE, timedelta(seconds=2 ** min([*times, 10]) / 2)) if times else None
 
+    def rehearsed(self, key: RolloutKey, answer: Rehearsed, now: datetime) -> None:
+        """Take note of what was said to objects that are yet to be written."""
+        self.met(key, answer.refused, ())
+        self._rehearsed[key] = answer, now
+
+    def last_rehearsed(self, key: RolloutKey, now: datetime) -> Rehearsed:
+        """What was said last, until it is time to ask again."""
+        answer, asked = self._rehearsed.get(key, (Rehearsed(), now))
+        return answer if answer.refused and now < asked + (self.pause(key) or timedelta()) else Rehearsed()
+
     def forget(self, key: RolloutKey) -> None:
         """Forget a rollout that is gone."""
         self._known.pop(key, None)
+        self._rehearsed.pop(key, None)
 
 
 def cannot_rehearse(refusal: Refusal) -> bool:

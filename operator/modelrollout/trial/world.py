@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -37,10 +37,9 @@ class World:
         """The same world, with what Prometheus said to a look."""
         return replace(self, look=look, answers=answers)
 
-    def tried(self, refs: Collection[Ref], objections: Mapping[Ref, Finding]) -> World:
+    def tried(self, objections: Mapping[Ref, Finding]) -> World:
         """The same world, with what the API server has against the objects of the revision that is wished for."""
-        older = {ref: finding for ref, finding in self.refusals.items() if ref not in refs}
-        return replace(self, refusals=older, objections=objections)
+        return replace(self, objections=objections)
 
     @property
     def trouble(self) -> Finding | None:

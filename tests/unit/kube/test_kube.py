@@ -162,8 +162,12 @@ FIELD_CONFLICT = {"details": {"causes": [{"reason": "FieldManagerConflict"}]}}
         (403, {"reason": "Forbidden"}, kube.Refused),
         (422, {"reason": "Invalid"}, kube.Refused),
         (429, {}, kube.Unreachable),
-        (500, {}, kube.Unreachable),
-        (504, {"reason": "Timeout"}, kube.Unreachable),
+        (500, {}, kube.Unreachable),  # a proxy's
+        (500, {"kind": "Status"}, kube.Failed),
+        (500, {"kind": "Status", "reason": "ServerTimeout"}, kube.Unreachable),
+        (507, {"kind": "Status"}, kube.Failed),
+        (503, {"kind": "Status", "reason": "ServiceUnavailable"}, kube.Unreachable),
+        (504, {"kind": "Status", "reason": "Timeout"}, kube.Unreachable),
     ],
 )
 def test_an_error_says_whose_move_it_is(status: int, body: dict[str, Any], expected: type[Exception]) -> None:

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.kube import Conflict, Unreachable
+from modelrollout.kube import Conflict, Failed, KubeError, Refused, Unreachable
 from modelrollout.kube.cluster import NO_VERSION
 from modelrollout.objects.manifests import Apply, Delete, Manifest, Owner, Patch, Ref, Write
+from modelrollout.objects.reads import Reads
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES, Resource
 from modelrollout.shell.apply import Applier
 from modelrollout.shell.reader import Direct
@@ -127,3 +128,35 @@ async def test_object_that_was_not_there_is_made(applier: Applier, cluster: Fake
     found = cluster.get(HTTP_ROUTES, "fraud")
     assert found is not None
     assert found["metadata"]["resourceVersion"] != NO_VERSION
+
+
+# Several writes
+
+
+@pytest.mark.parametrize(
+    "failure", [Refused(422, "no", "x"), Failed(500, "broken", "x"), Conflict("changed"), Unreachable("time-out")]
+)
+async def test_write_that_fails_holds_up_those_that_need_its_object_and_no_others(
+    applier: Applier, cluster: FakeCluster, failure: KubeError
+) -> None:
+    def fail(moment: str, verb: str, plural: str, name: str) -> None:
+        if (moment, plural) == ("before", "services"):
+            raise failure
+
+    cluster.put(OWNER.object(DEPLOYMENTS, "fraud-1", spec={"replicas": 1, "template": {"spec": {}}}))
+    cluster.put(OWNER.object(DEPLOYMENTS, "fraud-0", spec={"replicas": 1, "template": {"spec": {}}}))
+    service = Apply(OWNER.object(SERVICES, "fraud-1", spec={}), "modelrollout-traffic")
+    needing = replace(route(), needs=frozenset({service.ref}))
+    size = Patch(Ref(DEPLOYMENTS, "ml", "fraud-1"), {"spec": {"replicas": 4}})
+    old = Ref(DEPLOYMENTS, "ml", "fraud-0")
+    deletion = Delete(old, cluster.get(DEPLOYMENTS, "fraud-0")["metadata"]["uid"], needs=frozenset({needing.ref}))
+    cluster.hook = fail
+    done = await applier.carry_out_all((service, needing, size, deletion), Reads(), {})
+    assert [(verb, plural) for verb, plural, _ in cluster.log] == [("patch", "deployments")]
+    refused = {service.ref: failure} if isinstance(failure, Refused | Failed) else {}
+    waiting = {needing.ref, old} | ({service.ref} - refused.keys())
+    assert (done.has_moved, done.refused, done.waiting) == (True, refused, waiting)
+    assert (done.conflict is failure, done.away is failure) == (
+        isinstance(failure, Conflict),
+        isinstance(failure, Unreachable) and not isinstance(failure, Failed),
+    )

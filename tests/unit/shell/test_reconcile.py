@@ -14,8 +14,8 @@ from modelrollout.kube import Refused, Unreachable
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, MODEL_ROLLOUTS, SERVICES
 from modelrollout.shell.reconcile import AFTER_A_CONFLICT
-from tests.fakes.cluster import Hook, merged
-from tests.fakes.town import Town, releasing
+from tests.fakes.cluster import Hook, copied, merged
+from tests.fakes.town import Town, releasing, run
 
 SENTENCE = "admission webhook 'policy' denied the request: no weights on Fridays"
 
@@ -366,3 +366,19 @@ def test_deletion_is_not_held_up_for_ever_by_a_refusal_but_by_an_api_server_that
     town.cluster.hook = hook(Refused(403, "forbidden", "fraud"), ("delete", "httproutes"))
     town.finalise()
     assert town.cluster.get(MODEL_ROLLOUTS, "fraud") is None
+
+
+def test_finalizer_is_taken_off_by_a_request_that_says_nothing_else() -> None:
+    town = at(25)
+    town.delete("somebody.else/finalizer")
+    town.cluster.log.clear()
+    before = copied(town.manifest)
+    run(town.reconciler.release(("ml", "fraud")))
+    assert town.cluster.log == [("patch", "modelrollouts", "fraud")]
+    after = copied(town.manifest)
+    assert after["metadata"].pop("finalizers") == ["somebody.else/finalizer"]
+    for each in (before, after):
+        each["metadata"] = {
+            name: value for name, value in each["metadata"].items() if name not in ("finalizers", "resourceVersion")
+        }
+    assert after == before
