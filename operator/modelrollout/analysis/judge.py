@@ -149,16 +149,15 @@ def _broken_bounds(found: Sequence[tuple[LookStart, Evidence]], analysis: Analys
 
 def _evidence_on(start: LookStart, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Evidence | Missing:
     own = [query for query in asked if query.metric == start.metric.name]
-    candidate = _read_arm([query for query in own if query.arm == CANDIDATE], answers, "the candidate")
-    stable = _read_arm([query for query in own if query.arm == STABLE], answers, "stable")
-    if candidate is None:
-        return Missing(Verdict.UNAVAILABLE, "it was not asked for")
-    if isinstance(candidate, Missing):
-        return candidate
     try:
-        found = kind_of(start.metric).evidence(
-            start, candidate.parts, stable.parts if isinstance(stable, Counted) else stable
-        )
+        candidate = _read_arm([query for query in own if query.arm == CANDIDATE], answers, "the candidate")
+        stable = _read_arm([query for query in own if query.arm == STABLE], answers, "stable")
+        if candidate is None:
+            return Missing(Verdict.UNAVAILABLE, "it was not asked for")
+        if isinstance(candidate, Missing):
+            return candidate
+        other = stable.parts if isinstance(stable, Counted) else stable
+        found = kind_of(start.metric).evidence(start, candidate.parts, other)
     except DEFECTS as defect:
         return _our_defect(defect)
     return _with_notes(found, [arm for arm in (candidate, stable) if isinstance(arm, Counted)])
