@@ -149,27 +149,28 @@ def _broken_bounds(found: Sequence[tuple[LookStart, Evidence]], analysis: Analys
 
 def _evidence_on(start: LookStart, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Evidence | Missing:
     own = [query for query in asked if query.metric == start.metric.name]
-    candidate = _read_arm([query for query in own if query.arm == CANDIDATE], answers, "the candidate")
-    stable = _read_arm([query for query in own if query.arm == STABLE], answers, "stable")
-    if candidate is None:
-        return Missing(Verdict.UNAVAILABLE, "it was not asked for")
-    if isinstance(candidate, Missing):
-        return candidate
-    other = stable.parts if isinstance(stable, Counted) else stable
     try:
+        candidate = _read_arm([query for query in own if query.arm == CANDIDATE], answers, "the candidate")
+        stable = _read_arm([query for query in own if query.arm == STABLE], answers, "stable")
+        if candidate is None:
+            return Missing(Verdict.UNAVAILABLE, "it was not asked for")
+        if isinstance(candidate, Missing):
+            return candidate
+        other = stable.parts if isinstance(stable, Counted) else stable
         found = kind_of(start.metric).evidence(start, candidate.parts, other)
     except DEFECTS as defect:
         return _our_defect(defect)
-    notes = (*candidate.notes, *(stable.notes if isinstance(stable, Counted) else ()))
-    return _with_notes(found, notes, candidate)
+    return _with_notes(found, [arm for arm in (candidate, stable) if isinstance(arm, Counted)])
 
 
-def _with_notes(found: Evidence | Missing, notes: Sequence[str], candidate: Counted) -> Evidence | Missing:
-    """The same, with what has to be known of the series that were left out, or are not there."""
+def _with_notes(found: Evidence | Missing, arms: Sequence[Counted]) -> Evidence | Missing:
+    """The same, with what has to be known of series that were left out, or that are not there at all."""
+    notes = tuple(note for arm in arms for note in arm.notes)
     if isinstance(found, Evidence):
         return replace(found, notes=(*found.notes, *notes))
-    hint = "" if any(candidate.parts.values()) or not candidate.hint else candidate.hint
-    return replace(found, why="; ".join(filter(None, (found.why, *notes, hint))))
+    is_nothing_there = not any(series for arm in arms for series in arm.parts.values())
+    hints = {arm.hint for arm in arms if arm.hint is not None} if is_nothing_there else set()
+    return replace(found, why="; ".join((found.why, *notes, *sorted(hints))))
 
 
 def _our_defect(defect: Exception) -> Missing:

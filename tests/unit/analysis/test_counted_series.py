@@ -79,6 +79,10 @@ class TestNamespaces:
             "of the selector or set it in the scrape.",
         )
 
+    def test_a_label_that_stables_series_have_is_not_to_blame(self) -> None:
+        told = looked(OWN, requests(OLD, 30, 57000, namespace="ml"))
+        assert told.message == "errors: total has no samples of the candidate."
+
     def test_the_history_of_other_namespaces_is_left_out_and_told(self) -> None:
         told = remembered(ERRORS, [*under(past(0.001), namespace="ml"), *under(past(0.5), namespace="staging")])
         alone = remembered(ERRORS, past(0.001))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from modelrollout.analysis.samples.own_pods import namespace_label, without_other_namespaces
+from modelrollout.analysis.samples.own_pods import namespace_label, on_several_clusters, without_other_namespaces
 from modelrollout.promql.query import Pods, Query, Series
 from tests.unit.analysis.looking import NOON
 
@@ -70,6 +70,16 @@ def test_many_namespaces_are_not_all_named() -> None:
     _, note = without_other_namespaces(QUERY, found, "stable")
     assert note is not None
     assert note.startswith("5 series are not counted, of pods named like those of stable in namespace n0, n1, n2 …:")
+
+
+def test_pods_of_the_same_names_in_several_clusters_are_told() -> None:
+    both = series(pod=POD, cluster="us"), series(pod=POD, cluster="eu")
+    note = "pods named like those of the candidate are counted in 2 clusters (eu, us): add cluster=…"
+    assert on_several_clusters(QUERY, both, "the candidate") == note
+    assert on_several_clusters(QUERY, both[:1], "the candidate") is None
+    assert on_several_clusters(QUERY, [series(cluster=name) for name in ("eu", "us")], "the candidate") is None
+    chosen = replace(QUERY, promql='x{cluster=~"eu|us"}')
+    assert on_several_clusters(chosen, both, "the candidate") is None
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,14 @@ def test_a_series_that_only_one_scrape_has_seen_is_kept() -> None:
     assert each_process_once([kept[0], *again]).series == (kept[0], again[1])
 
 
+def test_an_edge_that_only_one_scrape_of_a_histogram_knows_goes_with_the_others() -> None:
+    def histogram(job: str, first: float, *edges: str) -> tuple[Series, ...]:
+        return tuple(scrape(first=first, job=job, le=edge)[0] for edge in edges)
+
+    kept = histogram("a", 0.0, "0.5", "+Inf")
+    assert each_process_once([*kept, *histogram("b", 2.0, "0.5", "0.6", "+Inf")]).series == kept
+
+
 def test_many_values_of_a_label_are_the_applications() -> None:
     many = tuple(one for n in range(MOST_SCRAPES + 1) for one in scrape(endpoint=f"/{n}"))
     assert each_process_once(many) == Once(many)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelrollout.analysis.parts import VALUE
-from modelrollout.analysis.samples.own_pods import namespace_label, without_other_namespaces
+from modelrollout.analysis.samples.own_pods import namespace_label, on_several_clusters, without_other_namespaces
 from modelrollout.analysis.samples.processes import Once, each_process_once
 from modelrollout.promql.query import Query, Series
 
@@ -30,7 +30,7 @@ def counted(query: Query, series: Sequence[Series], who: str) -> Counted:
         return Counted(query.split(series), hint=_hint(query))
     own, note = without_other_namespaces(query, series, who)
     once = each_process_once(own, is_stepped=query.step is not None)
-    notes = tuple(filter(None, (note, _repeated(once, who))))
+    notes = tuple(filter(None, (note, on_several_clusters(query, own, who), _repeated(once, who))))
     return Counted(query.split(once.series), notes, _conflict(once), _hint(query))
 
 

@@ -4,6 +4,8 @@ A revision's hash does not know the namespace, so one manifest in two namespaces
 selector by names alone selects both. A series says where its pod is beside the label with the pod's name: `pod` and
 `namespace`, `exported_pod` and `exported_namespace`, `kubernetes_pod_name` and `kubernetes_namespace`. A series without
 such a pair may be anybody's and is kept, and so is one whose namespace the selector itself names.
+
+Which cluster an arm is in is not known here. So of a Prometheus that has several it can only be told.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from modelrollout.promql.query import Pods, Query, Series, parsed
 from modelrollout.promql.regexes import matches
 from modelrollout.promql.selectors import SelectorError
 
+CLUSTER_LABELS = ("cluster", "k8s_cluster", "k8s_cluster_name")
 MOST_NAMED = 3
-"""Other namespaces that a note names."""
+"""Namespaces or clusters that a note names."""
 _ASKED = re.compile(r'\b(\w*namespace\w*)\s*=\s*["\'`]')
 
 
@@ -30,6 +33,22 @@ def without_other_namespaces(query: Query, series: Sequence[Series], who: str) -
     kept = tuple(one for one, other in zip(series, others, strict=True) if other is None)
     elsewhere = sorted({other for other in others if other is not None})
     return kept, _note(len(series) - len(kept), elsewhere, who) if elsewhere else None
+
+
+def on_several_clusters(query: Query, series: Sequence[Series], who: str) -> str | None:
+    """A note where pods named like the arm's are in several clusters, and the selector names none."""
+    chosen = _labels_in_selector(query.promql)
+    for label in CLUSTER_LABELS:
+        found = sorted({one.labels[label] for one in series if label in one.labels and _names_own(one.labels, query)})
+        if len(found) > 1 and label not in chosen:
+            named = ", ".join(found[:MOST_NAMED]) + (" …" if len(found) > MOST_NAMED else "")
+            return f"pods named like those of {who} are counted in {len(found)} clusters ({named}): add {label}=…"
+    return None
+
+
+def _names_own(labels: Mapping[str, str], query: Query) -> bool:
+    own = query.pods
+    return own is not None and any("pod" in label and matches(own.names, value) for label, value in labels.items())
 
 
 def _note(count: int, elsewhere: Sequence[str], who: str) -> str:

@@ -26,6 +26,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from modelrollout.analysis.samples.histogram_forms import EDGE
 from modelrollout.promql.query import Series
 
 Floats = npt.NDArray[np.float64]
@@ -158,9 +159,16 @@ def _compare(known: _Scrape, other: _Scrape, *, is_stepped: bool) -> tuple[_Kins
     both = mine.keys() & theirs.keys() if mine is not None and theirs is not None else set()
     if mine is None or theirs is None or not both:
         return _Kinship.APART, []
-    if all(_agree(mine[key], theirs[key], half, is_stepped=is_stepped) for key in both):
-        return _Kinship.SAME, [id(theirs[key]) for key in both]
+    if _agree([(mine[key], theirs[key]) for key in both], half, is_stepped=is_stepped):
+        known_again = {
+            _without_edge(key) for key in both
+        }  # an edge of a native histogram may be unknown to one of them
+        return _Kinship.SAME, [id(series) for key, series in theirs.items() if _without_edge(key) in known_again]
     return _Kinship.IN_CONFLICT if _is_one_for_sure(known, other) else _Kinship.APART, []
+
+
+def _without_edge(labels: LabelSet) -> LabelSet:
+    return tuple((name, value) for name, value in labels if name != EDGE)
 
 
 def _is_one_for_sure(one: _Scrape, other: _Scrape) -> bool:
@@ -169,38 +177,56 @@ def _is_one_for_sure(one: _Scrape, other: _Scrape) -> bool:
     return one.port is not None and one.port == other.port and differing <= SURELY_OF_SCRAPES
 
 
-def _agree(one: Series, other: Series, half: float, *, is_stepped: bool) -> bool:
-    """Whether each sample of `other` lies between the samples of `one` around it; around a reset nothing is known."""
-    times, values = _valid(one)
-    moments, shown = _valid(other)
-    if not times.size or not moments.size:
-        return True
+def _agree(pairs: Iterable[tuple[Series, Series]], half: float, *, is_stepped: bool) -> bool:
+    """Whether two scrapes agree in all series that both have. Series of one scrape mostly share their times."""
+    together: defaultdict[tuple[bytes, bytes], list[tuple[Floats, Floats]]] = defaultdict(list)
+    for one, other in pairs:
+        mine, theirs = _valid(one), _valid(other)
+        if mine.size and theirs.size:
+            together[mine[0].tobytes(), theirs[0].tobytes()].append((mine, theirs))
+    return all(
+        _lies_between(
+            (tables[0][0][0], np.stack([mine[1] for mine, _ in tables])),
+            (tables[0][1][0], np.stack([theirs[1] for _, theirs in tables])),
+            half,
+            is_stepped=is_stepped,
+        )
+        for tables in together.values()
+    )
+
+
+def _lies_between(one: tuple[Floats, Floats], other: tuple[Floats, Floats], half: float, *, is_stepped: bool) -> bool:
+    """Whether each sample of `other` lies between the samples of `one` around it; around a reset nothing is known.
+
+    Both as times and values (series × times).
+    """
+    (times, values), (moments, shown) = one, other
     last = times.size - 1
     before = np.searchsorted(times, moments - half, side="right") - 1
     after = np.searchsorted(times, moments + half, side="left")
-    is_less = (before >= 0) & (shown < values[before])
-    is_more = (after <= last) & (shown > values[np.minimum(after, last)])
+    has_before, has_after = before >= 0, after <= last
     before, after = np.maximum(before, 0), np.minimum(after, last)
     since = np.maximum(np.searchsorted(moments, times[before], side="right") - 1, 0)
     until = np.minimum(np.searchsorted(moments, times[after], side="left"), moments.size - 1)
     resets, other_resets = _resets(values), _resets(shown)
-    is_known = (resets[after] == resets[before]) & (other_resets[until] == other_resets[since])
-    is_outside = (is_less | is_more) & is_known
+    is_known = (resets[:, after] == resets[:, before]) & (other_resets[:, until] == other_resets[:, since])
+    is_outside = is_known & ((has_before & (shown < values[:, before])) | (has_after & (shown > values[:, after])))
     if not is_stepped:
         at = np.minimum(np.searchsorted(times, moments), last)
-        is_outside |= (times[at] == moments) & (values[at] != shown)
+        is_outside |= (times[at] == moments) & (values[:, at] != shown)
     return not bool(is_outside.any())
 
 
-def _valid(one: Series) -> tuple[Floats, Floats]:
+def _valid(one: Series) -> Floats:
+    """Times and values, as two rows."""
     table = np.array(one.samples, dtype=np.float64).reshape(-1, 2)
-    table = table[table[:, 1] >= 0]  # false for NaN
-    return table[:, 0], table[:, 1]
+    return table[table[:, 1] >= 0].T  # false for NaN
 
 
 def _resets(values: Floats) -> npt.NDArray[np.int64]:
-    """How often a counter began anew up to each sample."""
-    return np.concatenate(([0], (np.diff(values) < 0).cumsum()))
+    """How often each counter began anew up to each of its samples."""
+    falls = np.diff(values, axis=1) < 0
+    return np.concatenate((np.zeros((len(values), 1), dtype=np.int64), falls.cumsum(axis=1)), axis=1)
 
 
 def _place_of(labels: Mapping[str, str]) -> str:
