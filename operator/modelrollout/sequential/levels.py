@@ -70,13 +70,10 @@ def _spread(seen: Floats, expected: Floats, dispersion: float) -> float:
     return math.sqrt(math.log1p(max(excess, 0.0)))
 
 
-def widening(reach: float, mine: Floats, theirs: Floats) -> Floats:
-    """The factor by which equal versions may differ in each tick, on account of their pods.
-
-    `mine`, `theirs`: ticks, the number of pods of candidate and stable (`as_many`).
-    """
-    off = reach * np.sqrt(1 / np.maximum(mine, 1.0) + 1 / np.maximum(theirs, 1.0))
-    return np.asarray(np.exp(np.ceil(np.minimum(off, WIDEST) / STEP - 1e-9) * STEP), dtype=np.float64)
+def widening(reach: float | Floats, apart: Floats) -> Floats:
+    """The factor by which equal versions may differ on account of their pods. `apart`: √(1/k + 1/J)."""
+    off = np.minimum(reach * apart, WIDEST)
+    return np.asarray(np.exp(np.ceil(off / STEP - 1e-9) * STEP), dtype=np.float64)
 
 
 def as_many(requests: Floats) -> Floats:

@@ -32,6 +32,7 @@ CALM_DISPERSION = 1.10
 """Up to this dispersion requests are taken to fail independently."""
 FORGETFUL_CORRELATION = 0.05
 """Up to this correlation of pods' ranks from block to block, blocks are taken as independent."""
+NO_LEVELS = Levels()
 INFLATION = 1.5
 """Safety factor on the dispersion, which is only an estimate."""
 SHARE_IN_NOISE = 0.5
@@ -70,7 +71,7 @@ class Noise:
     memory: float
     pods: int
     seconds: float  # of history
-    levels: Levels = Levels()
+    levels: Levels = NO_LEVELS
     load: float = 0.0  # requests per second of a pod, at which the dispersion was measured
 
 
@@ -140,6 +141,10 @@ class Learned:
             return 1.0
         freedom = self.freedom + CALM_FREEDOM
         return max(float((self.squares + CALM_FREEDOM) / chdtri(freedom, 1 - LEARNED_SURELY)), 1.0)
+
+    def after(self, squares: float, freedom: float, seconds: float) -> Learned:
+        """With one more block."""
+        return Learned(self.squares + squares, self.freedom + freedom, self.seconds + seconds)
 
     @property
     def feared(self) -> float:
