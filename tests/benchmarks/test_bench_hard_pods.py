@@ -1,4 +1,4 @@
-"""Small versions of the hard worlds: equal candidates whose pods are not like stable's are left alone, or it is said."""
+"""Small versions of the hard worlds: equal candidates are left alone though pods are not alike, or it is said."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtri
 
-from modelrollout.sequential.levels import HOUR, SURE_DEVIATIONS, Levels, busiest, measure_levels
+from modelrollout.sequential.levels import HOUR, Levels, busiest, measure_levels
 from modelrollout.sequential.ranks import FEWEST_PODS
 
 Floats = npt.NDArray[np.float64]
@@ -35,6 +35,8 @@ FORGETFUL_CORRELATION = 0.05
 NO_LEVELS = Levels()
 INFLATION = 1.5
 """Safety factor on the dispersion, which is only an estimate."""
+SURE_DEVIATIONS = 2.5
+"""Standard deviations by which dispersion has to exceed chance: several blocks and tails are tested."""
 SHARE_IN_NOISE = 0.5
 """Fraction of its share of the error rate that a test may use where pods are noisy: the models are rougher there."""
 FEWEST_EVENTS = 20.0
