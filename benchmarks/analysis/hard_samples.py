@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from benchmarks.analysis.releases import NAMES, NOON, PLANNED, STEP, WEIGHTS, Release
 from benchmarks.analysis.scrapes import Labels, Timeline
 from benchmarks.analysis.trials import Floats
+from benchmarks.analysis.watched_releases import NAMES, NOON, PLANNED, STEP, WEIGHTS, Release
 from modelrollout.analysis.parts import CANDIDATE, STABLE
 from modelrollout.promql.query import Series
 

@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.analysis.hard_samples import CELLS, ERRORS, Cell, Pods, World, draw, false_rollbacks
 from benchmarks.analysis.measure import bar
-from benchmarks.analysis.releases import PLANNED, Release
 from benchmarks.analysis.report import with_bounds
+from benchmarks.analysis.watched_releases import PLANNED, Release
 
 RUNS = {True: 20, False: 30}
 """By whether a release is looked at many times."""

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
+from scipy.special import chdtri, stdtrit
 
 Floats = npt.NDArray[np.float64]
 
 HOUR = 3600.0
-SURE_DEVIATIONS = 2.5
-"""Standard deviations by which levels have to be apart beyond chance."""
+BY_CHANCE = 0.003
+"""Levels have to be apart beyond what chance does with this probability: many tails are looked at."""
 STEP = 0.05
 """In ln. A widening is rounded up to such steps, so that few different bounds are computed."""
 WIDEST = math.log(1000.0)
@@ -62,21 +62,17 @@ def _spread(seen: Floats, expected: Floats, dispersion: float) -> float:
         return 0.0
     known = np.where(there, expected, 1.0)
     off = np.where(there & (counted > 1), np.square(seen - expected), 0.0)
-    chance = dispersion * (1 + SURE_DEVIATIONS * math.sqrt(2 / freedom))
-    if float((off / known).sum()) <= chance * freedom:
+    if float((off / known).sum()) <= dispersion * float(chdtri(freedom, BY_CHANCE)):
         return 0.0
     left = (counted - 1) / np.maximum(counted, 1)  # of its variance, since a pod is a part of the common rate
     excess = float((off - dispersion * known * left * there).sum()) / float((np.square(expected) * left).sum())
     return math.sqrt(math.log1p(max(excess, 0.0)))
 
 
-def widening(reach: float, mine: Floats, theirs: Floats) -> Floats:
-    """The factor by which equal versions may differ in each tick, on account of their pods.
-
-    `mine`, `theirs`: ticks, the number of pods of candidate and stable (`as_many`).
-    """
-    off = reach * np.sqrt(1 / np.maximum(mine, 1.0) + 1 / np.maximum(theirs, 1.0))
-    return np.asarray(np.exp(np.ceil(np.minimum(off, WIDEST) / STEP - 1e-9) * STEP), dtype=np.float64)
+def widening(reach: float | Floats, apart: Floats) -> Floats:
+    """The factor by which equal versions may differ on account of their pods. `apart`: √(1/k + 1/J)."""
+    off = np.minimum(reach * apart, WIDEST)
+    return np.asarray(np.exp(np.ceil(off / STEP - 1e-9) * STEP), dtype=np.float64)
 
 
 def as_many(requests: Floats) -> Floats:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtri
 
-from modelrollout.sequential.levels import HOUR, SURE_DEVIATIONS, Levels, busiest, measure_levels
+from modelrollout.sequential.levels import HOUR, Levels, busiest, measure_levels
 from modelrollout.sequential.ranks import FEWEST_PODS
 
 Floats = npt.NDArray[np.float64]
@@ -32,8 +32,11 @@ CALM_DISPERSION = 1.10
 """Up to this dispersion requests are taken to fail independently."""
 FORGETFUL_CORRELATION = 0.05
 """Up to this correlation of pods' ranks from block to block, blocks are taken as independent."""
+NO_LEVELS = Levels()
 INFLATION = 1.5
 """Safety factor on the dispersion, which is only an estimate."""
+SURE_DEVIATIONS = 2.5
+"""Standard deviations by which dispersion has to exceed chance: several blocks and tails are tested."""
 SHARE_IN_NOISE = 0.5
 """Fraction of its share of the error rate that a test may use where pods are noisy: the models are rougher there."""
 FEWEST_EVENTS = 20.0
@@ -70,7 +73,7 @@ class Noise:
     memory: float
     pods: int
     seconds: float  # of history
-    levels: Levels = Levels()
+    levels: Levels = NO_LEVELS
     load: float = 0.0  # requests per second of a pod, at which the dispersion was measured
 
 
@@ -140,6 +143,10 @@ class Learned:
             return 1.0
         freedom = self.freedom + CALM_FREEDOM
         return max(float((self.squares + CALM_FREEDOM) / chdtri(freedom, 1 - LEARNED_SURELY)), 1.0)
+
+    def after(self, squares: float, freedom: float, seconds: float) -> Learned:
+        """With one more block."""
+        return Learned(self.squares + squares, self.freedom + freedom, self.seconds + seconds)
 
     @property
     def feared(self) -> float:

@@ -14,9 +14,9 @@ tolerance is worse than stable. So as many requests are drawn from each pod with
 given to stable's pods: at the edge of `θ_c ≤ ρ·θ_s + δ` the candidate's bad requests, each kept with probability 1/ρ,
 and stable's, with a share of δ/ρ added, have the same distribution.
 
-Drawing makes pods alike whose share of errors moves. It takes clusters of errors apart, and where only stable's pods
-are drawn from, the candidate's are the wilder ones again. So candidate's pods that have little to do are also put
-together until they have as much as one of stable's, which makes clusters alike. Both readings have to agree.
+Drawing makes pods alike whose share of errors moves. But it takes clusters of errors apart, so the pods that are not
+drawn from are the wilder ones. So pods that have little to do are also put together until they have as much as one of
+the other arm, which makes clusters alike. Both readings have to agree.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Ints = npt.NDArray[np.int64]
 
 POWERS: Floats = np.array([1.5, 2.0, 4.0, 8.0, 16.0, 40.0])
 READINGS = 2
-"""By pods, and by groups of them that are as busy as stable's pods."""
+"""By pods, and by groups of them that are as busy as the other arm's pods."""
 FEWEST_PODS = 10
 BLOCK = 60.0
 """Seconds."""
@@ -62,6 +62,10 @@ class PodCounts:
         order = np.lexsort((self.bad, self.total))
         return PodCounts(self.bad[order], self.total[order])
 
+    def shuffled(self, drawn: np.random.Generator) -> PodCounts:
+        order = drawn.permutation(self.total.size)
+        return PodCounts(self.bad[order], self.total[order])
+
 
 def factors(candidate: PodCounts, stable: PodCounts, tolerated: Bound, seed: str) -> Floats:
     """ln e of one block, READINGS × POWERS: by pods, and by groups of them. Several of either: the mean of their e.
@@ -73,17 +77,17 @@ def factors(candidate: PodCounts, stable: PodCounts, tolerated: Bound, seed: str
         return np.zeros((READINGS, POWERS.size))
     drawn = np.random.default_rng(_number(seed))
     by_pods = _ranked(mine, theirs, tolerated, drawn)
-    groups = _as_busy(mine, theirs)
-    return np.array([by_pods, by_pods if groups is mine else _ranked(groups, theirs, tolerated, drawn)])
+    mine_groups, their_groups = _as_busy(mine, theirs), _as_busy(theirs.shuffled(drawn), mine)
+    if mine_groups.total.size == mine.total.size and their_groups.total.size == theirs.total.size:
+        return np.array([by_pods, by_pods])
+    return np.array([by_pods, _ranked(mine_groups, their_groups, tolerated, drawn)])
 
 
-def _as_busy(mine: PodCounts, theirs: PodCounts) -> PodCounts:
-    """The candidate's pods put together until each group has about as many requests as one of stable's pods."""
-    each = min(int(_low(theirs.total) / max(float(mine.total.mean()), 1.0)), mine.total.size)
-    if each < 2:
-        return mine
-    starts = np.arange(mine.total.size // each) * each
-    return PodCounts(np.add.reduceat(mine.bad, starts), np.add.reduceat(mine.total, starts))
+def _as_busy(pods: PodCounts, others: PodCounts) -> PodCounts:
+    """Pods put together until each group has about as many requests as one of the other arm's pods."""
+    each = min(int(_low(others.total) / float(pods.total.mean())), pods.total.size)
+    starts = np.arange(pods.total.size // max(each, 1)) * max(each, 1)
+    return PodCounts(np.add.reduceat(pods.bad, starts), np.add.reduceat(pods.total, starts))
 
 
 def _ranked(mine: PodCounts, theirs: PodCounts, tolerated: Bound, drawn: np.random.Generator) -> Floats:

@@ -52,6 +52,7 @@ class Prior:
     threshold: float | None = None  # ln, calibrated to the plan, where the user asked for it
     load: float | None = None  # requests per second of a pod, at which dispersion was measured
     reach: float = 0.0  # ln: how far equal pods may lie apart for good (`levels`)
+    reaches: Mapping[float, float] | None = None  # the same of a histogram's tails, by the edge that they begin at
     pods: int | None = None  # of stable
     seen: float = 0.0  # seconds of history
 
@@ -63,7 +64,7 @@ class Prior:
     @property
     def share_kept(self) -> float:
         """Fraction of its share of the error rate that a test of counted events may use."""
-        return SHARE_IN_NOISE if self.mode in _NOISY or self.reach > 0 else 1.0
+        return SHARE_IN_NOISE if self.mode in _NOISY or self.reach > 0 or self.reaches else 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import LookStart
 from modelrollout.analysis.evidence.tracks import Track
-from modelrollout.analysis.kinds.pod_noise import by_pod
+from modelrollout.analysis.kinds.pod_noise import ByPod, by_pod
 from modelrollout.analysis.samples.counters import ArmCounters, SampleWindow
 from modelrollout.sequential import ranks
 from modelrollout.sequential.noise import SHARE_IN_NOISE, Mode
@@ -48,7 +48,7 @@ def rank_blocks(
     rows = [_kept(start.ledger)]
     if ended > done:
         bounds = np.asarray(course.start + np.arange(done, ended + 1) * length * course.tick, dtype=np.float64)
-        own, usual = (by_pod(side, bounds, window) for side in (mine, theirs))
+        own, usual = (by_pod(side, window)(bounds) for side in (mine, theirs))
         for block in range(ended - done):
             seed = f"{start.seed}/{done + block}"
             rows.append(ranks.factors(_in_block(own, block), _in_block(usual, block), tolerated, seed))
@@ -78,5 +78,5 @@ def with_ranks(track: Track, ranked: RankPath, mode: Mode) -> Track:
     return replace(track, harm=both, before=min(track.before, ranked.before), joint=False, threshold=None)
 
 
-def _in_block(pods: PodCounts, block: int) -> PodCounts:
-    return PodCounts(pods.bad[:, block], pods.total[:, block])
+def _in_block(pods: ByPod, block: int) -> PodCounts:
+    return PodCounts(pods.bad[0, :, block], pods.total[:, block])

@@ -15,10 +15,10 @@ from modelrollout.analysis.evidence import shifts
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Keep, Tested, Words, carry_over, keep_all
-from modelrollout.analysis.kinds import groups, pod_noise, rankings, request_shares, time_to_pass
+from modelrollout.analysis.kinds import groups, rankings, request_shares, time_to_pass
 from modelrollout.analysis.kinds.groups import Comparison
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
-from modelrollout.analysis.kinds.pod_noise import PodNoise, keep_nothing
+from modelrollout.analysis.kinds.pod_noise import PodNoise, by_pod, keep_nothing, pod_noise
 from modelrollout.analysis.kinds.ratio_bounds import bounds_of, counts_good
 from modelrollout.analysis.kinds.ratio_history import ratio_prior
 from modelrollout.analysis.kinds.request_shares import Ticks, Totals
@@ -115,7 +115,8 @@ def _count(start: LookStart, mine: ArmCounters, theirs: ArmCounters | None, wind
     discount, settled = (jumps.factors, jumps.settled) if jumps else (np.ones(count), count)
     beginnings, restarts = start.course.beginnings(edges), start.restarts(edges)
     ticks = Ticks(edges, counts.first(count), beginnings, restarts, discount, settled)
-    noise = pod_noise.pod_noise(start, edges, frontier, mine, theirs, window)
+    usual = by_pod(theirs, window) if theirs is not None else None
+    noise = pod_noise(start, edges, frontier, by_pod(mine, window), usual)
     return _Counted(start, mine, theirs, window, frontier, ticks, jumps.keep if jumps else keep_nothing, noise)
 
 

@@ -17,6 +17,7 @@ from modelrollout.analysis.samples.stable_history import RECENT_STEPS, history_e
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.sequential import proportions as tests
+from modelrollout.sequential.levels import widening
 from modelrollout.sequential.noise import SHARE_IN_NOISE, History, Mode, Noise, choose_mode, measure_noise
 from modelrollout.sequential.proportions import Counts
 from modelrollout.sequential.wealth import Wealth, carry
@@ -76,6 +77,8 @@ def _warn_of_false_alarm(history: History, metric: Metric, prior: Prior, alpha: 
     if history.bad.shape[0] < 2 or prior.mode in (Mode.RANKED, Mode.STRICT):
         return None
     tolerated, _ = bounds_of(metric)
+    apart = math.sqrt(1 + 1 / (history.bad.shape[0] - 1))
+    tolerated = tolerated.widened(float(widening(prior.reach, np.array([apart]))[0]))
     by = prior.inflation
     busiest = np.argsort(-history.total.sum(axis=1))[:REPLAYED_PODS]
     for pod in busiest:

@@ -59,9 +59,7 @@ def smallest_share(prior: Prior, bound: Bound, alpha: float, stretches: Sequence
 
 def width_of_one_pod(prior: Prior) -> float:
     """How many times stable's share a candidate of one pod may have, because pods differ for good."""
-    if prior.reach <= 0:
-        return 1.0
-    return float(widening(prior.reach, np.ones(1), np.full(1, float(prior.pods or 1)))[0])
+    return float(widening(prior.reach, np.sqrt(1 + 1 / np.array([max(prior.pods or 1, 1)])))[0])
 
 
 def _usual(prior: Prior) -> float:

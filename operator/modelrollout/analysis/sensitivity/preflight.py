@@ -145,6 +145,7 @@ def prior_of(recorded: UsualMetric) -> Prior:
         threshold=_one(kept, "threshold"),
         load=_one(kept, "load"),
         reach=min(max(_one(kept, "reach") or 0.0, 0.0), WIDEST),
+        reaches=_reaches(kept),
         pods=_count(kept, "pods"),
         seen=max(_one(kept, "seen") or 0.0, 0.0),
     )
@@ -163,11 +164,20 @@ def _packed(prior: Prior) -> dict[str, Floats]:
         "seen": prior.seen or None,
     }
     kept = {name: np.array([value]) for name, value in single.items() if value is not None}
+    if prior.reaches:
+        kept["tails"], kept["reaches"] = np.array(list(prior.reaches)), np.array(list(prior.reaches.values()))
     if prior.buckets:
         finite = [edge for edge in prior.buckets if edge < math.inf]
         kept["edges"] = np.array(finite)
         kept["within"] = np.array([prior.buckets[edge] for edge in finite] + [prior.buckets.get(math.inf, 0.0)])
     return kept
+
+
+def _reaches(kept: Mapping[str, Floats]) -> dict[float, float] | None:
+    tails, reaches = kept.get("tails"), kept.get("reaches")
+    if tails is None or reaches is None or not 0 < tails.size == reaches.size:
+        return None
+    return dict(zip(tails.tolist(), np.clip(reaches, 0.0, WIDEST).tolist(), strict=True))
 
 
 def _count(kept: Mapping[str, Floats], name: str) -> int | None:

@@ -16,11 +16,11 @@ FEW_PODS = 2
 
 def remarks(metric: Metric, prior: Prior) -> Iterator[str]:
     """What the noise of stable's pods does to the comparison, in words."""
-    if metric.tolerance is None or metric.ratio is None:
+    if metric.tolerance is None or (metric.ratio is None and metric.histogram is None):
         return
     if prior.mode is Mode.ASSUMED and prior.seen < HOUR:
         yield "stable has no history, so the noise of its pods is learned on the way, and what is small takes longer"
-    elif prior.mode is Mode.ASSUMED and _is_strict(metric):
+    elif prior.mode is Mode.ASSUMED and _is_strict(metric) and metric.ratio is not None:
         yield "stable has too few errors to tell whether they come in bunches: give an absolute tolerance"
     if prior.mode is Mode.DISPERSED:
         yield f"its pods are noisy by themselves, so events count for {prior.inflation:.1f} times fewer"
@@ -29,8 +29,8 @@ def remarks(metric: Metric, prior: Prior) -> Iterator[str]:
     if prior.reach > 0:
         width = f"{width_of_one_pod(prior):.2g}"
         yield f"its pods differ for good, so a candidate of one pod may have up to {width} times stable's share"
-    elif prior.pods is not None and prior.pods < FEW_PODS and _is_strict(metric):
-        yield "stable has one pod, so pods that differ look like versions that differ: give a tolerance"
+    elif prior.pods is not None and prior.pods < FEW_PODS:
+        yield "stable has one pod, so how far pods differ is unknown, and the tolerance has to cover it"
 
 
 def _is_strict(metric: Metric) -> bool:
