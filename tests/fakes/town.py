@@ -119,12 +119,13 @@ class Metrics:
         assert arm is not None
         bad = self.bad.get(arm.model.version, 0.0)
         end = min(query.end, self.town.now - self.lag)
+        scrape, noon = self.scrape.total_seconds(), NOON.timestamp()
         first = math.floor((query.start - NOON) / self.scrape) + 1
-        moments = [NOON + self.scrape * number for number in range(first, math.floor((end - NOON) / self.scrape) + 1)]
+        since = [number * scrape for number in range(first, math.floor((end - NOON) / self.scrape) + 1)]
         return tuple(
             Series(
                 {"__name__": name, "pod": f"{arm.workload}-0", "code": code},
-                tuple((t.timestamp(), 1e6 + round(self.rps * share * (t - NOON).total_seconds())) for t in moments),
+                tuple((noon + seconds, 1e6 + round(self.rps * share * seconds)) for seconds in since),
             )
             for name, code, share in _counters(query, bad)
         )

@@ -13,11 +13,12 @@ from datetime import timedelta
 from typing import Any, Self
 
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, MODEL_ROLLOUTS, SERVICES
-from tests.fakes.cluster import READS, Killed
+from tests.fakes.cluster import Killed
 from tests.fakes.town import Town
 from tests.fakes.witness import Witness
 
 LONGEST = timedelta(minutes=5)
+READS = ("get", "list", "ask")
 OBJECTS = tuple(resource.plural for resource in (DEPLOYMENTS, SERVICES, HTTP_ROUTES, MODEL_ROLLOUTS))
 
 
@@ -49,13 +50,15 @@ class Pass:
     town: Town
     witness: Witness
     moments: list[Moment] = field(default_factory=list)
+    calls: int = 0
 
     def note(self, when: str, verb: str, plural: str, name: str) -> None:
-        """A hook for the cluster. Right after a read the world is as it is right before the next call, so one of the
-        two is enough."""
-        call = sum(moment.when == "before" for moment in self.moments) - (when == "after")
-        if when == "before" or verb not in READS:
-            self.moments.append(Moment(when, call, f"{verb} {plural}"))
+        """A hook for the cluster. Whoever dies loses all that was read, so the world that is left is the same at all
+        moments between one write and the next: the earliest of them stands for the others."""
+        self.calls += when == "before"
+        is_first = when == "before" and self.calls == 1
+        if is_first or (when == "after" and verb not in READS):
+            self.moments.append(Moment(when, self.calls - 1, f"{verb} {plural}"))
 
 
 @dataclass
