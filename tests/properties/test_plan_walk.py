@@ -51,6 +51,7 @@ GATEWAY = {"port": 8080, "gatewayAPI": {"parentRefs": [{"name": "g"}]}}
 SERVICE = {"port": 8080, "service": {}}
 HOLD, DEADLINE = timedelta(minutes=1), timedelta(minutes=30)
 PATIENCE = timedelta(minutes=1)  # with a stable version that has no ready pod
+MAY_TAKE_OVER = (Phase.PENDING, Phase.PROGRESSING, Phase.PROMOTING)
 MOST_PLACES = 1_000
 
 
@@ -109,7 +110,7 @@ class Situation:
             status.resumes,
             *arms,
             status.candidate is not None and status.candidate.unready_since is not None,
-            self.out_since is not None and status.candidate is not None,
+            self.out_since is not None and status.phase in MAY_TAKE_OVER,
             stage and (stage.name, stage.step, exposure_at(stage), stage.since is not None),
             tuple(sorted(entry.revision for entry in status.rejected)),
             self.refused,

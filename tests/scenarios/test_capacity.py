@@ -112,6 +112,20 @@ def test_autoscaler_that_takes_pods_away_again_is_let_be() -> None:
     assert sum(verb == "patch" for verb, *_ in town.cluster.log) == patches + 1
 
 
+def test_candidate_that_is_taken_to_zero_is_given_a_pod_once_and_then_waited_for() -> None:
+    town = crowded()
+    town.go(Phase.PROGRESSING, 5)
+    scale(town, town.new, 0)
+    town.run(seconds=5)
+    assert size(town, town.new) == 1
+    scale(town, town.new, 0)
+    town.run(minutes=15)
+    assert (town.phase, size(town, town.new), town.share(town.new)) == (Phase.PROGRESSING, 0, 0)
+    assert f"Deployment 'fraud-{town.new}' is scaled to 0, so it has no pods." in str(town.status.message)
+    scale(town, town.new, 1)
+    town.go(Phase.PROGRESSING, 25)
+
+
 def test_stable_has_its_pods_back_when_users_come_back_to_it() -> None:
     town = crowded(stages=[builders.canary(50, hold="10m")])
     town.go(Phase.PROGRESSING, 50)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from modelrollout.analysis.queries import ArmNames, pods_of
@@ -36,6 +36,7 @@ class Facts:
     verdicts: tuple[MetricVerdict, ...] | None = None  # of the latest look; None: nobody looked
     checkpoint: tuple[MetricEvidence, ...] | None = None  # where the tests of that look stand
     is_asking: bool = False  # a look is due and not answered yet
+    _read: dict[tuple[str, Backend], InForce] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     # Workloads
 
@@ -120,7 +121,9 @@ class Facts:
     def routing(self, router: Router, stable: Arm | None) -> InForce:
         """Where a router's routes send users at present; without a stable arm, everything counts as elsewhere."""
         backend = self.backend(stable) if stable is not None else Backend("", "", 0)
-        return router.in_force(self.rollout.owner, self.world.objects, backend)
+        if (router.field, backend) not in self._read:  # a pass asks dozens of times, and reading a route takes longest
+            self._read[router.field, backend] = router.in_force(self.rollout.owner, self.world.objects, backend)
+        return self._read[router.field, backend]
 
     def live(self, stable: Arm | None) -> Exposure:
         """The exposure at present: who is served, or copied, to another version than stable."""
@@ -160,6 +163,7 @@ class Facts:
         return self.noted_rejection(candidate.revision)
 
     def noted_rejection(self, revision: str) -> Finding | None:
+        """What one of our routes records of a revision that was taken back."""
         notes = (self.routing(router, None).rejected for router in ROUTERS.values())
         return next((why for note in notes if (why := rejections.noted(note, revision)) is not None), None)
 
