@@ -87,8 +87,10 @@ class TestNamespaces:
         told = remembered(ERRORS, [*under(past(0.001), namespace="ml"), *under(past(0.5), namespace="staging")])
         alone = remembered(ERRORS, past(0.001))
         assert prior_of(told) == prior_of(alone)
-        assert told.note is not None
-        assert told.note.startswith("2 series are not counted, of pods named like those of stable in namespace staging")
+        assert told.note == (
+            f"{alone.note}; 2 series are not counted, of pods named like those of stable in namespace staging: "
+            'add namespace="{{ namespace }}" to its selectors'
+        )
 
 
 class TestProcesses:
@@ -140,8 +142,10 @@ class TestProcesses:
 
     def test_the_noise_of_a_pod_that_is_scraped_twice_is_that_of_one(self) -> None:
         told = remembered(ERRORS, [*under(past(0.01), job="a"), *under(past(0.01), job="b")])
-        assert prior_of(told) == prior_of(remembered(ERRORS, past(0.01)))
-        assert told.note == '1 pod of stable is scraped more than once (job "a" and "b") and counted once'
+        alone = remembered(ERRORS, past(0.01))
+        assert prior_of(told) == prior_of(alone)
+        note = '1 pod of stable is scraped more than once (job "a" and "b") and counted once'
+        assert told.note == f"{alone.note}; {note}"
 
 
 def replace_message(verdict: MetricVerdict, message: str) -> MetricVerdict:
