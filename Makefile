@@ -30,7 +30,7 @@ lint: $(READY) ## style, types, layers, drift of what is generated
 	$(BIN)/python -m modelrollout.api.presets --check docs/presets.md
 
 test: tools lint ## everything, as CI does
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not demo"
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo"
 	$(BIN)/pytest -m demo
 
 test-fast: $(READY) ## the product alone, without what tests/conftest.py calls slow: about a minute

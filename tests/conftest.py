@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 settings.register_profile("the same", derandomize=not os.environ.get("MODELROLLOUT_EXAMPLES"))
 settings.load_profile("the same")
 FIRST = (
+    "integration/test_long_releases.py",
     "integration/test_rollouts.py",
     "integration/test_sandbox.py",
     "integration/test_demo.py",

@@ -30,7 +30,7 @@ from benchmarks.analysis.trials import (
     Sums,
     Trial,
 )
-from modelrollout.sequential import distributions, gauges, horizon, noise, paired, proportions, ranks, strata
+from modelrollout.sequential import distributions, gauges, horizon, levels, noise, paired, proportions, ranks, strata
 from modelrollout.sequential.noise import Mode
 from modelrollout.sequential.proportions import Baseline, Bound
 from modelrollout.sequential.wealth import EFFECT_WEIGHTS, Onsets, Wealth, grow, weights
@@ -153,14 +153,15 @@ def path(trial: Trial, run: int, plan: Plan) -> Path:
             return Path(_wealth(harm(trial, run, plan), plan))
 
 
-def harm(trial: Trial, run: int, plan: Plan) -> Factors:
-    """What speaks against the candidate, tick by tick."""
+def harm(trial: Trial, run: int, plan: Plan, tolerated: Bound | None = None) -> Factors:
+    """What speaks against the candidate, tick by tick. `tolerated`: of counts, if not the trial's own."""
     match trial:
         case Counts():
             seen = _counts(trial, run)
             usual = _usual(trial, seen, run, plan)
             is_rare = trial.fewer_is_worse
-            log, _ = proportions.both(seen, usual, _tolerated(trial), _excluded(trial), is_rare=is_rare)
+            bound = tolerated or _tolerated(trial)
+            log, _ = proportions.both(seen, usual, bound, _excluded(trial), is_rare=is_rare)
             return Factors(log, weights(proportions.RARE_EFFECT_WEIGHTS if is_rare else EFFECT_WEIGHTS))
         case Histograms():
             return _slower(trial, run, plan)
@@ -242,7 +243,7 @@ def _noisy(trial: Counts, run: int, plan: Plan) -> Path:
         for part in (pods.history_bad, pods.history_n)
     )
     found = noise.measure_noise(noise.History(bad, total, block * plan.tick_seconds))
-    told = harm(trial, run, plan)
+    told = harm(trial, run, plan, _allowed(trial, found, plan))
     match noise.choose_mode(found):
         case Mode.DISPERSED if found is not None:
             return Path(_wealth(told, plan, noise.INFLATION * found.dispersion), share=noise.SHARE_IN_NOISE)
@@ -252,27 +253,30 @@ def _noisy(trial: Counts, run: int, plan: Plan) -> Path:
             return Path(_wealth(told, plan))
 
 
+def _allowed(trial: Counts, found: noise.Noise | None, plan: Plan) -> Bound:
+    """The tolerance, or what pods differ by for good, whichever is wider."""
+    if found is None or trial.pods is None:
+        return _tolerated(trial)
+    reach = found.levels.reach(plan.false_rollback_rate * (1 - noise.SHARE_IN_NOISE))
+    apart = math.sqrt(1 / trial.pods.n_candidate.shape[2] + 1 / trial.pods.n_stable.shape[2])
+    return _tolerated(trial).widened(float(levels.widening(reach, np.array([apart]))[0]))
+
+
 def _ranked(trial: Counts, run: int, plan: Plan) -> Floats:
     """The wealth of ranks: it moves when a block is over."""
     assert trial.pods is not None  # noqa: S101 - the caller's
     pods = trial.pods
     block = round(ranks.BLOCK / plan.tick_seconds)
     starts = np.arange(0, plan.ticks - block + 1, block)
-    rates = [
-        np.divide(hits, of, out=np.full(of.shape, np.nan), where=of > 0)
-        for hits, of in (
-            (np.add.reduceat(_floats(a[run]), starts, axis=0), np.add.reduceat(_floats(b[run]), starts, axis=0))
-            for a, b in ((pods.bad_candidate, pods.n_candidate), (pods.bad_stable, pods.n_stable))
-        )
-    ]
-    rows = np.array(
-        [
-            ranks.factors(mine[~np.isnan(mine)], theirs[~np.isnan(theirs)], f"{run}/{number}/{trial.history_bad[run]}")
-            for number, (mine, theirs) in enumerate(zip(*rates, strict=True))
-        ]
+    mine, theirs = (
+        ranks.PodCounts(*(np.add.reduceat(_floats(part[run]), starts, axis=0) for part in arm))
+        for arm in ((pods.bad_candidate, pods.n_candidate), (pods.bad_stable, pods.n_stable))
     )
-    even = weights(np.ones(rows.shape[1]))
-    after = grow(Wealth(even, 0.0), rows, np.zeros(len(rows)), even).log
+    rows = [np.tile(weights(np.ones(ranks.POWERS.size)), (ranks.READINGS, 1))]
+    for number in range(len(starts)):
+        own, usual = (ranks.PodCounts(arm.bad[number], arm.total[number]) for arm in (mine, theirs))
+        rows.append(ranks.factors(own, usual, _tolerated(trial), f"{run}/{number}/{trial.history_bad[run]}"))
+    after = np.logaddexp.reduce(np.add.accumulate(rows), axis=2).min(axis=1)[1:]
     log = np.zeros(plan.ticks)
     for number, start in enumerate(starts):
         log[start + block - 1 : start + 2 * block - 1] = after[number]

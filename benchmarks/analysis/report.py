@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TextIO
 
+from scipy.stats import beta
+
 from benchmarks.analysis.measure import Result
 
 
@@ -57,6 +59,13 @@ def percent(share: float, runs: int) -> str:
     """With as many digits as the number of runs can tell."""
     digits = 2 if runs >= 5000 else 1 if runs >= 500 else 0
     return f"{100 * share:.{digits}f}"
+
+
+def with_bounds(runs: int, hits: int) -> str:
+    """Percent of the runs that were hit, and between which shares the true one lies (Clopper & Pearson, 95 %)."""
+    low = beta.ppf(0.025, hits, runs - hits + 1) if hits else 0.0
+    high = beta.ppf(0.975, hits + 1, runs - hits) if hits < runs else 1.0
+    return f"{percent(hits / runs, runs)} ({percent(float(low), runs)}–{percent(float(high), runs)})"
 
 
 def false_rate(result: Result | None) -> str:

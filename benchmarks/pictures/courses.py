@@ -14,6 +14,7 @@ from benchmarks.pictures.drawing import FAR, Axis, Panel, Points, axis, picture
 from benchmarks.pictures.lab import ERRORS, SCRAPE, Release, analysis, drawn, percent
 from modelrollout.analysis.evidence.look import Prior
 from modelrollout.api.status import MetricVerdict, Verdict
+from modelrollout.sequential.noise import Mode
 
 USUAL = 0.01
 """Stable's share of errors."""
@@ -51,7 +52,7 @@ def released(seed: int, weight: Floats, mine: Floats, usual: Floats, steps: tupl
     """A release by chance; arrays per scrape: the candidate's weight (0–1) and both arms' shares of errors."""
     store, (bad, total, usually, all_) = drawn(np.random.default_rng(seed), RPS, weight, mine, usual)
     seconds = len(weight) * SCRAPE
-    one = Release(analysis(ERRORS), store, steps, planned=seconds, usual=Prior(share=USUAL, rate=RPS))
+    one = Release(analysis(ERRORS), store, steps, planned=seconds, usual=Prior(mode=Mode.PLAIN, share=USUAL, rate=RPS))
     return Seen(one.looks(seconds), _by_minute(bad, total), _by_minute(usually, all_))
 
 

@@ -17,12 +17,16 @@ from modelrollout.analysis.queries import ArmNames, Reach, pods_of, queries
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import MetricEvidence, MetricVerdict
 from modelrollout.promql.query import Answer, Answered, Query, Series
+from modelrollout.sequential.noise import Mode
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 SCRAPE = 5.0
 """Seconds."""
 BEFORE = 300.0
 """Seconds before the first step for which counters are there: the pods are not new."""
+
+CALM = Prior(mode=Mode.PLAIN)
+"""A history in which the requests of stable's pods failed one by one."""
 
 CANDIDATE = ArmNames("candidate", "ml", "fraud", "b41c", "fraud-b41c", "fraud-b41c", pods_of("fraud-b41c"))
 STABLE = ArmNames("stable", "ml", "fraud", "7d9f", "fraud-7d9f", "fraud-7d9f", pods_of("fraud-7d9f"))
@@ -69,7 +73,7 @@ class Release:
     store: Store
     steps: tuple[float, ...] = ()
     planned: float = 3600.0
-    usual: Prior | None = None
+    usual: Prior = CALM
     is_compared: bool = True
     kept: dict[str, MetricEvidence] = field(default_factory=dict)
 
@@ -94,7 +98,7 @@ class Release:
         return Case(
             analysis=wished,
             course=Course(start, tick, begun, len(self.steps), self.planned),
-            usual={one.name: self.usual for one in wished.metrics} if self.usual is not None else {},
+            usual={one.name: self.usual for one in wished.metrics},
             kept=self.kept,
             basis={one.name: one.name for one in wished.metrics},
             end=start + end,

@@ -31,7 +31,8 @@ from benchmarks.pictures.lab import (
 )
 from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.queries import ArmNames
-from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling, sentence
+from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling
+from modelrollout.analysis.sensitivity.expected_time import outlook
 from modelrollout.api.status import EvidenceStatus, MetricVerdict, ModelRolloutStatus, UsualMetric
 from modelrollout.plan.conditions import sensitivity
 from modelrollout.promql.query import Series, Unanswered
@@ -95,7 +96,9 @@ def uncounted() -> MetricVerdict:
         counters(names, {"200": even(RPS * weight, 900)}, name="http_requests_total", label="code")
         for names, weight in ((CANDIDATE, WEIGHT), (STABLE, 1 - WEIGHT))
     )
-    return Release(analysis(ERRORS), prometheus(mine, theirs), usual=Prior(share=0.0, rate=RPS)).look(900)[0]
+    return Release(analysis(ERRORS), prometheus(mine, theirs), usual=Prior(mode=Mode.PLAIN, share=0.0, rate=RPS)).look(
+        900
+    )[0]
 
 
 def silent() -> MetricVerdict:
@@ -119,7 +122,7 @@ def sensitive(rps: float, share: float) -> str:
         metric=metric.name,
         mode=usual.mode.value,
         basis="",
-        sees=sentence(metric, wished, usual, plan),
+        sees=outlook(metric, wished, usual, plan),
         is_blind=not sees_a_doubling(metric, wished, usual, plan),
     )
     told = sensitivity(ModelRolloutStatus(evidence=EvidenceStatus(at=START, usual=(noted,))))
@@ -140,6 +143,8 @@ SAYINGS: Mapping[str, Callable[[], MetricVerdict]] = {
     "limit": lambda: errors(0.04, 600, usual=0.04, max="2%"),
     "noisy": lambda: errors(0.02, 900, known=Prior(mode=Mode.DISPERSED, dispersion=2.2, share=USUAL, rate=RPS)),
     "ranked": lambda: errors(0.02, 300, known=Prior(mode=Mode.RANKED, dispersion=2.2, share=USUAL, rate=RPS)),
+    "learning": lambda: errors(0.02, 300, known=Prior()),
+    "apart": lambda: errors(0.02, 900, known=Prior(mode=Mode.PLAIN, share=USUAL, rate=RPS, reach=0.5, pods=12)),
     "accuracy": lambda: accuracy(0.9, 600),
     "accuracy-not-yet": lambda: accuracy(0.91, 45),
     "uncounted": uncounted,

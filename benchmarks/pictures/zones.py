@@ -12,6 +12,7 @@ from modelrollout.analysis.kinds.ratio_bounds import bounds_of
 from modelrollout.analysis.kinds.request_shares import INTERVAL_ALPHA
 from modelrollout.api.status import MetricVerdict, Verdict
 from modelrollout.sequential.intervals import interval, likelihoods
+from modelrollout.sequential.noise import Mode
 from modelrollout.sequential.proportions import Counts
 
 WEIGHT = 0.1
@@ -23,7 +24,7 @@ CASES = ((0.0095, 400.0), (0.01, 60.0), (0.018, 600.0), (0.026, 300.0))
 def told(share: float, seconds: float) -> MetricVerdict:
     """The verdict on errors that come evenly."""
     store = evenly(RPS, share, WEIGHT, seconds, usual=USUAL)
-    return Release(analysis(ERRORS), store, usual=Prior(share=USUAL, rate=RPS)).look(seconds)[0]
+    return Release(analysis(ERRORS), store, usual=Prior(mode=Mode.PLAIN, share=USUAL, rate=RPS)).look(seconds)[0]
 
 
 def _between(share: float, seconds: float) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +19,7 @@ import yaml
 from localcluster import gateway as gateways
 from localcluster.controllers.deployments import deployments
 from localcluster.controllers.garbage import KINDS, garbage
+from localcluster.controllers.manager import controller_manager, manager_program
 from localcluster.controllers.namespaces import custom
 from localcluster.controllers.stateful_sets import stateful_sets
 from localcluster.gateway import Gateway, gateway
@@ -76,10 +77,22 @@ async def local_cluster(
         if runs_pods:
             logger.warning("The cluster of context %s runs pods itself; none is run here.", context)
         else:
-            parts += [pods(cluster, directory, images), deployments(cluster, NODE), stateful_sets(cluster, NODE)]
-            parts += [garbage(cluster, (*KINDS, *custom(installed)))]
+            parts += [pods(cluster, directory, images), *_controllers(cluster, endpoint, directory, installed)]
         async with together(*parts) as (its_gateway, its_metrics, *_):
             yield LocalCluster(directory, endpoint, cluster, its_gateway, its_metrics)
+
+
+def _controllers(
+    cluster: Cluster, endpoint: KubernetesEndpoint, directory: Path, installed: Iterable[Manifest]
+) -> Iterator[AbstractAsyncContextManager[Any]]:
+    """They turn Deployments into pods and clear away: Kubernetes' own where they can be had, else ours."""
+    own = manager_program() if endpoint.kind == "real" else None
+    if own is not None:
+        yield controller_manager(own, directory / "controllers", endpoint.kubeconfig)
+    else:
+        yield deployments(cluster, NODE)
+        yield stateful_sets(cluster, NODE)
+        yield garbage(cluster, (*KINDS, *custom(installed)))
 
 
 def _gateway_definitions() -> Iterable[Manifest]:

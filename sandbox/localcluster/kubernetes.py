@@ -58,7 +58,7 @@ async def api_server(
     `kind` asks for one of the latter two. Files (kubeconfig, certificates, logs) go to `directory`. Raises
     `NotStartedError`.
     """
-    directory = _made(directory)
+    directory = made(directory)
     assets = None if kind == "built-in" else envtest_assets()
     if context is not None:
         yield await _existing(directory, context)
@@ -109,7 +109,7 @@ async def _built_in(directory: Path) -> AsyncIterator[KubernetesEndpoint]:
     command = [sys.executable, "-m", "localcluster.apiserver"]
     command += ["--certificate", str(files.certificate), "--key", str(files.key)]
     command += ["--service-cluster-ip-range", SERVICE_RANGE, "--announce", str(announced)]
-    async with _process("api-server", command, directory, {TOKEN: token}) as ended:
+    async with program("api-server", command, directory, {TOKEN: token}) as ended:
         server = _Server(directory, files.authority, token, ended)
         url = await server.announced(announced)
         yield await server.endpoint(url, "built-in")
@@ -123,8 +123,8 @@ async def _real(directory: Path, assets: Path) -> AsyncIterator[KubernetesEndpoi
     write_private(directory / "tokens.csv", f'{token},admin,admin,"system:masters"\n'.encode())
     etcd_url, peer_url, port = f"http://127.0.0.1:{_free_port()}", f"http://127.0.0.1:{_free_port()}", _free_port()
     async with (
-        _process("etcd", _etcd(assets, directory, etcd_url, peer_url), directory),
-        _process("kube-apiserver", _kube_apiserver(assets, directory, files, etcd_url, port), directory) as ended,
+        program("etcd", _etcd(assets, directory, etcd_url, peer_url), directory),
+        program("kube-apiserver", _kube_apiserver(assets, directory, files, etcd_url, port), directory) as ended,
     ):
         server = _Server(directory, files.authority, token, ended)
         yield await server.endpoint(f"https://127.0.0.1:{port}", "real")
@@ -216,7 +216,7 @@ async def _says_ok(session: aiohttp.ClientSession) -> bool:
 
 
 @asynccontextmanager
-async def _process(
+async def program(
     name: str, command: Sequence[str], directory: Path, variables: Mapping[str, str] | None = None
 ) -> AsyncIterator[asyncio.Task[int]]:
     """Run a program for as long as the block lasts, with a log of its name; done when it has ended."""
@@ -224,7 +224,7 @@ async def _process(
     try:
         process = await Process.start(command, folder=directory, environment=environment, log=directory / f"{name}.log")
     except CannotStartError as error:
-        raise NotStartedError(f"The API server cannot be started: {error}") from error
+        raise NotStartedError(f"{name} cannot be started: {error}") from error
     ended = asyncio.create_task(process.wait())
     try:
         yield ended
@@ -233,7 +233,7 @@ async def _process(
         await ended
 
 
-def _made(directory: Path) -> Path:
+def made(directory: Path) -> Path:
     """The directory, there and named in full: programs are started in it with paths into it."""
     directory.mkdir(parents=True, exist_ok=True)
     return directory.resolve()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+OURS = 'namespace="{{ namespace }}",pod=~"{{ pods }}"'
+"""Matchers of an arm's own pods."""
+
 ERRORS: dict[str, Any] = {
     "name": "errors",
     "ratio": {
-        "bad": 'http_requests_total{pod=~"{{ pods }}",code=~"5.."}',
-        "total": 'http_requests_total{pod=~"{{ pods }}"}',
+        "bad": f'http_requests_total{{{OURS},code=~"5.."}}',
+        "total": f"http_requests_total{{{OURS}}}",
     },
     "tolerance": {"relative": "25%", "absolute": "0.1%"},
     "max": "5%",
@@ -29,13 +32,13 @@ def metric(**fields: Any) -> dict[str, Any]:
 
 
 def value_metric(**fields: Any) -> dict[str, Any]:
-    return metric(**{"ratio": None, "value": 'accuracy{pod=~"{{ pods }}"}', "betterWhen": "higher", **fields})
+    return metric(**{"ratio": None, "value": f"accuracy{{{OURS}}}", "betterWhen": "higher", **fields})
 
 
 def histogram_metric(**fields: Any) -> dict[str, Any]:
-    return metric(**{"ratio": None, "histogram": 'seconds_bucket{pod=~"{{ pods }}"}', **fields})
+    return metric(**{"ratio": None, "histogram": f"seconds_bucket{{{OURS}}}", **fields})
 
 
 def good_metric(**fields: Any) -> dict[str, Any]:
-    ratio = {"good": 'right_total{pod=~"{{ pods }}"}', "total": 'all_total{pod=~"{{ pods }}"}'}
+    ratio = {"good": f"right_total{{{OURS}}}", "total": f"all_total{{{OURS}}}"}
     return metric(**{"ratio": ratio, **fields})

@@ -52,12 +52,19 @@ def review(new: Manifest, old: Manifest | None = None, uid: str = "review-1") ->
     return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
 
 
-def counters(rps: float, bad: float, start: datetime, end: datetime, pods: int = 4) -> tuple[Series, ...]:
+def counters(
+    rps: float, bad: float, start: datetime, end: datetime, pods: int = 4, namespace: str = "ml"
+) -> tuple[Series, ...]:
     """http_requests_total of each pod, minute by minute, of which a share is bad; spread as evenly as can be."""
     minutes = [start + timedelta(minutes=n) for n in range(int((end - start) / timedelta(minutes=1)) + 1)]
     return tuple(
         Series(
-            {"__name__": "http_requests_total", "pod": f"fraud-{revision(builders.spec())}-{pod}", "code": code},
+            {
+                "__name__": "http_requests_total",
+                "namespace": namespace,
+                "pod": f"fraud-{revision(builders.spec())}-{pod}",
+                "code": code,
+            },
             tuple(
                 (at.timestamp(), float(round(1e3 + rps / pods * share * (at - start).total_seconds())))
                 for at in minutes
@@ -74,6 +81,7 @@ class History:
 
     rps: float = 50
     bad: float = 0.001
+    namespaces: tuple[str, ...] = ("ml",)  # in which there are pods of the same names
     is_away: bool = False
     is_hanging: bool = False
     asked: list[Query] = field(default_factory=list)
@@ -86,4 +94,8 @@ class History:
             await asyncio.Event().wait()
         if self.is_away:
             return {query: Unanswered("connection refused", rejected=False) for query in queries}
-        return {query: Answered(counters(self.rps, self.bad, query.start, query.end)) for query in queries}
+        return {query: Answered(self._found(query)) for query in queries}
+
+    def _found(self, query: Query) -> tuple[Series, ...]:
+        each = [counters(self.rps, self.bad, query.start, query.end, namespace=name) for name in self.namespaces]
+        return tuple(one for found in each for one in found)

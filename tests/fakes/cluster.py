@@ -61,6 +61,11 @@ class FakeCluster:
     crashing: dict[str, int] = field(default_factory=dict)  # Deployments with a pod that crashed so many times
     slow: timedelta = timedelta()  # how long pods take to become ready
     now: datetime | None = None  # what the API server's clock says, where a test has one
+    homeless: dict[str, str] = field(default_factory=dict)  # versions that the scheduler has no place for, and why
+    refused: dict[str, str] = field(default_factory=dict)  # versions whose pods may not be made, and why
+    # What is wrong with the gateways
+    missing_gateways: set[str] = field(default_factory=set)  # by name; nobody says anything about their routes
+    is_gateway_down: bool = False  # the controller: whatever is written meanwhile is not accepted
 
     # What the operator calls
 

@@ -1,4 +1,4 @@
-"""What runs beside the API server in a cluster: controllers of Deployments and StatefulSets, and the kubelet.
+"""What runs beside the API server in a cluster: controllers of workloads and of gateways, and the kubelet.
 
 Pods are real objects, because the operator looks at them; what is wrong with them is said by the cluster's fields.
 The local cluster has a Deployment controller of its own, which rolls over from one template to the next, with a surge,
@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from modelrollout.objects.manifests import Manifest
-from modelrollout.objects.resources import DEPLOYMENTS, PODS, STATEFUL_SETS
+from modelrollout.objects.resources import DEPLOYMENTS, GRPC_ROUTES, HTTP_ROUTES, PODS, STATEFUL_SETS
+from modelrollout.traffic import acceptance
+from modelrollout.traffic.acceptance import accepted
 
 if TYPE_CHECKING:
     from tests.fakes.cluster import FakeCluster
@@ -35,16 +37,36 @@ def run(cluster: FakeCluster, now: datetime) -> None:
         wanted = int(deployment["spec"].get("replicas", 1))
         for number in sorted(numbers[name] - set(range(wanted))):
             cluster.remove(PODS, f"{name}-{number}")
-        for number in sorted(set(range(wanted)) - numbers[name]):
+        refusal = cluster.refused.get(_version(deployment))
+        made = range(wanted) if refusal is None else sorted(numbers[name] & set(range(wanted)))
+        for number in sorted(set(made) - numbers[name]):
             cluster.put(_pod(deployment, number, now))
-        ready = sum(_show(cluster, deployment, number, now) for number in range(wanted))
-        counts = {"replicas": wanted, "readyReplicas": ready}
+        ready = [number for number in made if _show(cluster, deployment, number, now)]
+        available = [number for number in ready if _is_available(cluster, deployment, number, now)]
+        counts = {"replicas": len(made), "readyReplicas": len(ready), "availableReplicas": len(available)}
         status = {
             "observedGeneration": deployment["metadata"]["generation"],
             **{name: count for name, count in counts.items() if count},  # as Kubernetes does, nothing stands for 0
+            **({"conditions": [_cannot_be_made(refusal)]} if refusal is not None else {}),
         }
         if status != deployment.get("status"):
             cluster.put({**deployment, "status": status})
+    accept_routes(cluster)
+
+
+def accept_routes(cluster: FakeCluster) -> None:
+    """Gateways take what is written, each as soon as its controller is there; of one that is missing nobody speaks."""
+    if cluster.is_gateway_down:
+        return
+    for route in (*cluster.all(HTTP_ROUTES), *cluster.all(GRPC_ROUTES)):
+        parents = [ref for ref in route["spec"].get("parentRefs") or () if ref["name"] not in cluster.missing_gateways]
+        status = accepted({**route, "spec": {"parentRefs": parents}})["status"]
+        if parents and acceptance.awaited(route) and not acceptance.refusal(route):
+            cluster.put({**route, "status": status})
+
+
+def _cannot_be_made(message: str) -> Manifest:
+    return {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
 
 
 def show_crash(cluster: FakeCluster, name: str) -> None:
@@ -74,11 +96,28 @@ def _show(cluster: FakeCluster, deployment: Manifest, number: int, now: datetime
     pod = cluster.get(PODS, f"{name}-{number}")
     assert pod is not None
     version = _version(deployment)
+    if (why := cluster.homeless.get(version)) is not None and not _is_ready(pod):
+        unplaced = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": why}
+        _say(cluster, pod, {"conditions": [unplaced]})
+        return False
     is_up = _is_ready(pod) or now >= _born(pod) + cluster.slow
     is_ready = is_up and version not in cluster.broken and number >= cluster.limping.get(version, 0)
-    if (status := _pod_status(cluster, name, pod, is_ready=is_ready, now=now)) != pod.get("status"):
-        cluster.put({**pod, "status": status})
+    _say(cluster, pod, _pod_status(cluster, name, pod, is_ready=is_ready, now=now))
     return is_ready
+
+
+def _say(cluster: FakeCluster, pod: Manifest, status: Manifest) -> None:
+    if status != pod.get("status"):
+        cluster.put({**pod, "status": status})
+
+
+def _is_available(cluster: FakeCluster, deployment: Manifest, number: int, now: datetime) -> bool:
+    """Whether the pod has been ready for minReadySeconds."""
+    pod = cluster.get(PODS, f"{deployment['metadata']['name']}-{number}")
+    assert pod is not None
+    (ready,) = (one for one in pod["status"]["conditions"] if one["type"] == "Ready")
+    least = timedelta(seconds=deployment["spec"].get("minReadySeconds") or 0)
+    return now >= datetime.fromisoformat(ready["lastTransitionTime"]) + least
 
 
 def _pod_status(cluster: FakeCluster, deployment: str, pod: Manifest, *, is_ready: bool, now: datetime) -> Manifest:
@@ -90,7 +129,8 @@ def _pod_status(cluster: FakeCluster, deployment: str, pod: Manifest, *, is_read
     else:
         container["state"] = {"running": {"startedAt": _stamp(_born(pod))}}
     since = _stamp(now if is_ready != _is_ready(pod) else _born(pod))
-    if is_ready == _is_ready(pod) and (known := (pod.get("status") or {}).get("conditions")):
+    known = [one for one in (pod.get("status") or {}).get("conditions") or () if one["type"] == "Ready"]
+    if is_ready == _is_ready(pod) and known:
         since = known[0]["lastTransitionTime"]
     ready = {"type": "Ready", "status": "True" if is_ready else "False", "lastTransitionTime": since}
     return {"conditions": [ready], "containerStatuses": [container]}

@@ -89,6 +89,7 @@ OUTAGES = st.one_of(
     st.tuples(st.just("refuse"), st.sampled_from(["httproutes", "services", "deployments"])),
     st.tuples(st.just("accept")),
     st.tuples(st.just("restart")),
+    st.tuples(st.just("gateway"), st.sampled_from(["down", "up"])),
     st.tuples(st.just("clock back"), st.integers(1, 5)),
 )
 MEANWHILE = st.tuples(st.just("meanwhile"), st.one_of(RELEASES, PODS_SUFFER, METRICS))
@@ -182,6 +183,8 @@ class Life(Town):
                 self._refused.clear()
             case ("restart",):
                 self.restart()
+            case ("gateway", how):
+                self.cluster.is_gateway_down = how == "down"
             case ("clock back", seconds):
                 self.now -= timedelta(seconds=seconds)
                 self._due = self.now
@@ -196,6 +199,7 @@ class Life(Town):
         self.cluster.crashing.clear()
         self._kill_at, self._unreachable, self._conflicts, self.metrics.meanwhile = None, (0, 0), 0, None
         self._refused.clear()
+        self.cluster.is_gateway_down = False
         self._metrics("good")
         self._apply_spec()
 

@@ -59,7 +59,7 @@ class Past:
     def _serve(self, pod: Pod, start: float, end: float, scrape: float, random: np.random.Generator) -> None:
         times = np.arange(start + float(random.uniform(0, scrape)), end, scrape).round(3)
         requests = random.poisson(pod.rps * scrape, times.size)
-        labels = {"pod": pod.name, **pod.labels}
+        labels = {"namespace": "ml", "pod": pod.name, **pod.labels}
         failed = random.binomial(requests, pod.errors(times))
         for code, count in (("200", requests - failed), ("500", failed)):
             self._add("http_requests_total", {**labels, "code": code}, times, np.cumsum(count))

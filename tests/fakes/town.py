@@ -78,7 +78,9 @@ class Metrics:
     rps: float = 100
     bad: dict[str, float] = field(default_factory=dict)
     is_down: bool = False
+    why_down: str = "connection refused"
     is_silent: bool = False
+    finds: Callable[[tuple[Series, ...]], tuple[Series, ...]] = tuple  # from an arm's own series, what a selector finds
     scrape: timedelta = timedelta(seconds=5)
     lag: timedelta = timedelta()  # what was scraped later than this ago is not there yet
     meanwhile: Callable[[], None] | None = None  # happens once while an answer is on its way
@@ -110,8 +112,8 @@ class Metrics:
 
     def _answer(self, query: Query) -> Answer:
         if self.is_down:
-            return Unanswered("connection refused", rejected=False)
-        return Answered(() if self.is_silent else self._series(query))
+            return Unanswered(self.why_down, rejected=False)
+        return Answered(() if self.is_silent else self.finds(self._series(query)))
 
     def _series(self, query: Query) -> tuple[Series, ...]:
         status = self.town.status
@@ -119,12 +121,13 @@ class Metrics:
         assert arm is not None
         bad = self.bad.get(arm.model.version, 0.0)
         end = min(query.end, self.town.now - self.lag)
+        scrape, noon = self.scrape.total_seconds(), NOON.timestamp()
         first = math.floor((query.start - NOON) / self.scrape) + 1
-        moments = [NOON + self.scrape * number for number in range(first, math.floor((end - NOON) / self.scrape) + 1)]
+        since = [number * scrape for number in range(first, math.floor((end - NOON) / self.scrape) + 1)]
         return tuple(
             Series(
-                {"__name__": name, "pod": f"{arm.workload}-0", "code": code},
-                tuple((t.timestamp(), 1e6 + round(self.rps * share * (t - NOON).total_seconds())) for t in moments),
+                {"__name__": name, "namespace": OWNER.namespace, "pod": f"{arm.workload}-0", "code": code},
+                tuple((noon + seconds, 1e6 + round(self.rps * share * seconds)) for seconds in since),
             )
             for name, code, share in _counters(query, bad)
         )
@@ -210,6 +213,9 @@ class Town:
         town = Town(FakeCluster(copied(old.objects), applied=copied(old.applied), version=old.version, slow=old.slow))
         town.cluster.broken, town.cluster.limping = set(old.broken), dict(old.limping)
         town.cluster.crashing, town.cluster.changes = dict(old.crashing), old.changes
+        town.cluster.homeless, town.cluster.refused = dict(old.homeless), dict(old.refused)
+        town.cluster.missing_gateways = set(old.missing_gateways)
+        town.cluster.is_gateway_down = old.is_gateway_down
         town.metrics = replace(self.metrics, town=town, bad=dict(self.metrics.bad), asked=[])
         town.now, town.old, town.new = self.now, self.old, self.new
         town.restart()

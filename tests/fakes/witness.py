@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from modelrollout.api.status import ModelRolloutStatus, Phase
+from modelrollout.api.status import Arm, ModelRolloutStatus, Phase
 from modelrollout.objects.manifests import REJECTED, REVISION_LABEL, Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, KNOWN, PODS, SERVICES
 from modelrollout.rollout.rollout import Wish
@@ -25,6 +25,7 @@ from tests.fakes.town import NOON, OWNER, Town
 from tests.places import ROOT
 
 ROUTES = (HTTP_ROUTES, SERVICES)
+PATIENCE = timedelta(minutes=1)  # with a stable version that has no ready pod
 ON_TRIAL = (Phase.PROGRESSING, Phase.PROMOTING, Phase.BAKING)
 
 
@@ -54,6 +55,7 @@ class Witness:
         self._log_begins, self._asked_before = 0, 0
         self._foreign: dict[tuple[str, str, str], Manifest] = {}
         self._edited: set[str] = set()  # routes whose weights are not the operator's
+        self._out_since: datetime | None = None  # since when stable has had no ready pod at all
         town.cluster.witnesses.append(self.saw)
         town.before_pass.append(self.begins)
 
@@ -62,6 +64,7 @@ class Witness:
         other = Witness(town)
         other.history, other.statuses, other.refused = list(self.history), list(self.statuses), set(self.refused)
         other._shares, other._since, other._foreign = dict(self._shares), dict(self._since), dict(self._foreign)
+        other._out_since = self._out_since
         return other
 
     # What happens
@@ -92,11 +95,13 @@ class Witness:
     def begins(self) -> None:
         """A pass begins."""
         self._log_begins, self._asked_before = len(self.town.cluster.log), len(self.town.metrics.asked)
+        stable, now = self.town.status.stable, self.town.now.replace(microsecond=0)
+        self._out_since = (self._out_since or now) if stable is not None and self._is_out(stable) else None
 
     def passed(self, before: dict[str, bool]) -> None:
         """A whole pass was made; `before` says which revisions' workloads could serve when it began."""
         candidate = self.town.status.candidate
-        if candidate is not None and not before.get(candidate.revision, False):
+        if candidate is not None and not before.get(candidate.revision, False) and not self._serves_alone(candidate):
             for plural, shares in self.town.shares().items():
                 if shares.get(candidate.revision, 0) > 0:
                     raise Broken(f"1: the candidate is not ready, and {plural} gives it {shares}")
@@ -135,23 +140,46 @@ class Witness:
     def _rise(self, plural: str, revision: str, old: float, new: float, status: ModelRolloutStatus) -> None:
         what = f"{plural}: {revision} from {old} to {new} in {status.phase}"
         arm = self.town.cluster.get(DEPLOYMENTS, status.stable.workload) if status.stable else None
-        if intended(status) is Phase.PROGRESSING and (arm is None or not _can_serve(arm)):
+        is_weak = intended(status) in (Phase.PROGRESSING, Phase.PROMOTING) and (arm is None or not _can_serve(arm))
+        if is_weak and not self._has_taken_over(status, new):
             raise Broken(f"1: the stable is not ready and the candidate is given more, {what}")
         if revision in self.refused:
             raise Broken(f"2: after a Fail the weight rises, {what}")
         if (wish := self._wish()) is not None and plural != _route_of(wish):
             return  # a route that the spec no longer names, and whose users follow at the end
         deployment = self.town.cluster.get(DEPLOYMENTS, f"fraud-{revision}")
-        if deployment is None or not _is_ready(deployment):
-            raise Broken(f"1: a workload that is not ready is given traffic, {what}")
+        if deployment is None or not _is_available(deployment):
+            raise Broken(f"1: a workload that is not available is given traffic, {what}")
         if status.candidate is None or status.candidate.revision != revision:
             raise Broken(f"6: a revision that is not the candidate is given traffic, {what}")
         if intended(status) not in ON_TRIAL:
             raise Broken(f"6: traffic moves to the candidate in a phase where it may not, {what}")
         lasted = self.town.now - self._since.get((plural, revision), NOON)
         held = self._hold(old) if plural not in self._edited else None
-        if held is not None and lasted < held:
+        if held is not None and lasted < held and not self._has_taken_over(status, new):
             raise Broken(f"6: a step of {held} was cut short after {lasted}, {what}")
+
+    def _has_taken_over(self, status: ModelRolloutStatus, share: float) -> bool:
+        """Whether the candidate is given everybody, from a stable version that had no ready pod for a minute."""
+        return self._is_gone() and intended(status) is Phase.PROMOTING and share == 100
+
+    def _is_gone(self) -> bool:
+        return self._out_since is not None and self.town.now >= self._out_since + PATIENCE
+
+    def _serves_alone(self, candidate: Arm) -> bool:
+        """Whether nobody could serve those whom the candidate lost."""
+        stable = self.town.status.stable
+        return stable is not None and self._has_no_ready_pod(stable) and not self._has_no_ready_pod(candidate)
+
+    def _is_out(self, arm: Arm) -> bool:
+        """Whether an arm that is to have pods has no ready one."""
+        deployment = self.town.cluster.get(DEPLOYMENTS, arm.workload)
+        return self._has_no_ready_pod(arm) and (deployment is None or deployment["spec"]["replicas"] > 0)
+
+    def _has_no_ready_pod(self, arm: Arm) -> bool:
+        pods = [p for p in self.town.cluster.all(PODS) if p["metadata"]["labels"].get(REVISION_LABEL) == arm.revision]
+        said = [one for pod in pods for one in (pod.get("status") or {}).get("conditions") or ()]
+        return not any((one["type"], one["status"]) == ("Ready", "True") for one in said)
 
     def _hold(self, share: float) -> timedelta | None:
         """How long the spec wants a weight to be held; None when it knows no such step."""
@@ -194,6 +222,8 @@ class Witness:
         is_late = before.stage is not None and self._is_beyond_deadline(before, wish)
         on_deadline = wish.spec.analysis.on_inconclusive
         advances = _advances(before, after, wish)
+        if advances == "promoting" and self._is_gone():
+            return
         if advances and not has_data:
             raise Broken(f"4: {advances} without data ({after.message})")
         if advances and is_bad and not (on_deadline == "promote" and is_late):
@@ -233,8 +263,18 @@ class Witness:
             if arm is not None and name == arm.workload:
                 raise Broken(f"5: {plural} {name} was deleted, which is an arm in {status.phase}")
         revision = name.removeprefix("fraud-")
+        if (wish := self._wish()) and _route_of(wish) == HTTP_ROUTES.plural and self._is_ahead_of_its_gateway():
+            raise Broken(f"5: {plural} {name} was deleted, which a gateway may still send users to")
         if any(shares.get(revision, 0) > 0 for shares in self.town.shares().values()):
             raise Broken(f"5: {plural} {name} was deleted, which serves users: {self.town.shares()}")
+
+    def _is_ahead_of_its_gateway(self) -> bool:
+        """Whether the route is another than the one that a gateway said it has taken."""
+        if (route := self.town.cluster.get(HTTP_ROUTES, "fraud")) is None:
+            return False
+        parents = (route.get("status") or {}).get("parents") or ()
+        said = [condition["observedGeneration"] for parent in parents for condition in parent["conditions"]]
+        return route["metadata"]["generation"] not in said
 
     # Books
 
@@ -294,11 +334,10 @@ def _of_stages(wish: Wish) -> list[Step]:
     return [step for step in way(wish) if step.phase is Phase.PROGRESSING]
 
 
-def _is_ready(deployment: Manifest) -> bool:
+def _is_available(deployment: Manifest) -> bool:
     status = deployment.get("status") or {}
-    return status.get("observedGeneration", 0) >= deployment["metadata"]["generation"] and 0 < deployment["spec"][
-        "replicas"
-    ] <= status.get("readyReplicas", 0)
+    is_observed = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+    return is_observed and 0 < deployment["spec"]["replicas"] <= status.get("availableReplicas", 0)
 
 
 def _advances(before: ModelRolloutStatus, after: ModelRolloutStatus, wish: Wish) -> str | None:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from modelrollout.analysis.samples.double_scrapes import without_double_scrapes
+from modelrollout.analysis.samples.histogram_forms import in_one_form
 from modelrollout.prometheus import Prometheus
 from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered
 from modelrollout.promql.selectors import histogram_selector
@@ -257,7 +257,7 @@ async def test_one_selector_finds_a_pod_that_has_native_and_one_that_has_classic
 
         await until(are_both_there)
         answered = await world.series(asked)
-        assert without_double_scrapes(answered) == answered
+        assert in_one_form(answered) == answered
         newest = {(one.labels["pod"], float(one.labels["le"])): one.samples[-1][1] for one in answered}
         assert [newest["old", edge] for edge in (*CLASSIC, math.inf)] == [4, 8, 10, 11]
         assert [newest["new", edge] for edge in (0.25, 0.5, 1.0, math.inf)] == [0, 1, 2, 2]

@@ -1,175 +1,32 @@
 """The operator as a process, on real parts, with users: what the design promises, seen from outside.
 
-One sandbox serves all tests of this file; each has a namespace of its own.
+Those that take minutes are in test_long_releases.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import os
-import random
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 import yaml
 
-from demo.operator_process import Operator, operator
-from demo.playground import EXAMPLES, images
-from localcluster.cluster import LocalCluster, local_cluster
-from localcluster.gateway import EnvoyMissingError
-from localcluster.load import LoadGenerator, Sample
-from localcluster.metrics import PrometheusMissingError
-from modelrollout.api.crd import definitions
-from modelrollout.api.status import ModelRolloutStatus, Phase
+from demo.playground import EXAMPLES
+from modelrollout.api.status import Phase
 from modelrollout.kube import Conflict, Refused
-from modelrollout.objects.manifests import Manifest
-from modelrollout.objects.resources import DEPLOYMENTS, EVENTS, HTTP_ROUTES, MODEL_ROLLOUTS, PODS, SERVICES, Resource
+from modelrollout.objects.resources import DEPLOYMENTS, EVENTS, HTTP_ROUTES, MODEL_ROLLOUTS, PODS, SERVICES
+from tests.integration.releases import INTERVAL, Place, Release, comes_true, place, release
+
+__all__ = ["place", "release"]
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
-
-sys.path.insert(0, str(EXAMPLES / "digits"))
-import samples as digits  # noqa: E402 - the example is not a package
-
-_numbers = itertools.count(1)
-INTERVAL = timedelta(seconds=2)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    local: LocalCluster
-    operator: Operator
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
-    directory = tmp_path_factory.mktemp("sandbox")
-    plain = Path(__file__).parent / "images" / "plain"
-    try:
-        async with local_cluster(directory, images=images({"test/plain": plain}), definitions=definitions()) as parts:
-            log = directory / "operator.log"
-            async with operator(parts.kubernetes.kubeconfig, parts.metrics.url, log) as beside:
-                yield Place(parts, beside)
-    except (PrometheusMissingError, EnvoyMissingError) as missing:
-        pytest.skip(str(missing))
-
-
-@dataclass
-class Release:
-    """A rollout of the digits example in a namespace of its own."""
-
-    place: Place
-    namespace: str = field(default_factory=lambda: f"release-{next(_numbers)}")
-    name: str = "digits"
-
-    @property
-    def host(self) -> str:
-        return f"{self.namespace}.example.com"
-
-    async def create(self, **changes: Any) -> None:
-        cluster = self.place.local.cluster
-        await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
-        manifest = yaml.safe_load((EXAMPLES / "digits.yaml").read_text())
-        manifest["metadata"] = {"name": self.name, "namespace": self.namespace}
-        spec = manifest["spec"]
-        spec["traffic"]["gatewayAPI"] = {
-            "parentRefs": [{"name": "sandbox", "namespace": "default"}],
-            "hostnames": [self.host],
-        }
-        spec["workload"]["template"]["spec"]["replicas"] = 1
-        spec["stages"][0]["canary"]["hold"] = "3s"
-        spec["promotion"] = {"bake": "3s", "keepOld": "10s"}
-        spec |= changes
-        await cluster.create(manifest)
-
-    async def patch(self, spec: Manifest) -> None:
-        await self.place.local.cluster.patch(MODEL_ROLLOUTS, self.namespace, self.name, {"spec": spec})
-
-    async def version(self, version: str) -> None:
-        await self.patch({"model": {"version": version}})
-
-    async def status(self) -> ModelRolloutStatus:
-        manifest = await self.place.local.cluster.read(MODEL_ROLLOUTS, self.namespace, self.name)
-        return ModelRolloutStatus.model_validate((manifest or {}).get("status") or {})
-
-    async def weights(self) -> dict[str, int]:
-        route = await self.place.local.cluster.read(HTTP_ROUTES, self.namespace, self.name)
-        refs = route["spec"]["rules"][0]["backendRefs"] if route else []
-        return {ref["name"]: ref["weight"] for ref in refs}
-
-    async def candidate_weight(self) -> int:
-        status = await self.status()
-        stable = status.stable.workload if status.stable else ""
-        return sum(weight for name, weight in (await self.weights()).items() if name != stable)
-
-    async def gives_the_candidate(self, weight: int) -> bool:
-        return await self.candidate_weight() == weight
-
-    async def took_traffic_back(self) -> bool:
-        return (await self.status()).phase is not Phase.PROGRESSING and await self.candidate_weight() == 0
-
-    async def has_none(self, resource: Resource) -> bool:
-        return not (await self.place.local.cluster.list(resource, self.namespace)).items
-
-    async def until(self, holds: Callable[[ModelRolloutStatus], bool], seconds: float = 60) -> ModelRolloutStatus:
-        """Waits for a status; fails with the last one seen."""
-        status = ModelRolloutStatus()
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            status = await self.status()
-            if holds(status):
-                return status
-            await asyncio.sleep(0.1)
-        verdicts = "; ".join(verdict.message for verdict in status.verdicts)
-        pytest.fail(f"after {seconds} s it is {status.phase}: {status.message} [{verdicts}]")
-
-    async def serves(self, version: str, seconds: float = 60) -> ModelRolloutStatus:
-        return await self.until(
-            lambda s: s.phase is Phase.HEALTHY and s.stable is not None and s.stable.model.version == version, seconds
-        )
-
-    async def at(self, weight: int, seconds: float = 60) -> ModelRolloutStatus:
-        return await self.until(
-            lambda s: s.phase is Phase.PROGRESSING and s.stage is not None and s.stage.weight == weight, seconds
-        )
-
-    @asynccontextmanager
-    async def users(self, rate: float = 60, url: str | None = None) -> AsyncIterator[LoadGenerator]:
-        asked = [Sample(sample.features, sample.label) for sample in digits.samples()]
-        users = LoadGenerator(
-            f"{url or self.place.local.gateway.url}/predict",
-            asked,
-            digits.answers("v1"),
-            stable="v1",
-            rate=rate,
-            host=None if url else self.host,
-        )
-        running = asyncio.create_task(users.run())
-        try:
-            yield users
-        finally:
-            users.stop()
-            await running
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def release(place: Place) -> AsyncIterator[Release]:
-    """Version v1 of the digits example serves."""
-    release = Release(place)
-    await release.create()
-    await release.serves("v1")
-    yield release
-    await place.local.cluster.delete(MODEL_ROLLOUTS, release.namespace, release.name)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -227,7 +84,7 @@ async def test_failing_version_loses_its_traffic_within_an_interval_of_being_see
     async with release.users():
         await release.version("v3")
         await release.at(5)
-        await _comes_true(release.took_traffic_back)
+        await comes_true(release.took_traffic_back)
         gone = datetime.now(UTC)
         status = await release.until(lambda s: s.phase is Phase.ROLLED_BACK)
     seen = [verdict.window_end for verdict in status.verdicts if verdict.verdict == "Fail"]
@@ -262,7 +119,7 @@ async def test_candidate_killed_in_a_loop_loses_its_traffic_at_once(release: Rel
         await release.version("v2")
         status = await release.at(50)
         assert status.candidate
-        await _comes_true(lambda: release.gives_the_candidate(50))
+        await comes_true(lambda: release.gives_the_candidate(50))
         killed = time.monotonic()
         while (await release.status()).phase is Phase.PROGRESSING:
             await _kill_pods(release, status.candidate.workload)
@@ -271,13 +128,6 @@ async def test_candidate_killed_in_a_loop_loses_its_traffic_at_once(release: Rel
                 assert await release.candidate_weight() == 0
         status = await release.until(lambda s: s.phase is Phase.ROLLED_BACK, seconds=30)
     assert status.rejected[0].reason == "CrashLoop"
-
-
-async def _comes_true(holds: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
-    """Waits until it holds; fails when it does not in time."""
-    async with asyncio.timeout(seconds):
-        while not await holds():  # noqa: ASYNC110 - what is waited for is in another process
-            await asyncio.sleep(0.05)
 
 
 async def _kill_pods(release: Release, workload: str) -> None:
@@ -343,7 +193,7 @@ async def test_newer_version_in_the_middle_of_a_rollout_and_deletion_leave_nothi
     assert users.snapshot().failed_by_switch == 0
     await cluster.delete(MODEL_ROLLOUTS, release.namespace, release.name)
     for resource in (MODEL_ROLLOUTS, HTTP_ROUTES, DEPLOYMENTS, SERVICES, PODS):
-        await _comes_true(lambda resource=resource: release.has_none(resource), seconds=45)
+        await comes_true(lambda resource=resource: release.has_none(resource), seconds=45)
 
 
 async def test_broken_spec_is_refused_with_a_sentence_and_moves_nothing(release: Release) -> None:
@@ -357,25 +207,6 @@ async def test_broken_spec_is_refused_with_a_sentence_and_moves_nothing(release:
     assert await release.weights() == before
     await release.patch({"workload": {"template": {"spec": {"selector": None}}}})
     await release.serves("v1")
-
-
-async def test_prometheus_away_for_a_minute_holds_the_weight(release: Release) -> None:
-    await release.patch({"stages": [{"name": "canary", "canary": {"weights": [25, 100], "hold": "5s"}}]})
-    async with release.users():
-        await release.version("v2")
-        await release.at(25)
-        await release.place.local.metrics.stop()
-        try:
-            await release.until(
-                lambda s: any(c.type == "AnalysisAvailable" and c.status == "False" for c in s.conditions), seconds=30
-            )
-            for _ in range(60):
-                assert await release.candidate_weight() == 25
-                await asyncio.sleep(1)
-        finally:
-            await release.place.local.metrics.start()
-        status = await release.serves("v2", seconds=90)
-    assert status.history[0].outcome == "Promoted"
 
 
 async def test_ten_healthy_rollouts_write_nothing_for_a_minute(
@@ -401,26 +232,4 @@ async def test_foreign_edit_of_the_weights_is_put_right(release: Release) -> Non
     async def is_right() -> bool:
         return await release.weights() == right
 
-    await _comes_true(is_right, seconds=10)
-
-
-@pytest.mark.timeout(900)
-async def test_ten_releases_of_an_identical_model_under_bursty_traffic_are_all_promoted(release: Release) -> None:
-    dice = random.Random()  # noqa: S311 - other bursts on every run
-    await release.patch({"stages": [{"name": "canary", "canary": {"weights": [25, 100], "hold": "3s"}}]})
-    async with release.users() as users:
-
-        async def burst() -> None:
-            while True:
-                users.rate = dice.choice([15, 40, 60, 90, 180])
-                await asyncio.sleep(dice.uniform(0.3, 3))
-
-        bursting = asyncio.create_task(burst())
-        try:
-            for number in range(10):
-                await release.patch({"model": {"uri": f"models:/digits/again-{number}"}})
-                await release.until(lambda s: s.candidate is not None, seconds=30)
-                status = await release.until(lambda s: s.candidate is None, seconds=120)
-                assert status.history[0].outcome == "Promoted", status.history[0].message
-        finally:
-            bursting.cancel()
+    await comes_true(is_right, seconds=10)

@@ -88,6 +88,16 @@ def recovers(town: Town) -> None:
         town.cluster.broken = set()
 
 
+def stable_dies(town: Town) -> None:
+    town.cluster.broken = {"1"}
+
+
+def gateway_lags(town: Town) -> None:
+    """It takes five seconds for whatever is written for a step."""
+    stage = town.status.stage
+    town.cluster.is_gateway_down = stage is not None and town.now < stage.entered + timedelta(seconds=5)
+
+
 def is_superseded(town: Town) -> None:
     town.wish("3", **quick())
 
@@ -126,15 +136,24 @@ STORIES = {
     "first install": Story(installing, serves("1")),
     "promotion": Story(upgrading, serves("2")),
     "promotion with plain services": Story(lambda: upgrading(PLAIN), serves("2")),
+    "promotion behind a gateway that lags": Story(upgrading, serves("2"), gateway_lags),
     "rollback by verdict": Story(upgrading, serves("1", Phase.ROLLED_BACK), at(50, fails)),
     "rollback by crash loop": Story(upgrading, serves("1", Phase.ROLLED_BACK), at(10, crashes)),
     "rollback by deadline": Story(failing_to_start, serves("1", Phase.ROLLED_BACK)),
     "readiness lost and found": Story(upgrading, serves("2"), stumbles_and_recovers),
+    "taking over": Story(upgrading, serves("2"), at(10, stable_dies)),
     "superseding": Story(upgrading, serves("3"), at(10, is_superseded)),
     "going back to stable": Story(upgrading, is_cancelled, at(50, is_taken_back_by_its_user)),
     "deletion": Story(upgrading, lambda town: town.is_gone, at(10, is_deleted)),
 }
-RISING = ("first install", "promotion", "promotion with plain services", "superseding")
+RISING = (
+    "first install",
+    "promotion",
+    "promotion with plain services",
+    "promotion behind a gateway that lags",
+    "taking over",
+    "superseding",
+)
 CONDEMNED = (
     "rollback by verdict",
     "rollback by crash loop",

@@ -175,7 +175,7 @@ def test_every_phase_change_is_in_the_table_and_every_status_fits_the_crd(histor
 
 def assert_at_rest(life: Life) -> None:
     """Nothing is under way: the stable version has all traffic, and nothing else is left. Where somebody deleted the
-    stable version's workload in the middle of a release, that release waits for a person."""
+    workload of a stable version that the spec no longer asks for, a release took over, or waits for a person."""
     status = life.status
     assert status.stable is not None
     if life.cluster.get(DEPLOYMENTS, status.stable.workload) is None:

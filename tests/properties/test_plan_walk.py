@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from modelrollout.api.findings import Finding
-from modelrollout.api.status import MetricVerdict, ModelRolloutStatus, Phase, Verdict
+from modelrollout.api.status import Arm, MetricVerdict, ModelRolloutStatus, Phase, Verdict
 from modelrollout.objects.manifests import (
     REJECTED,
     Apply,
@@ -28,7 +28,7 @@ from modelrollout.objects.manifests import (
     revision_of,
 )
 from modelrollout.objects.reads import Objects
-from modelrollout.objects.resources import PODS
+from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, PODS
 from modelrollout.plan import looks
 from modelrollout.plan.decide import mended
 from modelrollout.plan.plan import Plan
@@ -36,7 +36,8 @@ from modelrollout.plan.planner import plan_from
 from modelrollout.rollout.rollout import Rollout, Wish, parse
 from modelrollout.stages import way as stages
 from modelrollout.traffic import rejections
-from modelrollout.traffic.exposure import NOBODY, Exposure, Match
+from modelrollout.traffic.acceptance import accepted
+from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure, Match
 from modelrollout.traffic.router_table import ROUTERS
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.phases import intended, is_allowed
@@ -49,6 +50,7 @@ from tests.fakes.town import NOON
 GATEWAY = {"port": 8080, "gatewayAPI": {"parentRefs": [{"name": "g"}]}}
 SERVICE = {"port": 8080, "service": {}}
 HOLD, DEADLINE = timedelta(minutes=1), timedelta(minutes=30)
+PATIENCE = timedelta(minutes=1)  # with a stable version that has no ready pod
 MOST_PLACES = 1_000
 
 
@@ -63,6 +65,7 @@ class Event:
     crashes: bool = False
     verdict: Verdict | None = None
     hand: str = ""  # what somebody does to the route
+    is_gateway_down: bool = False  # what was written is not accepted
 
 
 CONDITIONS = [
@@ -79,6 +82,7 @@ EVENTS = [
     Event(after=DEADLINE + HOLD),
     Event(after=DEADLINE + HOLD, is_candidate_ready=False),
     Event(crashes=True),
+    *(Event(HOLD + timedelta(seconds=1), verdict=verdict, is_gateway_down=True) for verdict in (None, Verdict.PASS)),
     *(Event(spec=spec) for spec in ("2", "1", "other steps", "broken")),
     *(Event(hand=hand) for hand in ("removes it", "mirrors to the candidate", "gives the candidate all")),
 ]
@@ -93,6 +97,7 @@ class Situation:
     objects: Objects
     now: Any
     refused: frozenset[str] = frozenset()  # revisions that failed for good, by the walk's own books
+    out_since: datetime | None = None  # since when stable has no ready pod, by them as well
 
     def place(self, traffic: dict[str, Any]) -> object:
         """What tells it from other situations; times are left out."""
@@ -104,7 +109,8 @@ class Situation:
             status.resumes,
             *arms,
             status.candidate is not None and status.candidate.unready_since is not None,
-            stage and (stage.name, stage.step, exposure_at(stage)),
+            self.out_since is not None and status.candidate is not None,
+            stage and (stage.name, stage.step, exposure_at(stage), stage.since is not None),
             tuple(sorted(entry.revision for entry in status.rejected)),
             self.refused,
             tuple(sorted(_kernel(one) for one in self.objects.values() if is_of_interest(one))),
@@ -167,6 +173,7 @@ class Walk:
 
     def after(self, here: Situation, event: Event) -> Iterator[Situation]:
         """Where an event and a pass lead: wholly, and where the process dies after one of its writes."""
+        known_before = here.out_since
         here = self.happened(here, event)
         plan, facts = self.planned(here, event)
         self.check(here, event, facts, plan)
@@ -174,7 +181,9 @@ class Walk:
         objects, stages_of_it = dict(here.objects), list[Situation]()
         for write in plan.retreat:
             objects = applied(objects, write)
-            stages_of_it.append(replace(here, objects=objects, refused=refused))
+            # A pod that was ready for a moment, and seen by a pass that died before it saved, was seen by nobody.
+            out_since = known_before or here.out_since
+            stages_of_it.append(replace(here, objects=objects, refused=refused, out_since=out_since))
         saved = replace(here, status=plan.status, objects=objects, refused=refused)
         stages_of_it.append(saved)
         for write in plan.writes:
@@ -202,9 +211,13 @@ class Walk:
                     pod = crashing_pod(one)
                     objects[Ref(PODS, "ml", pod["metadata"]["name"])] = pod
         objects, refused = by_hand(objects, event.hand, here.status), here.refused
+        if not event.is_gateway_down:
+            objects = {ref: accepted(one) if ref.resource == HTTP_ROUTES else one for ref, one in objects.items()}
         if event.hand == "removes it":  # and with it a verdict that was not saved elsewhere yet
             refused &= {entry.revision for entry in here.status.rejected}
-        return replace(here, spec=event.spec or here.spec, objects=objects, now=here.now + event.after, refused=refused)
+        now = here.now + event.after
+        out_since = (here.out_since or now) if is_out(objects, here.status.stable) else None
+        return Situation(event.spec or here.spec, here.status, objects, now, refused, out_since)
 
     def newly_refused(self, here: Situation, plan: Plan) -> frozenset[str]:
         """Whom this pass condemned: on its route before its status, or in its status."""
@@ -225,11 +238,15 @@ class Walk:
         now = self.live(objects, plan.status if plan.status.stable else after)
         told = (here.spec, after.phase, after.stage, event, plan.status.phase, plan.status.message)
         candidate = plan.status.candidate
-        self.moves_only_to_the_ready(facts, plan, before, now, told)
+        self.moves_only_to_the_ready(here, facts, plan, before, now, told)
         if after.candidate and after.candidate.revision in here.refused and candidate == after.candidate:
             assert now <= before, ("2: rises after a fail", told)
         if after.candidate and after.candidate.revision in here.refused | self.newly_refused(here, plan):
-            assert retreated == NOBODY, ("3: is not taken back first", told)
+            is_held = retreated == before and serves_alone(here.objects, after)
+            assert retreated == NOBODY or is_held, ("3: is not taken back first", told)
+        if serves_alone(here.objects, after) and plan.status.stable == after.stable:
+            served = replace(before, mirror=0)  # a copy serves nobody
+            assert served <= now, ("1: users are taken to a stable version without a ready pod", told)
         if (
             event.verdict in (None, Verdict.NO_DATA, Verdict.UNAVAILABLE)
             and not event.crashes
@@ -238,6 +255,8 @@ class Walk:
             self.decides_nothing_without_evidence(here, event, plan, told)
         assert is_allowed(intended(after), intended(plan.status)), ("the table of phases", told)
         self.keeps_the_old_version(here, plan, told)
+        if event.is_gateway_down and facts.unaccepted() is not None:
+            self.goes_no_further(here, plan, told)
         for write in (*plan.retreat, *plan.writes):
             assert is_ours(write), ("11: touches what is not its own", told)
 
@@ -251,11 +270,18 @@ class Walk:
             whole |= exposure
         return whole
 
-    def moves_only_to_the_ready(self, facts: Facts, plan: Plan, before: Exposure, now: Exposure, told: object) -> None:
+    def moves_only_to_the_ready(
+        self, here: Situation, facts: Facts, plan: Plan, before: Exposure, now: Exposure, told: object
+    ) -> None:
         status = plan.status
         if status.candidate is None or status.stable is None or now <= before:
             return
         assert facts.can_serve(status.candidate), ("1: the candidate is not ready and is given traffic", told)
+        is_gone = here.out_since is not None and here.now >= here.out_since + PATIENCE
+        if is_gone and status.phase is Phase.PROMOTING:
+            count = size_of(here.objects, status.candidate)
+            assert (now, count) == (EVERYBODY, facts.rollout.wish and facts.rollout.wish.size), ("1: a part", told)
+            return
         assert facts.can_serve(status.stable) or status.phase is Phase.BAKING, ("1: stable is not ready", told)
 
     def decides_nothing_without_evidence(self, here: Situation, event: Event, plan: Plan, told: object) -> None:
@@ -266,21 +292,52 @@ class Walk:
             return
         noted = any(rejections.noted(note_on(one), "") for one in here.objects.values())
         if not noted and here.status.candidate and here.status.candidate.revision not in here.refused:
-            assert (new, plan.status.phase) == (old, here.status.phase) or self.was_edited(old, here), (
+            stays = new is not None and (new.name, new.step, new.entered) == (old.name, old.step, old.entered)
+            assert (stays and plan.status.phase == here.status.phase) or self.was_edited(old, here), (
                 "4: decides without evidence",
                 told,
             )
 
+    def goes_no_further(self, here: Situation, plan: Plan, told: object) -> None:
+        """What is written and not accepted is not in force: nothing follows from it, and nothing that served goes."""
+        assert not any(isinstance(write, Delete) for write in plan.writes), ("5: deletes what may serve", told)
+        before, after = here.status, plan.status
+        assert before.stable is None or after.stable == before.stable, ("5: promoted", told)
+        if (old := before.stage) is not None and (new := after.stage) is not None and not self.was_edited(old, here):
+            assert (new.name, new.step) == (old.name, old.step), ("6: a step ends that was not in force", told)
+            assert new.since is None, ("6: its time counts", told)
+
     def was_edited(self, stage: Any, here: Situation) -> bool:
         wish = self.rollout(here).wish
         ours = {(step.place.stage, step.place.number, step.exposure) for step in stages.way(wish)} if wish else set()
-        since = here.status.stage and here.status.stage.since
-        return (stage.name, stage.step, exposure_at(stage)) not in ours or since != stage.since
+        return (stage.name, stage.step, exposure_at(stage)) not in ours
 
     def keeps_the_old_version(self, here: Situation, plan: Plan, told: object) -> None:
         stable = plan.status.stable
         gone = [write.ref.name for write in plan.writes if isinstance(write, Delete)]
         assert stable is None or stable.workload not in gone, ("5: the old version goes", told)
+
+
+def is_out(objects: Objects, arm: Arm | None) -> bool:
+    """Whether an arm has no ready pod."""
+    return arm is not None and ready_pods(objects, arm) == 0
+
+
+def ready_pods(objects: Objects, arm: Arm) -> int:
+    found = next((one for ref, one in objects.items() if (ref.resource, ref.name) == (DEPLOYMENTS, arm.workload)), None)
+    return int(found["status"]["readyReplicas"]) if isinstance(found, dict) and "status" in found else 0
+
+
+def size_of(objects: Objects, arm: Arm) -> int:
+    (found,) = (one for ref, one in objects.items() if (ref.resource, ref.name) == (DEPLOYMENTS, arm.workload))
+    assert isinstance(found, dict)
+    assert ready_pods(objects, arm) == found["spec"]["replicas"]
+    return int(found["spec"]["replicas"])
+
+
+def serves_alone(objects: Objects, status: ModelRolloutStatus) -> bool:
+    """Whether the candidate has ready pods and stable has none."""
+    return is_out(objects, status.stable) and status.candidate is not None and not is_out(objects, status.candidate)
 
 
 def is_the_same(here: Situation, event: Event, plan: Plan) -> bool:
@@ -300,7 +357,8 @@ def note_on(one: Manifest | Finding) -> str | None:
 
 def with_ready_pods(workload: Manifest, is_ready: bool) -> Manifest:
     replicas = workload["spec"].get("replicas", 1)
-    return {**workload, "status": {"observedGeneration": 1, "readyReplicas": replicas if is_ready else 0}}
+    count = replicas if is_ready else 0
+    return {**workload, "status": {"observedGeneration": 1, "readyReplicas": count, "availableReplicas": count}}
 
 
 def crashing_pod(workload: Manifest) -> Manifest:
@@ -337,7 +395,11 @@ def applied(objects: Objects, write: Write) -> dict[Ref, Any]:
         case Apply():
             old = objects.get(write.ref)
             uid = old["metadata"]["uid"] if isinstance(old, dict) else f"uid-{write.ref}"
-            metadata = {**write.manifest["metadata"], "uid": uid, "generation": 1}
+            generation = old["metadata"]["generation"] if isinstance(old, dict) else 1
+            is_changed = isinstance(old, dict) and old["spec"] != write.manifest["spec"]
+            # Of workloads it goes on at 1, as their statuses say.
+            generation += is_changed and write.ref.resource == HTTP_ROUTES
+            metadata = {**write.manifest["metadata"], "uid": uid, "generation": generation}
             status = {"status": old["status"]} if isinstance(old, dict) and "status" in old else {}
             return {**objects, write.ref: {**write.manifest, "metadata": metadata, **status}}
         case Patch():

@@ -16,6 +16,7 @@ from modelrollout.sequential import distributions, gauges, horizon, intervals, p
 from modelrollout.sequential.distributions import Slower
 from modelrollout.sequential.noise import History, measure_noise
 from modelrollout.sequential.proportions import Baseline, Bound, Counts, Floats
+from modelrollout.sequential.ranks import PodCounts
 from modelrollout.sequential.wealth import EFFECT_WEIGHTS, EFFECTS, Onsets, Path, Wealth, grow, weights
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -226,12 +227,21 @@ def test_groups_gain_nothing_where_the_gap_is_what_is_allowed(data: st.DataObjec
 
 
 @unhurried
-@given(shares(3), npst.arrays(np.float64, st.integers(0, 30), elements=st.floats(0, 1)))
-def test_ranks_give_numbers_that_do_not_depend_on_the_order_of_stable_pods(candidate: Floats, stable: Floats) -> None:
-    log_e = ranks.factors(candidate, stable, "block")
+@given(
+    shares(3),
+    npst.arrays(np.float64, st.tuples(st.integers(0, 30), st.just(2)), elements=st.floats(0, 1)),
+    st.sampled_from([Bound(1.0), Bound(1.25, 0.001), Bound(0.0, 0.5), Bound(1.0, 2.0)]),
+)
+def test_ranks_give_numbers_that_do_not_depend_on_the_order_of_stable_pods(
+    candidate: Floats, stable: Floats, bound: Bound
+) -> None:
+    total = 1000 * stable[:, 1]
+    mine, theirs = PodCounts(300 * candidate, np.full(3, 300.0)), PodCounts(total * stable[:, 0], total)
+    log_e = ranks.factors(mine, theirs, bound, "block")
     assert np.isfinite(log_e).all()
-    assert (log_e <= math.log(stable.size + 1) + 1e-9).all()
-    assert ranks.factors(candidate, stable[::-1], "block") == pytest.approx(log_e)
+    assert (log_e <= math.log(len(stable) + 1) + 1e-9).all()
+    backwards = PodCounts(theirs.bad[::-1], theirs.total[::-1])
+    assert ranks.factors(mine, backwards, bound, "block") == pytest.approx(log_e)
 
 
 @unhurried

@@ -56,7 +56,7 @@ def test_template_is_judged_by_like_metrics_of_ones_own(kind: str) -> None:
 
 def test_preset_is_judged_by_without_anything_else_in_the_cluster() -> None:
     town = at(25, {"interval": "15s", "presets": [{"name": "http", "include": ["errors"]}]})
-    assert 'http_requests_total{pod=~"' in asked(town).pop()
+    assert 'http_requests_total{namespace=~"ml|",pod=~"' in asked(town).pop()
     town.metrics.bad = {"2": 0.5}
     town.go(Phase.ROLLED_BACK, minutes=2)
 

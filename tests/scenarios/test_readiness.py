@@ -11,7 +11,7 @@ from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS
 from tests import builders
 from tests.fakes.cluster import Killed, merged
-from tests.fakes.town import Town, releasing
+from tests.fakes.town import NOON, Town, releasing
 
 
 def dying_before_the_route_is_written(town: Town) -> None:
@@ -31,11 +31,11 @@ def test_stable_that_is_not_ready_never_gives_the_candidate_more() -> None:
     dying_before_the_route_is_written(town)
     town.run(until=lambda town: town.restarts == 1, minutes=5)
     assert town.status.stage.weight == 25
-    town.cluster.broken = {"1"}
+    town.cluster.limping = {"1": 2}
     town.run(minutes=5)
     assert town.share(town.new) == 5
     assert "the stable version is not ready" in town.status.message
-    town.cluster.broken = set()
+    town.cluster.limping = {}
     town.run(seconds=10)
     assert town.share(town.new) == 25
 
@@ -43,7 +43,7 @@ def test_stable_that_is_not_ready_never_gives_the_candidate_more() -> None:
 def test_candidate_of_a_stable_that_is_not_ready_keeps_what_it_has() -> None:
     town = releasing()
     town.go(Phase.PROGRESSING, 25)
-    town.cluster.broken = {"1"}
+    town.cluster.limping = {"1": 2}
     town.run(minutes=10)
     assert (town.phase, town.share(town.new)) == (Phase.PROGRESSING, 25)
     assert town.condition("Healthy") == "False"
@@ -99,6 +99,58 @@ def test_evidence_from_before_the_weight_was_in_force_does_not_end_the_step() ->
     assert town.status.evidence.steps == (town.status.stage.since,)
     town.go(Phase.PROGRESSING, 50)
     assert (town.now - in_force).total_seconds() >= 59
+
+
+def test_pods_get_traffic_once_they_are_available_and_keep_it_while_they_are_ready() -> None:
+    """A new pod may be ready and fall over a moment later, which is what minReadySeconds is for."""
+    template = builders.spec()["workload"]["template"]
+    template["spec"]["minReadySeconds"] = 120
+    town = releasing(workload={"template": template})
+    applied = town.now
+    assert town.status.history[0].at >= NOON + timedelta(seconds=120)
+    town.run(seconds=100)
+    assert town.share(town.new) == 0
+    assert "4 of 4 pods are ready, 0 for long enough (minReadySeconds)" in town.status.message
+    town.run(until=lambda town: town.share(town.new) > 0, minutes=1)
+    assert town.now - applied >= timedelta(seconds=120)
+    town.cluster.limping = {"2": 1}
+    town.run(seconds=10)
+    town.cluster.limping = {}
+    town.step()
+    assert town.share(town.new) == 5
+    assert town.condition("Healthy") == "True"
+
+
+def test_readiness_gates_hold_traffic_back_like_probes() -> None:
+    """Kubernetes counts a pod as ready when its gates are open, too, so its count is all that is asked for."""
+    town = releasing()
+    town.cluster.limping = {"2": 1}  # three pods are ready, and the fourth waits for its gate
+    town.run(minutes=2)
+    assert (town.phase, town.share(town.new)) == (Phase.PENDING, 0)
+    town.cluster.limping = {}
+    town.run(seconds=10)
+    assert town.share(town.new) == 5
+
+
+def test_paused_template_is_refused_in_words() -> None:
+    template = builders.spec()["workload"]["template"]
+    template["spec"]["paused"] = True
+    town = releasing()
+    town.wish("2", workload={"template": template})
+    town.run(seconds=5)
+    assert town.phase is Phase.INVALID
+    assert "spec.workload.template.spec.paused must be left out" in town.status.message
+
+
+@pytest.mark.parametrize(("least", "is_refused"), [(599, False), (600, True), (10**9, True)])
+def test_pods_that_could_never_be_available_in_time_are_refused_in_words(least: int, is_refused: bool) -> None:
+    template = builders.spec()["workload"]["template"]
+    template["spec"]["minReadySeconds"] = least
+    town = Town()
+    town.wish("1", workload={"template": template})
+    town.run(seconds=5)
+    told = f"minReadySeconds must be less than spec.progressDeadline, and {least} s are not less than 10m"
+    assert (town.phase is Phase.INVALID, told in str(town.status.message)) == (is_refused, is_refused)
 
 
 # Autoscalers own the number of pods where spec.replicas is left out

@@ -12,6 +12,7 @@ from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import KNOWN
 from tests.fakes.cluster import FakeCluster, copied
+from tests.fakes.controllers import accept_routes
 from tests.fakes.town import Town
 from tests.fakes.witness import Witness
 from tests.places import ROOT
@@ -34,15 +35,24 @@ def key(manifest: Manifest) -> Key:
 def taken_over(name: str) -> Town:
     """The recorded world, in which today's operator has just been started."""
     record = copied(RECORDS[name])
-    objects = [*record["objects"], record["rollout"]]
+    objects = [*map(with_available_pods, record["objects"]), record["rollout"]]
     applied: dict[Key, dict[str, Manifest]] = {}
     for write in record["applied"]:
         applied.setdefault(key(write["manifest"]), {})[write["manager"]] = write["manifest"]
     version = max(int(manifest["metadata"]["resourceVersion"]) for manifest in objects)
     town = Town(FakeCluster({key(manifest): manifest for manifest in objects}, applied=applied, version=version))
+    accept_routes(town.cluster)  # the worlds were recorded without a gateway
     town.now = datetime.fromisoformat(record["now"])
     town.restart()
     return town
+
+
+def with_available_pods(manifest: Manifest) -> Manifest:
+    """The fake controllers of then left out availableReplicas, which Kubernetes always counts."""
+    status = manifest.get("status") or {}
+    if not status.get("readyReplicas"):
+        return manifest
+    return {**manifest, "status": {**status, "availableReplicas": status["readyReplicas"]}}
 
 
 def newest(status: ModelRolloutStatus) -> str:
@@ -87,6 +97,25 @@ def test_first_pass_after_an_upgrade_decides_as_the_version_before_would_have(na
     town = taken_over(name)
     town.pass_()
     assert stands(town) == RECORDS[name]["next"]
+
+
+@pytest.mark.parametrize("name", [name for name in RECORDS if not name.startswith("invalid")])
+def test_upgrade_knows_the_revision_by_the_name_that_the_version_before_gave_it(name: str) -> None:
+    town = taken_over(name)
+    wish = town.rollout().wish
+    assert wish is not None
+    assert wish.revision == newest(town.status)
+
+
+@pytest.mark.parametrize("port", [8080, 9090])
+@pytest.mark.parametrize("name", STEADY)
+def test_old_name_stands_for_the_port_that_it_was_used_with(name: str, port: int) -> None:
+    town = taken_over(name)
+    spec = town.manifest["spec"]
+    town.cluster.put({**town.manifest, "spec": {**spec, "traffic": {**spec["traffic"], "port": port}}})
+    wish = town.rollout().wish
+    assert wish is not None
+    assert (wish.revision == newest(town.status)) is (port == 8080)
 
 
 @pytest.mark.parametrize("name", STEADY)

@@ -10,6 +10,15 @@ from benchmarks.analysis.tables.counts import t1, t2
 from benchmarks.analysis.tables.latency import t5
 from benchmarks.analysis.tables.noise import t3
 from benchmarks.analysis.tables.others import t6
+from benchmarks.analysis.tables.samples import hard_samples
 from benchmarks.analysis.tables.steps import t4
 
-TABLES: dict[str, Callable[[Bench], list[Table]]] = {"T1": t1, "T2": t2, "T3": t3, "T4": t4, "T5": t5, "T6": t6}
+TABLES: dict[str, Callable[[Bench], list[Table]]] = {
+    "T1": t1,
+    "T2": t2,
+    "T3": t3,
+    "T4": t4,
+    "T5": t5,
+    "T6": t6,
+    "samples": hard_samples,
+}

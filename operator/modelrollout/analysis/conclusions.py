@@ -8,6 +8,7 @@ shows. A candidate passes once everything unacceptable is ruled out, on enough s
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -101,8 +102,10 @@ def _conclusion(
     if open_:
         track = min(open_, key=lambda one: one.good)
         return Verdict.INCONCLUSIVE, track, f"{seen}{_doubt(evidence, demand, track)}"
-    within = " and ".join(track.words.bound for track in evidence.tracks if track.is_kept)
     worse = [track for track in evidence.tracks if not track.is_kept]
+    within = " and ".join(track.words.bound for track in evidence.tracks if track.is_kept)
+    if (nearest := _soon_told(start, evidence, demand, worse)) is not None:
+        return Verdict.INCONCLUSIVE, nearest, f"{seen}{_beyond(evidence, demand, nearest)}"
     if worse:
         words = worse[0].words
         more = f" is beyond {words.bound}, but not by more than chance does, and {words.unacceptable} is ruled out"
@@ -166,8 +169,31 @@ def _doubt(evidence: Evidence, demand: Demand, track: Track) -> str:
             more = f"{_more(evidence, passing)}{_wait(evidence, passing, evidence.samples)}"
             return f"{how}; needs {more} to rule out {track.words.unacceptable}"
         return f"{how}; too little happens to rule out {track.words.unacceptable}"
-    more = f"needs {_more(evidence, failing)}{_wait(evidence, failing, evidence.samples)} to tell"
-    return f" is beyond {track.words.bound}, perhaps by chance; {more}"
+    return _beyond(evidence, demand, track)
+
+
+def _beyond(evidence: Evidence, demand: Demand, track: Track) -> str:
+    """That the estimate lies beyond the bound, and how many samples it takes to tell whether by chance."""
+    more = _growth(demand.harm[track.name] - track.highest, track.harm_drift)
+    needs = f"needs {_more(evidence, more)}{_wait(evidence, more, evidence.samples)} to tell"
+    return f" is beyond {track.words.bound}, perhaps by chance; {needs}"
+
+
+def _soon_told(start: LookStart, evidence: Evidence, demand: Demand, worse: Sequence[Track]) -> Track | None:
+    """A bound that the estimate lies beyond, if another hold at most would show whether by chance.
+
+    Everything unacceptable is ruled out by then; but whoever names a tolerance wants no candidate beyond it.
+    """
+    left = start.course.step_start + 2 * start.course.hold - start.end
+    if evidence.samples <= 0 or evidence.seconds <= 0:
+        return None
+    within_reach = left * evidence.samples / evidence.seconds  # samples
+
+    def missing(track: Track) -> float:
+        return _growth(demand.harm[track.name] - track.highest, track.harm_drift)
+
+    nearest = min(worse, key=missing, default=None)
+    return nearest if nearest is not None and missing(nearest) <= within_reach else None
 
 
 def _growth(missing: float, drift: float) -> float:

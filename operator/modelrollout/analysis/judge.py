@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelrollout.analysis.conclusions import Demand, conclude, report_missing
 from modelrollout.analysis.evidence import ledger
 from modelrollout.analysis.evidence.error_budget import share_of_bound
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts, Prior
+from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Prior
 from modelrollout.analysis.evidence.ticks import LONGEST_DELAY, LONGEST_REREAD, Course
 from modelrollout.analysis.evidence.tracks import Track, merge_harm, without_step
 from modelrollout.analysis.kinds.kind_table import kind_of
 from modelrollout.analysis.parts import CANDIDATE, STABLE, VALUE
+from modelrollout.analysis.samples.counted_series import Counted, counted
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
@@ -148,14 +149,28 @@ def _broken_bounds(found: Sequence[tuple[LookStart, Evidence]], analysis: Analys
 
 def _evidence_on(start: LookStart, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Evidence | Missing:
     own = [query for query in asked if query.metric == start.metric.name]
-    candidate = _parts_of_arm([query for query in own if query.arm == CANDIDATE], answers)
-    stable = _parts_of_arm([query for query in own if query.arm == STABLE], answers)
-    if candidate is None:
-        return Missing(Verdict.UNAVAILABLE, "it was not asked for")
     try:
-        return candidate if isinstance(candidate, Missing) else kind_of(start.metric).evidence(start, candidate, stable)
+        candidate = _read_arm([query for query in own if query.arm == CANDIDATE], answers, "the candidate")
+        stable = _read_arm([query for query in own if query.arm == STABLE], answers, "stable")
+        if candidate is None:
+            return Missing(Verdict.UNAVAILABLE, "it was not asked for")
+        if isinstance(candidate, Missing):
+            return candidate
+        other = stable.parts if isinstance(stable, Counted) else stable
+        found = kind_of(start.metric).evidence(start, candidate.parts, other)
     except DEFECTS as defect:
         return _our_defect(defect)
+    return _with_notes(found, [arm for arm in (candidate, stable) if isinstance(arm, Counted)])
+
+
+def _with_notes(found: Evidence | Missing, arms: Sequence[Counted]) -> Evidence | Missing:
+    """The same, with what has to be known of series that were left out, or that are not there at all."""
+    notes = tuple(note for arm in arms for note in arm.notes)
+    if isinstance(found, Evidence):
+        return replace(found, notes=(*found.notes, *notes))
+    is_nothing_there = not any(series for arm in arms for series in arm.parts.values())
+    hints = {arm.hint for arm in arms if arm.hint is not None} if is_nothing_there else set()
+    return replace(found, why="; ".join((found.why, *notes, *sorted(hints))))
 
 
 def _our_defect(defect: Exception) -> Missing:
@@ -164,17 +179,22 @@ def _our_defect(defect: Exception) -> Missing:
     return Missing(Verdict.UNAVAILABLE, why)
 
 
-def _parts_of_arm(asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Parts | Missing | None:
-    """All parts of one arm, or why one of them is missing; None when this arm was not asked for."""
+def _read_arm(asked: Sequence[Query], answers: Mapping[Query, Answer], who: str) -> Counted | Missing | None:
+    """The series of one arm, or why some of them are missing; None when this arm was not asked for."""
     parts: dict[str, tuple[Series, ...]] = {}
+    notes: list[str] = []
+    hint = None
     for query in asked:
         answer = answers.get(query)
         if answer is None:
             return Missing(Verdict.UNAVAILABLE, f"{query.part} was not answered")
         if isinstance(answer, Unanswered):
             return Missing(Verdict.UNAVAILABLE, _refusal(query, answer), mistake=answer.rejected)
-        parts |= query.split(answer.series)
-    return parts or None
+        found = counted(query, answer.series, who)
+        if found.conflict is not None:
+            return Missing(Verdict.NO_DATA, found.conflict)
+        parts, notes, hint = {**parts, **found.parts}, [*notes, *found.notes], found.hint or hint
+    return Counted(parts, tuple(dict.fromkeys(notes)), hint=hint) if parts else None
 
 
 def _refusal(query: Query, answer: Unanswered) -> str:

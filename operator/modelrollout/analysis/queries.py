@@ -24,7 +24,7 @@ from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.api.placeholders import render_text
 from modelrollout.promql.matchers import Selector
-from modelrollout.promql.query import Query, parsed
+from modelrollout.promql.query import Pods, Query, parsed
 from modelrollout.promql.selectors import SelectorError, histogram_selector, union
 from modelrollout.promql.strings import as_regex, in_quotes
 
@@ -44,6 +44,12 @@ class ArmNames:
     workload: str
     service: str
     pods: str  # a regular expression for the names of its pods
+    is_anywhere: bool = False  # nobody said in which namespace: pods of all count
+
+    @property
+    def own_pods(self) -> Pods | None:
+        """Whose series count; None: whatever a selector selects."""
+        return None if self.is_anywhere else Pods(self.namespace, self.pods)
 
     def values(self, look_back: timedelta) -> dict[str, str]:
         """The values of the placeholders in a metric's PromQL, escaped to stand between quotes."""
@@ -97,7 +103,7 @@ def _arm_queries(metric: Metric, names: ArmNames, reach: Reach, interval: timede
     if kind_of(metric).form is Form.EXPRESSION:  # a reading belongs to the tick that it ends
         first = min(reach.first, reach.end)
         return _expressions(metric, names.arm, values, first, reach.end, reach.tick)
-    return _raw_samples(metric, names.arm, values, reach.since, reach.end, None)
+    return _raw_samples(metric, names.arm, values, names.own_pods, reach.since, reach.end)
 
 
 def _expressions(
@@ -107,7 +113,13 @@ def _expressions(
 
 
 def _raw_samples(
-    metric: Metric, arm: str, values: Mapping[str, str], start: datetime, end: datetime, step: timedelta | None
+    metric: Metric,
+    arm: str,
+    values: Mapping[str, str],
+    pods: Pods | None,
+    start: datetime,
+    end: datetime,
+    step: timedelta | None = None,
 ) -> list[Query]:
     """One query for all counters of a metric where one selector covers them all; else one for each.
 
@@ -115,10 +127,10 @@ def _raw_samples(
     """
     texts = _texts(metric, values)
     if kind_of(metric).form is Form.HISTOGRAM:
-        return [Query(metric.name, arm, part, histogram_selector(text), start, end, step) for part, text in texts]
-    if (whole := _one_selector(tuple(text for _, text in texts))) is not None:
-        return [Query(metric.name, arm, COUNTERS, whole, start, end, step, tuple(texts))]
-    return [Query(metric.name, arm, part, text, start, end, step) for part, text in texts]
+        texts = [(part, histogram_selector(text)) for part, text in texts]
+    elif (whole := _one_selector(tuple(text for _, text in texts))) is not None:
+        return [Query(metric.name, arm, COUNTERS, whole, start, end, step, tuple(texts), pods)]
+    return [Query(metric.name, arm, part, text, start, end, step, pods=pods) for part, text in texts]
 
 
 def _texts(metric: Metric, values: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -152,15 +164,21 @@ def history_queries(
     for metric in analysis.metrics:
         kind = kind_of(metric)
         if metric.tolerance is not None and kind.prior is not None:
-            asked += _history_of(metric, kind, values, sorted(pods), at, tick)
+            asked += _history_of(metric, kind, stable, values, sorted(pods), at, tick)
     return tuple(asked)
 
 
 def _history_of(
-    metric: Metric, kind: MetricKind, values: Mapping[str, str], pods: Sequence[str], at: datetime, tick: timedelta
+    metric: Metric,
+    kind: MetricKind,
+    stable: ArmNames,
+    values: Mapping[str, str],
+    pods: Sequence[str],
+    at: datetime,
+    tick: timedelta,
 ) -> list[Query]:
     if kind.form is not Form.EXPRESSION:
-        return _raw_samples(metric, PAST, values, at - HISTORY, at, HISTORY_STEP)
+        return _raw_samples(metric, PAST, values, stable.own_pods, at - HISTORY, at, HISTORY_STEP)
     step = max(tick, HISTORY / MOST_POINTS)
     asked = []
     for arm, names in ((ONE_POD, pods[:1]), (OTHER_PODS, pods[1:])):

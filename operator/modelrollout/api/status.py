@@ -6,6 +6,7 @@ again in every pass and never trusted from here.
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from operator import not_
 from typing import Annotated, Any, Literal
@@ -53,6 +54,12 @@ class Arm(Record):
     revision: str
     model: VersionInfo
     workload: str
+    port: Annotated[
+        int | None,
+        Field(
+            description="The port its containers listen on. Versions before this field have it in the arm's Service."
+        ),
+    ] = None
 
 
 class CandidateArm(Arm):
@@ -61,6 +68,25 @@ class CandidateArm(Arm):
     since: Annotated[Time, Field(description="When it became the candidate.")]
     unready_since: Annotated[
         Time | None, Field(description="Since when it has been waiting to be ready; absent while it is.")
+    ] = None
+    waited: Annotated[
+        int,
+        Field(
+            ge=0,
+            exclude_if=not_,
+            description="Seconds of this step that it was not ready for before; progressDeadline bounds them in all.",
+        ),
+    ] = 0
+    blocked_since: Annotated[
+        Time | None,
+        Field(description="Since when its pods cannot come for no fault of its own; progressDeadline stands."),
+    ] = None
+    stable_pods: Annotated[
+        int | None, Field(ge=0, description="The most pods that the stable version had when a step began.")
+    ] = None
+    retried: Annotated[Time | None, Field(description="When somebody asked to try it once more.")] = None
+    took_over: Annotated[
+        Time | None, Field(description="When it took over from a stable version without a ready pod.")
     ] = None
 
 
@@ -79,7 +105,15 @@ class StageStatus(Record):
         Field(exclude_if=not_, description="Requests that the candidate answers because they ask for it."),
     ] = ()
     entered: Annotated[Time, Field(description="When this step was reached.")]
-    since: Annotated[Time, Field(description="Since when its weight has been in force without a break.")]
+    since: Annotated[
+        Time | None,
+        Field(description="Since when its weight has been in force without a break; absent while it is not."),
+    ] = None
+
+    @property
+    def counted_from(self) -> datetime:
+        """When the first look is counted from: a weight that is not accepted yet may be in force all the same."""
+        return self.since or self.entered
 
 
 QUERY_REJECTED = "QueryRejected"
@@ -191,6 +225,15 @@ class Rejection(Record):
     at: Time
 
 
+class LastAction(Record):
+    """What a person asked for last, and what became of it."""
+
+    action: Annotated[str, Field(description="The annotation modelrollout.dev/action, as it was handled.")]
+    at: Time
+    reason: str
+    message: str
+
+
 class Condition(Record):
     """A Kubernetes condition (``metav1.Condition``)."""
 
@@ -212,6 +255,9 @@ class ModelRolloutStatus(Record):
     resumes: Annotated[Phase | None, Field(description="The phase that goes on once an invalid spec is mended.")] = None
     message: Annotated[str | None, Field(description="What is going on, in a sentence.")] = None
     stable: Arm | None = None
+    stable_out_since: Annotated[
+        Time | None, Field(description="Since when the stable version has had no ready pod at all.")
+    ] = None
     candidate: CandidateArm | None = None
     stage: StageStatus | None = None
     verdicts: Annotated[
@@ -237,6 +283,9 @@ class ModelRolloutStatus(Record):
     rejected: Annotated[
         tuple[Rejection, ...], Field(description="Revisions that were taken back, newest first.", max_length=20)
     ] = ()
+    last_action: Annotated[
+        LastAction | None, Field(description="What a person asked for last; repeating it does nothing.")
+    ] = None
     conditions: Annotated[
         tuple[Condition, ...],
         Field(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelrollout.api.base import API_VERSION, GROUP, KIND
+from modelrollout.objects.quantities import amount
 from modelrollout.objects.resources import KNOWN, Resource
 
 Manifest = dict[str, Any]
@@ -171,16 +172,9 @@ def is_applied(desired: Any, observed: Any) -> bool:
         case ((dict() | list() | "" | None), None):
             return not desired  # the API server drops what is empty
         case _:
-            return bool(desired == observed) or _same_quantity(desired, observed)
+            return bool(desired == observed) or _is_same_amount(desired, observed)
 
 
-def _same_quantity(desired: Any, observed: Any) -> bool:
+def _is_same_amount(desired: Any, observed: Any) -> bool:
     """The API server rewrites quantities: ``1000m`` comes back as ``1``."""
-    if not (isinstance(desired, str | int | float) and isinstance(observed, str | int | float)):
-        return False
-    from kubernetes.utils.quantity import parse_quantity  # with it comes the whole client, half a second of it
-
-    try:
-        return bool(parse_quantity(desired) == parse_quantity(observed))  # type: ignore[no-untyped-call]  # ships no types
-    except ValueError:
-        return False
+    return (number := amount(desired)) is not None and number == amount(observed)

@@ -31,11 +31,11 @@ def writes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[Pat
 
 
 def _is_in_force(facts: Facts, status: ModelRolloutStatus) -> bool:
-    """Whether users are served by a revision of ours: its pods are ready, and the route to it is there."""
+    """Whether users are served by a revision of ours: its pods are ready, and the route to it is accepted."""
     router = facts.router
     is_routed = router is not None and facts.routing(router, status.stable).exists
     is_diverted = bool(facts.diverting_routers(status.stable))
-    return is_routed and not is_diverted and not facts.refusal() and facts.can_serve(status.stable)
+    return is_routed and not is_diverted and facts.unaccepted() is None and facts.can_serve(status.stable)
 
 
 def _scaled_to_zero(ref: Ref, found: Manifest) -> Iterator[Patch]:

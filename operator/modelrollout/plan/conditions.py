@@ -11,10 +11,14 @@ from typing import Literal
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatus, Phase, Verdict
+from modelrollout.plan.edits_by_others import edits_by_others
 from modelrollout.rollout import expansion, template
 from modelrollout.trial.facts import Facts
+from modelrollout.trial.obstacles import SCALED_TO_ZERO, missing_because, obstacle
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE
 
+EDITED = "Edited"
+"""Somebody else edited a route or Service of ours. It goes as soon as that is put back."""
 Truth = Literal["True", "False", "Unknown"]
 APPLIED = "Applied"
 """The type of the condition that is there, and False, while the API server refuses one of our writes."""
@@ -47,19 +51,35 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
     yield "Healthy", *serving
     if phase in (Phase.ROLLED_BACK, Phase.INVALID) and why.reason not in (expansion.NOT_FOUND, template.NOT_FOUND):
         yield "Stalled", "True", why
+    if phase in HAS_CANDIDATE_AHEAD and (blocked := _blocked_for_long(facts, status)) is not None:
+        yield "Stalled", "True", blocked
     if trouble is not None:
         yield APPLIED, "False", trouble
+    if (edits := edits_by_others(facts)) is not None:
+        yield EDITED, "True", edits
     if phase in SERVES_CANDIDATE and status.verdicts:
         yield "AnalysisAvailable", *_analysis(status)
     if phase in HAS_CANDIDATE_AHEAD and (seen := sensitivity(status)) is not None:
         yield "Sensitive", *seen
 
 
+def _blocked_for_long(facts: Facts, status: ModelRolloutStatus) -> Finding | None:
+    """What keeps the candidate's pods from coming, once that lasts for longer than they may take to become ready."""
+    candidate, wish = status.candidate, facts.rollout.wish
+    if candidate is None or wish is None or candidate.blocked_since is None:
+        return None
+    if facts.now < candidate.blocked_since + wish.spec.progress_deadline.timedelta:
+        return None
+    found = obstacle(facts, candidate)
+    return found if found is not None and found.reason != SCALED_TO_ZERO else None
+
+
 def _on_its_way(facts: Facts, status: ModelRolloutStatus) -> Finding | None:
-    """Why users are not yet sent to the version that status promises: the route is written after the status."""
+    """Why users are not yet sent to the version that status promises: the route is written after the status, and
+    a gateway follows after that."""
     has_route = facts.router is not None and facts.routing(facts.router, None).exists
     if has_route and not facts.diverting_routers(status.stable):
-        return None
+        return facts.unaccepted()
     return Finding("RouteNotInForce", "The route to the version that serves is about to be written.")
 
 
@@ -70,10 +90,13 @@ def _serving(facts: Facts, status: ModelRolloutStatus) -> tuple[Truth, Finding]:
     state, version = facts.workload(status.stable), status.stable.model.version
     if state is None:
         return "False", Finding("StableMissing", f"Version {version} serves, but its workload does not exist.")
+    if state.replicas == 0:
+        return "False", Finding("ScaledToZero", f"Version {version} is scaled to zero, so nobody is served.")
     if not state.can_serve:
-        return "False", Finding("StableNotReady", f"Version {version} serves, but too few of its pods are ready.")
+        told = (f"Version {version} serves, but too few of its pods are ready.", missing_because(facts, status.stable))
+        return "False", Finding("StableNotReady", " ".join(filter(None, told)))
     if (refusal := facts.refusal()) is not None:
-        return "False", Finding("RouteNotAccepted", refusal)
+        return "False", refusal
     return "True", Finding("Serving", f"Version {version} serves, and its pods are ready.")
 
 

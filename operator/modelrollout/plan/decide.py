@@ -9,16 +9,20 @@ from typing import assert_never
 from pydantic import ValidationError
 
 from modelrollout.api.findings import Finding
-from modelrollout.api.status import Arm, CandidateArm, ModelRolloutStatus, Phase, StageStatus, VersionInfo
+from modelrollout.api.status import Arm, ModelRolloutStatus, Phase, StageStatus, VersionInfo
 from modelrollout.objects.manifests import MODEL, Manifest, annotation, revision_of
 from modelrollout.plan import looks, statuses
+from modelrollout.plan.actions import with_action
+from modelrollout.plan.clocks import with_outage, with_readiness, with_step_clock
 from modelrollout.plan.statuses import changed
 from modelrollout.rollout.rollout import Wish
 from modelrollout.stages.way import fault as fault_of_stages
 from modelrollout.stages.way import way
 from modelrollout.traffic.exposure import NOBODY, Exposure
-from modelrollout.trial import checks
+from modelrollout.trial import capacity, checks, outage
 from modelrollout.trial.facts import Facts, is_on_trial
+from modelrollout.trial.hindrance import hindrance
+from modelrollout.trial.obstacles import fault as fault_of_pods
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE, intended
 from modelrollout.trial.steps import current, exposure_at, position, recorded
 from modelrollout.trial.trial import Step, Trial, first
@@ -47,7 +51,7 @@ def mended(facts: Facts) -> ModelRolloutStatus:
 def decide(facts: Facts, status: ModelRolloutStatus) -> Decision:
     """One step of the machine, from a mended status; the next pass takes the next one."""
     wish = facts.rollout.wish
-    fault = facts.rollout.fault or name_is_taken(facts) or (fault_of_stages(wish) if wish else None)
+    fault = facts.rollout.fault or name_is_taken(facts) or (_fault_of(wish) if wish else None)
     if fault is not None or wish is None:
         broken = changed(status, phase=Phase.INVALID, resumes=intended(status))
         return Decision(broken, fault or Finding("InvalidSpec", "The spec cannot be read."))
@@ -61,10 +65,12 @@ def effective(facts: Facts, status: ModelRolloutStatus) -> Exposure:
     """The exposure that the route shall have now: the step's, while the candidate can carry it."""
     if not is_on_trial(status) or status.stage is None or status.candidate is None:
         return NOBODY
-    if facts.rejection(status.candidate.revision) is not None:  # also while the spec is broken, and decides nothing
+    if facts.rejection(status) is not None:  # also while the spec is broken, and decides nothing
         return NOBODY
-    live, wanted = facts.live(status.stable), exposure_at(status.stage)
-    return wanted if wanted <= live or facts.hindrance(status, wanted) is None else wanted & live
+    # Users of a version that the candidate takes the place of are none of its own.
+    live = facts.live(status.stable) if facts.is_routed_to(status.candidate.workload) else NOBODY
+    wanted = exposure_at(status.stage)
+    return wanted if wanted <= live or hindrance(facts, status, wanted) is None else wanted & live
 
 
 def trial_of(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Trial | None:
@@ -72,6 +78,10 @@ def trial_of(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Trial | No
     if status.candidate is None:
         return None
     return Trial(facts, status, wish, status.candidate, current(way(wish), status))
+
+
+def _fault_of(wish: Wish) -> Finding | None:
+    return fault_of_stages(wish) or fault_of_pods(wish)
 
 
 def name_is_taken(facts: Facts) -> Finding | None:
@@ -88,33 +98,6 @@ def without_gone(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus
     there = {manifest["metadata"]["name"] for manifest in (*facts.world.workloads, *facts.world.services)}
     left = tuple(old for old in status.retired if facts.now < old.delete_after or old.workload in there)
     return status if left == status.retired else changed(status, retired=left)
-
-
-def with_readiness(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
-    """Records since when the candidate is not ready. Once readiness is lost, all of its pods must come back."""
-    if (candidate := status.candidate) is None:
-        return status
-    state = facts.workload(candidate)
-    if state is None:
-        is_ready = False
-    elif candidate.unready_since is not None:
-        is_ready = state.is_fully_ready
-    elif facts.router is not None and facts.router.splits_by_pods:
-        is_ready = state.ready > 0
-    else:
-        is_ready = state.can_serve
-    since = None if is_ready else candidate.unready_since or facts.now
-    return changed(status, candidate=CandidateArm(**{**dict(candidate), "unready_since": since}))
-
-
-def with_clock(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
-    """Counts the step's time from when the route put its exposure in force. Neither a crash between saving and acting,
-    nor a refused write, nor somebody's edit of the route may shorten the step."""
-    stage, since = status.stage, facts.in_force_since()
-    if stage is None or since is None or since <= stage.since or facts.live(status.stable) != exposure_at(stage):
-        return status
-    begun = looks.in_force(status.evidence, stage, since)
-    return changed(status, stage=StageStatus(**{**dict(stage), "since": since}), evidence=begun)
 
 
 def with_repaired_parts(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRolloutStatus:
@@ -173,13 +156,18 @@ def at_a_step_that_exists(facts: Facts, status: ModelRolloutStatus, wish: Wish) 
 
 MENDS: tuple[Callable[[Facts, ModelRolloutStatus], ModelRolloutStatus], ...] = (
     without_gone,  # or the list of retired revisions would grow with every release
-    with_clock,  # the route knows best since when its exposure is in force
+    with_step_clock,  # a step's time counts while its exposure is in force
+    with_outage,  # without any ready pod of stable, other rules hold
     with_readiness,  # the candidate loses its traffic for want of it, whatever the spec says
 )
 """Corrects a status by what the world shows."""
 
+TAKES_OVER_FROM = (Phase.PENDING, Phase.PROGRESSING)
+"""Later it has all traffic anyway."""
+
 WISHED_MENDS: tuple[Callable[[Facts, ModelRolloutStatus, Wish], ModelRolloutStatus], ...] = (
     with_repaired_parts,  # a status can be lost, edited, or restored in parts
+    with_action,  # a hand may ask for a rejected revision once more
     with_the_wished_candidate,  # the spec may ask for another, or for none
     at_a_step_that_exists,  # and its steps may be others
 )
@@ -193,7 +181,9 @@ def moved(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRo
     # pass is decided on in the next one, so that its beginning is told before its end.
     may_abort = status.phase in HAS_CANDIDATE_AHEAD and status.stable is not None and not _is_new(facts, status)
     if trial is not None and may_abort and (abort := first((*checks.ABORTS, *trial.step.fails), trial)):
-        return statuses.rejected(status, abort, facts.now), abort
+        return statuses.rejected(status, abort, facts.now), outage.held(facts, status, abort) or abort
+    if trial is not None and (status.phase in TAKES_OVER_FROM) and outage.may_take_over(facts, status):
+        return _taken_over(trial)
     match status.phase:
         case Phase.PENDING | Phase.PROGRESSING | Phase.PROMOTING | Phase.BAKING:
             if trial is None:
@@ -202,14 +192,25 @@ def moved(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRo
         case Phase.ROLLING_BACK:
             return _rolling_back(facts, status, wish)
         case Phase.ROLLED_BACK:
-            return status, _rejection(status, wish)
+            return status, _not_followed_yet(facts, _rejection(status, wish))
         case Phase.HEALTHY:
-            serving = status.stable or wish  # another than the wished one, while that one cannot begin
-            return status, Finding("Serving", f"Version {serving.model.version} serves everybody.")
+            stable = status.stable or wish  # another than the wished one, while that one cannot begin
+            serving = Finding("Serving", f"Version {stable.model.version} serves everybody.")
+            return status, facts.unaccepted() or serving
         case Phase.INVALID | None:
             raise ValueError(f"a spec that can be read leads to a phase, not to {status.phase}")
         case _:
             assert_never(status.phase)
+
+
+def _taken_over(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
+    """All traffic at once, and the bake: stable serves nobody, so no step is safer than this one."""
+    facts, status, wish = trial.facts, trial.status, trial.wish
+    step = next(step for step in way(wish) if step.phase is Phase.PROMOTING)
+    out, since = status.stable, status.stable_out_since
+    gone = f"Version {out.model.version} has had no ready pod since {since:%H:%M:%S} UTC" if out and since else ""
+    why = Finding("StableIsGone", f"{gone}; version {wish.model.version} takes over and gets all traffic.")
+    return statuses.with_candidate(_at(facts, status, step, wish), took_over=facts.now), why
 
 
 def _is_new(facts: Facts, status: ModelRolloutStatus) -> bool:
@@ -222,11 +223,11 @@ def _pending(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
     if status.stable is None:
         if wait := checks.is_not_ready(trial):
             return status, first((checks.crash_loops, checks.ready_too_late), trial) or wait
-        why = Finding("Installed", f"Version {trial.candidate.model.version} is the first; it serves everybody.")
+        why = Finding("Installed", f"Version {trial.candidate.model.version} is the first; everybody is sent to it.")
         return statuses.promoted(status, wish.spec.promotion.keep_old.timedelta, why, trial.facts.now), why
     if wait := first(checks.PENDING_WAITS, trial):
         return status, wait
-    return _at(trial.facts, status, trial.step, wish), trial.step.begins
+    return _at(trial.facts, status, trial.step, wish), _begins(trial.facts, status, trial.step)
 
 
 def _at_a_step(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
@@ -236,23 +237,50 @@ def _at_a_step(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
         return status, wait
     all_steps = way(wish)
     if (following := all_steps.index(trial.step) + 1) < len(all_steps):
-        return _at(facts, status, all_steps[following], wish), all_steps[following].begins
-    why = Finding("Promoted", f"Version {trial.candidate.model.version} serves everybody.")
+        step = all_steps[following]
+        return _at(facts, status, step, wish), _begins(facts, status, step)
+    why = _promoted(trial)
     return statuses.promoted(status, wish.spec.promotion.keep_old.timedelta, why, facts.now), why
+
+
+def _begins(facts: Facts, status: ModelRolloutStatus, step: Step) -> Finding:
+    """What is told of a step when it begins; with the pods that the candidate is given for it."""
+    told = (step.begins.message, capacity.told(facts, status, step.exposure))
+    return Finding(step.begins.reason, " ".join(filter(None, told)))
+
+
+def _promoted(trial: Trial) -> Finding:
+    serves, candidate, stable = (
+        f"Version {trial.wish.model.version} serves everybody",
+        trial.candidate,
+        trial.status.stable,
+    )
+    if candidate.took_over is None or stable is None:
+        return Finding("Promoted", f"{serves}.")
+    why = f"it took over from version {stable.model.version}, which had no ready pod"
+    return Finding("TookOver", f"{serves}; {why}, at {candidate.took_over:%Y-%m-%d %H:%M:%S} UTC.")
 
 
 def _rolling_back(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRolloutStatus, Finding]:
     why = _rejection(status, wish)
     if facts.diverting_routers(status.stable):
+        return status, outage.held(facts, status, why) or _not_followed_yet(facts, why)
+    if capacity.is_owed_pods(facts, status):
         return status, why
     return changed(statuses.without_candidate(status, "RolledBack", why, facts.now), phase=Phase.ROLLED_BACK), why
 
 
+def _not_followed_yet(facts: Facts, why: Finding) -> Finding:
+    """Taking traffic back waits for nobody, and is said to be on its way until a gateway follows."""
+    unaccepted = facts.unaccepted()
+    return Finding(why.reason, f"{why.message} {unaccepted.message}") if unaccepted else why
+
+
 def _at(facts: Facts, status: ModelRolloutStatus, step: Step, wish: Wish) -> ModelRolloutStatus:
-    stage = StageStatus.model_validate(
-        {**recorded(step.place, step.exposure), "entered": facts.now, "since": facts.now}
-    )
-    return changed(status, phase=step.phase, stage=stage, evidence=looks.with_step(status.evidence, wish, facts.now))
+    stage = StageStatus.model_validate({**recorded(step.place, step.exposure), "entered": facts.now})
+    begun = changed(status, phase=step.phase, stage=stage, evidence=looks.with_step(status.evidence, wish, facts.now))
+    most = None if wish.size is not None else capacity.stable_pods(facts, status)
+    return statuses.with_candidate(begun, waited=0, stable_pods=most)
 
 
 def _rejection(status: ModelRolloutStatus, wish: Wish) -> Finding:
@@ -269,7 +297,7 @@ def _dropped(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRollo
     if (old := status.candidate) is None:
         return status
     # A verdict that only the route records was reached right before the process died, or before the spec was edited.
-    if status.phase is not Phase.ROLLING_BACK and (noted := facts.rejection(old.revision)):
+    if status.phase is not Phase.ROLLING_BACK and (noted := facts.rejection(status)):
         status = statuses.rejected(status, noted, facts.now)
     if status.phase is Phase.ROLLING_BACK and (entry := statuses.rejection_of(status, old.revision)):
         return statuses.without_candidate(status, "RolledBack", Finding(entry.reason, entry.message), facts.now)
@@ -282,7 +310,7 @@ def _dropped(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRollo
 
 
 def _renamed(stable: Arm, wish: Wish) -> Arm:
-    return Arm(revision=stable.revision, model=wish.model, workload=stable.workload)
+    return Arm(**{**dict(stable), "model": wish.model})
 
 
 def _serving_arm(facts: Facts, wish: Wish) -> Arm | None:

@@ -24,11 +24,13 @@ from modelrollout.plan import adoption, statuses
 from modelrollout.plan.decide import effective, trial_of
 from modelrollout.rollout.rollout import Wish
 from modelrollout.traffic import rejections, revision_service
-from modelrollout.traffic.exposure import NOBODY, Exposure
+from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
 from modelrollout.traffic.router import MANAGER as TRAFFIC
 from modelrollout.traffic.router import Backend, Notes, Routing
 from modelrollout.traffic.router_table import route_refs
+from modelrollout.trial import capacity, outage
 from modelrollout.trial.facts import Facts
+from modelrollout.trial.trial import Step
 from modelrollout.workloads.kind import Names
 
 WORKLOAD = "modelrollout-workload"
@@ -40,7 +42,7 @@ def retreat(facts: Facts, status: ModelRolloutStatus) -> tuple[Write, ...]:
 
     Made from the routes as they were read, so that a spec that is broken or refused cannot stop them.
     """
-    if status.stable is None or effective(facts, status) != NOBODY:
+    if status.stable is None or effective(facts, status) != NOBODY or outage.holds_traffic(facts, status):
         return ()
     owner, objects, to = facts.rollout.owner, facts.world.objects, facts.backend(status.stable)
     notes = Notes(rejected=_note(facts, status))
@@ -54,7 +56,7 @@ def writes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Write,
     Each says in `needs` what it would be unsafe without. A refusal of anything else is no reason to wait.
     """
     wanted = tuple(_wanted(facts, status, wish))
-    objects = [write for write in wanted if not is_applied(write.manifest, facts.world.objects.get(write.ref))]
+    objects = [write for write in wanted if not _is_in_force(write, facts.world.objects.get(write.ref))]
     routes = _routes(facts, status, wish)
     routed = frozenset(route.ref for route in routes)
     return (
@@ -71,6 +73,12 @@ def beginning(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[App
     """The objects that the wished revision would begin with."""
     begun = statuses.with_new_candidate(status, facts.rollout, wish, facts.now)
     return tuple(_of_arm(facts, begun.candidate, begun, wish)) if begun.candidate is not None else ()
+
+
+def _is_in_force(write: Apply, found: Manifest | Finding | None) -> bool:
+    if write.ref.resource == SERVICES and isinstance(found, dict):
+        return revision_service.is_in_force(write.manifest, found)
+    return is_applied(write.manifest, found)
 
 
 def _wanted(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[Apply]:
@@ -99,9 +107,9 @@ def _of_arm(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> I
 def _size(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> int | None:
     """The pods that an arm shall have; None leaves the number to an autoscaler."""
     trial = trial_of(facts, status, wish) if arm is status.candidate else None
-    if trial is None or status.stable is None or trial.step.is_full_size:
+    if wish.size is None or trial is None or status.stable is None:
         return wish.size
-    return wish.router.pods(trial.step.exposure, wish.size)
+    return capacity.needed(facts, status, _carried(facts, status, trial.step))
 
 
 def _workload(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> Manifest:
@@ -109,6 +117,11 @@ def _workload(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) ->
     model = arm.model.model_dump_json(exclude_none=True)
     template = {**wish.template, "metadata": _annotated(wish.template.get("metadata") or {}, model)}
     return wish.kind.render(facts.rollout.owner, Names(arm.workload, arm.revision), template, size)
+
+
+def _carried(facts: Facts, status: ModelRolloutStatus, step: Step) -> Exposure:
+    """The exposure that the candidate has its pods for."""
+    return EVERYBODY if step.is_full_size or outage.is_over_patience(facts, status) else step.exposure
 
 
 def _annotated(metadata: Manifest, model: str) -> Manifest:
@@ -119,6 +132,8 @@ def _routes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Apply
     if (stable := status.stable) is None:
         return ()
     exposure = effective(facts, status)
+    if not facts.live(stable) <= exposure and outage.holds_traffic(facts, status):
+        return ()  # the route stays as it is: nobody else could serve those whom it would lead back
     routing = Routing(
         facts.backend(stable),
         facts.backend(status.candidate) if status.candidate else None,
@@ -139,7 +154,7 @@ def _named_by(route: Apply, facts: Facts, wish: Wish) -> frozenset[Ref]:
 def _note(facts: Facts, status: ModelRolloutStatus) -> str | None:
     """The note on the route about a candidate that was taken back, for as long as the spec asks for it."""
     candidate = status.candidate
-    if candidate is not None and (why := facts.rejection(candidate.revision)):
+    if candidate is not None and (why := facts.rejection(status)):
         return rejections.note(candidate.revision, why)  # not in status yet, so this is the only place
     if status.phase not in (Phase.ROLLING_BACK, Phase.ROLLED_BACK) or not status.rejected:
         return None
@@ -148,28 +163,56 @@ def _note(facts: Facts, status: ModelRolloutStatus) -> str | None:
 
 
 def _since(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> datetime | None:
-    """When the candidate's exposure was put in force: what the route says already, or now."""
+    """When the candidate's exposure was written: what the route says already, or now."""
     if exposure == NOBODY or status.stage is None:
         return None
     if facts.live(status.stable) == exposure:
-        return facts.in_force_since() or status.stage.since
+        return facts.written_at() or status.stage.since or facts.now
     return facts.now
 
 
 def _scaling(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[Patch]:
-    """A workload keeps its own template while another revision is wished for; only its size follows the spec."""
-    candidate = status.candidate if status.phase is not Phase.ROLLING_BACK else None
-    for arm in (status.stable, candidate):
-        if arm is None or arm.revision == wish.revision:
+    """A workload keeps its own template while another revision is wished for; only its size follows the spec.
+
+    Where the spec has none, the size is an autoscaler's: pods are added where they are lacking, and none are taken.
+    """
+    stable, trial = status.stable, trial_of(facts, status, wish)
+    if stable is None or stable.revision == wish.revision:
+        return
+    is_back = status.phase is Phase.ROLLING_BACK
+    if wish.size is None and trial is not None:  # stable's autoscaler may have taken pods away meanwhile
+        exposure = EVERYBODY if is_back else _carried(facts, status, trial.step)
+        size, arm = capacity.needed(facts, status, exposure), stable if is_back else trial.candidate
+        yield from _added(facts, status, arm, size)
+    for one in (stable, None if is_back else status.candidate):
+        if one is None or one.revision == wish.revision:
             continue
-        size, state, kind = _size(facts, arm, status, wish), facts.workload(arm), facts.kind(arm)
-        if size is not None and state is not None and kind is not None and state.replicas != size:
-            yield kind.resized(Ref(kind.resource, facts.rollout.owner.namespace, arm.workload), size)
+        wanted, state = _size(facts, one, status, wish), facts.workload(one)
+        if wanted is not None and state is not None and state.replicas != wanted:
+            yield from _resized(facts, one, wanted)
+
+
+def _added(facts: Facts, status: ModelRolloutStatus, arm: Arm, size: int) -> Iterator[Patch]:
+    """Pods for a workload without a size of its own; noted on it, so that whoever takes them away again is let be."""
+    if not capacity.lacks_pods(facts, status, arm, size):
+        return
+    noted = {"metadata": {"annotations": {capacity.GIVEN: capacity.note(status, size)}}}
+    yield from (Patch(write.ref, {**write.patch, **noted}) for write in _resized(facts, arm, size))
+
+
+def _resized(facts: Facts, arm: Arm, size: int) -> Iterator[Patch]:
+    if (kind := facts.kind(arm)) is not None:
+        yield kind.resized(Ref(kind.resource, facts.rollout.owner.namespace, arm.workload), size)
 
 
 def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set[Ref]) -> Iterator[Delete]:
-    """Objects of revisions that serve nobody, once their time is over and no route names them."""
+    """Objects of revisions that serve nobody, once their time is over and no route names them.
+
+    A gateway that has not accepted the route goes on by the one before, and may send users to any of them.
+    """
     owner = facts.rollout.owner
+    if facts.unaccepted() is not None:
+        return
     # A route of a router that the spec no longer asks for. The new one has to be there first.
     if status.phase is Phase.HEALTHY and facts.routing(wish.router, None).exists:
         yield from map(_deletion, _replaced_routes(facts, wish))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelrollout.api.findings import Finding
-from modelrollout.api.status import ModelRolloutStatus, Phase, Verdict
-from modelrollout.plan.conditions import APPLIED, sensitivity
+from modelrollout.api.status import Condition, ModelRolloutStatus, Phase, Verdict
+from modelrollout.plan.actions import NOT_UNDERSTOOD
+from modelrollout.plan.conditions import APPLIED, EDITED, sensitivity
 from modelrollout.plan.plan import Event
-from modelrollout.trial.phases import intended
+from modelrollout.trial.outage import TRAFFIC_HELD
+from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, intended
+from modelrollout.trial.world import REFUSED
 
 _WARNINGS = frozenset({Phase.ROLLING_BACK, Phase.INVALID})
 
@@ -24,9 +27,11 @@ def _differences(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Fin
     elif after.phase is Phase.INVALID and before.message != why.message:
         yield Event("Warning", why.reason, why.message)
     yield from _of_refusals(before, after)
-    yield from _of_readiness(before, after)
+    yield from _of_actions(before, after)
+    yield from _of_readiness(before, after, why)
     yield from _of_prometheus(before, after)
     yield from _of_plan(before, after)
+    yield from _of_edits(before, after)
 
 
 def _of_candidates(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
@@ -37,10 +42,17 @@ def _of_candidates(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Ite
         yield Event("Normal", "NewRevision", f"Version {new.model.version} ({new.revision}) is the candidate.")
 
 
+def _of_actions(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
+    if (done := after.last_action) is not None and done != before.last_action:
+        yield Event("Warning" if done.reason == NOT_UNDERSTOOD else "Normal", done.reason, done.message)
+
+
 def _of_phase(after: ModelRolloutStatus, why: Finding) -> Iterator[Event]:
     match after.phase:
         case Phase.PENDING:
             return  # told as NewRevision
+        case Phase.ROLLING_BACK if why.reason == TRAFFIC_HELD:
+            yield Event("Warning", why.reason, why.message)
         case Phase.ROLLING_BACK:
             yield Event("Warning", "RollingBack", f"All traffic goes back to the stable version: {why.message}")
         case Phase.ROLLED_BACK:
@@ -56,13 +68,19 @@ def _of_refusals(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Itera
         yield Event("Warning", now.reason, now.message)
 
 
-def _of_readiness(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
+def _of_readiness(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Finding) -> Iterator[Event]:
     old, new = before.candidate, after.candidate
-    if old is None or new is None or old.revision != new.revision or intended(after) is Phase.PENDING:
+    if old is None or new is None or old.revision != new.revision:
+        return
+    is_blocked = new.blocked_since is not None and old.blocked_since is None
+    if is_blocked and after.phase in HAS_CANDIDATE_AHEAD and why.reason != REFUSED:  # that has an Event of its own
+        yield Event("Warning", why.reason, why.message)
+    if intended(after) is Phase.PENDING or old.waited:  # told at the first loss of a step: there may be any number
         return
     version = new.model.version
     if new.unready_since is not None and old.unready_since is None:
-        yield Event("Warning", "TrafficWithheld", f"Version {version} is not ready any more and gets no traffic.")
+        told = f"Version {version} is not ready any more and gets no traffic; further losses at this step are not told."
+        yield Event("Warning", "TrafficWithheld", told)
     elif new.unready_since is None and old.unready_since is not None and intended(before) is not Phase.PENDING:
         yield Event("Normal", "TrafficRestored", f"Version {version} is ready again and gets its traffic back.")
 
@@ -81,6 +99,17 @@ def _of_plan(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[
     was_known = before.evidence is not None and before.evidence.at is not None
     if is_new and not was_known and (seen := sensitivity(after)) is not None:
         yield Event("Normal" if seen[0] == "True" else "Warning", seen[1].reason, seen[1].message)
+
+
+def _of_edits(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
+    """Tells what goes, before it goes: once, however long the mend may take."""
+    was, now = _edited(before), _edited(after)
+    if now is not None and (was is None or was.message != now.message):
+        yield Event("Warning", now.reason, now.message)
+
+
+def _edited(status: ModelRolloutStatus) -> Condition | None:
+    return next((condition for condition in status.conditions if condition.type == EDITED), None)
 
 
 def _unavailable(status: ModelRolloutStatus) -> str:

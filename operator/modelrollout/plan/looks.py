@@ -29,7 +29,7 @@ from modelrollout.stages.way import way
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY
 from modelrollout.trial.facts import Facts, is_on_trial
 from modelrollout.trial.question import Question
-from modelrollout.trial.steps import exposure_at
+from modelrollout.trial.steps import current, exposure_at
 
 CHECKPOINT = timedelta(minutes=3)
 """How often the checkpoint alone is reason enough to write the status. It bounds how many samples are read again."""
@@ -68,8 +68,8 @@ def stretches(wish: Wish) -> list[Stretch]:
     return [Stretch(step.exposure.share, step.hold.total_seconds()) for step in way(wish) if step.is_judged]
 
 
-def course(evidence: EvidenceStatus, analysis: Analysis) -> Course | None:
-    """The time line that the evidence lies on; None before the first step."""
+def course(evidence: EvidenceStatus, analysis: Analysis, hold: timedelta) -> Course | None:
+    """The time line that the evidence lies on; None before the first step. `hold`: of the current step."""
     if evidence.start is None:
         return None
     return Course(
@@ -78,6 +78,7 @@ def course(evidence: EvidenceStatus, analysis: Analysis) -> Course | None:
         steps=tuple(step.timestamp() for step in evidence.steps),
         later_steps=evidence.later_steps,
         planned=float(evidence.planned),
+        hold=hold.total_seconds(),
     )
 
 
@@ -136,8 +137,8 @@ def _moment(facts: Facts, status: ModelRolloutStatus) -> datetime | None:
     if not _goes_on(facts, status.candidate, wish):
         return None
     interval = wish.spec.analysis.interval.timedelta
-    number = int((facts.now - stage.since) / interval)
-    return stage.since + number * interval if number >= 1 else None
+    number = int((facts.now - stage.counted_from) / interval)
+    return stage.counted_from + number * interval if number >= 1 else None
 
 
 def _goes_on(facts: Facts, candidate: CandidateArm, wish: Wish) -> bool:
@@ -155,7 +156,7 @@ def _is_exposed(facts: Facts, status: ModelRolloutStatus) -> bool:
 def _case(facts: Facts, status: ModelRolloutStatus, at: datetime) -> Case | None:
     """All that a look starts from; None before the first step."""
     wish, evidence = facts.rollout.wish, status.evidence
-    line = course(evidence, wish.spec.analysis) if wish and evidence else None
+    line = course(evidence, wish.spec.analysis, current(way(wish), status).hold) if wish and evidence else None
     if wish is None or evidence is None or line is None or status.candidate is None:
         return None
     analysis, end = wish.spec.analysis, at.timestamp()

@@ -17,6 +17,7 @@ from modelrollout.plan.plan import Event, Plan
 from modelrollout.plan.statuses import changed
 from modelrollout.rollout.rollout import Rollout, Wish
 from modelrollout.traffic.router_table import route_refs
+from modelrollout.trial import outage
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.world import World
 
@@ -121,7 +122,7 @@ def _turned(
 ) -> bool:
     """Whether a verdict says something new. While the step is held anyway, more of the same evidence is not new."""
     trial = trial_of(facts, status, facts.rollout.wish) if facts.rollout.wish else None
-    is_held = trial is not None and status.stage is not None and facts.now < status.stage.since + trial.step.hold
+    is_held = trial is not None and status.stage is not None and facts.now < status.stage.counted_from + trial.step.hold
 
     def told(verdict: MetricVerdict) -> tuple[str, str]:
         is_ripening = is_held and verdict.verdict in (Verdict.PASS, Verdict.INCONCLUSIVE)
@@ -147,7 +148,13 @@ def _recheck(now: datetime, status: ModelRolloutStatus, wish: Wish | None) -> ti
     if wish is not None and status.candidate is not None:
         interval = wish.spec.analysis.interval.timedelta
         moments.append(_until_next_look(status.stage, interval, now) if status.stage else interval)
+        moments += [over - now for over in _patience_ends(status) if over > now]
     return min(moments) if moments else None
+
+
+def _patience_ends(status: ModelRolloutStatus) -> list[datetime]:
+    """When a candidate may take over from a stable version without any ready pod."""
+    return [status.stable_out_since + outage.PATIENCE] if status.stable_out_since else []
 
 
 def _whole_seconds(now: datetime) -> datetime:
@@ -156,4 +163,4 @@ def _whole_seconds(now: datetime) -> datetime:
 
 
 def _until_next_look(stage: StageStatus, interval: timedelta, now: datetime) -> timedelta:
-    return interval - (now - stage.since) % interval
+    return interval - (now - stage.counted_from) % interval

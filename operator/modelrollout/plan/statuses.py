@@ -20,12 +20,20 @@ def changed(status: ModelRolloutStatus, **fields: Any) -> ModelRolloutStatus:
     return ModelRolloutStatus(**{**dict(status), **fields})
 
 
+def with_candidate(status: ModelRolloutStatus, **fields: Any) -> ModelRolloutStatus:
+    """A validated copy whose candidate has other fields."""
+    if status.candidate is None:
+        return status
+    return changed(status, candidate=CandidateArm(**{**dict(status.candidate), **fields}))
+
+
 def with_new_candidate(status: ModelRolloutStatus, rollout: Rollout, wish: Wish, now: datetime) -> ModelRolloutStatus:
     """Makes the wished revision the candidate; it has yet to become ready."""
     candidate = CandidateArm(
         revision=wish.revision,
         model=wish.model,
         workload=rollout.workload(wish.revision),
+        port=wish.spec.traffic.port,
         since=now,
         unready_since=now,
     )
@@ -70,7 +78,8 @@ def promoted(status: ModelRolloutStatus, keep_old: timedelta, why: Finding, now:
     return changed(
         status,
         phase=Phase.HEALTHY,
-        stable=Arm(revision=new.revision, model=new.model, workload=new.workload),
+        stable=Arm(revision=new.revision, model=new.model, workload=new.workload, port=new.port),
+        stable_out_since=None,
         candidate=None,
         stage=None,
         evidence=None,

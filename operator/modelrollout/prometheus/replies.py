@@ -2,6 +2,12 @@
 
 Native histograms among raw samples become series of cumulative buckets, with the label `le`, under the name they have.
 
+An answer with status success may be partial. It is no answer then: the series that are missing may be those of the sick
+pod. A server says so in `warnings` (Thanos, Cortex, M3, Prometheus with remote read) or `isPartial` (VictoriaMetrics).
+Remarks on the meaning of a query come from a healthy Prometheus, and nothing is missing: `infos`, and warnings that
+begin with `PromQL warning: ` or `PromQL info: ` (util/annotations of Prometheus; 2.x has infos among the warnings). Any
+other warning is the storage's, "… more warning annotations omitted" included: one of a store may be among those.
+
 Source: https://prometheus.io/docs/prometheus/latest/querying/api/ and what stands between a client and a Prometheus in
 practice: proxies, login pages, and Thanos or Mimir speaking the same API.
 """
@@ -18,6 +24,10 @@ from modelrollout.promql.query import Answer, Answered, Series, Unanswered
 
 MAX_SERIES = 5_000
 MAX_SAMPLES = 500_000
+ON_MEANING = ("PromQL warning: ", "PromQL info: ")
+"""Beginnings of warnings that are about the meaning of a query; nothing is missing from its answer."""
+MOST_SHOWN, LONGEST_SHOWN = 2, 200
+"""Warnings of a partial answer, and characters of each, that are repeated."""
 
 Window = tuple[int, int]  # unix milliseconds; start < t ≤ end
 
@@ -34,7 +44,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The `data` of a reply with status success. `type` is matrix, vector, scalar or string."""
+    """The `data` of a whole answer. `type`: matrix, vector, scalar or string. `warnings`: on the query's meaning."""
 
     type: str
     result: Any
@@ -46,11 +56,39 @@ def understood(reply: Reply, *, who: str) -> Data | Unanswered:
     document = _document(reply.body)
     match document:
         case {"status": "success", "data": {"resultType": str(kind), "result": result}} if reply.status == 200:
-            return Data(kind, result, tuple(map(str, document.get("warnings") or ())))
+            warnings = _warnings(document)
+            missing = [warning for warning in warnings if not warning.startswith(ON_MEANING)]
+            return _partial(missing, who) if missing else Data(kind, result, warnings)
         case {"status": "error", "errorType": str(kind), "error": str(why)}:
             return _failure(reply.status, kind, why, who)
         case _:
             return Unanswered(f"{who} {_no_prometheus(reply)}", rejected=False)
+
+
+def _warnings(document: Mapping[str, Any]) -> tuple[str, ...]:
+    found = document.get("warnings") or ()
+    named = tuple(map(str, found)) if isinstance(found, list) else (str(found),) if found else ()
+    return (*named, "isPartial, so a storage node was away") if document.get("isPartial") else named
+
+
+def _partial(missing: Sequence[str], who: str) -> Unanswered:
+    shown = [" ".join(warning.split())[:LONGEST_SHOWN] for warning in dict.fromkeys(missing)]
+    more = f" (and {len(shown) - MOST_SHOWN} more)" if len(shown) > MOST_SHOWN else ""
+    return Unanswered(f"{who} has only a partial answer: {'; '.join(shown[:MOST_SHOWN])}{more}", rejected=False)
+
+
+def misfit(data: Data, *wanted: str, who: str) -> Unanswered | None:
+    """Refuses results of another type than the request has; `wanted`: the types that it may have."""
+    if data.type in (*wanted, "string"):  # of a text `answer` says more
+        return None
+    if data.type == "matrix":  # a range selector where one moment was asked for
+        why = (
+            "The query answers with a range of samples; it has to yield one number at a time, as avg_over_time(…) does."
+        )
+        return Unanswered(why, rejected=True)
+    return Unanswered(
+        f"{who} answered with a {data.type} where a {wanted[0]} was asked for; {_SUSPECT}", rejected=False
+    )
 
 
 def answer(data: Data, window: Window | None, *, who: str) -> Answer:

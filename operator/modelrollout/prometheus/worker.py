@@ -21,7 +21,7 @@ from prometheus_api_client import PrometheusConnect
 from urllib3 import Retry, Timeout, disable_warnings
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
-from modelrollout.prometheus.replies import Data, Reply, Window, answer, too_big, understood
+from modelrollout.prometheus.replies import Data, Reply, Window, answer, misfit, too_big, understood
 from modelrollout.promql.query import Answer, Query, Unanswered
 
 logger = logging.getLogger(__name__)
@@ -173,7 +173,7 @@ class _Session(requests.Session):
         data = understood(got, who=self._name)
         if isinstance(data, Unanswered):
             raise _DeclinedError(data)
-        for warning in data.warnings:  # a partial answer: some store behind a Thanos was away
+        for warning in data.warnings:
             logger.info("%s warns: %s", self._name, warning)
         return _Success(data)
 
@@ -190,27 +190,30 @@ class _Session(requests.Session):
 
 def _ask(client: Any, session: _Session, target: Endpoint, query: Query) -> RequestOutcome:
     try:
-        data, window = _data(client, query, target.timeout)
-        return RequestOutcome(answer(data, window, who=target.name), heard=True)
+        data, types, window = _data(client, query, target.timeout)
+        read = misfit(data, *types, who=target.name) or answer(data, window, who=target.name)
+        return RequestOutcome(read, heard=True)
     except _DeclinedError as declined:
         return RequestOutcome(declined.answer, heard=True)
     except (OSError, HTTPError) as trouble:  # requests' own are OSErrors; some of urllib3's slip through it
         return _not_heard(trouble, target)
 
 
-def _data(client: Any, query: Query, timeout: float) -> tuple[Data, Window | None]:
-    """Put the query in the form that fits; in milliseconds, the resolution of Prometheus."""
+def _data(client: Any, query: Query, timeout: float) -> tuple[Data, tuple[str, ...], Window | None]:
+    """The data, and of which types they may be. Times in milliseconds, the resolution of Prometheus."""
     start, end = milliseconds(query.start), milliseconds(query.end)
     params = {"timeout": f"{timeout * LESS_PATIENT:.3f}"}
     if query.step is None:
         raw = f"{query.promql}[{end - start}ms]"
-        return client.custom_query(raw, {**params, "time": _seconds(end)}, timeout), (start, end)
+        return client.custom_query(raw, {**params, "time": _seconds(end)}, timeout), ("matrix",), (start, end)
     if start == end:
-        return client.custom_query(query.promql, {**params, "time": _seconds(end)}, timeout), None
+        at_once = client.custom_query(query.promql, {**params, "time": _seconds(end)}, timeout)
+        return at_once, ("vector", "scalar"), None
     # The library rounds its own start and end to whole seconds; these replace them.
     params |= {"start": _seconds(start), "end": _seconds(end)}
     step = f"{query.step.total_seconds():.3f}"
-    return client.custom_query_range(query.promql, query.start, query.end, step, params, timeout), None
+    stepped = client.custom_query_range(query.promql, query.start, query.end, step, params, timeout)
+    return stepped, ("matrix",), None
 
 
 def milliseconds(moment: datetime) -> int:

@@ -12,6 +12,14 @@ from modelrollout.promql.selectors import parse
 
 
 @dataclass(frozen=True, slots=True)
+class Pods:
+    """Pods by namespace, and a regular expression for their names."""
+
+    namespace: str
+    names: str
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """What to ask for one part of one metric of one arm.
 
@@ -28,6 +36,8 @@ class Query:
     step: timedelta | None
     parts: tuple[tuple[str, str], ...] = ()
     """Where one selector asks for several: each part, and the selector that tells its series from the others'."""
+    pods: Pods | None = None
+    """The pods whose raw samples are wanted; the selector may select others, too. None: whatever it selects."""
 
     def split(self, series: Sequence[Series]) -> dict[str, tuple[Series, ...]]:
         """An answer's series by part."""

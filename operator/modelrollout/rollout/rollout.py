@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from modelrollout.analysis.queries import ArmNames, Reach, queries
+from modelrollout.api.base import GROUP
 from modelrollout.api.errors import name_error, spec_error
 from modelrollout.api.findings import Finding
 from modelrollout.api.placeholders import UnknownName, render_tree
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, VersionInfo
-from modelrollout.objects.manifests import Manifest, Owner, digest
+from modelrollout.objects.manifests import Manifest, Owner, annotation
 from modelrollout.objects.reads import Objects
 from modelrollout.rollout.expansion import NO_TEMPLATES, Templates, expanded
+from modelrollout.rollout.identity import is_known, revision_by_meaning, revision_by_words
 from modelrollout.rollout.references import templates_among
 from modelrollout.rollout.template import template_of
 from modelrollout.traffic.router import Router
 from modelrollout.traffic.router_table import router_of
 from modelrollout.workloads.kind import Kind
 from modelrollout.workloads.kind_table import kind_of
+
+ACTION = f"{GROUP}/action"
+"""Annotation on a ModelRollout by which people ask for something, such as retry/<token>."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class Wish:
     template: Manifest  # rendered
     size: int | None  # pods; None: an autoscaler's
     router: Router
+    by_words: str  # the revision that an older operator made of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class Rollout:
     wish: Wish | None
     fault: Finding | None
     status: ModelRolloutStatus
+    action: str | None = None  # asked for by hand
 
     def workload(self, revision: str) -> str:
         return f"{self.owner.name}-{revision}"
@@ -60,13 +67,17 @@ def parse(manifest: Manifest, objects: Objects) -> Rollout:
     """
     metadata = manifest["metadata"]
     owner = Owner(metadata["namespace"], metadata["name"], metadata["uid"])
+    status = ModelRolloutStatus.model_validate(manifest.get("status") or {})
     wish = _wish_in(manifest, objects)
+    if isinstance(wish, Wish) and is_known(wish.by_words, wish.spec.traffic.port, owner, status, objects):
+        wish = replace(wish, revision=wish.by_words)
     return Rollout(
         owner=owner,
         generation=int(metadata.get("generation", 1)),
         wish=wish if isinstance(wish, Wish) else None,
         fault=wish if isinstance(wish, Finding) else None,
-        status=ModelRolloutStatus.model_validate(manifest.get("status") or {}),
+        status=status,
+        action=annotation(manifest, ACTION),
     )
 
 
@@ -121,8 +132,9 @@ def _wish(spec: ModelRolloutSpec, kind: Kind, template: Manifest) -> Wish | Find
             "where an autoscaler sets it, use traffic.gatewayAPI.",
         )
     model = VersionInfo(name=spec.model.name, version=spec.model.version, uri=spec.model.uri)
-    answers = {"model": model.model_dump(exclude_none=True), "pods": kind.identity(template)}
-    return Wish(spec, digest(answers), model, kind, template, size, router)
+    pods = kind.identity(template)
+    revision = revision_by_meaning(model, pods, spec.traffic.port)
+    return Wish(spec, revision, model, kind, template, size, router, revision_by_words(model, pods))
 
 
 def model_names(spec: ModelRolloutSpec) -> dict[str, str]:

@@ -3,7 +3,11 @@
 The exact tests hold for requests that fail independently. Bursts, clusters and drifts of single pods break that
 assumption, and with it every test that counts events: in simulations 2–54 % of equal candidates were rolled back at a
 declared 1 % (statistics: 3.3). So before the first tick the dispersion of stable's pods and the memory of their ranks
-decide how events are counted, once for the whole rollout (statistics: 2.7).
+decide how events are counted, once for the whole rollout (statistics: 2.7). Levels of pods that stay apart for an hour
+or longer are taken out before, since these are another matter (`levels`).
+
+Without such a history the same is measured as the rollout goes, on stable's pods alone. Until an hour of them was seen,
+their worst is taken to be still to come.
 """
 
 from __future__ import annotations
@@ -15,26 +19,40 @@ from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import chdtri
 
+from modelrollout.sequential.levels import HOUR, Levels, busiest, measure_levels
 from modelrollout.sequential.ranks import FEWEST_PODS
 
 Floats = npt.NDArray[np.float64]
 
-BLOCKS = (60.0, 300.0)
+BLOCKS = (60.0, 300.0, 900.0)
 """Seconds of a block in which dispersion is measured; statistics: 2.7 (histories are too coarse for its 10 s)."""
 CALM_DISPERSION = 1.10
 """Up to this dispersion requests are taken to fail independently."""
-SURE_DEVIATIONS = 2.5
-"""Standard deviations by which dispersion has to exceed chance: several blocks and tails are tested."""
 FORGETFUL_CORRELATION = 0.05
 """Up to this correlation of pods' ranks from block to block, blocks are taken as independent."""
+NO_LEVELS = Levels()
 INFLATION = 1.5
 """Safety factor on the dispersion, which is only an estimate."""
+SURE_DEVIATIONS = 2.5
+"""Standard deviations by which dispersion has to exceed chance: several blocks and tails are tested."""
 SHARE_IN_NOISE = 0.5
 """Fraction of its share of the error rate that a test may use where pods are noisy: the models are rougher there."""
 FEWEST_EVENTS = 20.0
 """With fewer bad events in the whole history, dispersion cannot be told from chance."""
 FEWEST_BLOCKS = 20
+TINY = 1e-12
+UNKNOWN_DISPERSION = 10.0
+"""Of pods of which nothing is known: errors in clusters of five have 9."""
+INCIDENTS = 0.02
+"""The share of a single pod's largest jumps that are left out: rare ones are taken for what pods would have shared."""
+JUMP = 2
+"""The differences that show one jump: it may lie in the middle of a block."""
+CALM_FREEDOM = 8.0
+"""Degrees of freedom of calm pods that are added to what is learned: the first error of a quiet service says little."""
+LEARNED_SURELY = 0.05
+"""The measured dispersion is taken for an upper bound of this error rate, while it rests on few blocks."""
 
 
 class Mode(StrEnum):
@@ -55,6 +73,8 @@ class Noise:
     memory: float
     pods: int
     seconds: float  # of history
+    levels: Levels = NO_LEVELS
+    load: float = 0.0  # requests per second of a pod, at which the dispersion was measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +87,31 @@ class History:
 
 
 def measure_noise(history: History) -> Noise | None:
-    """The noise of stable's pods; None when the history is too short or too quiet to tell."""
+    """The noise of stable's pods; None when the history is too short or too quiet to tell.
+
+    A single pod is compared with itself a moment earlier, so waves that pods would share count as its own.
+    """
     blocks = history.bad.shape[1]
     busy = history.total.sum(axis=1) > 0
-    seconds = blocks * history.block
-    if busy.sum() < 2 or blocks < FEWEST_BLOCKS or history.bad.sum() < FEWEST_EVENTS:
+    if not busy.any() or blocks < FEWEST_BLOCKS or history.bad.sum() < FEWEST_EVENTS:
         return None
-    bad, total = history.bad[busy], history.total[busy]
-    found = [_dispersion(*_merged(bad, total, round(length / history.block))) for length in BLOCKS]
-    return Noise(max(_beyond_chance(*one) for one in found), _memory(bad, total), int(busy.sum()), seconds)
+    hour = min(round(HOUR / history.block), blocks)
+    whole = slice(blocks % hour, None)  # hours that end now
+    bad, total = history.bad[busy][:, whole], history.total[busy][:, whole]
+    load = float(np.average(busiest(total), weights=total.sum(axis=0))) / history.block
+    seconds, pods = blocks * history.block, int(busy.sum())
+    if pods == 1:
+        found = [
+            _in_time(*(_merged(part, round(length / history.block)) for part in (bad, total))) for length in BLOCKS
+        ]
+        return Noise(max(_beyond_chance(*one) for one in found), 0.0, 1, seconds, load=load)
+    expected = _expected(bad, total)
+    level = _merged(bad, hour) / np.maximum(_merged(expected, hour), TINY)
+    own = expected * np.repeat(level, hour, axis=1)
+    found = [_within_hours(bad, total, own, hour, max(round(length / history.block), 1)) for length in BLOCKS]
+    dispersion = max(_beyond_chance(*one) for one in found)
+    levels = measure_levels(_merged(bad, hour), _merged(expected, hour), dispersion)
+    return Noise(dispersion, _memory(bad, total), pods, seconds, levels, load)
 
 
 def choose_mode(noise: Noise | None, wish: str = "auto") -> Mode:
@@ -88,15 +124,50 @@ def choose_mode(noise: Noise | None, wish: str = "auto") -> Mode:
         return Mode.ASSUMED
     if noise.dispersion <= CALM_DISPERSION:
         return Mode.PLAIN
-    return Mode.RANKED if noise.memory <= FORGETFUL_CORRELATION and noise.pods >= FEWEST_PODS else Mode.DISPERSED
+    is_forgetful = noise.memory <= FORGETFUL_CORRELATION and noise.levels.spread == 0
+    return Mode.RANKED if is_forgetful and noise.pods >= FEWEST_PODS else Mode.DISPERSED
 
 
-def _merged(bad: Floats, total: Floats, times: int) -> tuple[Floats, Floats]:
-    """Counts in longer blocks, each of so many short ones."""
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Noise as measured so far in a rollout without a history: sum of squares, their freedom, and seconds of it."""
+
+    squares: float = 0.0
+    freedom: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def dispersion(self) -> float:
+        """An upper bound of what was seen, a little drawn to calm pods."""
+        if self.freedom < 1:
+            return 1.0
+        freedom = self.freedom + CALM_FREEDOM
+        return max(float((self.squares + CALM_FREEDOM) / chdtri(freedom, 1 - LEARNED_SURELY)), 1.0)
+
+    def after(self, squares: float, freedom: float, seconds: float) -> Learned:
+        """With one more block."""
+        return Learned(self.squares + squares, self.freedom + freedom, self.seconds + seconds)
+
+    @property
+    def feared(self) -> float:
+        """The same, and no less than what may still come."""
+        unseen = max(1 - self.seconds / HOUR, 0.0)
+        return max(self.dispersion, float(UNKNOWN_DISPERSION**unseen))
+
+
+def learn(bad: Floats, total: Floats) -> tuple[Floats, Floats]:
+    """The squares and the freedom of each block but the first, from pods × blocks."""
+    if bad.shape[0] == 1:
+        return _differences(bad, total)
+    squares, counted = _squares(bad, _expected(bad, total), _rate(bad, total))
+    return squares.sum(axis=0)[1:], np.maximum(counted.sum(axis=0) - 1.0, 0.0)[1:]
+
+
+def _merged(values: Floats, times: int) -> Floats:
+    """Sums over longer blocks, each of so many short ones."""
     times = max(times, 1)
-    whole = bad.shape[1] // times * times
-    first, second = (part[:, :whole].reshape(part.shape[0], -1, times).sum(axis=2) for part in (bad, total))
-    return first, second
+    whole = values.shape[1] // times * times
+    return np.asarray(values[:, :whole].reshape(values.shape[0], -1, times).sum(axis=2), dtype=np.float64)
 
 
 def _beyond_chance(dispersion: float, freedom: float) -> float:
@@ -104,18 +175,51 @@ def _beyond_chance(dispersion: float, freedom: float) -> float:
     return dispersion if dispersion > 1 + SURE_DEVIATIONS * math.sqrt(2 / max(freedom, 1.0)) else 1.0
 
 
-def _dispersion(bad: Floats, total: Floats) -> tuple[float, float]:
-    """Pearson's χ² over its degrees of freedom, and those. A block's rate is of all pods, so common waves cancel."""
+def _rate(bad: Floats, total: Floats) -> Floats:
+    """The share of bad requests of all pods in each block, so that common waves cancel."""
     everywhere = total.sum(axis=0)
-    rate = np.divide(bad.sum(axis=0), everywhere, out=np.zeros_like(everywhere), where=everywhere > 0)
-    expected = total * rate
+    rate: Floats = np.divide(bad.sum(axis=0), everywhere, out=np.zeros_like(everywhere), where=everywhere > 0)
+    return rate
+
+
+def _expected(bad: Floats, total: Floats) -> Floats:
+    return np.asarray(total * _rate(bad, total), dtype=np.float64)
+
+
+def _squares(bad: Floats, expected: Floats, rate: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Pearson's terms of χ², and which of them count."""
     counted = (expected > 0) & (rate < 1)
-    columns = counted.any(axis=0)
-    freedom = counted.sum() - columns.sum()
-    if freedom <= 0:
-        return 1.0, 0.0
-    spread = np.divide((bad - expected) ** 2, expected * (1 - rate), out=np.zeros_like(expected), where=counted)
-    return float(spread.sum() / freedom), float(freedom)
+    squares = np.divide((bad - expected) ** 2, expected * (1 - rate), out=np.zeros_like(expected), where=counted)
+    return squares, counted
+
+
+def _within_hours(bad: Floats, total: Floats, own: Floats, hour: int, times: int) -> tuple[float, float]:
+    """χ² of longer blocks over its degrees of freedom, and those. `own`: expected of each pod at its hour's level."""
+    times = min(times, hour)
+    seen, of, expected = (_merged(part, times) for part in (bad, total, own))
+    squares, counted = _squares(seen, expected, _rate(seen, of))
+    each = counted.reshape(counted.shape[0], -1, hour // times)
+    freedom = counted.sum() - counted.any(axis=0).sum() - np.maximum(each.any(axis=2).sum(axis=0) - 1, 0).sum()
+    return (float(squares.sum() / freedom), float(freedom)) if freedom > 0 else (1.0, 0.0)
+
+
+def _in_time(bad: Floats, total: Floats) -> tuple[float, float]:
+    """The same of one pod from the differences between neighbouring blocks (von Neumann, 1941)."""
+    squares, freedom = _differences(bad, total)
+    kept = np.sort(squares[freedom > 0])
+    kept = kept[: max(kept.size - max(math.ceil(INCIDENTS * kept.size), JUMP), 0)]
+    # Two neighbouring differences have a block in common, so they are worth two thirds of as many independent ones.
+    return (float(kept.mean()), kept.size * 2 / 3) if kept.size else (1.0, 0.0)
+
+
+def _differences(bad: Floats, total: Floats) -> tuple[Floats, Floats]:
+    before, after = total[0, :-1], total[0, 1:]
+    both = before + after
+    rate = np.divide(bad[0, :-1] + bad[0, 1:], both, out=np.zeros_like(both), where=both > 0)
+    counted = (before > 0) & (after > 0) & (rate > 0) & (rate < 1)
+    off = bad[0, 1:] - after * rate
+    chance = np.where(counted, after * before / np.where(both > 0, both, 1.0) * rate * (1 - rate), 1.0)
+    return np.where(counted, off**2 / chance, 0.0), counted.astype(np.float64)
 
 
 def _memory(bad: Floats, total: Floats) -> float:

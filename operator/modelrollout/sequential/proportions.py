@@ -98,6 +98,10 @@ class Bound:
         limit = np.maximum(self.factor * np.asarray(stable) + self.margin, TINY)
         return np.asarray(np.minimum(limit, 1 - TINY), dtype=np.float64)
 
+    def widened(self, width: float) -> Bound:
+        """The bound where equal versions may differ by this factor; a tolerance that allows as much covers it."""
+        return Bound(max(self.factor, width), self.margin) if self.factor > 0 and width > 1 else self
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:

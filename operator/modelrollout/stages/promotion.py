@@ -8,17 +8,23 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import Phase
 from modelrollout.rollout.rollout import Wish
 from modelrollout.traffic.exposure import EVERYBODY
-from modelrollout.trial.checks import evidence_is_missing, hold_is_not_over, is_not_ready, weight_is_not_in_force
+from modelrollout.trial.checks import (
+    evidence_is_missing,
+    hold_is_not_over,
+    is_not_ready,
+    route_is_not_accepted,
+    weight_is_not_in_force,
+)
 from modelrollout.trial.trial import Check, Place, Step
 
 PROMOTION = "promotion"
 """Name of what follows the last stage, in status.stage."""
 
 # Before the bake begins: all traffic has to be there.
-PROMOTING_WAITS: tuple[Check, ...] = (is_not_ready, weight_is_not_in_force)
+PROMOTING_WAITS: tuple[Check, ...] = (is_not_ready, weight_is_not_in_force, route_is_not_accepted)
 
 # Before the old version may go. Stable serves nobody now, so it is not asked.
-BAKING_WAITS: tuple[Check, ...] = (is_not_ready, weight_is_not_in_force, hold_is_not_over, evidence_is_missing)
+BAKING_WAITS: tuple[Check, ...] = (*PROMOTING_WAITS, hold_is_not_over, evidence_is_missing)
 
 
 def steps(index: int, wish: Wish) -> Iterator[Step]:

@@ -6,8 +6,10 @@ ask for the candidate have a rule of their own in front, which is told from the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from pydantic.alias_generators import to_camel
 
 from modelrollout.api.base import GROUP
 from modelrollout.api.findings import Finding
@@ -25,6 +27,8 @@ from modelrollout.objects.manifests import (
 )
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import Resource
+from modelrollout.traffic import acceptance
+from modelrollout.traffic.edits import Edit, is_as_written_for, told
 from modelrollout.traffic.exposure import Exposure, Match
 from modelrollout.traffic.route_rules import MIRROR, Rules, deciding
 from modelrollout.traffic.router import MANAGER, SERVICE_PORT, SINCE, Backend, InForce, Notes, Routing, ours, own
@@ -72,24 +76,23 @@ class GatewayRouter:
         return None
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
-        if (asked_for := self.asked_for(traffic)) is None:
-            raise ValueError(f"traffic.{self.field} is not set")
-        settings = RouteSettings.of(asked_for)
         (ref,) = self.refs(owner)
         found = there.get(ref)
         present = found if isinstance(found, dict) else None
-        wanted = owner.object(
-            self.resource,
-            owner.name,
-            annotations=routing.notes.annotations | _asked(routing, present),
-            spec={
-                "parentRefs": list(settings.parent_refs),
-                **_hostnames(settings, present),
-                "rules": _rules_for(settings, routing),
-            },
-        )
+        wanted = self._wanted(owner, traffic, routing, present)
         is_in_force = present is not None and is_applied(wanted, present) and self._is_untouched(wanted, present)
         return () if is_in_force else (Apply(wanted, MANAGER),)
+
+    def edits(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> Finding | None:
+        (ref,) = self.refs(owner)
+        if (found := own(owner, there, ref)) is None:
+            return None
+        # What stands for nothing was written only where it took the place of something.
+        for before in (None, found):
+            written = self._wanted(owner, traffic, routing, before)
+            if is_as_written_for(written, found):
+                return told(ref, [*self._edits(written["spec"], found.get("spec") or {}, traffic)])
+        return None
 
     def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Apply, ...]:
         (ref,) = self.refs(owner)
@@ -118,11 +121,50 @@ class GatewayRouter:
             services=rules.services(),
             since=annotation(route, SINCE),
             rejected=annotation(route, REJECTED),
-            refusal=_refusal(route),
+            refusal=acceptance.refusal(route),
+            awaited=acceptance.awaited(route),
         )
 
     def pods(self, exposure: Exposure, size: int | None) -> int | None:
         return size
+
+    def _wanted(self, owner: Owner, traffic: Traffic, routing: Routing, present: Manifest | None) -> Manifest:
+        if (asked_for := self.asked_for(traffic)) is None:
+            raise ValueError(f"traffic.{self.field} is not set")
+        settings = RouteSettings.of(asked_for)
+        return owner.object(
+            self.resource,
+            owner.name,
+            annotations=routing.notes.annotations | _asked(routing, present),
+            spec={
+                "parentRefs": list(settings.parent_refs),
+                **_hostnames(settings, present),
+                "rules": _rules_for(settings, routing),
+            },
+        )
+
+    def _edits(self, written: Manifest, found: Manifest, traffic: Traffic) -> Iterator[Edit]:
+        ours, theirs = self._decides(written), self._decides(found)
+        for name in ("parentRefs", "hostnames"):
+            if ours[name] != theirs[name]:
+                yield Edit(f"spec.{name}", found.get(name), self._mend(name, traffic))
+        rules = found.get("rules") or []
+        if len(ours["rules"]) != len(theirs["rules"]):
+            added = [rule for rule, decides in zip(rules, theirs["rules"], strict=True) if decides not in ours["rules"]]
+            yield Edit("spec.rules", added, "to keep it, make a route of your own with that rule")
+            return
+        for number, (mine, other) in enumerate(zip(ours["rules"], theirs["rules"], strict=True)):
+            for part in (part for part in mine if mine[part] != other[part]):
+                yield Edit(f"spec.rules[{number}].{part}", rules[number].get(part), self._mend(part, traffic))
+
+    def _mend(self, part: str, traffic: Traffic) -> str:
+        """How to get the same by the spec of the rollout."""
+        if part == "backendRefs":
+            return "who is served is decided by spec.stages"
+        settings = self.asked_for(traffic)
+        if settings is not None and part in {to_camel(name) for name in type(settings).model_fields}:
+            return f"to keep it, put it in spec.traffic.{self.field}.{part}"
+        return "the spec has no field for it; a route of your own can have it"
 
     def _is_untouched(self, wanted: Manifest, found: Manifest) -> bool:
         """Whether nobody added anything that decides who is served: an addition to our list is no default."""
@@ -130,9 +172,9 @@ class GatewayRouter:
 
     def _decides(self, spec: Manifest) -> Manifest:
         return {
-            "parentRefs": [{**_PARENT, **ref} for ref in spec["parentRefs"]],
+            "parentRefs": [{**_PARENT, **ref} for ref in spec.get("parentRefs") or ()],
             "hostnames": spec.get("hostnames") or [],
-            "rules": [deciding(rule, self.default) for rule in spec["rules"]],
+            "rules": [deciding(rule, self.default) for rule in spec.get("rules") or ()],
         }
 
 
@@ -208,22 +250,3 @@ def _asked_by(route: Manifest) -> frozenset[Match]:
         return frozenset(Match.parse(line) for line in lines if line)
     except ValueError:  # an annotation is anybody's to edit; what is not understood counts as weight
         return frozenset()
-
-
-def _refusal(route: Manifest) -> str | None:
-    """What a gateway says against the route as it is now."""
-    generation = int(route["metadata"].get("generation") or 0)
-    for parent in (route.get("status") or {}).get("parents") or ():
-        for condition in parent.get("conditions") or ():
-            if _speaks_against(condition, generation):
-                gateway = (parent.get("parentRef") or {}).get("name", "?")
-                return (
-                    f"Gateway '{gateway}' does not take the route: {condition.get('message', '')} "
-                    f"({condition.get('reason', condition['type'])})."
-                )
-    return None
-
-
-def _speaks_against(condition: Manifest, generation: int) -> bool:
-    is_current = int(condition.get("observedGeneration") or 0) >= generation
-    return is_current and condition["type"] in ("Accepted", "ResolvedRefs") and condition["status"] == "False"

@@ -24,11 +24,17 @@ from modelrollout.objects.manifests import (
 )
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import SERVICES
+from modelrollout.traffic.edits import Edit, is_as_written_for, told
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
 from modelrollout.traffic.router import MANAGER, SINCE, Backend, InForce, Notes, Routing, ours, own
+from modelrollout.traffic.selection import edits_of_service, ours_among, selects_the_same
 
 WEIGHT = f"{GROUP}/weight"
 """Annotation with the weight that a mixed selector stands for; the selector itself cannot say it."""
+
+PORT_NAME = "http-front"
+"""Another name than that of the revisions' Services: a monitor that scrapes by the rollout's label and a port's name
+matches either the front or the revisions, and no pod through both. A name that is there is kept: others refer to it."""
 
 _WEIGHTS = {str(weight): weight for weight in range(1, 100)}
 _LARGEST_MIX = 99
@@ -52,22 +58,22 @@ class ServiceRouter:
         return None
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
-        # The container port of whoever serves: an edit of traffic.port must not cut off the stable pods.
-        is_switched = routing.candidate is not None and routing.exposure == EVERYBODY
-        target = routing.candidate.port if routing.candidate and is_switched else routing.stable.port
         (ref,) = self.refs(owner)
-        wanted = owner.object(
-            SERVICES,
-            owner.name,
-            annotations=_annotations(routing),
-            spec={
-                "selector": _selector(owner.name, routing),
-                "ports": [{"name": "http", "port": traffic.port, "protocol": "TCP", "targetPort": target}],
-            },
-        )
         found = there.get(ref)
+        wanted = _wanted(owner, routing, found)
         is_in_force = isinstance(found, dict) and _is_in_force(wanted, found)
         return () if is_in_force else (Apply(wanted, MANAGER),)
+
+    def edits(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> Finding | None:
+        (ref,) = self.refs(owner)
+        found = own(owner, there, ref)
+        wanted = _wanted(owner, routing, found)
+        if found is None or not is_as_written_for(wanted, found):
+            return None
+        edits = [*edits_of_service(wanted, found)]
+        if (weight := annotation(found, WEIGHT)) != annotation(wanted, WEIGHT):
+            edits.append(Edit(f"metadata.annotations[{WEIGHT}]", weight, "who is served is decided by spec.stages"))
+        return told(ref, edits)
 
     def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Apply, ...]:
         (ref,) = self.refs(owner)
@@ -75,8 +81,9 @@ class ServiceRouter:
             return ()
         back = Routing(to, notes=Notes(rejected=notes.rejected or annotation(route, REJECTED)))
         (first, *_) = ports = route["spec"].get("ports") or [{}]
-        known = next((port for port in ports if port.get("name") == "http"), first)  # somebody may have added others
-        port = {"name": "http", "port": to.port, "protocol": "TCP", **known, "targetPort": to.port}
+        named = (port for name in (PORT_NAME, "http") for port in ports if port.get("name") == name)
+        known = next(named, first)  # somebody may have added others
+        port = {**known, **_port(to.port, known.get("name") or PORT_NAME)}
         manifest = {
             "apiVersion": route["apiVersion"],
             "kind": route["kind"],
@@ -111,6 +118,29 @@ class ServiceRouter:
         return max(1, min(size, exposure.weight * size // (100 - exposure.weight)))
 
 
+def _wanted(owner: Owner, routing: Routing, found: Manifest | Finding | None) -> Manifest:
+    # The port of whoever serves, inside and out: an edit of traffic.port must cut off neither pods nor callers.
+    is_switched = routing.candidate is not None and routing.exposure == EVERYBODY
+    target = routing.candidate.port if routing.candidate and is_switched else routing.stable.port
+    return owner.object(
+        SERVICES,
+        owner.name,
+        annotations=_annotations(routing),
+        spec={"selector": _selector(owner.name, routing), "ports": [_port(target, _name_of_port(found, target))]},
+    )
+
+
+def _port(number: int, name: str) -> Manifest:
+    return {"name": name, "port": number, "protocol": "TCP", "targetPort": number}
+
+
+def _name_of_port(found: Manifest | Finding | None, number: int) -> str:
+    """The name that our port has already, whatever it is."""
+    ports = found["spec"].get("ports") if isinstance(found, dict) else None
+    same = (port for port in ports or () if (port.get("port"), port.get("protocol", "TCP")) == (number, "TCP"))
+    return next((port["name"] for port in same if port.get("name")), PORT_NAME)
+
+
 def _selector(rollout: str, routing: Routing) -> dict[str, str]:
     if routing.candidate and NOBODY < routing.exposure < EVERYBODY:
         return {ROLLOUT_LABEL: rollout}
@@ -124,12 +154,6 @@ def _annotations(routing: Routing) -> dict[str, str]:
 
 
 def _is_in_force(wanted: Manifest, found: Manifest) -> bool:
-    """Whether all is there, and nobody narrowed the selector: a label that we did not write turns pods away.
-
-    Ports that somebody added beside ours stay: the API server merges the lists.
-    """
-    (port,) = wanted["spec"]["ports"]
-    key = (port["port"], port["protocol"])
-    same = [one for one in found["spec"].get("ports") or () if (one.get("port"), one.get("protocol", "TCP")) == key]
-    is_all_there = is_applied(wanted, {**found, "spec": {**found["spec"], "ports": same}})
-    return is_all_there and bool(found["spec"].get("selector") == wanted["spec"]["selector"])
+    """Ports that somebody added beside ours stay: the API server merges the lists."""
+    is_all_there = is_applied(wanted, {**found, "spec": {**found["spec"], "ports": ours_among(wanted, found)}})
+    return is_all_there and selects_the_same(wanted, found)

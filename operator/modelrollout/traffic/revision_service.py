@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner
+from modelrollout.api.findings import Finding
+from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, is_applied, ref_of
 from modelrollout.objects.resources import SERVICES
+from modelrollout.traffic.edits import is_as_written_for, told
 from modelrollout.traffic.router import SERVICE_PORT, Backend
+from modelrollout.traffic.selection import edits_of_service, selects_the_same
 
 
 def render(owner: Owner, backend: Backend) -> Manifest:
@@ -17,6 +20,21 @@ def render(owner: Owner, backend: Backend) -> Manifest:
             "ports": [{"name": "http", "port": SERVICE_PORT, "protocol": "TCP", "targetPort": backend.port}],
         },
     )
+
+
+def is_in_force(wanted: Manifest, found: Manifest) -> bool:
+    return is_applied(wanted, found) and selects_the_same(wanted, found)
+
+
+def edits(owner: Owner, backend: Backend, found: Manifest) -> Finding | None:
+    """What others made of it since it was written for this backend, with the mend."""
+    wanted = render(owner, backend)
+    return told(ref_of(found), [*edits_of_service(wanted, found)]) if is_as_written_for(wanted, found) else None
+
+
+def has_port(service: Manifest, owner: Owner, backend: Backend) -> bool:
+    """Whether it was last written for this backend, whatever somebody made of it since."""
+    return is_as_written_for(render(owner, backend), service) or container_port(service) in (None, backend.port)
 
 
 def container_port(service: Manifest) -> int | None:

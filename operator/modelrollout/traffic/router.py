@@ -20,8 +20,8 @@ MANAGER = "modelrollout-traffic"
 """Field manager of all objects that users' requests pass through."""
 
 SINCE = f"{GROUP}/in-force-since"
-"""Annotation on the route: when the candidate's exposure was put in force. Written together with it, it is true
-however long the write had to wait and whoever died in between, and nothing has to be saved while it waits."""
+"""Annotation on the route: when the candidate's exposure was written. It shows that a route was written anew, even if
+the status was restored from earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Notes:
     """What is written down on a route in the same request that moves its traffic."""
 
     rejected: str | None = None  # about a candidate that was taken back
-    since: datetime | None = None  # when the candidate's exposure was put in force
+    since: datetime | None = None  # when the candidate's exposure was written
 
     @property
     def annotations(self) -> dict[str, str]:
@@ -69,6 +69,7 @@ class InForce:
     since: str | None = None  # annotations, as they are: anybody may edit them
     rejected: str | None = None
     refusal: str | None = None  # why the data plane does not take the route, in its own words
+    awaited: str | None = None  # whose word is missing before users are served by the route as it is written
 
     def reaches(self, service: str) -> bool:
         """Whether anybody's request, or a copy of it, may end there."""
@@ -94,6 +95,12 @@ class Router(Protocol):
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
         """The writes that lead from what is there to the routing; none where all is in force already."""
+
+    def edits(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> Finding | None:
+        """What others made of its objects since they were written for this routing, with the mend.
+
+        None where they were written for another: nobody knows then whose a difference is.
+        """
 
     def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Apply, ...]:
         """The routes as they were read, with nobody sent or copied anywhere but to stable.

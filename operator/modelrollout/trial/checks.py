@@ -12,14 +12,17 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import CandidateArm, MetricVerdict, Verdict
 from modelrollout.rollout.rollout import Wish
 from modelrollout.traffic.exposure import EVERYBODY, Exposure
+from modelrollout.trial import outage
 from modelrollout.trial.facts import is_on_trial
+from modelrollout.trial.hindrance import hindrance
+from modelrollout.trial.obstacles import obstacle
 from modelrollout.trial.steps import exposure_at
 from modelrollout.trial.trial import Check, Trial
 from modelrollout.workloads import pods
 
 
 def was_rejected(trial: Trial) -> Finding | None:
-    return trial.facts.rejection(trial.candidate.revision)
+    return trial.facts.rejection(trial.status)
 
 
 def crash_loops(trial: Trial) -> Finding | None:
@@ -44,22 +47,24 @@ def _deciding(trial: Trial) -> tuple[MetricVerdict, ...] | None:
 
 def ready_too_late(trial: Trial) -> Finding | None:
     candidate, deadline = trial.candidate, trial.wish.spec.progress_deadline
-    if trial.facts.workload(candidate) is None:  # it was never given the time: its workload could not be made
+    until = ready_until(candidate, deadline.timedelta)
+    if until is None or trial.facts.now < until:
         return None
-    if candidate.unready_since is None or trial.facts.now < _could_begin(trial) + deadline.timedelta:
-        return None
+    late = (
+        f"was not ready for {deadline} of this step in all" if candidate.waited else f"was not ready within {deadline}"
+    )
     trouble = pods.trouble(trial.facts.pods(candidate))
     return Finding(
         "ProgressDeadlineExceeded",
-        f"{_named(candidate)} was not ready within {deadline} (spec.progressDeadline)."
-        + (f" {trouble}" if trouble else ""),
+        f"{_named(candidate)} {late} (spec.progressDeadline)." + (f" {trouble}" if trouble else ""),
     )
 
 
-def _could_begin(trial: Trial) -> datetime:
-    """Since when the candidate could become ready: not before its workload was made, which may have been refused."""
-    since, made = trial.candidate.unready_since or trial.facts.now, trial.facts.made_at(trial.candidate)
-    return max(since, made) if made is not None else since
+def ready_until(candidate: CandidateArm, deadline: timedelta) -> datetime | None:
+    """When it has been waited for long enough; None while it is ready, or its pods cannot come."""
+    if candidate.unready_since is None or candidate.blocked_since is not None:
+        return None
+    return candidate.unready_since + max(timedelta(), deadline - timedelta(seconds=candidate.waited))
 
 
 def evidence_came_too_late(trial: Trial) -> Finding | None:
@@ -73,18 +78,23 @@ def evidence_came_too_late(trial: Trial) -> Finding | None:
 
 
 def is_not_ready(trial: Trial) -> Finding | None:
-    candidate = trial.candidate
+    candidate, facts = trial.candidate, trial.facts
     if candidate.unready_since is None:
         return None
-    state = trial.facts.workload(candidate)
-    count = f"{state.ready} of {state.replicas} pods are ready" if state else "it has no pods yet"
-    trouble = pods.trouble(trial.facts.pods(candidate))
-    return Finding(
-        "CandidateNotReady",
-        f"{_named(candidate)} is not ready and gets no traffic: {count}, "
-        f"waiting until {_clock(_could_begin(trial), trial.wish.spec.progress_deadline.timedelta)}."
-        + (f" {trouble}" if trouble else ""),
-    )
+    state, trouble = facts.workload(candidate), pods.trouble(facts.pods(candidate))
+    lacks = f"{_named(candidate)} is not ready and gets no traffic: {state or 'it has no pods yet'}"
+    until = ready_until(candidate, trial.wish.spec.progress_deadline.timedelta)
+    if until is None and (blocked := obstacle(facts, candidate)) is not None:
+        return Finding(blocked.reason, f"{lacks}. {blocked.message} It is waited for without a deadline.")
+    waiting = f"{lacks}, waiting until {_until(until, candidate.unready_since)}." if until else f"{lacks}."
+    return Finding("CandidateNotReady", waiting + (f" {trouble}" if trouble else ""))
+
+
+def earlier_verdict_is_noted(trial: Trial) -> Finding | None:
+    """Once the candidate has users, a note on the route counts again: it may be a verdict that was not saved."""
+    if trial.candidate.retried is None or trial.facts.noted_rejection(trial.candidate.revision) is None:
+        return None
+    return Finding("RetryNotInForce", "The route still has the verdict on the earlier try; it is about to be written.")
 
 
 def others_are_leaving(trial: Trial) -> Finding | None:
@@ -99,31 +109,41 @@ def weight_is_not_in_force(trial: Trial) -> Finding | None:
     wanted, live = exposure_at(trial.stage), trial.facts.live(trial.status.stable)
     if live == wanted:
         return None
-    hindrance = None if wanted <= live else trial.facts.hindrance(trial.status, wanted)
-    if hindrance is None:
+    why = None if wanted <= live else hindrance(trial.facts, trial.status, wanted)
+    if why is None:
         return Finding("WeightNotInForce", f"{_where(trial)} the weight is on its way.")
-    return Finding(hindrance.reason, f"{_where(trial)} {hindrance.message}")
+    return Finding(why.reason, f"{_where(trial)} {why.message}")
 
 
-def route_is_refused(trial: Trial) -> Finding | None:
-    refusal = trial.facts.refusal()
-    return Finding("RouteNotAccepted", f"{_where(trial)} {refusal}") if refusal else None
+def route_is_not_accepted(trial: Trial) -> Finding | None:
+    if (why := trial.facts.unaccepted()) is None:
+        return None
+    if (stage := trial.status.stage) is None:
+        return why
+    waited = f"{_where(trial)} {why.message}"
+    return Finding(why.reason, waited if stage.since else f"{waited} Waiting since {stage.entered:%H:%M:%S} UTC.")
 
 
 def stable_is_not_ready(trial: Trial) -> Finding | None:
     if trial.facts.can_serve(trial.status.stable):
         return None
-    return Finding(
-        "StableNotReady",
-        f"{_where(trial)} the stable version is not ready, so the candidate gets no more traffic.",
+    why = outage.told(trial.facts, trial.status) or Finding(
+        "StableNotReady", "the stable version is not ready, so the candidate gets no more traffic."
     )
+    return Finding(why.reason, f"{_where(trial)} {why.message}")
+
+
+def stable_is_gone(trial: Trial) -> Finding | None:
+    """No release begins beside a stable version without any ready pod: it comes back, or the candidate takes over."""
+    why = outage.told(trial.facts, trial.status)
+    return Finding(why.reason, f"{why.message[:1].upper()}{why.message[1:]}") if why else None
 
 
 def hold_is_not_over(trial: Trial) -> Finding | None:
-    since, hold = trial.stage.since, trial.step.hold
+    since, hold = trial.stage.counted_from, trial.step.hold
     if trial.facts.now >= since + hold:
         return None
-    return Finding("Holding", f"{_where(trial)} held until {_clock(since, hold)}.")
+    return Finding("Holding", f"{_where(trial)} held until {_until(since + hold, since)}.")
 
 
 def evidence_is_missing(trial: Trial) -> Finding | None:
@@ -151,8 +171,12 @@ def _latest(shown: MetricVerdict | None, fresh: MetricVerdict) -> MetricVerdict:
 
 
 def step_deadline_is_over(trial: Trial) -> bool:
-    patience = max(trial.step.hold, trial.wish.spec.analysis.step_deadline.timedelta)
-    return trial.status.stage is not None and trial.facts.now >= trial.status.stage.entered + patience
+    """Never before the step has been in force for its hold: a gateway that is away is not the candidate's fault."""
+    stage, hold = trial.status.stage, trial.step.hold
+    if stage is None or stage.since is None:
+        return False
+    patience = max(hold, trial.wish.spec.analysis.step_deadline.timedelta)
+    return trial.facts.now >= max(stage.entered + patience, stage.since + hold)
 
 
 def _where(trial: Trial) -> str:
@@ -171,9 +195,8 @@ def _named(candidate: CandidateArm) -> str:
     return f"Version {candidate.model.version}"
 
 
-def _clock(since: datetime, wait: timedelta) -> str:
+def _until(until: datetime, since: datetime) -> str:
     """When a wait is over: a countdown would change the status at every pass. With the date, if that is another day."""
-    until = since + wait
     return f"{until:%H:%M:%S} UTC" if until.date() == since.date() else f"{until:%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -187,13 +210,19 @@ ABORTS: tuple[Check, ...] = (
 )
 
 # Before the first step.
-PENDING_WAITS: tuple[Check, ...] = (is_not_ready, others_are_leaving)
+PENDING_WAITS: tuple[Check, ...] = (
+    is_not_ready,
+    stable_is_gone,  # it would be moved between versions that may both be bad
+    earlier_verdict_is_noted,
+    others_are_leaving,
+    route_is_not_accepted,  # users are not yet served by stable, so nothing can be compared with it
+)
 
 # Before whatever follows a step that has users: the next one, or another exposure.
 EXPOSED_WAITS: tuple[Check, ...] = (
     is_not_ready,  # its measurements count only while it is ready
     weight_is_not_in_force,  # the clock has not started
-    route_is_refused,  # the weight is written, but no gateway follows it
+    route_is_not_accepted,  # the weight is written, but no gateway follows it
     stable_is_not_ready,  # nothing to compare with, and nowhere to go back to
     hold_is_not_over,
     evidence_is_missing,

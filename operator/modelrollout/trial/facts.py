@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from modelrollout.analysis.queries import ArmNames, pods_of
 from modelrollout.api.findings import Finding
-from modelrollout.api.status import Arm, MetricEvidence, MetricVerdict, ModelRolloutStatus, Phase
-from modelrollout.objects.manifests import Manifest, revision_of
+from modelrollout.api.status import Arm, MetricEvidence, MetricVerdict, ModelRolloutStatus
+from modelrollout.objects.manifests import Manifest, annotation, revision_of
 from modelrollout.rollout.rollout import Rollout
 from modelrollout.traffic import rejections, revision_service
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
@@ -66,10 +66,13 @@ class Facts:
         mine = next(filter(self.rollout.owner.may_own, named), None)
         return (KINDS[mine["apiVersion"], mine["kind"]], mine) if mine is not None else None
 
-    def made_at(self, arm: Arm) -> datetime | None:
-        """When the arm's workload was made; None where there is none, or it does not say."""
-        found = self._workload(arm)
-        return _moment(found[1]["metadata"].get("creationTimestamp")) if found is not None else None
+    def refused(self, arm: Arm) -> Finding | None:
+        """What the API server says against the arm's workload; None where there is one."""
+        if self._workload(arm) is not None:
+            return None
+        kinds = [kind.resource for kind in KINDS.values()]
+        said = (why for ref, why in self.world.refusals.items() if ref.name == arm.workload and ref.resource in kinds)
+        return next(said, None)
 
     def pods(self, arm: Arm) -> tuple[Manifest, ...]:
         return tuple(pod for pod in self.world.pods if revision_of(pod) == arm.revision)
@@ -77,27 +80,35 @@ class Facts:
     def can_serve(self, arm: Arm | None) -> bool:
         return (state := self.workload(arm)) is not None and state.can_serve
 
-    def is_ready_for(self, exposure: Exposure, arm: Arm) -> bool:
-        """Whether all pods that an exposure asks for are ready."""
-        state, wish = self.workload(arm), self.rollout.wish
-        if state is None or wish is None or not state.is_fully_ready:
-            return False
-        return (needed := wish.router.pods(exposure, wish.size)) is None or state.replicas == needed
+    def has_ready_pods(self, workload: str) -> bool:
+        """Whether anybody can be served there. Pods may outlive their workload, and go on serving."""
+        of_pods = any(self._workload_of(pod) == workload and pods.is_ready(pod) for pod in self.world.pods)
+        named = (one for one in self.world.workloads if one["metadata"]["name"] == workload)
+        mine = next(filter(self.rollout.owner.may_own, named), None)
+        return of_pods or (mine is not None and KINDS[mine["apiVersion"], mine["kind"]].state(mine).ready > 0)
+
+    def annotation(self, arm: Arm, name: str) -> str:
+        """An annotation on the arm's workload; empty where there is none."""
+        found = self._workload(arm)
+        return (annotation(found[1], name) or "") if found is not None else ""
 
     def others(self, status: ModelRolloutStatus) -> list[str]:
         """Workloads of neither arm; pods outlive their workload for a while."""
         arms = [arm for arm in (status.stable, status.candidate) if arm is not None]
         workloads = {workload["metadata"]["name"] for workload in self.world.workloads}
-        pods = {f"{self.rollout.owner.name}-{revision_of(pod)}" for pod in self.world.pods}
-        return sorted((workloads | pods) - {arm.workload for arm in arms})
+        left = {self._workload_of(pod) for pod in self.world.pods}
+        return sorted((workloads | left) - {arm.workload for arm in arms})
+
+    def _workload_of(self, pod: Manifest) -> str:
+        return f"{self.rollout.owner.name}-{revision_of(pod)}"
 
     # Traffic
 
     def backend(self, arm: Arm) -> Backend:
-        """The arm as a target. Its port is what its own Service has kept, else what the spec says now."""
+        """The arm as a target. It keeps its port, whatever the spec says now."""
         found = (service for service in self.world.services if service["metadata"]["name"] == arm.workload)
         kept, wish = next(map(revision_service.container_port, found), None), self.rollout.wish
-        return Backend(arm.workload, arm.revision, kept or (wish.spec.traffic.port if wish else 0))
+        return Backend(arm.workload, arm.revision, arm.port or kept or (wish.spec.traffic.port if wish else 0))
 
     @property
     def router(self) -> Router | None:
@@ -127,18 +138,14 @@ class Facts:
         """Whether any route sends or copies requests to a workload."""
         return any(self.routing(router, None).reaches(workload) for router in ROUTERS.values())
 
-    def hindrance(self, status: ModelRolloutStatus, exposure: Exposure) -> Finding | None:
-        """Why the candidate may not be exposed this far right now; None when it may."""
-        if status.phase in (Phase.PROGRESSING, Phase.PROMOTING) and not self.can_serve(status.stable):
-            return Finding("StableNotReady", "the stable version is not ready, so the candidate gets no more traffic.")
-        if (others := self.others(status)) and self.is_mixing(exposure):
-            return Finding("OldPodsLeaving", f"the pods of {', '.join(others)} must be gone before traffic is split.")
-        if status.candidate is None or self.is_ready_for(exposure, status.candidate):
-            return None
-        state = self.workload(status.candidate)
-        count = f"{state.ready} of {state.replicas}" if state else "none"
-        why = f"the candidate gets more traffic once all pods that it takes are ready; {count} are."
-        return Finding("WeightNotInForce", why)
+    def served_beside(self, stable: Arm) -> Iterator[str]:
+        """The workloads beside stable that users' requests, not mere copies, may be sent to."""
+        exposures = (self.routing(router, stable).exposure for router in self.diverting_routers(stable))
+        if any(exposure.weight or exposure.asked for exposure in exposures):
+            names = {one["metadata"]["name"] for one in self.world.workloads} | set(
+                map(self._workload_of, self.world.pods)
+            )
+            yield from sorted(name for name in names - {stable.workload} if self.is_routed_to(name))
 
     def is_mixing(self, exposure: Exposure) -> bool:
         """Whether the exposure needs a Service that selects all pods of the rollout, whatever their revision."""
@@ -146,18 +153,38 @@ class Facts:
 
     # What routes say
 
-    def rejection(self, revision: str) -> Finding | None:
-        """Why a revision was taken back, if one of our routes records that."""
+    def rejection(self, status: ModelRolloutStatus) -> Finding | None:
+        """Why the candidate was taken back, if one of our routes records that; of an earlier try it does not count."""
+        if (candidate := status.candidate) is None or (candidate.retried is not None and status.stage is None):
+            return None
+        return self.noted_rejection(candidate.revision)
+
+    def noted_rejection(self, revision: str) -> Finding | None:
         notes = (self.routing(router, None).rejected for router in ROUTERS.values())
         return next((why for note in notes if (why := rejections.noted(note, revision)) is not None), None)
 
-    def refusal(self) -> str | None:
-        """Why the gateway refuses the route, in its own words; None when no refusal is known."""
-        return self.routing(self.router, None).refusal if self.router else None
+    def refusal(self) -> Finding | None:
+        """Why a gateway refuses the route, in its own words; None when no refusal is known."""
+        return self._not_accepted(self._present_routing.refusal)
 
-    def in_force_since(self) -> datetime | None:
-        """Since when the route has had its present exposure, as it says itself."""
-        since = _moment(self.routing(self.router, None).since) if self.router else None
+    def unaccepted(self) -> Finding | None:
+        """Why users are not served by the route as it is written; None once they are, or while there is no route."""
+        return self.refusal() or self._not_accepted(self._present_routing.awaited)
+
+    @property
+    def _present_routing(self) -> InForce:
+        return self.routing(self.router, None) if self.router else InForce()
+
+    def _not_accepted(self, why: str | None) -> Finding | None:
+        return Finding("RouteNotAccepted", why) if why else None
+
+    def is_in_force(self, exposure: Exposure, stable: Arm | None) -> bool:
+        """Whether users are served by a route that has this exposure."""
+        return self.live(stable) == exposure and self.unaccepted() is None
+
+    def written_at(self) -> datetime | None:
+        """When the route was given its present exposure, as it says itself."""
+        since = _moment(self._present_routing.since)
         return since if since is not None and since <= self.now + CLOCKS_DIFFER else None
 
     def names_taken(self) -> Iterator[Manifest]:

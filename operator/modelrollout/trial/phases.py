@@ -18,12 +18,13 @@ TRANSITIONS: Mapping[Phase | None, Mapping[Phase, str]] = {
     None: {_P.PENDING: "created", _P.HEALTHY: "its objects were found serving"},
     _P.PENDING: {
         _P.PROGRESSING: "candidate is ready",
+        _P.PROMOTING: "stable has no ready pod, and the candidate can serve everybody",
         _P.HEALTHY: "first version is ready, or the spec went back to stable",
         _P.ROLLING_BACK: "crash loop or progress deadline",
         _P.ROLLED_BACK: "the spec went back to a rejected revision",
     },
     _P.PROGRESSING: {
-        _P.PROMOTING: "last step passed",
+        _P.PROMOTING: "last step passed, or stable has no ready pod",
         _P.ROLLING_BACK: "failed verdict, crash loop or deadline",
         _P.PENDING: "new revision",
         _P.HEALTHY: "the spec went back to stable",

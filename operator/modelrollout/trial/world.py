@@ -14,6 +14,9 @@ from modelrollout.promql.query import Answer, Query
 from modelrollout.trial.question import Question
 from modelrollout.workloads.kind_table import KINDS
 
+REFUSED = "Refused"
+"""The reason where the API server does not take an object."""
+
 
 @dataclass(frozen=True)
 class World:
@@ -43,7 +46,7 @@ class World:
         """All that the API server refuses, in its own words."""
         refused = {**self.refusals, **(self.objections or {})}
         said = dict.fromkeys(refused[ref].message for ref in sorted(refused, key=str))
-        return Finding("Refused", " ".join(said)) if said else None
+        return Finding(REFUSED, " ".join(said)) if said else None
 
     @cached_property
     def workloads(self) -> tuple[Manifest, ...]:

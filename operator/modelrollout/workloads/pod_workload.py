@@ -71,11 +71,21 @@ class PodWorkload:
             revision=revision_of(manifest),
             replicas=1 if spec.get("replicas") is None else int(spec["replicas"]),
             ready=int(status.get("readyReplicas") or 0),
+            available=int(status.get("availableReplicas") or 0),
             is_observed=int(status.get("observedGeneration") or 0) >= int(manifest["metadata"].get("generation") or 0),
+            failure=_failure(status),
         )
 
     def pods_named(self, workload: str) -> str:
         return self.named(workload)
+
+
+def _failure(status: Manifest) -> str | None:
+    """What a ReplicaSet was told when it wished to make a pod, such as that a quota is exhausted."""
+    failing = (
+        one for one in status.get("conditions") or () if (one["type"], one["status"]) == ("ReplicaFailure", "True")
+    )
+    return next((str(one.get("message") or one.get("reason") or "") for one in failing), None)
 
 
 def _has_no_containers(template: Manifest) -> bool:
@@ -112,6 +122,10 @@ _FAULTS: tuple[tuple[Callable[[Manifest], bool], str], ...] = (
     (
         lambda template: "selector" in template["spec"],
         "{where}.spec.selector must be left out: each revision is given a selector of its own.",
+    ),
+    (
+        lambda template: bool(template["spec"].get("paused")),
+        "{where}.spec.paused must be left out: a paused workload makes no pods for a new revision.",
     ),
     (
         lambda template: "name" in (template.get("metadata") or {}),

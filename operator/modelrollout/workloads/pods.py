@@ -48,6 +48,25 @@ def _running_since(container: Manifest) -> str:
     return str(running.get("startedAt") or "")
 
 
+def is_ready(pod: Manifest) -> bool:
+    return _says(pod, "Ready", "True") is not None
+
+
+def without_place(pods: Sequence[Manifest]) -> str | None:
+    """The scheduler's own sentence about the first pod that it finds no place for, or None."""
+    for pod in _by_name(pods):
+        if "deletionTimestamp" not in pod["metadata"] and (said := _says(pod, "PodScheduled", "False")) is not None:
+            why = str(said.get("message") or said.get("reason") or "Unschedulable").rstrip(".")
+            return f"Pod '{pod['metadata']['name']}' cannot be scheduled: {why}."
+    return None
+
+
+def _says(pod: Manifest, type_: str, status: str) -> Manifest | None:
+    """The pod's condition of this type, if it has this status."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return next((one for one in conditions if (one["type"], one["status"]) == (type_, status)), None)
+
+
 def trouble(pods: Sequence[Manifest]) -> str | None:
     """Why the first pod in trouble is not running, in Kubernetes' own words, or None."""
     for pod, container in _containers(pods):
@@ -59,7 +78,11 @@ def trouble(pods: Sequence[Manifest]) -> str | None:
 
 
 def _containers(pods: Sequence[Manifest]) -> Iterator[tuple[str, Manifest]]:
-    for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"])):
+    for pod in _by_name(pods):
         status = pod.get("status") or {}
         for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
             yield pod["metadata"]["name"], container
+
+
+def _by_name(pods: Sequence[Manifest]) -> list[Manifest]:
+    return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))

@@ -45,12 +45,28 @@ def statuses(
     for item in gateways:
         yield from _changed(item, _gateway_status(item, counts, addresses, refusal, now))
     for item in world.routes:
-        yield from _changed(item, _route_status(item, gateways, let_in, known, now))
+        status = _route_status(item, gateways, let_in, known, now)
+        if not (refusal and _accepts_anew(item, status)):  # Envoy may go on by the route as it was
+            yield from _changed(item, status)
 
 
 def _changed(item: Object, status: dict[str, Any]) -> Iterator[tuple[Object, dict[str, Any]]]:
     if status != (item.get("status") or {}):
         yield item, status
+
+
+def _accepts_anew(route: Object, status: dict[str, Any]) -> bool:
+    """Whether this is the first word of acceptance of the route as it is now."""
+    return not _accepted_in(status) <= _accepted_in(route.get("status") or {})
+
+
+def _accepted_in(status: Mapping[str, Any]) -> set[tuple[Any, ...]]:
+    return {
+        (*_identity(entry["parentRef"]), condition.get("observedGeneration"))
+        for entry in status.get("parents") or ()
+        for condition in entry.get("conditions") or ()
+        if (condition["type"], condition["status"]) == ("Accepted", "True")
+    }
 
 
 def _class_status(item: Object, now: datetime) -> dict[str, Any]:

@@ -15,12 +15,13 @@ from tests import builders
 from tests.fakes.cluster import FakeCluster
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
-READ = ("observedGeneration", "replicas", "readyReplicas")
+READ = ("observedGeneration", "replicas", "readyReplicas", "availableReplicas")
 
 
-def ran(cluster: FakeCluster, replicas: int = 4) -> Manifest:
+def ran(cluster: FakeCluster, replicas: int = 4, least: int = 0) -> Manifest:
     """A Deployment as the fake's controllers leave it after a while."""
-    cluster.put(builders.deployment("ml", replicas=replicas))
+    made = builders.deployment("ml", replicas=replicas)
+    cluster.put({**made, "spec": {**made["spec"], "minReadySeconds": least}})
     for seconds in (0, 5):
         cluster.run_controllers(NOON + timedelta(seconds=seconds))
     found = cluster.get(DEPLOYMENTS, "fraud")
@@ -48,6 +49,14 @@ def status_by_the_local_cluster(deployment: Manifest, pods: list[Manifest]) -> d
 )
 def test_counts_of_ready_pods_are_said_in_the_same_way(cluster: FakeCluster) -> None:
     found = ran(cluster)
+    assert found["status"] == status_by_the_local_cluster(found, cluster.all(PODS))
+
+
+@pytest.mark.parametrize("least", [4, 5, 6])
+def test_pods_are_available_after_min_ready_seconds_in_both(least: int) -> None:
+    cluster = FakeCluster()
+    found = ran(cluster, least=least)
+    assert found["status"].get("availableReplicas", 0) == (4 if least <= 5 else 0)
     assert found["status"] == status_by_the_local_cluster(found, cluster.all(PODS))
 
 

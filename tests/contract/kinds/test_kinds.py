@@ -159,7 +159,7 @@ async def test_state_of_what_no_controller_has_seen_is_not_observed(cluster: Clu
     if isinstance(cluster, FakeCluster):
         pytest.skip("plain dictionaries count no generations")
     found = await applied(cluster, kind.render(owner, NAMES, template(kind), None))
-    assert kind.state(found) == WorkloadState("fraud-1", "1", 1, 0, is_observed=False)
+    assert kind.state(found) == WorkloadState("fraud-1", "1", 1, 0, 0, is_observed=False)
 
 
 @EVERY_KIND
@@ -233,6 +233,7 @@ async def test_size_is_that_of_the_template_or_an_autoscalers(
         ({"spec": {"replicas": True}}, "spec.replicas"),
         ({"spec": {"replicas": 1.5}}, "spec.replicas"),
         ({"spec": {"selector": {}}}, "spec.selector"),
+        ({"spec": {"paused": True}}, "spec.paused"),
         ({"metadata": {"name": "mine"}}, "metadata.name"),
         ({"metadata": "mine"}, "metadata"),
         ({"metadata": {"labels": ["a"]}}, "metadata"),
@@ -273,8 +274,9 @@ def _status_of_a_set(manifest: Manifest, ready: int) -> Manifest:
 
 def _seen(pod: Manifest, ending: str, *, is_ready: bool) -> Manifest:
     condition = {"type": "Ready", "status": str(is_ready), "lastTransitionTime": "2026-01-01T12:00:00Z"}
-    metadata = {**pod["metadata"], "uid": "u", "creationTimestamp": "2026-01-01T12:00:00Z"}
+    metadata = {**pod["metadata"], "creationTimestamp": "2026-01-01T12:00:00Z"}
     metadata.setdefault("name", metadata.get("generateName", "") + ending)
+    metadata["uid"] = f"uid-{metadata['name']}"
     return {**pod, "metadata": metadata, "status": {"phase": "Running", "conditions": [condition]}}
 
 
@@ -311,9 +313,17 @@ async def test_state_is_what_its_controller_says(kind: Kind, ready: int) -> None
     made = kind.render(Owner("ml", "fraud", "uid"), NAMES, template(kind), 4)
     made = merged(made, {"metadata": {"generation": 3, "uid": "u"}})
     made["status"] = CONTROLLERS[kind.resource.kind].status(made, ready)
-    assert kind.state(made) == WorkloadState("fraud-1", "1", 4, ready, is_observed=True)
+    assert kind.state(made) == WorkloadState("fraud-1", "1", 4, ready, ready, is_observed=True)
     changed = merged(made, {"metadata": {"generation": 4}})
-    assert kind.state(changed) == WorkloadState("fraud-1", "1", 4, ready, is_observed=False)
+    assert kind.state(changed) == WorkloadState("fraud-1", "1", 4, ready, ready, is_observed=False)
+
+
+@EVERY_KIND
+async def test_pods_that_are_ready_are_available_after_min_ready_seconds(kind: Kind) -> None:
+    made = kind.render(Owner("ml", "fraud", "uid"), NAMES, template(kind, minReadySeconds=1), 4)
+    made["metadata"] |= {"generation": 1, "uid": "u"}
+    made["status"] = CONTROLLERS[kind.resource.kind].status(made, 4)
+    assert kind.state(made) == WorkloadState("fraud-1", "1", 4, 4, 0, is_observed=True)
 
 
 @EVERY_KIND

@@ -277,6 +277,47 @@ async def test_refusal_is_told_in_the_gateways_words(place: Place, conditions: A
         assert (await place.in_force()).refusal is None  # it speaks of the route as it was
 
 
+@EVERY_ROUTER
+async def test_route_is_awaited_until_whoever_follows_it_has_accepted_what_was_written_last(place: Place) -> None:
+    """Plain Services are followed by every node, and nobody says so."""
+    await place.put(HALF)
+    assert is_awaited(await place.in_force()) is (place.router in GATEWAYS)
+    await place.accepted()
+    assert not is_awaited(await place.in_force())
+    await place.put(Exposure(51))
+    assert is_awaited(await place.in_force()) is (place.router in GATEWAYS)
+    await place.accepted()
+    await place.retreat(rejected="why")
+    assert is_awaited(await place.in_force()) is (place.router in GATEWAYS)
+
+
+@EVERY_GATEWAY
+async def test_route_that_nobody_speaks_of_and_one_whose_gateway_lags_are_told_apart(place: Place) -> None:
+    route = f"{place.router.refs(place.owner)[0].resource.kind} '{place.owner.namespace}/fraud'"
+    gateway = f"Gateway '{place.owner.namespace}/g' has not accepted"
+    await place.put(HALF)
+    assert (await place.in_force()).awaited == (
+        f"{gateway} {route}, and said nothing about it: does it exist, and does its class have a controller?"
+    )
+    await place.accepted()
+    await place.put(Exposure(51))
+    lags = f"{gateway} the latest change of {route} yet; is its controller running?"
+    assert (await place.in_force()).awaited == lags
+
+
+@EVERY_GATEWAY
+async def test_notes_alone_need_no_acceptance(place: Place) -> None:
+    """They decide nothing about users, and a gateway does not say again what it has said."""
+    await place.put(HALF)
+    await place.accepted()
+    await place.put(HALF, since=NOON)
+    assert not is_awaited(await place.in_force())
+
+
+def is_awaited(found: InForce) -> bool:
+    return found.awaited is not None
+
+
 def settled(spec: Any) -> Any:
     """Without what stands for nothing."""
     return {name: part for name, part in spec.items() if part}

@@ -12,12 +12,14 @@ from modelrollout.api.traffic import Traffic
 from modelrollout.kube import Cluster
 from modelrollout.objects.manifests import Apply, Manifest, Owner
 from modelrollout.objects.reads import Objects
+from modelrollout.traffic import acceptance
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure, Match
 from modelrollout.traffic.gateway_api import GatewayRouter
 from modelrollout.traffic.router import Backend, InForce, Notes, Router, Routing
 from modelrollout.traffic.router_table import ROUTERS
 
 OLD, NEW = Backend("fraud-old", "old", 8080), Backend("fraud-new", "new", 9090)
+NOON = "2026-01-01T12:00:00Z"
 PREVIEW, TENANT = Match("x-preview", "1"), Match("x-tenant", "acme: eu")
 
 EXPOSURES = [
@@ -113,6 +115,20 @@ class Place:
 
     async def in_force(self) -> InForce:
         return self.router.in_force(self.owner, await self.there(), OLD)
+
+    async def accepted(self) -> None:
+        """By all of the gateways that the route names, as it is now."""
+        if isinstance(self.router, GatewayRouter):
+            route = await self.route()
+            parents = [
+                {
+                    **parent,
+                    "controllerName": "example.com/gateway",
+                    "conditions": [{**one, "lastTransitionTime": NOON} for one in parent["conditions"]],
+                }
+                for parent in acceptance.accepted(route)["status"]["parents"]
+            ]
+            await self.cluster.replace_status({**route, "status": {"parents": parents}})
 
     async def edited(self, **patch: Any) -> None:
         """By somebody else's hand."""

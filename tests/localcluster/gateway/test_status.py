@@ -213,6 +213,19 @@ def test_what_envoy_refused_is_told_at_the_gateway() -> None:
     assert said["conditions"][1]["message"] == "Envoy refused it."
 
 
+def test_a_route_is_not_accepted_anew_while_envoy_refuses_what_came_of_it() -> None:
+    was_told = route("v1") | {"status": told(route("v1"))["HTTPRoute"]}
+    assert "HTTPRoute" not in told(was_told, refusal="Envoy refused it.")
+    was_told["metadata"]["generation"] = 4
+    assert "HTTPRoute" not in told(was_told, refusal="Envoy refused it.")
+    assert told(was_told)["HTTPRoute"]["parents"][0]["conditions"][0]["observedGeneration"] == 4
+    was_told["spec"]["hostnames"] = ["elsewhere.example.com"]
+    gateway = deepcopy(GATEWAY)
+    gateway["spec"]["listeners"][0]["hostname"] = "here.example.com"
+    (entry,) = told(was_told, gateway=gateway, refusal="Envoy refused it.")["HTTPRoute"]["parents"]
+    assert conditions(entry)["Accepted"][0] == "False"
+
+
 def test_what_is_said_already_is_not_said_again() -> None:
     first = told(route("v1"))
     known = World(

@@ -18,11 +18,14 @@ from modelrollout.analysis.queries import ArmNames, Reach, pods_of, queries
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import MetricEvidence, MetricVerdict
 from modelrollout.promql.query import Answer, Answered, Query, Series, parsed
+from modelrollout.sequential.noise import Mode
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 START = NOON.timestamp()
 INTERVAL = timedelta(seconds=15)
 SCRAPE = 5.0
+CALM = Prior(mode=Mode.PLAIN)
+"""A history in which the requests of stable's pods failed one by one."""
 KNOWN = -145.0
 """Seconds after noon at which a look at the first tick begins to read: whoever was there then is not new."""
 
@@ -63,15 +66,15 @@ def analysis(*metrics: Mapping[str, Any], **fields: Any) -> Analysis:
     return Analysis.model_validate({"metrics": metrics, **fields})
 
 
-def course(wished: Analysis, *steps: float, later_steps: int = 4, planned: float = 1200.0) -> Course:
+def course(wished: Analysis, *steps: float, later_steps: int = 4, planned: float = 1200.0, hold: float = 0.0) -> Course:
     """A time line from noon on; later `steps` began so many seconds after it."""
     tick = tick_of(wished.interval.timedelta).total_seconds()
-    return Course(START, tick, tuple(START + step for step in steps), later_steps, planned)
+    return Course(START, tick, tuple(START + step for step in steps), later_steps, planned, hold)
 
 
 def case(wished: Analysis, line: Course, end: float, usual: Prior | Mapping[str, Prior] | None = None) -> Case:
-    """A look that ends so many seconds after noon, with nothing kept."""
-    known = usual if isinstance(usual, Mapping) else {one.name: usual for one in wished.metrics if usual is not None}
+    """A look that ends so many seconds after noon, with nothing kept. Pods are calm unless `usual` says otherwise."""
+    known = usual if isinstance(usual, Mapping) else {one.name: usual or CALM for one in wished.metrics}
     return Case(
         analysis=wished,
         course=line,
@@ -110,13 +113,14 @@ def look(
     others: int = 0,
     steps: Sequence[float] = (),
     usual: Prior | None = None,
+    hold: float = 0.0,
     **fields: Any,
 ) -> MetricVerdict:
     """The verdict on one metric; `others` more take their part of the chance of a false rollback."""
     more = [{**metric, "name": f"other-{n}"} for n in range(others)]
     wished = analysis(metric, *more, **fields)
     end = at * wished.interval.timedelta.total_seconds()
-    one = case(wished, course(wished, *steps), end, usual)
+    one = case(wished, course(wished, *steps, hold=hold), end, usual)
     asked = part_by_part(asked_by(one, is_compared=stable is not None))
     known = [query for query in asked if query.metric == metric["name"]]
     answers = {query: _answer(query, candidate if query.arm == "candidate" else stable or {}) for query in known}

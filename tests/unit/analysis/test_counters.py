@@ -75,7 +75,7 @@ def test_a_series_that_appears_later_than_its_pod_started_from_zero() -> None:
 
 
 def test_a_series_that_is_stored_with_a_time_of_its_own_is_not_taken_for_a_new_one() -> None:
-    ok, errors = new([100, 110, 120], code="200"), new([900, 901, 902], code="500", since=6.9)
+    ok, errors = new([100, 110, 120, 130], code="200"), new([900, 901, 902], code="500", since=6.9)
     assert total(errors, others=(ok,)) == 2
     once = new([900], code="500", since=10)
     assert total(once, others=(new([100], code="200"),)) == 0
@@ -186,3 +186,58 @@ def test_growth_is_told_of_each_process_by_itself() -> None:
     assert arm is not None
     found = by_target(series, START + np.array([0.0, 60.0]), arm, LONG)
     assert {dict(target)["pod"]: grown.tolist() for target, grown in found.items()} == {"a": [7], "b": [9]}
+
+
+def scrapes(*series: Series) -> Scrapes:
+    found = scrapes_of((clean(series),), LONG)
+    assert found is not None
+    return found
+
+
+def test_a_series_that_is_behind_the_others_of_its_process_holds_the_frontier() -> None:
+    errors, ok = counter([1, 2, 3, 4], pod="a", code="500"), counter([10, 20, 30], pod="a", code="200")
+    assert scrapes(errors, ok, counter([10, 20, 30, 40], pod="b")).frontier == START + 15
+
+
+def test_all_series_of_a_process_count_up_to_the_same_scrape() -> None:
+    """However far one is behind: the others of its process wait, and other processes do not."""
+    ok = counter([10 * n for n in range(1, 4)], pod="a", code="200")
+    errors, other = (counter(range(1, 13), pod=pod, code="500") for pod in "ab")
+    assert scrapes(ok, errors, other).frontier == START + 60
+    assert total(errors, others=(ok,)) == 2
+    assert total(other, others=(ok, errors)) == 11
+
+
+def test_a_series_that_has_been_silent_for_two_minutes_holds_nobody_back() -> None:
+    ok, errors = counter(range(30), pod="a", code="200"), counter([1, 2, 3], pod="a", code="500")
+    assert scrapes(ok, errors).frontier == START + 150
+
+
+def test_nor_does_one_that_ended_when_its_process_began_anew() -> None:
+    ok, errors = counter([900, 910, 3, 13], pod="a", code="200"), counter([1, 2], pod="a", code="500")
+    assert scrapes(ok, errors).frontier == START + 20
+
+
+def after_a_restart(errors: list[tuple[int, float]]) -> float:
+    """What errors grow by in a process that served 900 requests and begins anew after the third scrape."""
+    ok = new([900, 910, 920, 8, 18, 28, 38], code="200")
+    told = Series({"pod": "fraud-x", "code": "500"}, tuple((START + 5 + 5 * at, value) for at, value in errors))
+    return total(told, others=(ok,), reading=SampleWindow(START, look_back=12, warm_up=0))
+
+
+def test_the_first_error_after_a_restart_counts_though_there_was_one_before() -> None:
+    assert after_a_restart([(0, 1), (1, 1), (2, 1), (5, 1), (6, 1)]) == 1
+    assert after_a_restart([(0, 1), (1, 1), (2, 1), (3, 1), (4, 2)]) == 2
+    assert after_a_restart([(0, 3), (1, 3), (2, 3), (6, 2)]) == 2
+
+
+def test_errors_after_a_restart_count_since_the_scrape_that_found_none() -> None:
+    ok = new([900, 910, 920, 8, 18, 28, 38], code="200")
+    errors = Series({"pod": "fraud-x", "code": "500"}, ((START + 5, 1.0), (START + 30, 4.0)))
+    assert per_tick(errors, others=(ok,), edges=(0, 25, 30, 35)) == [0, 4, 0]
+
+
+def test_one_counter_that_falls_alone_does_not_make_the_others_begin_anew() -> None:
+    """Such as those of one worker among several that share their labels but one."""
+    fallen, other = new([900, 910, 3, 13], worker="1"), new([800, 810, 820, 830], worker="2")
+    assert total(other, fallen) == 30 + 10 + 3 + 10

@@ -88,20 +88,28 @@ def test_a_history_that_is_too_short_tells_no_noise(kept: int) -> None:
     assert prior_of(noted(STRICT, [one for one in short if one.samples])).mode is Mode.ASSUMED
 
 
-def test_a_single_pod_tells_no_noise_but_its_rates() -> None:
+def test_a_single_pod_is_compared_with_itself_a_moment_earlier() -> None:
     usual = prior_of(noted(STRICT, history(np.full(SECONDS, 0.01), pods=1)))
-    assert (usual.mode, usual.rate) == (Mode.ASSUMED, pytest.approx(60, rel=0.02))
+    assert (usual.mode, usual.rate) == (Mode.PLAIN, pytest.approx(60, rel=0.02))
+    assert mode_of(bursts(1, 1.5, 60), pods=1) is Mode.DISPERSED
 
 
-@pytest.mark.parametrize("answer", [Answered(()), Unanswered("connection refused", rejected=False)])
-def test_no_answer_is_no_history(answer: Answered | Unanswered) -> None:
+LEARNED = "stable has no history, so the noise of its pods is learned on the way, and what is small takes longer"
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"), [(Answered(()), LEARNED), (Unanswered("connection refused", rejected=False), None)]
+)
+def test_no_answer_is_no_history_and_an_empty_one_is_said(answer: Answered | Unanswered, note: str | None) -> None:
     wished = analysis(STRICT, LATENCY, GAUGE)
     asked = history_queries(wished, STABLE, ["a", "b"], NOON, INTERVAL)
     found = summarise_history(wished, asked, dict.fromkeys(asked, answer), {}, PLAN, 15.0)
     assert [(prior_of(one).mode, one.sees, one.is_blind, one.note) for one in found] == [
-        (Mode.ASSUMED, None, False, None)
-    ] * 3
-    assert summarise_history(wished, asked, {}, {}, PLAN, 15.0) == found
+        (Mode.ASSUMED, None, False, note),
+        (Mode.ASSUMED, None, False, note),
+        (Mode.ASSUMED, None, False, None),
+    ]
+    assert [one.note for one in summarise_history(wished, asked, {}, {}, PLAN, 15.0)] == [None] * 3
 
 
 def test_what_the_plan_sees_is_noted_and_whether_that_is_less_than_a_doubling() -> None:
@@ -130,6 +138,35 @@ def test_a_threshold_is_calibrated_where_it_was_asked_for_and_can_be() -> None:
     assert 2 < planned < math.log(100)
     assert prior_of(noted(ERRORS, calm, threshold="planned")).threshold is None  # it has a margin
     assert prior_of(noted(STRICT, history(bursts(12, 1.5, 60)), threshold="planned")).threshold is None
+
+
+def test_pods_that_differ_for_good_are_no_noise_and_are_said_with_what_a_candidate_may_have() -> None:
+    share = np.repeat(0.01 * np.exp(0.2 * np.linspace(-1.5, 1.5, 12))[:, None], SECONDS, axis=1)
+    one = noted(STRICT, history(share))
+    usual = prior_of(one)
+    assert (usual.mode, usual.pods) == (Mode.PLAIN, 12)
+    assert one.note == "its pods differ for good, so a candidate of one pod may have up to 1.9 times stable's share"
+    assert "5 % for 15 min can see 3.7% or more" in str(one.sees)
+    assert prior_of(noted(STRICT, history(share), noise="independent")).reach == 0
+    assert prior_of(noted(STRICT, history(np.full(SECONDS, 0.01)))).reach == 0
+
+
+def test_noisy_pods_and_too_few_errors_are_said_beforehand() -> None:
+    assert noted(STRICT, history(bursts(4, 1.5, 60), pods=4)).note is not None
+    assert noted(STRICT, history(bursts(12, 1.5, 60))).note == (
+        "its pods are noisy by themselves, so their ranks are compared, which takes longer"
+    )
+    hardly_any = history(np.full(SECONDS, 1e-6))
+    assert noted(ERRORS, hardly_any).note is None
+    assert noted(STRICT, hardly_any).note == (
+        "stable has too few errors to tell whether they come in bunches: give an absolute tolerance"
+    )
+
+
+def test_of_a_single_pod_it_is_said_that_others_may_differ_from_it() -> None:
+    assert noted(ERRORS, history(np.full(SECONDS, 0.01), pods=1)).note == (
+        "stable has one pod, so how far pods differ is unknown, and the tolerance has to cover it"
+    )
 
 
 def test_the_history_of_a_histogram_is_kept_by_bucket() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from modelrollout.analysis.queries import ArmNames, Reach, history_queries, pods_of, queries
 from modelrollout.analysis.samples.stable_history import HISTORY, HISTORY_STEP
 from modelrollout.api.placeholders import UnknownName
-from modelrollout.promql.query import Query, Series
+from modelrollout.promql.query import Pods, Query, Series
 from tests.unit.analysis.looking import (
     ACCURACY,
     CANDIDATE,
@@ -48,6 +49,7 @@ def test_counters_are_read_raw_since_a_while_before_the_checkpoint_of_both_arms(
                 ("good", f'model_correct_total{{pod=~"{workload}-[a-z0-9]+(-[a-z0-9]+)?"}}'),
                 ("total", f'model_labelled_total{{pod=~"{workload}-[a-z0-9]+(-[a-z0-9]+)?"}}'),
             ),
+            Pods("ml", f"{workload}-[a-z0-9]+(-[a-z0-9]+)?"),
         )
         for arm, workload in (("candidate", "fraud-b41c"), ("stable", "fraud-7d9f"))
     )
@@ -174,3 +176,7 @@ def test_names_cannot_break_out_of_quotes() -> None:
     values = odd.values(timedelta(minutes=1))
     assert values["namespace"] == r"ml\x22} or x{"
     assert values["pods"] == "fraud[.]v1-[a-z0-9]+(-[a-z0-9]+)?"
+
+
+def test_pods_of_a_namespace_that_nobody_said_may_be_anywhere() -> None:
+    assert replace(STABLE, is_anywhere=True).own_pods is None

@@ -330,3 +330,28 @@ def test_evidence_of_harm_is_carried_on_from_step_to_step() -> None:
     whole = look(STRICT, mine, theirs)
     assert whole.verdict is FAIL
     assert look(STRICT, mine, theirs, steps=[75]).verdict is FAIL
+
+
+WIDE = {**ERRORS, "tolerance": {"relative": "10%"}, "exclude": {"relative": "200%"}}
+
+
+@pytest.mark.parametrize(
+    ("hold", "verdict", "says"),
+    [
+        (600.0, INCONCLUSIVE, "perhaps by chance; needs about 1,100 more requests (about 52 s) to tell"),
+        (150.0, INCONCLUSIVE, "perhaps by chance; needs about 1,100 more requests (about 52 s) to tell"),
+        (100.0, PASS, "but not by more than chance does"),  # another hold would not be long enough
+        (0.0, PASS, "but not by more than chance does"),
+    ],
+)
+def test_a_candidate_beyond_the_tolerance_is_waited_for_while_another_hold_would_tell(
+    hold: float, verdict: Verdict, says: str
+) -> None:
+    seen = look(WIDE, requests(55, 3000), requests(600, 57000), hold=hold)
+    assert seen.verdict is verdict
+    assert says in seen.message
+
+
+def test_a_candidate_beyond_the_tolerance_by_little_is_not_waited_for() -> None:
+    """To tell it from one that is within would take longer than another hold."""
+    assert look(WIDE, requests(45, 3000), requests(600, 57000), hold=150.0).verdict is PASS

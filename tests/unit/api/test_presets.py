@@ -20,6 +20,7 @@ from modelrollout.api.presets.__main__ import main
 from modelrollout.api.presets.page import as_template, page
 from modelrollout.api.presets.preset import Preset
 from modelrollout.api.spec import ModelRolloutSpec
+from modelrollout.promql.selectors import parse
 from modelrollout.rollout.expansion import PLACEHOLDERS, TemplateKey, expanded
 from tests.builders import small
 from tests.places import ROOT
@@ -76,6 +77,45 @@ def test_a_preset_needs_nothing_and_brings_metrics_that_can_be_judged(preset: Pr
     # share of a resource that has an end.
     limited = {metric.name for metric in metrics if metric.max is not None}
     assert limited <= {"kv-cache"}
+
+
+@every_preset
+def test_every_query_of_a_preset_names_the_namespace(preset: Preset) -> None:
+    assert all("{{ namespace }}" in query for metric in metrics_of(preset) for query in queries_of(metric))
+
+
+@pytest.mark.parametrize(
+    ("cluster", "is_ours"),
+    [
+        ("outbound|80||fraud-b41c.ml.svc.cluster.local", True),
+        ("ml/fraud-b41c|80|local", True),
+        ("gateway/ml_fraud-b41c_80", True),
+        ("fraud-b41c_ml_svc_80", True),
+        ("fraud-b41c", True),
+        ("fraud-b41c:80", True),
+        ("outbound|80||fraud-b41c.staging.svc.cluster.local", False),
+        ("staging/fraud-b41c|80|local", False),
+        ("outbound|80||fraud-b41c.ml-2.svc.cluster.local", False),
+        ("fraud-b41c-2", False),
+    ],
+)
+def test_envoys_clusters_are_told_apart_by_namespace_and_service(cluster: str, is_ours: bool) -> None:
+    errors, _ = metrics_of(PRESETS["envoy"])
+    assert errors.ratio is not None
+    names = dict.fromkeys(PLACEHOLDERS, "") | {"service": "fraud-b41c", "namespace": "ml"}
+    selector = parse(render_text(errors.ratio.total, names, where="envoy"))
+    assert selector.matches({"__name__": "envoy_cluster_upstream_rq_xx", "envoy_cluster_name": cluster}) is is_ours
+
+
+@pytest.mark.parametrize(
+    ("namespace", "is_ours"), [({"namespace": "ml"}, True), ({"namespace": "staging"}, False), ({}, True)]
+)
+def test_presets_work_with_a_scrape_that_sets_no_namespace(namespace: dict[str, str], is_ours: bool) -> None:
+    errors, _ = metrics_of(PRESETS["http"])
+    assert errors.ratio is not None
+    names = dict.fromkeys(PLACEHOLDERS, "") | {"pods": "fraud-b41c-[a-z0-9]+", "namespace": "ml"}
+    selector = parse(render_text(errors.ratio.total, names, where="http"))
+    assert selector.matches({"__name__": "http_requests_total", "pod": "fraud-b41c-x", **namespace}) is is_ours
 
 
 @every_preset

@@ -26,9 +26,10 @@ AWAY = MetricVerdict(metric="errors", verdict=Verdict.UNAVAILABLE, message="erro
 FINE = MetricVerdict(metric="errors", verdict=Verdict.PASS, message="errors: fine.")
 
 
-def candidate(revision: str = "new", *, is_ready: bool = True) -> CandidateArm:
+def candidate(revision: str = "new", *, is_ready: bool = True, **fields: Any) -> CandidateArm:
     unready = None if is_ready else NOON
-    return CandidateArm(revision=revision, model=MODEL, workload="fraud-new", since=NOON, unready_since=unready)
+    arm = {"revision": revision, "model": MODEL, "workload": "fraud-new", "since": NOON, "unready_since": unready}
+    return CandidateArm(**{**arm, **fields})
 
 
 def at(phase: Phase | None, weight: int | None = None, **parts: Any) -> ModelRolloutStatus:
@@ -73,6 +74,30 @@ P = Phase
             at(P.PROGRESSING, 5, candidate=candidate()),
             at(P.PROGRESSING, 5, candidate=candidate(is_ready=False)),
             ["TrafficWithheld"],
+        ),
+        (
+            "readiness lost once more at this step",
+            at(P.PROGRESSING, 5, candidate=candidate(waited=7)),
+            at(P.PROGRESSING, 5, candidate=candidate(is_ready=False, waited=7)),
+            [],
+        ),
+        (
+            "readiness found once more",
+            at(P.PROGRESSING, 5, candidate=candidate(is_ready=False, waited=7)),
+            at(P.PROGRESSING, 5, candidate=candidate(waited=9)),
+            [],
+        ),
+        (
+            "an obstacle",
+            at(P.PENDING, candidate=candidate(is_ready=False)),
+            at(P.PENDING, candidate=candidate(is_ready=False, blocked_since=NOON)),
+            ["Because"],
+        ),
+        (
+            "an obstacle that stays",
+            at(P.PENDING, candidate=candidate(is_ready=False, blocked_since=NOON)),
+            at(P.PENDING, candidate=candidate(is_ready=False, blocked_since=NOON)),
+            [],
         ),
         (
             "readiness found",

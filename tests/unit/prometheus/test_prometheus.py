@@ -114,14 +114,59 @@ class TestAnswers:
         assert isinstance(answer, Unanswered)
         assert answer.rejected
 
-    async def test_a_partial_answer_is_an_answer(
+    @pytest.mark.parametrize("query", [raw("up", -1, 1), stepped("up", 0, 2), now("up")])
+    async def test_a_partial_answer_is_none(self, server: FakePrometheus, query: Query) -> None:
+        server.add("up", {}, [(T, 1.0)])
+        server.warnings = ["store gateway-2 is away"]
+        why = f"Prometheus at {server.url} has only a partial answer: store gateway-2 is away"
+        assert await ask_one(server, query) == Unanswered(why, rejected=False)
+
+    async def test_a_remark_on_the_meaning_of_a_query_is_logged(
         self, server: FakePrometheus, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level("INFO")
         server.add("up", {}, [(T, 1.0)])
-        server.warnings = ["store gateway-2 is away"]
+        server.warnings = ["PromQL info: metric might not be a counter"]
         assert await ask_one(server, now("up")) == Answered((Series({"__name__": "up"}, ((T, 1.0),)),))
-        assert "store gateway-2 is away" in caplog.text
+        assert "metric might not be a counter" in caplog.text
+
+    @pytest.mark.parametrize("query", [raw("up", -1, 1), stepped("up", 0, 2)])
+    async def test_an_answer_of_another_type_is_the_worlds_trouble(self, server: FakePrometheus, query: Query) -> None:
+        body = '{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]}]}}'
+        server.trouble = says(200, body, "application/json")
+        answer = await ask_one(server, query)
+        assert isinstance(answer, Unanswered)
+        assert (not answer.rejected, "with a vector where a matrix was asked for" in answer.why) == (True, True)
+
+    async def test_a_range_where_one_number_is_wanted_is_refused_with_a_way_out(self, server: FakePrometheus) -> None:
+        server.script("up[5m]", "matrix", [{"metric": {}, "values": [[T, "1"]]}])
+        answer = await ask_one(server, now("up[5m]"))
+        assert isinstance(answer, Unanswered)
+        assert (answer.rejected, "avg_over_time(…)" in answer.why) == (True, True)
+
+    @pytest.mark.parametrize("body", [b"", b"{}", b'{"status":"success","data":{"resultType":"matrix","result":[{"me'])
+    async def test_an_answer_that_is_empty_or_cut_is_none(self, server: FakePrometheus, body: bytes) -> None:
+        server.trouble = says(200, body, "application/json")
+        answer = await ask_one(server, raw("up", -1, 1))
+        assert isinstance(answer, Unanswered)
+        assert (not answer.rejected, "instead of query results" in answer.why) == (True, True)
+
+    @pytest.mark.parametrize("length", [b"Content-Length: 999", b"Transfer-Encoding: chunked"])
+    async def test_a_connection_that_breaks_in_mid_answer_is_the_worlds_trouble(self, length: bytes) -> None:
+        whole = b'{"status":"success","data":{"resultType":"matrix","result":[]}}'
+        body = whole if b"Length" in length else b"%x\r\n%b\r\n" % (len(whole), whole)  # and no last chunk
+
+        async def broken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + length + b"\r\n\r\n" + body)
+            writer.close()
+
+        async with await asyncio.start_server(broken, "127.0.0.1", 0) as listening:
+            port = listening.sockets[0].getsockname()[1]
+            async with Prometheus(f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
+                (answer,) = (await client.ask([raw("up", -1, 1)])).values()
+        assert isinstance(answer, Unanswered)
+        assert not answer.rejected
 
     async def test_the_same_query_is_sent_once_and_the_answers_keep_the_order(self, server: FakePrometheus) -> None:
         server.add("up", {}, [(T, 1.0)])

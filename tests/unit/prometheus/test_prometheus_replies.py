@@ -32,9 +32,46 @@ def why(reply: Reply) -> tuple[str, bool]:
     return answered.why.removeprefix(WHO).strip(), answered.rejected
 
 
-def test_data_come_with_type_and_warnings() -> None:
-    document = success("vector", [], warnings=["store gateway-2 is away"])
-    assert understood(reply(document=document), who=WHO) == Data("vector", [], ("store gateway-2 is away",))
+@pytest.mark.parametrize(
+    "warning",
+    [
+        'PromQL warning: bucket label "le" is missing or has a malformed value of "" (1:25)',
+        'PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "x" (1:6)',
+    ],
+)
+def test_remarks_on_the_meaning_of_a_query_come_with_whole_data(warning: str) -> None:
+    document = success("vector", [], warnings=[warning], infos=["PromQL info: ignored histogram in sum aggregation"])
+    assert understood(reply(document=document), who=WHO) == Data("vector", [], (warning,))
+
+
+AWAY = "No StoreAPIs matched / store-b:10901: rpc error: Unavailable"
+
+
+@pytest.mark.parametrize(
+    ("rest", "words"),
+    [
+        ({"warnings": [AWAY]}, AWAY),
+        ({"warnings": AWAY}, AWAY),
+        ({"warnings": ["PromQL warning: a mix of floats and histograms", AWAY]}, AWAY),
+        ({"warnings": ["Query result may contain partial data."]}, "Query result may contain partial data."),
+        ({"warnings": ["a\n b", "a\n b"]}, "a b"),
+        ({"warnings": ["a", "b", "c", "d"]}, "a; b (and 2 more)"),
+        ({"warnings": ["x" * 300]}, "x" * 200),
+        (
+            {"warnings": ["PromQL warning: a", "3 more warning annotations omitted"]},
+            "3 more warning annotations omitted",
+        ),
+        ({"isPartial": True}, "isPartial, so a storage node was away"),
+    ],
+)
+def test_a_partial_answer_is_none_and_repeats_the_words_of_the_server(rest: dict[str, Any], words: str) -> None:
+    seen = reply(document=success("matrix", [], **rest))
+    assert why(seen) == (f"has only a partial answer: {words}", False)
+
+
+def test_an_answer_that_says_it_is_whole_is_taken_for_one() -> None:
+    document = success("matrix", [], warnings=[], infos=[], isPartial=False)
+    assert understood(reply(document=document), who=WHO) == Data("matrix", [], ())
 
 
 def test_an_empty_vector_is_an_answer() -> None:

@@ -13,6 +13,7 @@ from modelrollout.kube import Unreachable
 from modelrollout.objects.manifests import Manifest
 from modelrollout.shell.admission import Advisor, NotAReviewError
 from tests import builders
+from tests.builders import ERRORS
 from tests.fakes.applied import NOON, History, applied, review, serving
 from tests.fakes.cluster import FakeCluster, Hook
 
@@ -42,6 +43,15 @@ async def test_warns_of_a_metric_in_which_a_doubling_cannot_be_seen() -> None:
 
 async def test_says_nothing_where_the_traffic_is_enough() -> None:
     assert await warnings(applied(), serving(), History(rps=50_000)) == []
+
+
+async def test_warns_of_a_selector_that_finds_pods_of_the_same_names_in_another_namespace() -> None:
+    anywhere = {part: text.replace('namespace="{{ namespace }}",', "") for part, text in ERRORS["ratio"].items()}
+    new = applied(analysis={"interval": "15s", "metrics": [{**ERRORS, "ratio": anywhere}]})
+    assert await warnings(new, serving(), History(rps=50_000, namespaces=("ml", "staging"))) == [
+        "errors: 8 series are not counted, of pods named like those of stable in namespace staging: "
+        'add namespace="{{ namespace }}" to its selectors'
+    ]
 
 
 async def test_says_nothing_at_the_first_apply() -> None:

@@ -210,6 +210,22 @@ def test_front_service_reaches_the_port_of_whoever_serves(weight: int, port: int
     assert rendered(PLAIN, weight)["spec"]["ports"][0]["targetPort"] == port
 
 
+def test_front_and_revision_are_not_scraped_by_one_name_of_a_port() -> None:
+    front, own = rendered(PLAIN, 5), revision_service.render(OWNER, NEW)
+    assert [one["spec"]["ports"][0]["name"] for one in (front, own)] == ["http-front", "http"]
+
+
+def test_front_service_keeps_the_name_of_a_port_that_is_there() -> None:
+    older = rendered(PLAIN, 5)
+    older["spec"]["ports"][0]["name"] = "http"
+    added = {"name": "grpc", "port": 9000, "protocol": "TCP", "targetPort": 9000}
+    older["spec"]["ports"].insert(0, added)
+    traffic = Traffic.model_validate(TRAFFIC["service"])
+    (changed,) = PLAIN.render(OWNER, traffic, Routing(OLD, NEW, Exposure(25)), {ref_of(older): older})
+    assert [port["name"] for port in changed.manifest["spec"]["ports"]] == ["http"]
+    assert [port["name"] for port in retreated(PLAIN, older)["spec"]["ports"]] == ["http"]
+
+
 @pytest.mark.parametrize(("text", "weight"), [("5", 5), ("99", 99), (None, 99), ("", 99), ("100", 99), ("0", 99)])
 def test_weight_of_a_mix_is_its_annotation_or_the_most_that_it_can_be(text: str | None, weight: int) -> None:
     annotations = {} if text is None else {WEIGHT: text}

@@ -25,8 +25,11 @@ def template(**spec: Any) -> Manifest:
     return {"spec": {"template": {"spec": {"containers": CONTAINERS}}, **spec}}
 
 
-def state(replicas: int, ready: int, *, starting: int = 0, is_observed: bool = True) -> WorkloadState:
-    return WorkloadState("fraud-abc", "abc", replicas, ready, is_observed, starting)
+def state(
+    replicas: int, ready: int, *, available: int | None = None, starting: int = 0, is_observed: bool = True
+) -> WorkloadState:
+    available = ready if available is None else available
+    return WorkloadState("fraud-abc", "abc", replicas, ready, available, is_observed, starting)
 
 
 # Templates
@@ -45,6 +48,7 @@ def state(replicas: int, ready: int, *, starting: int = 0, is_observed: bool = T
         (template(replicas=-1), "replicas"),
         (template(replicas=True), "replicas"),
         (template(selector={}), "selector"),
+        (template(paused=True), "paused"),
         ({**template(), "metadata": {"name": "mine"}}, "metadata.name"),
     ],
 )
@@ -58,7 +62,7 @@ def test_template_that_makes_no_sense_is_named_with_its_field(wrong: Manifest, n
 
 def test_template_that_makes_sense_has_no_fault() -> None:
     assert DEPLOYMENT.fault(builders.spec()["workload"]["template"]) is None
-    assert DEPLOYMENT.fault(template(replicas=0)) is None
+    assert DEPLOYMENT.fault(template(replicas=0, paused=False)) is None
 
 
 def test_revision_is_decided_by_the_pods_alone() -> None:
@@ -87,21 +91,36 @@ def test_deployment_of_an_autoscaler_says_nothing_about_replicas() -> None:
 @pytest.mark.parametrize(
     ("spec", "status", "expected"),
     [
-        ({"replicas": 4}, {"readyReplicas": 3, "observedGeneration": 2}, (4, 3, True)),
-        ({"replicas": 4}, {"readyReplicas": 4, "observedGeneration": 1}, (4, 4, False)),
-        ({}, {"observedGeneration": 2}, (1, 0, True)),
-        ({"replicas": None}, None, (1, 0, False)),
-        ({"replicas": 0}, {"readyReplicas": None, "observedGeneration": None}, (0, 0, False)),
+        ({"replicas": 4}, {"readyReplicas": 3, "availableReplicas": 2, "observedGeneration": 2}, (4, 3, 2, True)),
+        ({"replicas": 4}, {"readyReplicas": 4, "observedGeneration": 1}, (4, 4, 0, False)),
+        ({}, {"observedGeneration": 2}, (1, 0, 0, True)),
+        ({"replicas": None}, None, (1, 0, 0, False)),
+        ({"replicas": 0}, {"readyReplicas": None, "observedGeneration": None}, (0, 0, 0, False)),
     ],
 )
-def test_state_is_what_the_controller_last_said(spec: Manifest, status: Any, expected: tuple[int, int, bool]) -> None:
+def test_state_is_what_the_controller_last_said(
+    spec: Manifest, status: Any, expected: tuple[int, int, int, bool]
+) -> None:
     metadata = {"name": "fraud-abc", "labels": OWN, "generation": 2}
     found = DEPLOYMENT.state({"metadata": metadata, "spec": spec, "status": status})
-    assert (found.replicas, found.ready, found.is_observed) == expected
+    assert (found.replicas, found.ready, found.available, found.is_observed) == expected
+
+
+def test_state_says_why_the_controller_cannot_make_pods() -> None:
+    failing = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: gpus"}
+    progressing = {"type": "Progressing", "status": "True"}
+
+    def said(*conditions: Manifest) -> str | None:
+        metadata = {"name": "fraud-abc", "labels": OWN}
+        return DEPLOYMENT.state({"metadata": metadata, "spec": {}, "status": {"conditions": conditions}}).failure
+
+    assert said(progressing, failing) == "exceeded quota: gpus"
+    assert said(progressing, {**failing, "status": "False"}) is None
+    assert said() is None
 
 
 @pytest.mark.parametrize(
-    ("found", "is_fully_ready", "can_serve"),
+    ("found", "is_fully_available", "can_serve"),
     [
         (state(4, 4), True, True),
         (state(4, 3), False, True),  # one that is replaced must not stop a release
@@ -111,16 +130,22 @@ def test_state_is_what_the_controller_last_said(spec: Manifest, status: Any, exp
         (state(0, 0), False, False),
         (state(4, 5), True, True),  # scaled down, and one is still going
         (state(4, 4, is_observed=False), False, True),
+        (state(4, 4, available=3), False, True),  # ready, and not yet for minReadySeconds
         (state(8, 4, starting=4), False, True),
         (state(8, 3, starting=4), False, True),
         (state(8, 2, starting=4), False, False),
         (state(8, 0, starting=8), False, False),
     ],
 )
-def test_readiness_that_takes_more_traffic_and_that_keeps_it(
-    found: WorkloadState, is_fully_ready: bool, can_serve: bool
+def test_availability_that_takes_more_traffic_and_readiness_that_keeps_it(
+    found: WorkloadState, is_fully_available: bool, can_serve: bool
 ) -> None:
-    assert (found.is_fully_ready, found.can_serve) == (is_fully_ready, can_serve)
+    assert (found.is_fully_available, found.can_serve) == (is_fully_available, can_serve)
+
+
+def test_state_in_words_tells_ready_pods_from_available_ones() -> None:
+    assert str(state(4, 3)) == "3 of 4 pods are ready"
+    assert str(state(4, 4, available=1)) == "4 of 4 pods are ready, 1 for long enough (minReadySeconds)"
 
 
 # Pods
@@ -179,6 +204,23 @@ def test_init_container_that_crashes_is_a_crash_loop_too() -> None:
 )
 def test_trouble_is_told_in_kubernetes_own_words(container: Manifest, says: str | None) -> None:
     assert pods.trouble([pod(**container)]) == says
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "says"),
+    [
+        ({"status": "True"}, None),
+        (
+            {"status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available."},
+            "Pod 'p' cannot be scheduled: 0/3 nodes are available.",
+        ),
+        ({"status": "False", "reason": "SchedulingGated"}, "Pod 'p' cannot be scheduled: SchedulingGated."),
+    ],
+)
+def test_scheduler_that_finds_no_place_is_told_in_its_own_words(scheduled: Manifest, says: str | None) -> None:
+    one = {"metadata": {"name": "p"}, "status": {"conditions": [{"type": "PodScheduled", **scheduled}]}}
+    leaving = {**one, "metadata": {"name": "a", "deletionTimestamp": "2026-01-01T12:00:00Z"}}
+    assert pods.without_place([one, leaving]) == says
 
 
 @pytest.mark.parametrize(

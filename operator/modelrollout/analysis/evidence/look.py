@@ -37,10 +37,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """The statistics of a metric in stable's history, fixed before the first tick.
+    """The statistics of a metric in stable's history, fixed before the first tick; None: unknown.
 
     `share`: of bad events. `rate`: stable's requests per second. `dispersion`: as a multiple of that of independent
-    requests. `variance`: long-run, of the difference of two arms' readings. None: unknown.
+    requests. `variance`: long-run, of the difference of two arms' readings.
     """
 
     mode: Mode = Mode.ASSUMED
@@ -50,6 +50,11 @@ class Prior:
     variance: float | None = None
     buckets: Mapping[float, float] | None = None  # by upper edge: requests up to it in the history
     threshold: float | None = None  # ln, calibrated to the plan, where the user asked for it
+    load: float | None = None  # requests per second of a pod, at which dispersion was measured
+    reach: float = 0.0  # ln: how far equal pods may lie apart for good (`levels`)
+    reaches: Mapping[float, float] | None = None  # the same of a histogram's tails, by the edge that they begin at
+    pods: int | None = None  # of stable
+    seen: float = 0.0  # seconds of history
 
     @property
     def inflation(self) -> float:
@@ -59,7 +64,7 @@ class Prior:
     @property
     def share_kept(self) -> float:
         """Fraction of its share of the error rate that a test of counted events may use."""
-        return SHARE_IN_NOISE if self.mode in _NOISY else 1.0
+        return SHARE_IN_NOISE if self.mode in _NOISY or self.reach > 0 or self.reaches else 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,13 +31,17 @@ answers for a metric that was added in mid-rollout or has no samples yet."""
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """The start of judging, the length of a tick, the starts of later steps, and the plan. Times in unix seconds."""
+    """The start of judging, the length of a tick, the starts of later steps, and the plan. Times in unix seconds.
+
+    `hold`: how long the current step is to last at least, in seconds.
+    """
 
     start: float
     tick: float
     steps: tuple[float, ...]
     later_steps: int
     planned: float
+    hold: float = 0.0
 
     def onsets(self, *, is_late_expected: bool) -> Onsets:
         return Onsets(self.start, self.later_steps, self.planned, is_late_expected)

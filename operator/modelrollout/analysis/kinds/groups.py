@@ -20,6 +20,7 @@ from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import LookStart
 from modelrollout.analysis.evidence.tracks import Keep, Tested, Track, Words, bet, keep_all
 from modelrollout.analysis.kinds import request_shares
+from modelrollout.analysis.kinds.pod_noise import PodNoise
 from modelrollout.analysis.kinds.request_shares import Ticks
 from modelrollout.analysis.parts import BAD
 from modelrollout.analysis.samples.counters import ArmCounters, Samples, SampleWindow, total_growth
@@ -48,6 +49,7 @@ class Comparison:
     window: SampleWindow
     tolerated: Bound
     unacceptable: Bound
+    noise: PodNoise
 
 
 def judge_groups(comparison: Comparison, groups: Groups) -> Tested:
@@ -79,22 +81,23 @@ def _of(samples: Sequence[Samples], label: str, value: str) -> list[Samples]:
 
 def _judge_group(comparison: Comparison, value: str, counts: Counts) -> Tested:
     """A group's own requests against the metric's tolerance."""
-    start, tolerated, unacceptable = comparison.start, comparison.tolerated, comparison.unacceptable
-    dispersion, own = start.prior.inflation, replace(comparison.ticks, counts=counts)
+    start, noise, unacceptable = comparison.start, comparison.noise, comparison.unacceptable
+    own = replace(comparison.ticks, counts=counts)
     kept = _own_ledger(start.ledger, value)
     totals = request_shares.totals_after(own, len(own), kept)
     events, requests, _ = request_shares.baseline(kept, None, None).before_each(
         counts.bad_stable, counts.stable, decay(start.course.tick)
     )
     wealths = request_shares.compare(
-        f"group {value}", own, rate(events, requests), tolerated, unacceptable, dispersion, start.ledger
+        f"group {value}", own, rate(events, requests), comparison.tolerated, unacceptable, noise, start.ledger
     )
+    tolerated = noise.allowed(comparison.tolerated)
     words = request_shares.words(
         tolerated, unacceptable, totals, is_bad=comparison.mine.part == BAD, where=f" in group {value}"
     )
     limit = float(tolerated.at(totals.stable_share))
     is_kept = totals.candidate > 0 and totals.stable > 0 and totals.share <= limit + request_shares.ROUNDING
-    drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, dispersion)
+    drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, noise.discounts)
     track = request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, share=start.prior.share_kept)
     unseen = (f"group {value} cannot be tested at this traffic",) if _is_out_of_reach(track, totals) else ()
     return Tested((track,), keep_all([wealths.ledger, _group_keeper(start, value, own)]), unseen)
@@ -127,10 +130,10 @@ def _group_keeper(start: LookStart, value: str, ticks: Ticks) -> Keep:
 
 def _judge_gap(comparison: Comparison, groups: Groups, value: str, group: Counts, reference: Counts) -> Tested:
     """The difference of differences, of shares that went right."""
-    start, ticks, name = comparison.start, comparison.ticks, f"gap {value}"
+    start, ticks, noise, name = comparison.start, comparison.ticks, comparison.noise, f"gap {value}"
     right, total, usual = _streams(name, group, reference, start.ledger)
     allowed = groups.max_extra_gap.value
-    harm = tests.worse(right, total, usual, tests.GAP_RULE, allowed) / start.prior.inflation
+    harm = tests.worse(right, total, usual, tests.GAP_RULE, allowed) / noise.harm[:, None]
     wealths = bet(
         name,
         harm,

@@ -10,6 +10,8 @@ for the limit, for people, and for the regression that has to be ruled out befor
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +21,11 @@ from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet, carry_over
 from modelrollout.analysis.kinds import edges as bucket_edges
-from modelrollout.analysis.kinds import request_shares
+from modelrollout.analysis.kinds import request_shares, time_to_pass
 from modelrollout.analysis.kinds.edges import Edges, slack
 from modelrollout.analysis.kinds.histogram_history import histogram_prior
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
+from modelrollout.analysis.kinds.pod_noise import PodNoise, pod_noise, slow_by_pod
 from modelrollout.analysis.kinds.request_shares import Ticks
 from modelrollout.analysis.kinds.tails import (
     GOOD_TAIL_WEIGHTS,
@@ -41,6 +44,7 @@ from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.api.status import Verdict
 from modelrollout.sequential import distributions
 from modelrollout.sequential.distributions import Slower
+from modelrollout.sequential.levels import widening
 from modelrollout.sequential.proportions import HALF_LIFE, Bound, decay
 
 Floats = npt.NDArray[np.float64]
@@ -60,7 +64,11 @@ def histogram_evidence(start: LookStart, candidate: Parts, stable: Parts | Missi
     if isinstance(edges, Missing):
         return edges
     counted = count_tails(start, edges, mine, other, window)
-    return _HistogramJudge(start, counted, is_compared=other is not None).evidence(gap)
+    nears = [edges.all[place] for place in edges.near]
+    usual = slow_by_pod(other, nears, window) if other is not None and nears else None
+    frontier = min(*(side.scrapes.frontier for side in (mine, other) if side is not None), start.end)
+    noise = pod_noise(start, counted.ticks.edges, frontier, slow_by_pod(mine, (), window), usual)
+    return _HistogramJudge(start, counted, noise, is_compared=other is not None).evidence(gap)
 
 
 def _stable_side(
@@ -95,12 +103,11 @@ def _edges(start: LookStart, mine: ArmHistograms, theirs: ArmHistograms | None) 
 class _HistogramJudge:
     """Turns the counted tails of a look into evidence."""
 
-    def __init__(self, start: LookStart, counted: CountedTails, *, is_compared: bool) -> None:
-        self._start, self._counted, self._is_compared = start, counted, is_compared
+    def __init__(self, start: LookStart, counted: CountedTails, noise: PodNoise, *, is_compared: bool) -> None:
+        self._start, self._counted, self._noise, self._is_compared = start, counted, noise, is_compared
         metric, ledger = start.metric, start.ledger
         self._q = metric.quantile_share
         self._unit = bucket_edges.unit_of_edges(metric)
-        self._dispersion = start.prior.inflation
         count = len(counted.ticks)
         self._totals = request_shares.totals_after(counted.ticks, count, ledger)
         self._mine = _tail("mine", counted.mine, counted.ticks, count, ledger)
@@ -136,7 +143,7 @@ class _HistogramJudge:
             keep=self._keep,
             seconds=totals.seconds,
             interval=self._interval(),
-            notes=tuple(self._where()) if self._is_compared else (),
+            notes=(*self._where(), *self._noise.notes) if self._is_compared else (),
             unseen=tuple(unseen),
             gap=gap or self._blank(),
         )
@@ -168,14 +175,15 @@ class _HistogramJudge:
 
     def _tolerance(self, tolerance: Tolerance) -> Track:
         counted, start = self._counted, self._start
-        ticks, slower = counted.ticks, counted.slower
+        ticks, noise = counted.ticks, self._noise
+        slower = _allowing_for_pods(counted, noise, start.prior.reaches)
         self._known = distributions.known_before(
             _history(start, counted.edges), counted.theirs, ticks.counts.stable, decay(start.course.tick)
         )
         known = _on_fewer_edges(self._known, counted.edges.near)
-        harm = distributions.slower(slower, known[:-1]) / self._dispersion
+        harm = distributions.slower(slower, known[:-1]) / noise.harm[:, None]
         rule_out = self._rule_out = choose_tails(start.metric, counted, self._known, self._q)
-        good = rule_out.better() / self._dispersion
+        good = rule_out.better() / noise.good[:, None]
         wealths = bet(
             "tolerance",
             harm,
@@ -192,7 +200,8 @@ class _HistogramJudge:
             f"≤ {wording.text(limit, self._unit)}" if limit < math.inf else "what is tolerated",
             f"≥ {wording.text(far, self._unit)}" if far < math.inf else "much more",
         )
-        drifts = (_drift(slower, known) / self._dispersion, rule_out.drift() / self._dispersion)
+        harm_by, good_by = noise.discounts
+        drifts = (_drift(slower, known) / harm_by, rule_out.drift() / good_by)
         is_kept = self._mine_at <= limit * (1 + bucket_edges.ROUNDING) < math.inf
         return request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, share=start.prior.share_kept)
 
@@ -210,13 +219,13 @@ class _HistogramJudge:
             counted.mine[:, place],
             counted.ticks.counts.candidate,
             allowed,
-            self._dispersion,
+            self._noise,
             self._start.ledger,
         )
         self._wealths.append(wealths)
         beyond_it = wording.share(request_shares.unacceptable_limit(allowed))
         words = Words(f"≤ {written}", f"≥ {beyond_it} of its requests slower than {wording.text(found[0], self._unit)}")
-        drifts = request_shares.limit_drifts(float(self._mine[place]), totals.candidate, allowed, self._dispersion)
+        drifts = request_shares.limit_drifts(float(self._mine[place]), totals.candidate, allowed, self._noise.discounts)
         is_kept = totals.candidate > 0 and self._mine_at <= limit
         return request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts)
 
@@ -238,6 +247,7 @@ class _HistogramJudge:
             kept["ratios"] = ratios
         if counted.keep_shifts is not None:
             kept |= counted.keep_shifts(count)
+        kept |= self._noise.keep(count)
         for one in self._wealths:
             kept |= one.ledger(count)
         return {**carry_over(ledger, counted.ticks.beginnings, count), **kept}
@@ -264,6 +274,23 @@ class _HistogramJudge:
             f"{wording.share(mine[worst])} took longer than {wording.text(far, self._unit)}, "
             f"of stable {wording.share(theirs[worst])} longer than {wording.text(near, self._unit)}"
         ]
+
+
+def _allowing_for_pods(counted: CountedTails, noise: PodNoise, reaches: Mapping[float, float] | None) -> Slower:
+    """The compared tails, the candidate's without what may be its pods': so much of each counts as faster.
+
+    To count a part of a request as faster keeps the test valid (Jensen). No tail may end up larger than the one before.
+    """
+    slower = counted.slower
+    if not reaches or not slower.beyond_candidate.size:
+        return slower
+    known = np.array(sorted(reaches))
+    near = np.array([counted.edges.all[place] for place in counted.edges.near])
+    of_each = np.array([reaches[float(edge)] for edge in known])[
+        np.minimum(np.searchsorted(known, near), known.size - 1)
+    ]
+    width = widening(np.maximum.accumulate(of_each)[None, :], noise.apart[:, None])
+    return replace(slower, beyond_candidate=slower.beyond_candidate / width)
 
 
 def _tail(name: str, grown: Floats, ticks: Ticks, count: int, ledger: Ledger) -> Floats:
@@ -335,6 +362,10 @@ KIND = MetricKind(
     prior=histogram_prior,
     # Of requests as slow as stable's slowest beyond the quantile: the tolerance is on time, not on a share.
     sensitivity=Sensitivity(
-        bound=lambda metric: Bound(1.0), usual=lambda metric, share: "", visible=_visible_words, is_exact=False
+        bound=lambda metric: Bound(1.0),
+        usual=lambda metric, share: "",
+        visible=_visible_words,
+        is_exact=False,
+        seconds_to_pass=time_to_pass.of_histogram,
     ),
 )

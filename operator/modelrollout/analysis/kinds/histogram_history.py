@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 
+from modelrollout.analysis.evidence.error_budget import share_of_bound
 from modelrollout.analysis.evidence.look import Missing, Prior
 from modelrollout.analysis.kinds import edges as bucket_edges
 from modelrollout.analysis.kinds.metric_kind import FEWEST_REQUESTS, HistoryFinding, StablePast
+from modelrollout.analysis.kinds.pod_noise import ByPod, slow_by_pod
 from modelrollout.analysis.parts import HISTOGRAM, PAST
 from modelrollout.analysis.samples.buckets import ArmHistograms, counts_beyond, histograms_of, quantile
-from modelrollout.analysis.samples.counters import SampleWindow, Target, target_of
 from modelrollout.analysis.samples.stable_history import (
     HISTORY_STEP,
     RECENT_STEPS,
@@ -23,7 +25,7 @@ from modelrollout.analysis.samples.stable_history import (
 )
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
-from modelrollout.sequential.noise import Noise, choose_mode, measure_noise, noisiest
+from modelrollout.sequential.noise import SHARE_IN_NOISE, Noise, choose_mode, measure_noise, noisiest
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,15 +45,26 @@ def histogram_prior(metric: Metric, analysis: Analysis, past: StablePast) -> His
     everybody, slow = total.sum(), slower.sum(axis=0)
     if everybody <= 0:
         return None
-    noise = _noise_of_tails(side, slow / everybody, 1 - metric.quantile_share, edges, window)
     within = {edge: float(everybody - beyond) for edge, beyond in zip(side.edges, slow, strict=True)}
+    compared = bucket_edges.thin(side.edges, {**within, math.inf: float(everybody)})
+    pods = slow_by_pod(side, compared, window)(edges)
+    tails = [slow[side.edges.index(edge)] / everybody for edge in compared]
+    found = _noise_of_tails(pods)
+    noise = noisiest([found[place] for place in _places(np.array(tails), 1 - metric.quantile_share)])
+    reaches = _reaches(metric, analysis, dict(zip(compared, found, strict=True)))
     recent = total[-RECENT_STEPS:].sum() / (min(len(total), RECENT_STEPS) * HISTORY_STEP.total_seconds())
+    at = compared[_places(np.array(tails), 1 - metric.quantile_share, ())[0]]
     prior = Prior(
         mode=choose_mode(noise, analysis.noise),
         dispersion=noise.dispersion if noise is not None else 1.0,
         share=1 - metric.quantile_share,
         rate=float(recent),
         buckets={**_thin(within), math.inf: float(everybody)} if everybody >= FEWEST_REQUESTS else None,
+        load=noise.load if noise is not None else None,
+        reach=reaches.get(at, 0.0),
+        reaches=reaches if any(reaches.values()) else None,
+        pods=int((pods.total.sum(axis=1) > 0).sum()),
+        seen=float(len(total) - (total > 0).argmax()) * HISTORY_STEP.total_seconds(),
     )
     return HistoryFinding(prior, _warn_of_coarse_buckets(metric, side, slow, float(everybody), prior))
 
@@ -62,24 +75,26 @@ def _thin(within: Mapping[float, float]) -> dict[float, float]:
     return dict(list(within.items())[::every])
 
 
-def _noise_of_tails(
-    side: ArmHistograms, tails: Floats, share: float, edges: Floats, window: SampleWindow
-) -> Noise | None:
-    """The noise of the noisiest tail, pod by pod: all label sets of one pod (paths, methods) are added up."""
-    wanted = np.log(np.array((*NOISE_TAILS, share)))
-    places = sorted(set(np.abs(np.log(tails + 1e-9)[None, :] - wanted[:, None]).argmin(axis=1).tolist()))
-    bounds = [side.edges[place] for place in places]
-    pods: dict[Target, tuple[Floats, Floats]] = {}
-    for group in side.histograms:
-        target = target_of(group[math.inf].labels) or ()
-        slow, requests = counts_beyond(ArmHistograms((group,), side.scrapes), bounds, edges, window)
-        known = pods.get(target, (np.zeros_like(slow), np.zeros_like(requests)))
-        pods[target] = (known[0] + slow, known[1] + requests)
-    total = np.array([requests for _, requests in pods.values()])
-    histories = [
-        since_busy(np.array([slow[:, number] for slow, _ in pods.values()]), total) for number in range(len(bounds))
-    ]
-    return noisiest([measure_noise(history) if history else None for history in histories])
+def _noise_of_tails(pods: ByPod) -> list[Noise | None]:
+    """The noise of each tail."""
+    histories = [since_busy(slow, pods.total) for slow in pods.bad]
+    return [measure_noise(history) if history else None for history in histories]
+
+
+def _places(tails: Floats, share: float, more: tuple[float, ...] = NOISE_TAILS) -> list[int]:
+    """The places of the tails that are nearest to a share, and to others."""
+    wanted = np.log(np.array((*more, share)))
+    return sorted(set(np.abs(np.log(tails + 1e-9)[None, :] - wanted[:, None]).argmin(axis=1).tolist()))
+
+
+def _reaches(metric: Metric, analysis: Analysis, found: Mapping[float, Noise | None]) -> dict[float, float]:
+    """How far pods lie apart for good in each tail; a slower tail at least as far as one before it."""
+    if analysis.noise == "independent":
+        return {}
+    alpha = analysis.false_rollback_rate.value * share_of_bound(metric, "tolerance", analysis)
+    chance = alpha * (1 - SHARE_IN_NOISE)
+    farthest = accumulate((one.levels.reach(chance) if one is not None else 0.0 for one in found.values()), max)
+    return dict(zip(found, farthest, strict=True))
 
 
 def _warn_of_coarse_buckets(

@@ -68,12 +68,15 @@ class Sensitivity:
 
     `bound`: the tolerance. `usual`: stable's share, in words that follow its rate. `visible`: the smallest detectable
     share, in words, given stable's. `is_exact`: whether a threshold can be calibrated to the plan.
+    `seconds_to_pass`: at a weight (0–1), until a candidate that is like stable has so many nats of evidence; infinite
+    if it never has.
     """
 
     bound: Callable[[Metric], Bound]
     usual: Callable[[Metric, float], str]
     visible: Callable[[Metric, float, float], str]
     is_exact: bool
+    seconds_to_pass: Callable[[Metric, Prior, float, float], float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,15 @@ import numpy.typing as npt
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import LookStart
 from modelrollout.analysis.evidence.tracks import Track
-from modelrollout.analysis.parts import BAD
-from modelrollout.analysis.samples.counters import ArmCounters, SampleWindow, by_target
+from modelrollout.analysis.kinds.pod_noise import ByPod, by_pod
+from modelrollout.analysis.samples.counters import ArmCounters, SampleWindow
 from modelrollout.sequential import ranks
 from modelrollout.sequential.noise import SHARE_IN_NOISE, Mode
-from modelrollout.sequential.wealth import Wealth, carry, weights
+from modelrollout.sequential.proportions import Bound
+from modelrollout.sequential.ranks import PodCounts
+from modelrollout.sequential.wealth import weights
 
 Floats = npt.NDArray[np.float64]
-
-EVEN_WEIGHTS = weights(np.ones(ranks.POWERS.size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +33,41 @@ class RankPath:
 
 
 def rank_blocks(
-    start: LookStart, edges: Floats, frontier: float, mine: ArmCounters, theirs: ArmCounters, window: SampleWindow
+    start: LookStart,
+    edges: Floats,
+    frontier: float,
+    mine: ArmCounters,
+    theirs: ArmCounters,
+    window: SampleWindow,
+    tolerated: Bound,
 ) -> RankPath:
     """The wealth over all blocks that ended within the new ticks; a block may have begun before them."""
     course = start.course
     length = max(math.ceil(ranks.BLOCK / course.tick - 1e-9), 1)  # ticks of a block
     done, ended = start.first // length, course.ticks(frontier) // length
-    kept = start.ledger.get("ranks")
-    known = Wealth(EVEN_WEIGHTS if kept is None or kept.size != EVEN_WEIGHTS.size else kept, 0.0)
-    bounds = np.asarray(course.start + np.arange(done, ended + 1) * length * course.tick, dtype=np.float64)
-    rows = [np.zeros(ranks.POWERS.size)] * 0
+    rows = [_kept(start.ledger)]
     if ended > done:
-        rates, usual = (_rates(side, bounds, window) for side in (mine, theirs))
+        bounds = np.asarray(course.start + np.arange(done, ended + 1) * length * course.tick, dtype=np.float64)
+        own, usual = (by_pod(side, window)(bounds) for side in (mine, theirs))
         for block in range(ended - done):
             seed = f"{start.seed}/{done + block}"
-            rows.append(ranks.factors(_without_nan(rates[:, block]), _without_nan(usual[:, block]), seed))
-    path = carry(known, np.array(rows).reshape(-1, EVEN_WEIGHTS.size))
-    levels = np.append(known.log, path.log)
+            rows.append(ranks.factors(_in_block(own, block), _in_block(usual, block), tolerated, seed))
+    bets = np.add.accumulate(rows)
 
     def blocks(ticks: int) -> int:
-        return max((start.first + ticks) // length - done, 0)
+        return min(max((start.first + ticks) // length - done, 0), len(bets) - 1)
 
-    counts = [min(blocks(tick), len(rows)) for tick in range(1, len(edges))]
-    return RankPath(levels[counts], known.log, lambda ticks: {"ranks": path.after(min(blocks(ticks), len(rows))).bets})
+    log = np.logaddexp.reduce(bets, axis=2).min(axis=1)  # both readings have to agree
+    counts = [blocks(tick) for tick in range(1, len(edges))]
+    return RankPath(log[counts], float(log[0]), lambda ticks: {"ranks": bets[blocks(ticks)].ravel()})
+
+
+def _kept(ledger: Ledger) -> Floats:
+    """ln of the bets so far, READINGS × POWERS. An older state has one reading."""
+    kept = ledger.get("ranks")
+    if kept is not None and kept.size in (ranks.POWERS.size, ranks.READINGS * ranks.POWERS.size):
+        return np.resize(kept, (ranks.READINGS, ranks.POWERS.size))
+    return np.tile(weights(np.ones(ranks.POWERS.size)), (ranks.READINGS, 1))
 
 
 def with_ranks(track: Track, ranked: RankPath, mode: Mode) -> Track:
@@ -66,17 +78,5 @@ def with_ranks(track: Track, ranked: RankPath, mode: Mode) -> Track:
     return replace(track, harm=both, before=min(track.before, ranked.before), joint=False, threshold=None)
 
 
-def _rates(side: ArmCounters, bounds: Floats, window: SampleWindow) -> Floats:
-    """Bad shares, pods × blocks; NaN where a pod had no requests."""
-    total = by_target(side.total, bounds, side.scrapes, window)
-    events = by_target(side.events, bounds, side.scrapes, window)
-    rows = []
-    for target, requests in total.items():
-        hits = events.get(target, np.zeros_like(requests))
-        share = np.divide(hits, requests, out=np.full_like(requests, np.nan), where=requests > 0)
-        rows.append(share if side.part == BAD else 1 - share)
-    return np.array(rows).reshape(len(rows), -1)
-
-
-def _without_nan(rates: Floats) -> Floats:
-    return rates[~np.isnan(rates)]
+def _in_block(pods: ByPod, block: int) -> PodCounts:
+    return PodCounts(pods.bad[0, :, block], pods.total[:, block])

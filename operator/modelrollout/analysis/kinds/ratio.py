@@ -15,9 +15,10 @@ from modelrollout.analysis.evidence import shifts
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Keep, Tested, Words, carry_over, keep_all
-from modelrollout.analysis.kinds import groups, rankings, request_shares
+from modelrollout.analysis.kinds import groups, rankings, request_shares, time_to_pass
 from modelrollout.analysis.kinds.groups import Comparison
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
+from modelrollout.analysis.kinds.pod_noise import PodNoise, by_pod, keep_nothing, pod_noise
 from modelrollout.analysis.kinds.ratio_bounds import bounds_of, counts_good
 from modelrollout.analysis.kinds.ratio_history import ratio_prior
 from modelrollout.analysis.kinds.request_shares import Ticks, Totals
@@ -48,6 +49,7 @@ class _Counted:
     frontier: float
     ticks: Ticks
     keep_shifts: Keep
+    noise: PodNoise
 
     @property
     def is_bad(self) -> bool:
@@ -113,7 +115,9 @@ def _count(start: LookStart, mine: ArmCounters, theirs: ArmCounters | None, wind
     discount, settled = (jumps.factors, jumps.settled) if jumps else (np.ones(count), count)
     beginnings, restarts = start.course.beginnings(edges), start.restarts(edges)
     ticks = Ticks(edges, counts.first(count), beginnings, restarts, discount, settled)
-    return _Counted(start, mine, theirs, window, frontier, ticks, jumps.keep if jumps else _keep_nothing)
+    usual = by_pod(theirs, window) if theirs is not None else None
+    noise = pod_noise(start, edges, frontier, by_pod(mine, window), usual)
+    return _Counted(start, mine, theirs, window, frontier, ticks, jumps.keep if jumps else keep_nothing, noise)
 
 
 def _bad_and_total(side: ArmCounters, edges: Floats, window: SampleWindow) -> tuple[Floats, Floats] | Missing:
@@ -145,10 +149,6 @@ def _jumps(
     )
 
 
-def _keep_nothing(count: int) -> Ledger:
-    return {}
-
-
 def _evidence(counted: _Counted, gap: Missing | None) -> Evidence:
     start, ticks, totals, is_bad = counted.start, counted.ticks, counted.totals, counted.is_bad
     is_compared = counted.theirs is not None and start.metric.tolerance is not None
@@ -167,7 +167,7 @@ def _evidence(counted: _Counted, gap: Missing | None) -> Evidence:
         keep=_keeper(counted, [one.keep for one in tested]),
         seconds=totals.seconds,
         interval=_interval(start.ledger, ticks.weighed, is_bad=is_bad) if is_compared else None,
-        notes=_uncounted(counted.mine, counted.theirs),
+        notes=(*_uncounted(counted.mine, counted.theirs), *(counted.noise.notes if is_compared else ())),
         unseen=tuple(unseen for one in tested for unseen in one.unseen),
         gap=gap,
     )
@@ -176,7 +176,10 @@ def _evidence(counted: _Counted, gap: Missing | None) -> Evidence:
 def _comparisons(counted: _Counted, theirs: ArmCounters) -> list[Tested]:
     """Candidate against stable, as a whole and by groups."""
     metric = counted.start.metric
-    comparison = Comparison(counted.start, counted.ticks, counted.mine, theirs, counted.window, *bounds_of(metric))
+    tolerated, unacceptable = bounds_of(metric)
+    comparison = Comparison(
+        counted.start, counted.ticks, counted.mine, theirs, counted.window, tolerated, unacceptable, counted.noise
+    )
     whole = _tolerance(counted, comparison)
     return [whole, groups.judge_groups(comparison, metric.groups)] if metric.groups is not None else [whole]
 
@@ -184,25 +187,28 @@ def _comparisons(counted: _Counted, theirs: ArmCounters) -> list[Tested]:
 def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
     """All requests, by counted events, by the ranks of pods, or by both."""
     start, ticks, totals, prior = counted.start, counted.ticks, counted.totals, counted.start.prior
-    tolerated, unacceptable = comparison.tolerated, comparison.unacceptable
+    noise, unacceptable = counted.noise, comparison.unacceptable
     wealths = request_shares.compare(
         "tolerance",
         ticks,
         _stable_rate(counted),
-        tolerated,
+        comparison.tolerated,
         unacceptable,
-        prior.inflation,
+        noise,
         start.ledger,
         is_rare=prior.share is not None and prior.share > MOSTLY_BAD,
     )
+    tolerated = noise.allowed(comparison.tolerated)
     words = request_shares.words(tolerated, unacceptable, totals, is_bad=counted.is_bad)
     limit = tolerated.factor * totals.stable_share + tolerated.margin
     is_kept = totals.stable > 0 and totals.share <= limit + request_shares.ROUNDING
-    drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, prior.inflation)
+    drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, noise.discounts)
     track = request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, threshold=start.threshold)
     if prior.mode not in (Mode.RANKED, Mode.STRICT):
         return Tested((replace(track, share=prior.share_kept),), wealths.ledger)
-    ranks = rankings.rank_blocks(start, ticks.edges, counted.frontier, counted.mine, comparison.theirs, counted.window)
+    ranks = rankings.rank_blocks(
+        start, ticks.edges, counted.frontier, counted.mine, comparison.theirs, counted.window, comparison.tolerated
+    )
     return Tested((rankings.with_ranks(track, ranks, prior.mode),), keep_all([wealths.ledger, ranks.keep]))
 
 
@@ -225,10 +231,10 @@ def _limit(counted: _Counted, name: str, limit: Limit, *, is_high: bool) -> Test
     start, ticks, totals = counted.start, counted.ticks, counted.totals
     hits, all_hits = _against_limit(counted, is_high=is_high)
     allowed = limit.value if is_high else 1 - limit.value
-    dispersion = start.prior.inflation
-    wealths = request_shares.hold_to_limit(name, ticks, hits, ticks.counts.candidate, allowed, dispersion, start.ledger)
+    noise = counted.noise
+    wealths = request_shares.hold_to_limit(name, ticks, hits, ticks.counts.candidate, allowed, noise, start.ledger)
     is_kept = all_hits <= allowed * totals.candidate + request_shares.ROUNDING * max(totals.candidate, 1)
-    drifts = request_shares.limit_drifts(all_hits, totals.candidate, allowed, dispersion)
+    drifts = request_shares.limit_drifts(all_hits, totals.candidate, allowed, noise.discounts)
     words = _limit_words(limit, allowed, is_high=is_high)
     track = request_shares.track(wealths, words, is_kept=is_kept and totals.candidate > 0, drifts=drifts)
     return Tested((track,), wealths.ledger)
@@ -250,7 +256,7 @@ def _limit_words(limit: Limit, allowed: float, *, is_high: bool) -> Words:
 
 def _keeper(counted: _Counted, keepers: list[Keep]) -> Keep:
     start, ticks = counted.start, counted.ticks
-    keep_tests = keep_all([counted.keep_shifts, *keepers])
+    keep_tests = keep_all([counted.keep_shifts, counted.noise.keep, *keepers])
 
     def keep(count: int) -> Ledger:
         seen = ticks.counts.first(count)
@@ -313,6 +319,10 @@ KIND = MetricKind(
     unit=lambda metric: "share",
     prior=ratio_prior,
     sensitivity=Sensitivity(
-        bound=lambda metric: bounds_of(metric)[0], usual=_usual_words, visible=_visible_words, is_exact=True
+        bound=lambda metric: bounds_of(metric)[0],
+        usual=_usual_words,
+        visible=_visible_words,
+        is_exact=True,
+        seconds_to_pass=time_to_pass.of_ratio,
     ),
 )

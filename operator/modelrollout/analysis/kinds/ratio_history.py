@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from modelrollout.analysis.evidence.error_budget import share_of_bound
 from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.kinds import request_shares
 from modelrollout.analysis.kinds.metric_kind import HistoryFinding, StablePast
@@ -16,7 +17,8 @@ from modelrollout.analysis.samples.stable_history import RECENT_STEPS, history_e
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.sequential import proportions as tests
-from modelrollout.sequential.noise import History, Mode, choose_mode, measure_noise
+from modelrollout.sequential.levels import widening
+from modelrollout.sequential.noise import SHARE_IN_NOISE, History, Mode, Noise, choose_mode, measure_noise
 from modelrollout.sequential.proportions import Counts
 from modelrollout.sequential.wealth import Wealth, carry
 
@@ -37,8 +39,20 @@ def ratio_prior(metric: Metric, analysis: Analysis, past: StablePast) -> History
         dispersion=noise.dispersion if noise is not None else 1.0,
         share=float(bad / total) if total > 0 else None,
         rate=float(total / seconds),
+        load=noise.load if noise is not None else None,
+        reach=_reach(noise, metric, analysis),
+        pods=int((history.total.sum(axis=1) > 0).sum()),
+        seen=history.total.shape[1] * history.block,
     )
     return HistoryFinding(prior, _warn_of_false_alarm(history, metric, prior, analysis.false_rollback_rate.value))
+
+
+def _reach(noise: Noise | None, metric: Metric, analysis: Analysis) -> float:
+    """How far pods lie apart for good, with the part of the error rate that the test leaves."""
+    if noise is None or analysis.noise == "independent":
+        return 0.0
+    alpha = analysis.false_rollback_rate.value * share_of_bound(metric, "tolerance", analysis)
+    return noise.levels.reach(alpha * (1 - SHARE_IN_NOISE))
 
 
 def _history(metric: Metric, past: StablePast) -> History | None:
@@ -63,6 +77,8 @@ def _warn_of_false_alarm(history: History, metric: Metric, prior: Prior, alpha: 
     if history.bad.shape[0] < 2 or prior.mode in (Mode.RANKED, Mode.STRICT):
         return None
     tolerated, _ = bounds_of(metric)
+    apart = math.sqrt(1 + 1 / (history.bad.shape[0] - 1))
+    tolerated = tolerated.widened(float(widening(prior.reach, np.array([apart]))[0]))
     by = prior.inflation
     busiest = np.argsort(-history.total.sum(axis=1))[:REPLAYED_PODS]
     for pod in busiest:

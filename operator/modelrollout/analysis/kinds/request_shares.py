@@ -12,6 +12,7 @@ import numpy.typing as npt
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet
+from modelrollout.analysis.kinds.pod_noise import PodNoise
 from modelrollout.sequential import proportions as tests
 from modelrollout.sequential.intervals import RATIOS, interval, likelihoods
 from modelrollout.sequential.proportions import Baseline, Bound, Counts
@@ -106,22 +107,24 @@ def compare(
     base: Floats,
     tolerated: Bound,
     unacceptable: Bound,
-    dispersion: float,
+    noise: PodNoise,
     ledger: Ledger,
     *,
     is_rare: bool = False,
 ) -> Wealths:
-    """Candidate against stable. `base`: stable's rate before each tick. `is_rare`: few requests go right.
-
-    `dispersion`: factor by which events are discounted for noise.
-    """
-    found = tests.both(ticks.weighed, base, tolerated, unacceptable, is_rare=is_rare)
-    harm, good = (factors / dispersion for factors in found)
+    """Candidate against stable. `base`: stable's rate before each tick. `is_rare`: few requests go right."""
+    weights_of_harm = RARE_WEIGHTS if is_rare else HARM_WEIGHTS
+    harm, good = np.empty((len(ticks), weights_of_harm.size)), np.empty((len(ticks), GOOD_WEIGHTS.size))
+    counts = ticks.weighed
+    for width in sorted(set(noise.width.tolist())):
+        there = noise.width == width
+        bound = tolerated.widened(width)
+        harm[there], good[there] = tests.both(counts.only(there), base[there], bound, unacceptable, is_rare=is_rare)
     return bet(
         name,
-        harm,
-        RARE_WEIGHTS if is_rare else HARM_WEIGHTS,
-        good,
+        harm / noise.harm[:, None],
+        weights_of_harm,
+        good / noise.good[:, None],
         GOOD_WEIGHTS,
         restarts=ticks.restarts,
         beginnings=ticks.beginnings,
@@ -130,12 +133,12 @@ def compare(
 
 
 def hold_to_limit(
-    name: str, ticks: Ticks, events: Floats, requests: Floats, limit: float, dispersion: float, ledger: Ledger
+    name: str, ticks: Ticks, events: Floats, requests: Floats, limit: float, noise: PodNoise, ledger: Ledger
 ) -> Wealths:
     """The candidate alone against a limit on the share of `events`."""
     limit = min(max(limit, tests.TINY), 1 - 1e-9)
-    harm = tests.beyond_limit(events, requests, limit) / dispersion
-    good = tests.below_limit(events, requests, unacceptable_limit(limit)) / dispersion
+    harm = tests.beyond_limit(events, requests, limit) / noise.harm[:, None]
+    good = tests.below_limit(events, requests, unacceptable_limit(limit)) / noise.good[:, None]
     return bet(
         name,
         harm,
@@ -153,7 +156,9 @@ def unacceptable_limit(limit: float) -> float:
     return min(max(BEYOND_LIMIT * limit, NEGLIGIBLE_SHARE), (limit + 1) / 2)
 
 
-def comparison_drifts(totals: Totals, tolerated: Bound, unacceptable: Bound, dispersion: float) -> tuple[float, float]:
+def comparison_drifts(
+    totals: Totals, tolerated: Bound, unacceptable: Bound, discounts: tuple[float, float]
+) -> tuple[float, float]:
     """The expected growth of ln harm and ln good with each further request of the candidate.
 
     It assumes each arm's estimated share, and the present proportion of the arms' traffic. A candidate with few
@@ -167,10 +172,10 @@ def comparison_drifts(totals: Totals, tolerated: Bound, unacceptable: Bound, dis
     one = Counts(*(np.array([part]) for part in parts))
     base = np.array([usual])
     harm, good = tests.worse(one, base, tolerated).max(), tests.better(one, base, unacceptable).max()
-    return max(float(harm) / dispersion, 0.0), max(float(good) / dispersion, 0.0)
+    return max(float(harm) / discounts[0], 0.0), max(float(good) / discounts[1], 0.0)
 
 
-def limit_drifts(events: float, requests: float, limit: float, dispersion: float) -> tuple[float, float]:
+def limit_drifts(events: float, requests: float, limit: float, discounts: tuple[float, float]) -> tuple[float, float]:
     """The same for a limit."""
     if requests <= 0:
         return 0.0, 0.0
@@ -178,7 +183,7 @@ def limit_drifts(events: float, requests: float, limit: float, dispersion: float
     share, one = np.array([(events + 0.5) / (requests + 1)]), np.array([1.0])
     harm = tests.beyond_limit(share, one, limit).max()
     good = tests.below_limit(share, one, unacceptable_limit(limit)).max()
-    return max(float(harm) / dispersion, 0.0), max(float(good) / dispersion, 0.0)
+    return max(float(harm) / discounts[0], 0.0), max(float(good) / discounts[1], 0.0)
 
 
 def track(

@@ -22,6 +22,7 @@ from modelrollout.sequential.proportions import Bound, Counts, better, rate
 from modelrollout.sequential.wealth import weights
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int_]
 
 KNOWN_REQUESTS = 100.0
 """Fewest requests of stable from which an edge can be chosen."""
@@ -122,13 +123,11 @@ class RuleOut:
 
 def choose_tails(metric: Metric, seen: CountedTails, known: Floats, q: float) -> RuleOut:
     """Takes the edge beyond which stable is known to have about 1 − q of its requests."""
-    reach = seen.edges.reach(excluded(metric))
-    places = list(reach) or list(range(len(seen.edges.all)))
-    far = np.array([reach.get(place, place) for place in places])
+    places, far, bound = pairs_to_rule_out(metric, seen.edges)
     tails, totals = known[:-1, ::-1].cumsum(axis=1)[:, -2::-1], known[:-1].sum(axis=1)
     beyond_each = (tails[:, places] + 1e-3) / (totals + 1)[:, None]
     choice = np.abs(np.log(np.maximum(beyond_each, 1e-12)) - math.log(1 - q)).argmin(axis=1)
-    rows, near = np.arange(len(choice)), np.array(places)[choice]
+    rows, near = np.arange(len(choice)), places[choice]
     counts, discount = seen.ticks.weighed, seen.ticks.discount
     is_known = totals >= KNOWN_REQUESTS  # with fewer the right edge is unknown
     counts = Counts(counts.bad_candidate, counts.candidate * is_known, counts.bad_stable, counts.stable * is_known)
@@ -136,7 +135,15 @@ def choose_tails(metric: Metric, seen: CountedTails, known: Floats, q: float) ->
     theirs = seen.theirs[rows, near] / discount
     compared = Counts(seen.mine[rows, far[choice]] / discount, counts.candidate, theirs, counts.stable)
     alike = Counts(seen.mine[rows, near] / discount, *compared.parts[1:])
-    return RuleOut(compared, alike, tails[rows, near], totals, Bound(1.0) if reach else COARSE_BOUND)
+    return RuleOut(compared, alike, tails[rows, near], totals, bound)
+
+
+def pairs_to_rule_out(metric: Metric, edges: Edges) -> tuple[Places, Places, Bound]:
+    """Nearer edges and their farther ones, by place, and the bound on the tails beyond them."""
+    reach = edges.reach(excluded(metric))
+    near = list(reach) or list(range(len(edges.all)))
+    far = [reach.get(place, place) for place in near]
+    return np.array(near, dtype=int), np.array(far, dtype=int), Bound(1.0) if reach else COARSE_BOUND
 
 
 def excluded(metric: Metric) -> Tolerance:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from modelrollout.analysis.evidence.look import Missing
 from modelrollout.analysis.samples.counters import Samples, SampleWindow, Scrapes, clean, growth, scrapes_of
-from modelrollout.analysis.samples.double_scrapes import without_double_scrapes
+from modelrollout.analysis.samples.histogram_forms import in_one_form
 from modelrollout.api.status import Verdict
 from modelrollout.promql.matchers import NAME
 from modelrollout.promql.query import Series
@@ -47,7 +47,7 @@ class ArmHistograms:
 
 def histograms_of(series: Sequence[Series], who: str, window: SampleWindow) -> ArmHistograms | Missing:
     """The histograms of one arm, or why they cannot be read."""
-    samples = clean(_with_edge(one) for one in without_double_scrapes(series))
+    samples = clean(_with_edge(one) for one in in_one_form(series))
     arm = scrapes_of((samples,), window)
     if arm is None:
         return Missing(Verdict.NO_DATA, f"the histogram has no samples of {who}")

@@ -6,6 +6,10 @@ The rules, for each series (statistics: no rate() and no increase(), which extra
   of the counts before it is unknown.
 - A series that appears later than its target grew from 0: the target was scraped before without it. Most client
   libraries show the first error of a process like this, and it must not be lost.
+- A process that starts again begins all its counters anew. Large counters show it by falling, and it holds for all: a
+  series with one error before and one after grew by one, though it never fell.
+- All series of a process count up to the same scrape. One that is behind the others (a slow shard of a remote write)
+  holds its process back, or errors would count before their requests.
 - A gap between scrapes loses nothing, up to the look-back. Beyond it earlier samples are unknown.
 - Impossible values of a counter (NaN, ±Inf, negative numbers, numbers too large to grow by one) are no samples.
 - Pods are scraped at different moments. So that both arms are compared over the same instants, an increment is spread
@@ -24,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from modelrollout.analysis.evidence.ticks import SHORTEST_LOOK_BACK
 from modelrollout.promql.query import Series
 
 Floats = npt.NDArray[np.float64]
@@ -32,6 +37,8 @@ Target = tuple[tuple[str, str], ...]
 LARGEST_COUNT = 2.0**53
 ALIVE_SCRAPES = 2.5
 """A target that missed this many scrapes is gone, and the frontier no longer waits for it."""
+LONGEST_LAG = SHORTEST_LOOK_BACK.total_seconds()
+"""Seconds by which a series may be behind the others of its process. One that is silent for longer has ended."""
 NEW_SCRAPES = 1.5
 """A target that appears later than this many scrapes into the look-back is new."""
 
@@ -83,9 +90,24 @@ def target_of(labels: Mapping[str, str]) -> Target | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Process:
+    """How one target was scraped. `known`: up to here all its series are there. `restarts`: the first scrapes after."""
+
+    scrapes: Floats
+    known: float
+    restarts: Floats
+
+    def scrape_before(self, moment: float, spacing: float) -> float:
+        """The scrape before a sample, half a scrape apart at least: stores may give one scrape different times."""
+        place = int(np.searchsorted(self.scrapes, moment - spacing / 2)) - 1
+        return float(self.scrapes[place]) if place >= 0 else -math.inf
+
+
+@dataclass(frozen=True, slots=True)
 class Scrapes:
     """When the targets of one arm were scraped. `warm`: the end of each new target's warm-up."""
 
+    processes: Mapping[Target, Process]
     first: Mapping[Target, float]
     spacing: float
     frontier: float
@@ -105,26 +127,73 @@ class ArmCounters:
 
 
 def scrapes_of(parts: Iterable[Sequence[Samples]], window: SampleWindow) -> Scrapes | None:
-    """The scrapes of an arm, from its series; None without samples."""
-    first: dict[Target, float] = {}
-    last: dict[Target, float] = {}
+    """The scrapes of an arm, from its series; None without samples. Restarts show in the part that counts most."""
     parts = [part for part in parts if part]
     if not parts:
         return None
-    spacing = _spacing([one for part in parts for one in part])
-    for part in parts:
-        latest: dict[Target, float] = {}
-        for one in part:
-            target = target_of(one.labels) or ()
-            first[target] = min(first.get(target, math.inf), float(one.times[0]))
-            latest[target] = max(latest.get(target, -math.inf), float(one.times[-1]))
-        for target, at in latest.items():  # the parts of a ratio may be one scrape apart: the older one counts
-            last[target] = min(last.get(target, math.inf), at)
-    newest = max(float(one.times[-1]) for part in parts for one in part)
-    alive = [at for at in last.values() if at >= newest - ALIVE_SCRAPES * spacing] or [newest]
+    every = [one for part in parts for one in part]
+    spacing = _spacing(every)
+    counting = _by_target(max(parts, key=lambda part: sum(float(one.values[-1]) for one in part)))
+    groups = _by_target(every)
+    processes = {target: _process(group, counting.get(target, ()), spacing) for target, group in groups.items()}
+    first = {target: min(float(one.times[0]) for one in group) for target, group in groups.items()}
+    known = [process.known for process in processes.values()]
+    alive = (at for at in known if at >= max(known) - ALIVE_SCRAPES * spacing)
+    newest = max(float(one.times[-1]) for one in every)
     new_after = window.since + NEW_SCRAPES * (spacing if spacing < math.inf else 0.0)
     warm = {target: at + window.warm_up for target, at in first.items() if at > new_after and target}
-    return Scrapes(first, spacing, min(alive), newest, warm)
+    return Scrapes(processes, first, spacing, min(alive), newest, warm)
+
+
+def _by_target(samples: Iterable[Samples]) -> dict[Target, list[Samples]]:
+    groups: defaultdict[Target, list[Samples]] = defaultdict(list)
+    for one in samples:
+        groups[target_of(one.labels) or ()].append(one)
+    return groups
+
+
+def _process(group: Sequence[Samples], counting: Sequence[Samples], spacing: float) -> Process:
+    """`group`: all series of a target. `counting`: those of the part that counts most."""
+    restarts = _restarts(counting, spacing)
+    last_restart = restarts[-1] if restarts.size else -math.inf
+    last = [float(one.times[-1]) for one in group]
+    # A series that ended, by itself or with its process, holds nobody back.
+    oldest = max(max(last) - max(LONGEST_LAG, ALIVE_SCRAPES * spacing), last_restart)
+    known = min(at for at in last if at >= oldest)
+    return Process(max((one.times for one in group), key=len), known, restarts)
+
+
+def _restarts(counting: Sequence[Samples], spacing: float) -> Floats:
+    """The first scrapes after each restart of a process: where its counters fell, and the others could have, too.
+
+    One counter may fall alone, such as that of one worker among several that share the target's labels. So the others
+    must have counted no more since the restart than those that fell.
+    """
+    falls = sorted(
+        (float(one.times[at]), float(one.times[at + 1]))
+        for one in counting
+        for at in np.flatnonzero(one.values[1:] < one.values[:-1]).tolist()
+    )
+    between: list[tuple[float, float]] = []
+    for before, after in falls:
+        if between and before < between[-1][1]:  # one restart; the shortest time between two samples tells best when
+            between[-1] = (max(before, between[-1][0]), min(after, between[-1][1]))
+        else:
+            between.append((before, after))
+    return np.array([after for _, after in between if _did_all_restart(counting, after, spacing)])
+
+
+def _did_all_restart(counting: Sequence[Samples], after: float, spacing: float) -> bool:
+    fallen = others = 0.0
+    for one in counting:
+        at = int(np.searchsorted(one.times, after))
+        if not 0 < at < one.times.size or one.times[at] > after + spacing / 2 or one.values[at - 1] == 0:
+            continue
+        if one.values[at] < one.values[at - 1]:
+            fallen += float(one.values[at])
+        else:
+            others += float(one.values[at])
+    return others <= fallen
 
 
 def _spacing(samples: Iterable[Samples]) -> float:
@@ -137,17 +206,14 @@ NEVER: Floats = np.array([])
 
 
 def growth(one: Samples, edges: Floats, arm: Scrapes, window: SampleWindow, resets: Floats = NEVER) -> Floats:
-    """The growth of a series between neighbouring edges. `resets`: times of known resets."""
-    times, values = one.times, one.values
+    """The growth of a series between neighbouring edges. `resets`: known times of samples that follow a reset."""
     target = target_of(one.labels)
-    start = _grows_from_zero_since(one, target, arm)
-    if start is not None:
-        times, values = np.append(start, times), np.append(0.0, values)
-    steps = np.diff(values)
-    is_reset = steps < 0
-    if resets.size:
-        is_reset |= np.isin(times[1:], resets)
-    steps = np.where(is_reset, values[1:], steps)
+    if target is not None:  # without one, nothing is known of which series belong together
+        process = arm.processes[target]
+        resets = np.append(resets, process.restarts) if process.restarts.size else resets
+        edges = np.minimum(edges, process.known)
+    times, values = _with_zeros(one, target, arm, resets)
+    steps = np.maximum(np.diff(values), 0.0)  # each fall leads to a zero
     drop = np.diff(times) > window.look_back
     if (warm := arm.warm.get(target or ())) is not None:
         drop |= times[:-1] < warm
@@ -157,17 +223,38 @@ def growth(one: Samples, edges: Floats, arm: Scrapes, window: SampleWindow, rese
     return np.diff(np.interp(edges, times, sums))
 
 
-def _grows_from_zero_since(one: Samples, target: Target | None, arm: Scrapes) -> float | None:
-    """The time from which a series that appears later than its target grew from 0; None for any other series.
+def _with_zeros(one: Samples, target: Target | None, arm: Scrapes, resets: Floats) -> tuple[Floats, Floats]:
+    """The samples, and a zero before each one from which the series grew from 0: after a birth or a reset.
+
+    The zero is at the scrape before, which found the process without the series, or with its old count.
+    """
+    begins = np.flatnonzero(one.values[1:] < one.values[:-1]) + 1
+    if resets.size:
+        places = np.searchsorted(one.times, resets)
+        begins = np.union1d(begins, places[(places > 0) & (places < one.times.size)])
+    zeros = [_scrape_before(one, int(at), target, arm) for at in begins]
+    if _is_born(one, target, arm):
+        begins, zeros = np.append(0, begins), [_scrape_before(one, 0, target, arm), *zeros]
+    if not zeros:
+        return one.times, one.values
+    return np.insert(one.times, begins, zeros), np.insert(one.values, begins, 0.0)
+
+
+def _is_born(one: Samples, target: Target | None, arm: Scrapes) -> bool:
+    """Whether a series appears later than its target.
 
     It has to be later by half a scrape, since some stores give the samples of one scrape different times. Taking an old
     series for a new one is the costly mistake: its whole count would be growth.
     """
-    first = arm.first.get(target, math.inf) if target else math.inf
-    at = float(one.times[0])
-    if arm.spacing == math.inf or at <= first + arm.spacing / 2:
-        return None
-    return max(at - arm.spacing, first)
+    if target is None or arm.spacing == math.inf:
+        return False
+    return float(one.times[0]) > arm.first[target] + arm.spacing / 2
+
+
+def _scrape_before(one: Samples, at: int, target: Target | None, arm: Scrapes) -> float:
+    """The last time before a sample at which its process was scraped without it, else the time of the sample before."""
+    earlier = float(one.times[at - 1]) if at else arm.first[target or ()]
+    return earlier if target is None else max(earlier, arm.processes[target].scrape_before(one.times[at], arm.spacing))
 
 
 def total_growth(samples: Sequence[Samples], edges: Floats, arm: Scrapes, window: SampleWindow) -> Floats:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+import numpy as np
+
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.error_budget import share_of_bound
 from modelrollout.analysis.evidence.look import Prior
@@ -19,6 +21,7 @@ from modelrollout.analysis.kinds.kind_table import kind_of
 from modelrollout.analysis.kinds.metric_kind import Sensitivity
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
+from modelrollout.sequential.levels import widening
 from modelrollout.sequential.proportions import Bound
 
 OVERHEAD = 1.4
@@ -40,6 +43,7 @@ def smallest_share(prior: Prior, bound: Bound, alpha: float, stretches: Sequence
     if prior.rate is None or prior.share is None:
         return math.inf
     needed = OVERHEAD * math.log(1 / alpha) * prior.inflation
+    bound = bound.widened(width_of_one_pod(prior))
 
     def gained(share: float) -> float:
         return sum(_nats(prior, bound, share, one) for one in stretches)
@@ -51,6 +55,11 @@ def smallest_share(prior: Prior, bound: Bound, alpha: float, stretches: Sequence
         middle = math.sqrt(low * high)
         low, high = (low, middle) if gained(middle) >= needed else (middle, high)
     return high
+
+
+def width_of_one_pod(prior: Prior) -> float:
+    """How many times stable's share a candidate of one pod may have, because pods differ for good."""
+    return float(widening(prior.reach, np.sqrt(1 + 1 / np.array([max(prior.pods or 1, 1)])))[0])
 
 
 def _usual(prior: Prior) -> float:

@@ -6,7 +6,7 @@ The result is fixed for the whole rollout: how events are counted must not depen
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,12 +17,16 @@ from modelrollout.analysis.evidence.error_budget import share_of_bound
 from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.kinds.kind_table import kind_of
 from modelrollout.analysis.kinds.metric_kind import HistoryFinding, StablePast
-from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling, sentence
+from modelrollout.analysis.samples.counted_series import counted
+from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling
+from modelrollout.analysis.sensitivity.expected_time import outlook
+from modelrollout.analysis.sensitivity.unlike_pods import remarks
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import UsualMetric
 from modelrollout.promql.query import Answer, Answered, Query, Series
 from modelrollout.sequential import horizon
+from modelrollout.sequential.levels import WIDEST
 from modelrollout.sequential.noise import Mode, choose_mode
 from modelrollout.sequential.wealth import Onsets
 
@@ -40,7 +44,8 @@ def summarise_history(
     """The record of each metric for status. `asked`: from `history_queries`; queries without an answer are skipped."""
     recorded = []
     for metric in analysis.metrics:
-        found = _finding(metric, analysis, _past(metric, asked, answers, tick))
+        past, uncounted = _past(metric, asked, answers, tick)
+        found = _finding(metric, analysis, past)
         prior = replace(found.prior, threshold=_threshold(metric, analysis, found.prior, stretches, tick))
         recorded.append(
             UsualMetric(
@@ -48,30 +53,44 @@ def summarise_history(
                 mode=prior.mode.value,
                 basis=basis.get(metric.name, ""),
                 state=ledger.write(_packed(prior)),
-                sees=sentence(metric, analysis, prior, stretches),
+                sees=outlook(metric, analysis, prior, stretches),
                 is_blind=not sees_a_doubling(metric, analysis, prior, stretches),
-                note=found.note,
+                note="; ".join([*_notes(metric, found, past), *uncounted]) or None,
             )
         )
     return tuple(recorded)
 
 
-def _past(metric: Metric, asked: Sequence[Query], answers: Mapping[Query, Answer], tick: float) -> StablePast:
+def _past(
+    metric: Metric, asked: Sequence[Query], answers: Mapping[Query, Answer], tick: float
+) -> tuple[StablePast, list[str]]:
+    """Stable's series, and notes on those that are not counted."""
     own = [query for query in asked if query.metric == metric.name]
     series: dict[tuple[str, str], tuple[Series, ...]] = {}
+    notes: list[str] = []
     for query in own:
         answer = answers.get(query)
         if isinstance(answer, Answered):
-            series |= {(query.arm, part): found for part, found in query.split(answer.series).items()}
+            found = counted(query, answer.series, "stable")
+            notes += filter(None, (*found.notes, found.conflict))
+            series |= {(query.arm, part): some for part, some in found.parts.items() if found.conflict is None}
     start = min((query.start.timestamp() for query in own), default=0.0)
     end = max((query.end.timestamp() for query in own), default=0.0)
-    return StablePast(series, start, end, tick)
+    return StablePast(series, start, end, tick), list(dict.fromkeys(notes))
 
 
 def _finding(metric: Metric, analysis: Analysis, past: StablePast) -> HistoryFinding:
     kind = kind_of(metric)
     found = kind.prior(metric, analysis, past) if kind.prior is not None else None
     return found or HistoryFinding(Prior(mode=choose_mode(None, analysis.noise)))
+
+
+def _notes(metric: Metric, found: HistoryFinding, past: StablePast) -> Iterator[str]:
+    """What people should know; of noise only if Prometheus has answered."""
+    if found.note is not None:
+        yield found.note
+    if past.series:
+        yield from remarks(metric, found.prior)
 
 
 def _threshold(
@@ -124,6 +143,11 @@ def prior_of(recorded: UsualMetric) -> Prior:
         variance=_one(kept, "variance"),
         buckets=buckets,
         threshold=_one(kept, "threshold"),
+        load=_one(kept, "load"),
+        reach=min(max(_one(kept, "reach") or 0.0, 0.0), WIDEST),
+        reaches=_reaches(kept),
+        pods=_count(kept, "pods"),
+        seen=max(_one(kept, "seen") or 0.0, 0.0),
     )
 
 
@@ -134,13 +158,31 @@ def _packed(prior: Prior) -> dict[str, Floats]:
         "rate": prior.rate,
         "variance": prior.variance,
         "threshold": prior.threshold,
+        "load": prior.load,
+        "reach": prior.reach or None,
+        "pods": prior.pods,
+        "seen": prior.seen or None,
     }
     kept = {name: np.array([value]) for name, value in single.items() if value is not None}
+    if prior.reaches:
+        kept["tails"], kept["reaches"] = np.array(list(prior.reaches)), np.array(list(prior.reaches.values()))
     if prior.buckets:
         finite = [edge for edge in prior.buckets if edge < math.inf]
         kept["edges"] = np.array(finite)
         kept["within"] = np.array([prior.buckets[edge] for edge in finite] + [prior.buckets.get(math.inf, 0.0)])
     return kept
+
+
+def _reaches(kept: Mapping[str, Floats]) -> dict[float, float] | None:
+    tails, reaches = kept.get("tails"), kept.get("reaches")
+    if tails is None or reaches is None or not 0 < tails.size == reaches.size:
+        return None
+    return dict(zip(tails.tolist(), np.clip(reaches, 0.0, WIDEST).tolist(), strict=True))
+
+
+def _count(kept: Mapping[str, Floats], name: str) -> int | None:
+    found = _one(kept, name)
+    return round(found) if found is not None and found >= 0 else None
 
 
 def _one(kept: Mapping[str, Floats], name: str) -> float | None:

@@ -34,6 +34,19 @@ Most metrics compare candidate with stable and have no limit of their own, becau
 slow. At 100 % and during the bake there is nothing to compare with, so give what matters most a limit: `maxErrors`,
 `maxLatency` and their like. An argument that is `""` leaves out what it would have set.
 
+Pods of one manifest have the same names in every namespace, so `arm` names the namespace as well as the pods. A scrape
+that sets no label `namespace` works, too (that is what `|` is for), but then nobody can tell two namespaces apart. So
+set it: monitors of the Prometheus operator do, and a scrape configuration of your own relabels
+`__meta_kubernetes_namespace`. Where the label is called otherwise, say so in `arm`:
+
+```yaml
+analysis:
+  presets:
+  - name: fastapi
+    arguments:
+      arm: kubernetes_namespace="{{ namespace }}", kubernetes_pod_name=~"{{ pods }}"
+```
+
 Where a metric's unit is not seconds, the name of the argument says so (`maxLatencyMilliseconds: "300"`); limits of
 metrics in seconds may be written `300ms`. Metrics that are a mean (of a sum and a count) are read as a `value`: they
 are slower to tell a difference than a histogram, and blind to tails.

@@ -48,12 +48,16 @@ def argument(name: str, default: str, description: str) -> Argument:
     return Argument(name=name, default=default, description=" ".join(description.split()))
 
 
-def arm(default: str = 'pod=~"{{ pods }}"') -> Argument:
+NAMESPACE = 'namespace=~"{{ namespace }}|"'
+"""Pods of one manifest have the same names in every namespace. `|`: a scrape that sets no such label works, too."""
+
+
+def arm(default: str = f'{NAMESPACE}, pod=~"{{{{ pods }}}}"') -> Argument:
     return argument(
         "arm",
         default,
-        """Label matchers that tell the candidate's series from the stable's. Change it where Prometheus has the name of
-        the pod under another label, such as exported_pod.""",
+        """Label matchers that tell the arm's series from the other's, and from those of other namespaces. Change it
+        where Prometheus has pod and namespace under other labels, such as exported_pod and exported_namespace.""",
     )
 
 

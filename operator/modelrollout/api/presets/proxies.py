@@ -21,6 +21,15 @@ _MILLISECONDS = times("latency", "answers", tolerance="10%", unit="milliseconds"
 # github.com/envoyproxy/envoy docs/root/configuration/upstream/cluster_manager/cluster_stats.rst: upstream_rq_<*xx>,
 # upstream_rq_time (milliseconds); source/common/config/well_known_names.cc: the tags envoy.cluster_name and
 # envoy.response_code_class, which Prometheus sees with underscores.
+# Clusters are called after namespace and Service, in either order (Istio: outbound|80||SERVICE.NAMESPACE.svc…; Contour:
+# NAMESPACE_SERVICE_80; Kuma: SERVICE_NAMESPACE_svc_80), or after the Service alone.
+_CLUSTER = (
+    "(.*[^-a-z0-9])?"
+    "({{ namespace }}[^-a-z0-9]{{ service }}|{{ service }}[^-a-z0-9]{{ namespace }})"
+    "([^-a-z0-9].*)?"
+    "|{{ service }}([^-a-z0-9][0-9]+)?"
+)
+
 ENVOY = preset(
     "envoy",
     "Envoy, for each upstream cluster",
@@ -32,7 +41,7 @@ ENVOY = preset(
         histogram("latency", series("envoy_cluster_upstream_rq_time_bucket"), "latency", "milliseconds"),
     ),
     arguments=(
-        arm('envoy_cluster_name=~"(.*[^-a-z0-9])?{{ service }}([^-a-z0-9].*)?"'),
+        arm(f'envoy_cluster_name=~"{_CLUSTER}"'),
         MATCHERS,
         *ERRORS,
         *_MILLISECONDS,
@@ -42,9 +51,10 @@ ENVOY = preset(
         "envoyproxy/envoy: docs/root/configuration/upstream/cluster_manager/cluster_stats.rst",
         "envoyproxy/envoy: source/common/config/well_known_names.cc (tags)",
     ),
-    notes="""Needs a control plane that gives each Service a cluster of its own with the Service's name in it. One that
-    puts all backends of a route into one cluster cannot tell candidate from stable: measure at the pods then. The
-    histogram is in milliseconds.""",
+    notes="""Needs a control plane that gives each Service a cluster of its own, whose name has the namespace beside the
+    Service's name, or the Service's alone; change `arm` where it is called otherwise. One that puts all backends of a
+    route into one cluster cannot tell candidate from stable: measure at the pods then. The histogram is in
+    milliseconds.""",
 )
 
 # github.com/istio/istio.io content/en/docs/reference/config/metrics/index.md: istio_requests_total,

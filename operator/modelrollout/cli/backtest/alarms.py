@@ -19,6 +19,7 @@ from scipy.stats import chi2
 from modelrollout.analysis.evidence.ticks import look_back, tick_of
 from modelrollout.analysis.parts import ONE_POD, OTHER_PODS, VALUE
 from modelrollout.analysis.queries import MOST_POINTS
+from modelrollout.analysis.samples.own_pods import without_other_namespaces
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import UsualMetric, Verdict
@@ -175,7 +176,7 @@ class _Stage:
                     f"it out with --without {metric.name}."
                 )
         everybody = Selected("candidate", stable.pods, stable.matchers, stable.names)  # all parts of all metrics
-        self.pool = past_arm(everybody, policy.namespace, policy.name)
+        self.pool = past_arm(everybody, policy)
         wanted = wanted_of(self.analysis, self.pool, start, as_arm=POOL, labels=self.labels)
         self.counters = {key: one for key, one in wanted.items() if key[2] != VALUE}
         self.tape = Tape({key: one.reel for key, one in self.counters.items()})
@@ -196,8 +197,9 @@ class _Stage:
     async def players(self, start: datetime, end: datetime) -> list[str]:
         """The pods that play the candidate: the first by hash, so the choice varies but is reproducible."""
         there: set[str] = set()
-        for reel in self.tape.reels.values():
-            there |= reel.pods(start.timestamp(), end.timestamp() - SLACK)
+        for one in self.counters.values():
+            pods = one.reel.pods(start.timestamp(), end.timestamp() - SLACK)
+            there |= {pod for pod in pods if without_other_namespaces(one.query, one.reel.shown_by(pod), "stable")[0]}
         if not self.counters:
             for name in sorted(set(self.labels.values())):
                 there |= await history.pods_by_label(self.fetcher, name, self.pool, self.stable.matchers, start)
@@ -206,10 +208,10 @@ class _Stage:
 
     def arms(self, pod: str) -> Arms:
         others = [one for one in self.present if one != pod]
-        matchers, names = self.stable.matchers, (self.policy.namespace, self.policy.name)
+        matchers = self.stable.matchers
         mine = Selected("candidate", as_regex(pod), matchers, self.stable.names)
         theirs = Selected("stable", "|".join(map(as_regex, others)), matchers, self.stable.names)
-        return Arms(past_arm(mine, *names), past_arm(theirs, *names), self.analysis, self.analysis)
+        return Arms(past_arm(mine, self.policy), past_arm(theirs, self.policy), self.analysis, self.analysis)
 
 
 async def _play(

@@ -14,6 +14,7 @@ from modelrollout.analysis.queries import ArmNames
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.api.placeholders import UnknownName, render_text
+from modelrollout.cli.backtest.policy import Policy
 from modelrollout.cli.backtest.trouble import MisuseError
 from modelrollout.promql.matchers import Kind, Matcher
 from modelrollout.promql.selectors import SelectorError, parse
@@ -37,16 +38,18 @@ class Selected:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
-def past_arm(selected: Selected, namespace: str, rollout: str) -> ArmNames:
+def past_arm(selected: Selected, policy: Policy) -> ArmNames:
+    """An arm's names in history. Where neither file nor flag says the namespace, its pods may be in any."""
     names = selected.names
     return ArmNames(
         arm=selected.arm,
-        namespace=names.get("namespace", namespace),
-        rollout=names.get("rollout", rollout),
+        namespace=names.get("namespace", policy.namespace),
+        rollout=names.get("rollout", policy.name),
         revision=names.get("revision", ""),
         workload=names.get("workload", ""),
         service=names.get("service", ""),
         pods=selected.pods,
+        is_anywhere=not policy.is_placed and "namespace" not in names,
     )
 
 

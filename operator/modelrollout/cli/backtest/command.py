@@ -202,7 +202,7 @@ async def _replay_and_render(options: Options, fetcher: Fetcher, progress: Progr
         text = _json(document.alarms_document(counted)) if is_json else table.alarms_text(counted)
         return text, page.alarms_page(counted) if options.html else None
     sides = (options.candidate, options.stable)
-    candidate, stable = (past_arm(side, policy.namespace, policy.name) for side in sides)
+    candidate, stable = (past_arm(side, policy) for side in sides)
     arms = Arms(candidate, stable, *(narrowed(policy.analysis, side) for side in sides))
     tried = await comparison.replay_candidate(
         policy,

@@ -12,6 +12,7 @@ import numpy as np
 
 from modelrollout.analysis.evidence.ticks import look_back, tick_of
 from modelrollout.analysis.parts import CANDIDATE, STABLE
+from modelrollout.analysis.samples.counted_series import counted
 from modelrollout.api.status import MetricVerdict, UsualMetric, Verdict
 from modelrollout.cli.backtest import history
 from modelrollout.cli.backtest.arms import Selected, pod_labels
@@ -223,7 +224,7 @@ class _Drawer:
         parts: dict[tuple[str, str], dict[str, Sequence[Series]]] = {}
         for (metric, arm, _), one in self._wanted.items():
             series = one.reel.cut(self._from - back, float(edges[-1]))
-            parts.setdefault((metric, arm), {}).update(one.query.split(series))
+            parts.setdefault((metric, arm), {}).update(counted(one.query, series, arm).parts)
         for (metric, arm), found in parts.items():
             values = measured(self._metrics[metric], found, edges, back)
             middles = ((edges[1:] + edges[:-1]) / 2).tolist()

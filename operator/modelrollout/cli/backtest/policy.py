@@ -25,11 +25,15 @@ STDIN = Path("-")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Whose it is, and what it wishes; all metrics are in `analysis.metrics`."""
+    """Whose it is, and what it wishes; all metrics are in `analysis.metrics`.
+
+    `is_placed`: the file says which namespace it is.
+    """
 
     namespace: str
     name: str
     wish: Wish
+    is_placed: bool = True
 
     @property
     def analysis(self) -> Analysis:
@@ -73,7 +77,7 @@ def read_policy(files: Sequence[Path], name: str | None = None) -> Policy:
         raise MisuseError(f"-f {path}: {wish.message.replace('; traffic stays as it is', '')}{more}")
     if not wish.spec.analysis.metrics:
         raise MisuseError(f"-f {path}: spec.analysis has readinessOnly: there is nothing to replay; give it metrics.")
-    return Policy(namespace, called, wish)
+    return Policy(namespace, called, wish, is_placed="namespace" in metadata)
 
 
 def _which(files: Sequence[Path], names: Sequence[str], wished: str | None) -> str:

@@ -32,6 +32,7 @@ from modelrollout.plan.statuses import changed
 from modelrollout.promql.query import Answer, Query
 from modelrollout.rollout.rollout import Rollout
 from modelrollout.stages.way import way
+from modelrollout.traffic.acceptance import accepted
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY
 from modelrollout.traffic.router import Backend, Notes, Routing
 from modelrollout.trial.phases import SERVES_CANDIDATE
@@ -131,7 +132,7 @@ class Replay:
     def read_from(self) -> float:
         """The oldest samples that a later look may ask for, unix seconds."""
         at = self.last.at if self.last else self.turns[0].at
-        question = None if self.is_over else self._planned(max(at, self._stage.since + self._interval)).questions
+        question = None if self.is_over else self._planned(max(at, self._stage.counted_from + self._interval)).questions
         since = [reach.since.timestamp() for reach in question.reaches.values()] if question else []
         return min(since, default=at.timestamp())
 
@@ -151,7 +152,7 @@ class Replay:
         return self.status.stage
 
     def _next(self) -> datetime:
-        since = self._stage.since
+        since = self._stage.counted_from
         done = int((self.last.at - since) / self._interval + 1e-9) if self.last and self.last.at > since else 0
         return since + (done + 1) * self._interval
 
@@ -200,7 +201,7 @@ class Replay:
     def _turning_points(self) -> tuple[datetime, datetime]:
         """From when a step may end: its hold is over; its deadline is."""
         stage, hold = self._stage, current(self._way, self.status).hold
-        return stage.since + hold, stage.entered + max(hold, self._policy.analysis.step_deadline.timedelta)
+        return stage.counted_from + hold, stage.entered + max(hold, self._policy.analysis.step_deadline.timedelta)
 
     def _planned(self, at: datetime, heard: tuple[Question, Mapping[Query, Answer]] | None = None) -> Plan:
         """The operator's plan at a moment, in a world in which all that was written is in force."""
@@ -226,7 +227,7 @@ class Replay:
     def _has_moved(self, made: Plan) -> bool:
         """Whether the plan leads to another step; when held at the last comparison, only a rollback does."""
         before, after = self.status, made.status
-        return (after.phase, after.stage) != (before.phase, before.stage) and not self._is_too_far(after)
+        return _place(after) != _place(before) and not self._is_too_far(after)
 
     def _is_too_far(self, status: ModelRolloutStatus) -> bool:
         stage = status.stage
@@ -238,7 +239,7 @@ class Replay:
         if self._is_too_far(after):
             after = changed(after, phase=before.phase, stage=before.stage)
         self.status = after
-        if (after.phase, after.stage) != (before.phase, before.stage):
+        if _place(after) != _place(before):
             self._strides = 1
             self._tell(at, before)
             self._go_on(at)
@@ -249,6 +250,8 @@ class Replay:
         made = self._planned(at)
         if self._has_moved(made):
             self._take(at, made)
+        else:  # the step has begun: its exposure is seen in force
+            self.status = made.status
 
     def _tell(self, at: datetime, before: ModelRolloutStatus) -> None:
         status, weight = self.status, before.stage.weight if before.stage else 0
@@ -274,12 +277,20 @@ class Replay:
         exposure = exposure_at(status.stage) if status.stage else NOBODY
         size = wish.router.pods(exposure if status.stage else self._way[0].exposure, wish.size)
         sides = [Backend(arm.workload, arm.revision, wish.spec.traffic.port) for arm in (stable, candidate)]
-        notes = Notes(since=status.stage.since if status.stage else None)
+        notes = Notes(since=status.stage.counted_from if status.stage else None)
         routing = Routing(sides[0], sides[1], exposure, notes)
-        routes = [write.manifest for write in wish.router.render(self._owner, wish.spec.traffic, routing, {})]
+        routes = [accepted(write.manifest) for write in wish.router.render(self._owner, wish.spec.traffic, routing, {})]
         return World.of(self._owner.name, [*routes, self._ready(stable, wish.size), self._ready(candidate, size)])
 
     def _ready(self, arm: Arm, size: int | None) -> Manifest:
         wish = self._policy.wish
         rendered = wish.kind.render(self._owner, Names(arm.workload, arm.revision), wish.template, size)
-        return {**rendered, "status": {"readyReplicas": 1 if size is None else size, "observedGeneration": 1}}
+        count = 1 if size is None else size
+        counts = {"readyReplicas": count, "availableReplicas": count}
+        return {**rendered, "status": {**counts, "observedGeneration": 1}}
+
+
+def _place(status: ModelRolloutStatus) -> tuple[object, ...]:
+    """Where a rollout stands, whenever it got there."""
+    stage = status.stage
+    return status.phase, stage and (stage.index, stage.name, stage.step, exposure_at(stage))

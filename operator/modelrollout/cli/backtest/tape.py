@@ -104,6 +104,10 @@ class Reel:
                 found.add(pod)
         return found
 
+    def shown_by(self, pod: str) -> list[Series]:
+        """The series of a pod, for their labels only."""
+        return [Series(strip.labels, ()) for strip in self.by_pod.get(pod, ())]
+
 
 def _filled(series: Sequence[Series], known: Mapping[LabelSet, Strip]) -> Iterator[Series]:
     """Gives native histograms the same edges in every piece: their edges depend on the samples in an answer.

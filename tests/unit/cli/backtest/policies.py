@@ -17,10 +17,11 @@ from modelrollout.cli.backtest.command import run
 from modelrollout.cli.backtest.fetch import Asks
 from tests import builders
 from tests.builders import histogram_metric, metric, value_metric
+from tests.builders.metrics import OURS
 
 ERRORS = metric(tolerance=builders.ERRORS["tolerance"])
 LATENCY = histogram_metric(name="latency", quantile="0.95", tolerance={"relative": "25%"})
-ACCURACY = value_metric(name="accuracy", value='avg(accuracy{pod=~"{{ pods }}"})', tolerance={"absolute": "3%"})
+ACCURACY = value_metric(name="accuracy", value=f"avg(accuracy{{{OURS}}})", tolerance={"absolute": "3%"})
 
 
 def policy(*metrics: dict[str, Any], **changes: Any) -> dict[str, Any]:

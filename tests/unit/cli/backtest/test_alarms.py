@@ -57,6 +57,17 @@ def test_alarms_are_told_with_pod_metric_and_what_to_do(tmp_path: Path, capsys: 
     assert "<script" not in page
 
 
+def test_pods_that_say_another_namespace_do_not_play(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    anywhere = {part: text.replace('namespace="{{ namespace }}",', "") for part, text in ERRORS["ratio"].items()}
+    theirs = Pod("fraud-v1-9", rps=30.0, errors=always(0.06), labels={"namespace": "staging"})
+    assert (
+        replayed(tmp_path, policy({**ERRORS, "ratio": anywhere}), past(*pods(3), theirs), END, [*WHEN, "-o", "json"])
+        == 0
+    )
+    outcome = found(capsys)
+    assert (outcome["pods"], outcome["falseAlarms"]) == ([pod.name for pod in pods(3)], 0)
+
+
 def test_a_few_pods_may_stand_for_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert replayed(tmp_path, policy(), past(*pods(6)), END, [*WHEN, "-o", "json", "--pods", "2"]) == 0
     outcome = found(capsys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,8 +17,16 @@ from modelrollout.cli.backtest.arms import (
     past_arm,
     pod_labels,
 )
+from modelrollout.cli.backtest.policy import Policy
 from modelrollout.cli.backtest.trouble import MisuseError
+from modelrollout.promql.query import Pods
+from modelrollout.rollout.rollout import Wish, read_wish
 from tests.builders import metric, small
+from tests.builders.metrics import OURS
+
+WISH = read_wish(small())
+assert isinstance(WISH, Wish)
+POLICY = Policy("ml", "fraud", WISH)
 
 
 def analysis(*metrics: dict[str, Any]) -> Any:
@@ -46,8 +55,8 @@ def test_matchers_go_into_every_selector_that_names_the_arm() -> None:
 
 def test_both_parts_of_a_ratio_are_narrowed() -> None:
     found = narrowed(analysis(metric()), Selected("stable", matchers='v!="2"')).metrics[0].ratio
-    assert found.bad == 'http_requests_total{v!="2",pod=~"{{ pods }}",code=~"5.."}'
-    assert found.total == 'http_requests_total{v!="2",pod=~"{{ pods }}"}'
+    assert found.bad == f'http_requests_total{{v!="2",{OURS},code=~"5.."}}'
+    assert found.total == f'http_requests_total{{v!="2",{OURS}}}'
 
 
 def test_parts_of_other_kinds_are_narrowed_too() -> None:
@@ -78,13 +87,21 @@ def test_a_name_that_nobody_knows_of_the_past_is_asked_for() -> None:
         text_of(promql, "")
     arm = Selected("candidate", names={"service": "fraud-v2"})
     assert narrowed(analysis(value(promql)), arm).metrics[0].value == promql
-    assert past_arm(arm, "ml", "fraud").values(timedelta(minutes=1))["service"] == "fraud-v2"
+    assert past_arm(arm, POLICY).values(timedelta(minutes=1))["service"] == "fraud-v2"
 
 
 def test_pods_are_what_they_were_said_to_be_and_are_escaped() -> None:
-    values = past_arm(Selected("stable", pods=r'a\.b"'), "ml", "fraud").values(timedelta(minutes=1))
+    values = past_arm(Selected("stable", pods=r'a\.b"'), POLICY).values(timedelta(minutes=1))
     assert values["pods"] == r"a\\.b\x22"
     assert values["namespace"] == "ml"
+
+
+def test_pods_are_in_the_namespace_that_file_or_flag_says_or_in_any() -> None:
+    unplaced, arm = replace(POLICY, namespace="default", is_placed=False), Selected("stable", pods="a-.+")
+    named = replace(arm, names={"namespace": "staging"})
+    assert past_arm(arm, POLICY).own_pods == Pods("ml", "a-.+")
+    assert past_arm(named, unplaced).own_pods == Pods("staging", "a-.+")
+    assert past_arm(arm, unplaced).own_pods is None
 
 
 @pytest.mark.parametrize(

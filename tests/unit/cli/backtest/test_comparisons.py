@@ -93,8 +93,8 @@ def test_one_label_may_tell_the_versions_apart(tmp_path: Path, capsys: pytest.Ca
     assert replayed(tmp_path, policy(ERRORS, ACCURACY), asked, END, arguments) == 0
     assert found(capsys)["outcome"] == "TakenBack"
     texts = {query.promql for query in asked.asked if query.metric == "accuracy"}
-    assert 'avg(accuracy{version="v2",pod=~".+"})' in texts
-    assert 'avg(accuracy{version!="v2",pod=~".+"})' in texts
+    assert 'avg(accuracy{version="v2",namespace="ml",pod=~".+"})' in texts
+    assert 'avg(accuracy{version!="v2",namespace="ml",pod=~".+"})' in texts
 
 
 def test_a_long_time_is_looked_at_seldom_and_decided_at_the_same_moment(

@@ -29,6 +29,13 @@ def test_presets_and_templates_of_other_files_are_filled_in(tmp_path: Path) -> N
     assert (policy.namespace, policy.name) == ("ml", "fraud")
 
 
+@pytest.mark.parametrize(
+    ("metadata", "is_placed"), [({"name": "fraud"}, False), ({"name": "fraud", "namespace": "ml"}, True)]
+)
+def test_a_file_may_leave_its_namespace_to_kubectl(tmp_path: Path, metadata: dict[str, str], is_placed: bool) -> None:
+    assert read_policy([written(tmp_path, {**rollout(), "metadata": metadata})]).is_placed is is_placed
+
+
 def test_a_template_that_is_missing_is_asked_for_with_a_further_file(tmp_path: Path) -> None:
     wanted = rollout(analysis={"templates": [{"name": "errors"}]})
     with pytest.raises(MisuseError, match=r"MetricTemplate 'errors' does not exist.*further -f"):

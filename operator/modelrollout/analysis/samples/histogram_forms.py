@@ -19,7 +19,7 @@ Owner = tuple[tuple[str, str], ...]
 EDGE = "le"
 
 
-def without_double_scrapes(series: Sequence[Series]) -> tuple[Series, ...]:
+def in_one_form(series: Sequence[Series]) -> tuple[Series, ...]:
     """For each process (each set of labels without name and edge), either its native series or its classic ones.
 
     Native is preferred, as it has more edges. Classic is taken where native began in mid-window and classic goes on:

@@ -1,0 +1,260 @@
+"""Equal candidates in worlds where the pods or the users of the two arms are not alike: how often they are taken back.
+
+Each cell is one function of the number of runs and a seed. The same releases are judged without any tolerance (strict)
+and with the README's. Announced: the operator said before the release that pods are noisy, few, unlike or unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.random import Generator
+from scipy.special import ndtr
+
+from benchmarks.analysis.measure import Progress
+from benchmarks.analysis.releases import (
+    AFTER,
+    BEFORE,
+    CANDIDATE,
+    HISTORY_TICKS,
+    SCRAPE,
+    STABLE,
+    START,
+    Labels,
+    Release,
+    remembered,
+    scraped,
+)
+from benchmarks.analysis.report import Table, percent
+from benchmarks.analysis.trials import Floats, Ints
+from benchmarks.analysis.worlds import (
+    CLUSTER,
+    PRIVATE_BURST_RATE,
+    PRIVATE_BURSTS_PER_HOUR,
+    PRIVATE_SPREAD,
+    autoregressive,
+    bursts,
+)
+from modelrollout.analysis.sensitivity.preflight import prior_of
+from modelrollout.promql.query import Series
+
+ERRORS: dict[str, Any] = {
+    "name": "errors",
+    "ratio": {"bad": 'errors_total{pod=~"{{ pods }}"}', "total": 'requests_total{pod=~"{{ pods }}"}'},
+}
+LATENCY: dict[str, Any] = {"name": "latency", "histogram": 'latency_bucket{pod=~"{{ pods }}"}'}
+README = {"errors": {"relative": "25%", "absolute": "0.1%"}, "latency": {"relative": "10%"}}
+
+Rates = Callable[[Generator, Floats], Floats]
+"""(generator, shares of errors) to those with noise: (ticks, pods)."""
+
+
+class World(Protocol):
+    """Pods of an equal candidate and of stable."""
+
+    @property
+    def metric(self) -> dict[str, Any]: ...
+
+    def draw(self, rng: Generator, release: Release) -> tuple[list[Series], list[Series]]:
+        """The samples of a release, and those of stable's history."""
+        ...
+
+
+def steady(rng: Generator, rates: Floats) -> Floats:
+    return rates
+
+
+def with_bursts(rng: Generator, rates: Floats) -> Floats:
+    """About one burst of 30 to 60 s for each pod and hour."""
+    more: Floats = PRIVATE_BURST_RATE * bursts(rng, (1, *rates.shape), PRIVATE_BURSTS_PER_HOUR)[0]
+    return rates + more
+
+
+def drifting(rng: Generator, rates: Floats) -> Floats:
+    """Each pod's share of errors wanders within minutes."""
+    return rates * np.exp(PRIVATE_SPREAD * autoregressive(rng, rates.shape, 0.9, axis=0))
+
+
+def with_bad_hours(rng: Generator, rates: Floats) -> Floats:
+    """Each pod has another share of errors every half hour."""
+    each = round(1800 / SCRAPE)
+    level = rng.standard_normal((rates.shape[0] // each + 2, rates.shape[1]))
+    begin = int(rng.integers(each))
+    return rates * np.exp(PRIVATE_SPREAD * np.repeat(level, each, axis=0)[begin : begin + rates.shape[0]])
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Errors of `mine` pods of the candidate and `theirs` of stable.
+
+    `lasting`: spread of the logarithms of pods' shares of errors, for good. `times`: the candidate's share as a
+    multiple of stable's, within the README's tolerance. `cluster`: errors that come together.
+    """
+
+    mine: int
+    theirs: int
+    rps: float = 500.0
+    share: float = 0.01
+    noise: Rates = steady
+    cluster: float = 1.0
+    lasting: float = 0.0
+    times: float = 1.0
+    has_history: bool = True
+
+    @property
+    def metric(self) -> dict[str, Any]:
+        return ERRORS
+
+    def draw(self, rng: Generator, release: Release) -> tuple[list[Series], list[Series]]:
+        at, weight = _ticks(release)
+        levels = [np.exp(self.lasting * rng.standard_normal(pods)) for pods in (self.mine, self.theirs)]
+        candidate = self._counts(rng, levels[0] * self.times, self.rps * weight / self.mine)
+        stable = self._counts(rng, levels[1], self.rps * (1 - weight) / self.theirs)
+        samples = [*scraped(rng, CANDIDATE, candidate, at), *scraped(rng, STABLE, stable, at)]
+        if not self.has_history:
+            return samples, []
+        past = self._counts(rng, levels[1], np.full(HISTORY_TICKS, self.rps / self.theirs))
+        return samples, list(remembered(past))
+
+    def _counts(self, rng: Generator, levels: Floats, rps: Floats) -> dict[Labels, Ints]:
+        """Errors and requests, (ticks, pods). `rps`: of each pod, by tick."""
+        rates = np.minimum(self.noise(rng, np.tile(self.share * levels, (len(rps), 1))), 1.0)
+        n = rng.poisson(SCRAPE * np.tile(rps[:, None], (1, levels.size)))
+        bad = rng.binomial(n, rates) if self.cluster <= 1 else _in_clusters(rng, n, rates, self.cluster)
+        return {(("__name__", "errors_total"),): bad, (("__name__", "requests_total"),): n}
+
+
+def _in_clusters(rng: Generator, n: Ints, rates: Floats, size: float) -> Ints:
+    clusters = rng.poisson(rates * n / size)
+    more = rng.negative_binomial(np.maximum(clusters, 1), 1 / size)
+    return np.asarray(np.minimum(np.where(clusters > 0, clusters + more, 0), n), dtype=np.int64)
+
+
+MEDIAN, SPREAD = 0.050, 0.6
+FITTING: Floats = np.array([0.025, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 1.0, 2.0])
+"""Bucket edges where the latency is, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Lognormal latencies of pods that differ in speed by `lasting`, for good."""
+
+    mine: int
+    theirs: int
+    rps: float = 500.0
+    lasting: float = 0.05
+    has_history: bool = True
+
+    @property
+    def metric(self) -> dict[str, Any]:
+        return LATENCY
+
+    def draw(self, rng: Generator, release: Release) -> tuple[list[Series], list[Series]]:
+        at, weight = _ticks(release)
+        speeds = [np.exp(self.lasting * rng.standard_normal(pods)) for pods in (self.mine, self.theirs)]
+        candidate = self._counts(rng, speeds[0], self.rps * weight / self.mine)
+        stable = self._counts(rng, speeds[1], self.rps * (1 - weight) / self.theirs)
+        samples = [*scraped(rng, CANDIDATE, candidate, at), *scraped(rng, STABLE, stable, at)]
+        if not self.has_history:
+            return samples, []
+        past = self._counts(rng, speeds[1], np.full(HISTORY_TICKS, self.rps / self.theirs))
+        return samples, list(remembered(past))
+
+    def _counts(self, rng: Generator, speeds: Floats, rps: Floats) -> dict[Labels, Ints]:
+        """Requests up to each edge, (ticks, pods)."""
+        n = rng.poisson(SCRAPE * np.tile(rps[:, None], (1, speeds.size)))
+        within = ndtr(np.log(FITTING[None, :] / MEDIAN / speeds[:, None]) / SPREAD)
+        shares = np.diff(within, axis=1, prepend=0.0, append=1.0)
+        buckets = rng.multinomial(n, shares[None]).cumsum(axis=2)
+        edges = [*(f"{edge:g}" for edge in FITTING.tolist()), "+Inf"]
+        return {(("__name__", "latency_bucket"), ("le", edge)): buckets[:, :, at] for at, edge in enumerate(edges)}
+
+
+def _ticks(release: Release) -> tuple[float, Floats]:
+    """When scraping begins, unix seconds, and the candidate's part of the traffic in each tick of SCRAPE."""
+    return START - BEFORE, release.weight(np.arange(-BEFORE, release.seconds + AFTER, SCRAPE))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Of so many releases: taken back without a tolerance and with the README's, and announced beforehand."""
+
+    runs: int
+    strict: int = 0
+    readme: int = 0
+    announced: int = 0
+
+
+CELLS: Mapping[str, World] = {
+    "bursts, 20+20": Errors(20, 20, noise=with_bursts),
+    "bursts, 1+19": Errors(1, 19, noise=with_bursts),
+    "bursts, 3+9": Errors(3, 9, noise=with_bursts),
+    "bursts, 1+3": Errors(1, 3, noise=with_bursts),
+    "clusters, 20+20": Errors(20, 20, cluster=CLUSTER),
+    "clusters, 1+19": Errors(1, 19, cluster=CLUSTER),
+    "clusters, 1+19, 50 rps": Errors(1, 19, rps=50.0, cluster=CLUSTER),
+    "clusters, 1+3": Errors(1, 3, cluster=CLUSTER),
+    "clusters, 1+1": Errors(1, 1, cluster=CLUSTER),
+    "drifts, 1+19": Errors(1, 19, noise=drifting),
+    "within the README's tolerance (×1.2), bursts, 1+19": Errors(1, 19, noise=with_bursts, times=1.2),
+    "within the README's tolerance (×1.2), clusters, 1+19": Errors(1, 19, cluster=CLUSTER, times=1.2),
+    "no history, clusters, 1+3": Errors(1, 3, cluster=CLUSTER, has_history=False),
+    "no history, clusters, 20+20": Errors(20, 20, cluster=CLUSTER, has_history=False),
+    "no history, clusters, 1+1": Errors(1, 1, cluster=CLUSTER, has_history=False),
+    "no history, bursts, 1+3": Errors(1, 3, noise=with_bursts, has_history=False),
+    "differ for good by 15 %, 1+3": Errors(1, 3, lasting=0.15),
+    "differ for good by 15 %, 1+19": Errors(1, 19, lasting=0.15),
+    "differ for good by 15 %, 3+9": Errors(3, 9, lasting=0.15),
+    "differ for good by 15 %, 1+1": Errors(1, 1, lasting=0.15),
+    "differ for good by 15 %, no history, 1+3": Errors(1, 3, lasting=0.15, has_history=False),
+    "differ for good by 30 %, 1+9": Errors(1, 9, lasting=0.3),
+    "differ for half an hour by 30 %, 1+9": Errors(1, 9, noise=with_bad_hours),
+    "latency, differ by 5 % in speed, 1+9": Latencies(1, 9),
+    "latency, differ by 5 % in speed, 1+3": Latencies(1, 3),
+    "latency, differ by 5 % in speed, 3+9": Latencies(3, 9),
+    "users differ by 10 %, 1+3": Errors(1, 3, times=1.1),
+}
+
+
+def cell(name: str, runs: int, seed: int, advance: Callable[[int], None] = lambda runs: None) -> Found:
+    """So many releases of a cell; the same for the same seed."""
+    world = CELLS[name]
+    strict, readme = (Release({**world.metric, "tolerance": one}) for one in ({}, README[world.metric["name"]]))
+    found = [
+        _judged(world.draw(np.random.default_rng([seed, run]), strict), strict, readme, advance) for run in range(runs)
+    ]
+    return Found(runs, *(sum(column) for column in zip(*found, strict=True)))
+
+
+def _judged(
+    drawn: tuple[list[Series], list[Series]], strict: Release, readme: Release, advance: Callable[[int], None]
+) -> tuple[bool, bool, bool]:
+    """Whether one release was taken back, without a tolerance and with one, and whether that was announced."""
+    samples, past = drawn
+    noted = [release.usual(past) for release in (strict, readme)]
+    taken_back = [
+        release.is_taken_back(samples, prior_of(usual), "hard")
+        for release, usual in zip((strict, readme), noted, strict=True)
+    ]
+    advance(1)
+    return taken_back[0], taken_back[1], noted[0].note is not None or noted[0].is_blind
+
+
+def hard_pods(runs: int, seed: int, progress: Progress, names: Iterable[str] = CELLS) -> Table:
+    """The table of all cells."""
+    return Table(
+        "Equal candidates whose pods or users are not alike: taken back, %",
+        ("cell", "strict", "README", "announced"),
+        tuple(_rows(runs, seed, progress, names)),
+        ("Errors 1 %, 500 requests/s, 5/25/50 % for 20 minutes each; n+m: pods of candidate and stable.",),
+    )
+
+
+def _rows(runs: int, seed: int, progress: Progress, names: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    for name in names:
+        progress.begin(name, runs)
+        found = cell(name, runs, seed, progress.advance)
+        yield (name, *(percent(count / runs, runs) for count in (found.strict, found.readme, found.announced)))

@@ -1,0 +1,87 @@
+"""How many pods a candidate needs to carry its traffic, and whether it has them. Pure.
+
+With spec.replicas the size is the user's. Without it an autoscaler may own the size, but none can know the name of a
+new revision beforehand, and Kubernetes' own default is one pod. So the candidate is given its part of stable's pods.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from modelrollout.api.base import GROUP
+from modelrollout.api.status import Arm, ModelRolloutStatus
+from modelrollout.traffic.exposure import Exposure
+from modelrollout.trial.facts import Facts
+
+GIVEN = f"{GROUP}/pods-given"
+"""Annotation on a workload without a size of its own: the pods that the operator gave it, written together with them.
+Where there are fewer now, somebody took them away, and does the scaling."""
+
+
+def stable_pods(facts: Facts, status: ModelRolloutStatus) -> int:
+    """The pods that everybody needs: stable's at present, or at an earlier step, since its autoscaler takes pods away
+    while the candidate takes users over."""
+    known = (status.candidate and status.candidate.stable_pods) or 1
+    state = facts.workload(status.stable)
+    return max(known, state.replicas if state is not None else 0)
+
+
+def needed(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> int:
+    """The pods that the candidate needs for an exposure."""
+    wish = facts.rollout.wish
+    if wish is None or wish.size is None:
+        return max(1, ceil(stable_pods(facts, status) * round(exposure.share * 100) / 100))
+    return (wish.router.pods(exposure, wish.size) or 0) if wish.size else 0
+
+
+def is_enough(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> bool:
+    """Whether the candidate has all the pods that an exposure needs, and all of them are available."""
+    candidate, wish = status.candidate, facts.rollout.wish
+    state = facts.workload(candidate)
+    if candidate is None or state is None or wish is None or not state.is_fully_available:
+        return False
+    count = needed(facts, status, exposure)
+    return state.replicas == count if wish.size is not None else not lacks_pods(facts, status, candidate, count)
+
+
+def is_owed_pods(facts: Facts, status: ModelRolloutStatus) -> bool:
+    """Whether stable is to have pods back that its autoscaler took away while others had its users."""
+    stable, wish = status.stable, facts.rollout.wish
+    if stable is None or status.candidate is None or wish is None or wish.size is not None:
+        return False
+    return lacks_pods(facts, status, stable, stable_pods(facts, status))
+
+
+def lacks_pods(facts: Facts, status: ModelRolloutStatus, arm: Arm, count: int) -> bool:
+    """Whether a workload without a size of its own has to be given pods."""
+    state = facts.workload(arm)
+    return state is not None and state.replicas < count and _given(facts, status, arm) < count
+
+
+def note(status: ModelRolloutStatus, count: int) -> str:
+    """What is noted on a workload that is given pods: the number, and for which candidate's release."""
+    return f"{count}{_for_release(status)}"
+
+
+def _given(facts: Facts, status: ModelRolloutStatus, arm: Arm) -> int:
+    count = facts.annotation(arm, GIVEN).removesuffix(_for_release(status))
+    return int(count) if count.isdecimal() and count.isascii() else 0  # of an earlier release, or edited
+
+
+def _for_release(status: ModelRolloutStatus) -> str:
+    return f" for {status.candidate.revision}" if status.candidate else ""
+
+
+def told(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> str | None:
+    """Who scales the candidate, where nobody said it; None where spec.replicas says it, or somebody gave it more."""
+    wish, candidate = facts.rollout.wish, status.candidate
+    if wish is None or wish.size is not None or candidate is None or status.stable is None:
+        return None
+    count, whole, state = needed(facts, status, exposure), stable_pods(facts, status), facts.workload(candidate)
+    if state is not None and state.replicas > count:
+        return None
+    workload = f"{wish.kind.resource.kind} {candidate.workload}"
+    return (
+        f"spec.workload.template.spec.replicas is left out and nothing scales {workload} yet, so it is given {count} "
+        f"pods, as many as {round(exposure.share * 100)} % of stable's {whole} need."
+    )

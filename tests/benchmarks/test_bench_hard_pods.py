@@ -1,0 +1,56 @@
+"""Small versions of the hard worlds: equal candidates are left alone though pods are not alike, or it is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.analysis.hard_pods import CELLS, Found, cell, hard_pods
+from tests.benchmarks.test_bench_ours import Silent
+
+SEED = 20_261_127
+LEFT_ALONE = {
+    "bursts, 20+20": 4,
+    "bursts, 1+3": 10,
+    "clusters, 20+20": 4,
+    "clusters, 1+19": 5,
+    "clusters, 1+1": 10,
+    "drifts, 1+19": 5,
+    "no history, clusters, 1+3": 15,
+    "no history, clusters, 20+20": 4,
+    "no history, clusters, 1+1": 15,
+    "differ for good by 15 %, 1+3": 12,
+    "differ for good by 15 %, 3+9": 6,
+    "differ for good by 30 %, 1+9": 6,
+    "differ for half an hour by 30 %, 1+9": 6,
+    "latency, differ by 5 % in speed, 1+9": 3,
+    "latency, differ by 5 % in speed, 1+3": 4,
+}
+"""Runs of cells in which neither strict nor tolerant rollouts take anybody back. All of them are announced."""
+
+
+@pytest.mark.parametrize("name", LEFT_ALONE)
+def test_equal_candidates_among_pods_that_are_not_alike_are_left_alone(name: str) -> None:
+    runs = LEFT_ALONE[name]
+    assert cell(name, runs, SEED) == Found(runs, 0, 0, runs)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "within the README's tolerance (×1.2), bursts, 1+19",
+        "within the README's tolerance (×1.2), clusters, 1+19",
+        "users differ by 10 %, 1+3",
+        "differ for good by 15 %, 1+1",
+    ],
+)
+def test_with_a_tolerance_candidates_within_it_are_left_alone(name: str) -> None:
+    assert cell(name, 5, SEED).readme == 0
+
+
+def test_a_cell_of_the_same_seed_is_the_same_and_the_table_has_a_row_for_each() -> None:
+    name = "no history, bursts, 1+3"
+    assert cell(name, 3, 1) == cell(name, 3, 1)
+    table = hard_pods(2, 1, Silent(), [name])
+    assert table.columns == ("cell", "strict", "README", "announced")
+    assert [row[0] for row in table.rows] == [name]
+    assert name in CELLS
