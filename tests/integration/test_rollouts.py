@@ -60,7 +60,7 @@ async def quiet(place: Place) -> AsyncIterator[tuple[list[Release], dict[str, st
         await each.create(workload={"template": template}, analysis={"readinessOnly": True})
     for each in releases:
         await each.serves("v1")
-    await asyncio.sleep(2)  # what follows from becoming healthy: the last status, kopf's own note, Events
+    await asyncio.sleep(2)  # what follows from becoming healthy: the last status, Events
     yield releases, await _versions(releases), time.monotonic()
     for each in releases:
         await place.local.cluster.delete(MODEL_ROLLOUTS, each.namespace, each.name)

@@ -284,7 +284,7 @@ def test_words_that_differ_by_their_numbers_are_told_once() -> None:
     town.run(minutes=5)
     before = town.cluster.requests.copy()
     town.run(minutes=10)
-    assert (town.cluster.requests - before)["status", "modelrollouts"] == 0
+    assert (town.cluster.requests - before)["status", "modelrollouts"] <= 1  # Stalled, once the deadline is over
     assert len(told(town)) == 1
 
 
