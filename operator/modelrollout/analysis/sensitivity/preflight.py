@@ -49,7 +49,7 @@ def summarise_history(
                 basis=basis.get(metric.name, ""),
                 state=ledger.write(_packed(prior)),
                 sees=sentence(metric, analysis, prior, stretches),
-                is_blind=not sees_a_doubling(metric, analysis, prior, stretches),
+                is_blind=found.is_blind or not sees_a_doubling(metric, analysis, prior, stretches),
                 note=found.note,
             )
         )
