@@ -114,14 +114,16 @@ def _counters(rng: Generator, world: World, worse: float, served: Floats) -> dic
     """What each counter of a pod grows by, from the number of requests that are expected."""
     requests = rng.poisson(served)
     if world.tails is None:
-        bad = rng.binomial(requests, min(world.share * worse, 1.0))
-        name = ("__name__", "http_requests_total")
-        return {(name, ("code", "200")): requests - bad, (name, ("code", "500")): bad}
-    beyond = np.array([1.0, *(min(tail * worse, 1.0) for tail in world.tails.values()), 0.0])
-    counted = rng.multinomial(requests, -np.diff(beyond)).cumsum(axis=1)
-    edges = [*(f"{edge:g}" for edge in world.tails), "+Inf"]
-    name = ("__name__", "http_request_duration_seconds_bucket")
-    return {(name, ("le", edge)): counted[:, number] for number, edge in enumerate(edges)}
+        beyond, name, label, values = [1.0, world.share * worse, 0.0], "http_requests_total", "code", ["200", "500"]
+    else:
+        beyond, name = (
+            [1.0, *(tail * worse for tail in world.tails.values()), 0.0],
+            "http_request_duration_seconds_bucket",
+        )
+        label, values = "le", [*(f"{edge:g}" for edge in world.tails), "+Inf"]
+    counted: Floats = rng.multinomial(requests, -np.diff(np.minimum(beyond, 1.0))).astype(np.float64)
+    counted = counted if world.tails is None else counted.cumsum(axis=1)
+    return {(("__name__", name), (label, value)): counted[:, number] for number, value in enumerate(values)}
 
 
 def _delays(rng: Generator, late: Lateness, samples: int) -> Floats:

@@ -80,7 +80,7 @@ def test_a_clear_drop_in_noise_fails_and_an_improvement_never_does() -> None:
 
 
 def test_a_drop_within_the_noise_waits() -> None:
-    verdict = look(SCORE, noisy(0.91, 0.02, 20, 2), noisy(0.93, 0.02, 20), at=20)
+    verdict = look(SCORE, noisy(0.91, 0.02, 20, 2), noisy(0.93, 0.02, 20), at=20, usual=Prior(variance=1e-3))
     assert verdict.verdict is INCONCLUSIVE
     assert "perhaps by chance; needs about" in verdict.message
 
@@ -188,3 +188,11 @@ def test_without_a_history_a_tolerance_takes_no_traffic_back_and_says_so() -> No
         "so its tolerance takes no traffic back."
     )
     assert look({**SCORE, "min": "0.9"}, readings([0.75] * 40), readings([0.93] * 40), at=40).verdict is FAIL
+
+
+def test_what_a_history_never_saw_is_no_proof_when_it_happens_once() -> None:
+    """A gauge that moved in none of stable's pods for hours, and then for one reading in the candidate."""
+    still = Prior(variance=0.0)
+    once = look(GAUGE, readings([0.0] * 20 + [1.0] + [0.0] * 19), readings([0.0] * 40), at=40, usual=still)
+    ever = look(GAUGE, readings([0.0] * 20 + [1.0] * 20), readings([0.0] * 40), at=40, usual=still)
+    assert (once.verdict, ever.verdict) == (INCONCLUSIVE, FAIL)
