@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
+from benchmarks.analysis.watched_releases import LATER_STEPS, NOON, PLANNED, STEP, WEIGHTS, taken_back_at
 from benchmarks.analysis.scrapes import Labels, Timeline
 from benchmarks.analysis.trials import Floats
-from benchmarks.analysis.watched_releases import NAMES, NOON, PLANNED, STEP, WEIGHTS, Release
-from modelrollout.analysis.parts import CANDIDATE, STABLE
+from benchmarks.pictures.lab import CANDIDATE, STABLE
+from modelrollout.analysis.queries import ArmNames
 from modelrollout.promql.query import Series
 
 BEGIN = -300.0
@@ -74,13 +75,13 @@ def draw(rng: Generator, world: World) -> Scraped:
     """One release in this world."""
     return Scraped(
         {
-            arm: tuple(line for number in range(pods.count) for line in _pod(rng, world, arm, pods, number))
+            arm.arm: tuple(line for number in range(pods.count) for line in _pod(rng, world, arm, pods, number))
             for arm, pods in ((CANDIDATE, world.candidate), (STABLE, world.stable))
         }
     )
 
 
-def _pod(rng: Generator, world: World, arm: str, pods: Pods, number: int) -> Iterator[Timeline]:
+def _pod(rng: Generator, world: World, arm: ArmNames, pods: Pods, number: int) -> Iterator[Timeline]:
     """The series of one pod."""
     scrapes = np.arange(BEGIN + rng.random() * world.scrape, PLANNED + world.scrape, world.scrape)
     starts = np.array([BEGIN - 600.0])
@@ -90,7 +91,7 @@ def _pod(rng: Generator, world: World, arm: str, pods: Pods, number: int) -> Ite
     served = np.append(0.0, np.diff(_seconds_of_traffic(moments, arm))) * world.rps / pods.count
     is_scrape = np.isin(moments, scrapes)
     life = np.searchsorted(moments, starts)[np.searchsorted(starts, moments, side="right") - 1]
-    name = f"{NAMES[arm].workload}-{number}"
+    name = f"{arm.workload}-{number}"
     shared = _delays(rng, world.late, scrapes.size)
     for labels, counted in _counters(rng, world, pods.times_worse, served).items():
         sums = np.cumsum(counted)
@@ -102,25 +103,27 @@ def _pod(rng: Generator, world: World, arm: str, pods: Pods, number: int) -> Ite
         yield Timeline((*labels, ("pod", name), ("instance", name)), times, values[there].astype(np.float64), readable)
 
 
-def _seconds_of_traffic(at: Floats, arm: str) -> Floats:
+def _seconds_of_traffic(at: Floats, arm: ArmNames) -> Floats:
     """The integral over time of an arm's part of the traffic."""
-    ends = np.array([2 * BEGIN - 600.0, *(STEP * number for number in range(1, len(WEIGHTS))), PLANNED + STEP])
+    ends = np.array([2 * BEGIN - 600.0, *LATER_STEPS, PLANNED + STEP])
     mine = np.interp(at, ends, np.append(0.0, np.cumsum(np.diff(ends) * WEIGHTS)))
-    return np.asarray(mine if arm == CANDIDATE else at - ends[0] - mine, dtype=np.float64)
+    return np.asarray(mine if arm is CANDIDATE else at - ends[0] - mine, dtype=np.float64)
 
 
 def _counters(rng: Generator, world: World, worse: float, served: Floats) -> dict[Labels, Floats]:
     """What each counter of a pod grows by, from the number of requests that are expected."""
     requests = rng.poisson(served)
     if world.tails is None:
-        bad = rng.binomial(requests, min(world.share * worse, 1.0))
-        name = ("__name__", "http_requests_total")
-        return {(name, ("code", "200")): requests - bad, (name, ("code", "500")): bad}
-    beyond = np.array([1.0, *(min(tail * worse, 1.0) for tail in world.tails.values()), 0.0])
-    counted = rng.multinomial(requests, -np.diff(beyond)).cumsum(axis=1)
-    edges = [*(f"{edge:g}" for edge in world.tails), "+Inf"]
-    name = ("__name__", "http_request_duration_seconds_bucket")
-    return {(name, ("le", edge)): counted[:, number] for number, edge in enumerate(edges)}
+        beyond, name, label, values = [1.0, world.share * worse, 0.0], "http_requests_total", "code", ["200", "500"]
+    else:
+        beyond, name = (
+            [1.0, *(tail * worse for tail in world.tails.values()), 0.0],
+            "http_request_duration_seconds_bucket",
+        )
+        label, values = "le", [*(f"{edge:g}" for edge in world.tails), "+Inf"]
+    counted: Floats = rng.multinomial(requests, -np.diff(np.minimum(beyond, 1.0))).astype(np.float64)
+    counted = counted if world.tails is None else counted.cumsum(axis=1)
+    return {(("__name__", name), (label, value)): counted[:, number] for number, value in enumerate(values)}
 
 
 def _delays(rng: Generator, late: Lateness, samples: int) -> Floats:
@@ -170,8 +173,8 @@ CELLS = {
 }
 
 
-def false_rollbacks(rng: Generator, cell: Cell, tolerance: Mapping[str, Any], runs: int) -> tuple[int, int]:
+def false_rollbacks(cell: Cell, tolerance: Mapping[str, Any], rng: Generator, runs: int) -> tuple[int, int]:
     """How many releases, and how many of them were taken back."""
     metric = {**(ERRORS if cell.world.tails is None else LATENCY), "tolerance": tolerance}
-    ends = (Release(metric).taken_back_at(draw(rng, cell.world).read, cell.looks) for _ in range(runs))
+    ends = (taken_back_at(metric, draw(rng, cell.world).read, cell.looks) for _ in range(runs))
     return runs, sum(end is not None for end in ends)

@@ -87,7 +87,7 @@ def drift(value: float, looks: int) -> MetricVerdict:
     """Of a gauge that swings a little, as gauges do; stable's is about 0.1."""
     swing = 0.004 * np.sin(1.7 * np.arange(looks)) + 0.003 * np.cos(0.9 * np.arange(looks))
     store = prometheus(readings(CANDIDATE, (value + swing).tolist()), readings(STABLE, (0.1 - swing).tolist()))
-    return Release(analysis(DRIFT), store).look(15.0 * looks)[0]
+    return Release(analysis(DRIFT), store, usual=Prior(variance=0.02**2)).look(15.0 * looks)[0]
 
 
 def uncounted() -> MetricVerdict:

@@ -5,20 +5,28 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.analysis import hard_gauges
 from benchmarks.analysis.hard_samples import CELLS, ERRORS, Cell, Pods, World, draw, false_rollbacks
 from benchmarks.analysis.measure import bar
 from benchmarks.analysis.report import with_bounds
-from benchmarks.analysis.watched_releases import PLANNED, Release
+from benchmarks.analysis.watched_releases import PLANNED, taken_back_at
 
-RUNS = {True: 20, False: 30}
-"""By whether a release is looked at many times."""
+RUNS, RUNS_WITH_MANY_LOOKS, RUNS_WITH_MANY_SERIES = 30, 16, 4
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_hard_samples_take_equal_candidates_back_no_more_often_than_declared(name: str) -> None:
-    runs = RUNS[len(CELLS[name].looks) > 1]
+    is_looked_at_once = len(CELLS[name].looks) == 1
+    runs = RUNS if is_looked_at_once else RUNS_WITH_MANY_SERIES if CELLS[name].world.tails else RUNS_WITH_MANY_LOOKS
     strict, _ = CELLS[name].tolerances()
-    assert false_rollbacks(np.random.default_rng(1), CELLS[name], strict, runs)[1] <= bar(runs, 0.01)
+    assert false_rollbacks(CELLS[name], strict, np.random.default_rng(1), runs)[1] <= bar(runs, 0.01)
+
+
+@pytest.mark.parametrize("name", hard_gauges.CELLS)
+def test_nor_do_gauges_that_stand_still(name: str) -> None:
+    strict, _ = hard_gauges.TOLERANCES
+    rng = np.random.default_rng(1)
+    assert hard_gauges.false_rollbacks(hard_gauges.CELLS[name], strict, rng, 20)[1] <= bar(20, 0.01)
 
 
 def test_a_bad_candidate_is_found_as_soon_when_it_restarts_every_minute() -> None:
@@ -26,7 +34,7 @@ def test_a_bad_candidate_is_found_as_soon_when_it_restarts_every_minute() -> Non
 
     def found(restart_every: float) -> float:
         world, rng = World(50.0, 0.001, Pods(2, restart_every, times_worse=10.0)), np.random.default_rng(2)
-        ends = [Release({**ERRORS, "tolerance": {}}).taken_back_at(draw(rng, world).read, looks) for _ in range(12)]
+        ends = [taken_back_at({**ERRORS, "tolerance": {}}, draw(rng, world).read, looks) for _ in range(12)]
         return float(np.mean([end or PLANNED for end in ends]))
 
     assert found(60.0) <= 1.3 * found(np.inf)
@@ -41,4 +49,4 @@ def test_rates_are_shown_with_their_bounds() -> None:
 
 
 def test_a_cell_tells_how_many_releases_it_saw() -> None:
-    assert false_rollbacks(np.random.default_rng(1), Cell(World(5.0)), {}, 2) == (2, 0)
+    assert false_rollbacks(Cell(World(5.0)), {}, np.random.default_rng(1), 2) == (2, 0)

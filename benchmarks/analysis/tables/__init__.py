@@ -10,7 +10,7 @@ from benchmarks.analysis.tables.counts import t1, t2
 from benchmarks.analysis.tables.latency import t5
 from benchmarks.analysis.tables.noise import t3
 from benchmarks.analysis.tables.others import t6
-from benchmarks.analysis.tables.samples import hard_samples
+from benchmarks.analysis.tables.samples import samples
 from benchmarks.analysis.tables.steps import t4
 
 TABLES: dict[str, Callable[[Bench], list[Table]]] = {
@@ -20,5 +20,5 @@ TABLES: dict[str, Callable[[Bench], list[Table]]] = {
     "T4": t4,
     "T5": t5,
     "T6": t6,
-    "samples": hard_samples,
+    "samples": samples,
 }

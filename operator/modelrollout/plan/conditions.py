@@ -117,7 +117,9 @@ def sensitivity(status: ModelRolloutStatus) -> tuple[Truth, Finding] | None:
     if not (message := "; ".join(filter(None, told))):
         return None
     if any(one.is_blind for one in usual):
-        return "False", Finding("PlanSeesLittle", f"Too little traffic or time to see a doubling. {message}.")
+        is_short = any(one.is_blind and one.sees for one in usual)  # else it is the history that is missing
+        why = "Too little traffic or time to see a doubling. " if is_short else ""
+        return "False", Finding("PlanSeesLittle", f"{why}{message}.")
     return "True", Finding("PlanSeesEnough", f"{message}.")
 
 

@@ -105,6 +105,15 @@ class Moments:
         return self.total / self.count if self.count else math.nan
 
     @property
+    def variance(self) -> float:
+        """The variance of the readings, as if they had no memory."""
+        return self._squares_around_mean / (self.count - 1) if self.count > 1 else 0.0
+
+    @property
+    def _squares_around_mean(self) -> float:
+        return max(self.squares - self.count * self.mean**2, 0.0)
+
+    @property
     def long_run_variance(self) -> float | None:
         """v from the readings themselves as an AR(1), where there is no history; None when there are too few.
 
@@ -114,7 +123,7 @@ class Moments:
         n = self.count
         if n < WARM_UP:
             return None
-        squares = max(self.squares - n * self.mean**2, 0.0)
+        squares = self._squares_around_mean
         if squares <= 1e-24 * max(self.squares, 1e-300):
             return 0.0
         ends = self.mean * (2 * self.total - self.first - self.last)

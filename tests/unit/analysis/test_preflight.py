@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from modelrollout.analysis.evidence import ledger
 from modelrollout.analysis.evidence.look import Prior
+from modelrollout.analysis.kinds.value import UNKNOWN_READINGS
 from modelrollout.analysis.queries import history_queries
 from modelrollout.analysis.sensitivity.detectable import Stretch
 from modelrollout.analysis.sensitivity.preflight import prior_of, summarise_history
@@ -107,9 +108,10 @@ def test_no_answer_is_no_history_and_an_empty_one_is_said(answer: Answered | Una
     assert [(prior_of(one).mode, one.sees, one.is_blind, one.note) for one in found] == [
         (Mode.ASSUMED, None, False, note),
         (Mode.ASSUMED, None, False, note),
-        (Mode.ASSUMED, None, False, None),
+        (Mode.ASSUMED, None, True, UNKNOWN_READINGS),
     ]
-    assert [one.note for one in summarise_history(wished, asked, {}, {}, PLAN, 15.0)] == [None] * 3
+    unheard = summarise_history(wished, asked, {}, {}, PLAN, 15.0)
+    assert [one.note for one in unheard] == [None, None, UNKNOWN_READINGS]
 
 
 def test_what_the_plan_sees_is_noted_and_whether_that_is_less_than_a_doubling() -> None:
@@ -184,14 +186,17 @@ def test_the_history_of_a_histogram_is_kept_by_bucket() -> None:
     assert (usual.rate, usual.share) == (pytest.approx(15, rel=1e-3), pytest.approx(0.01))
 
 
-def gauges(one: Floats, others: Floats) -> UsualMetric:
+def gauges(one: Floats, others: Floats | None) -> UsualMetric:
+    """`others`: None where stable has one pod only."""
     wished = analysis(GAUGE)
-    asked = history_queries(wished, STABLE, ["a", "b", "c"], NOON, INTERVAL)
+    asked = history_queries(wished, STABLE, ["a", "b", "c"] if others is not None else ["a"], NOON, INTERVAL)
     times = (START - SECONDS + 15.0 * np.arange(one.size)).tolist()
     told = {"history of one pod": one, "history of the other pods": others}
     answers: dict[Query, Answered] = {}
     for query in asked:
-        values = told[query.arm].tolist()
+        readings = told[query.arm]
+        assert readings is not None
+        values = readings.tolist()
         answers[query] = Answered((Series({}, tuple(zip(times, values, strict=True))),))
     return summarise_history(wished, asked, answers, {}, PLAN, 15.0)[0]
 
@@ -205,6 +210,14 @@ def test_the_long_run_variance_of_a_gauge_is_that_of_what_pods_do_not_share() ->
     assert 0.01 < calm < 0.06  # twice 0.1², and an upper bound
     assert wild == pytest.approx(100 * calm, rel=1e-6)
     assert prior_of(gauges(shared, shared)).variance == 0
+
+
+def test_of_a_single_pod_all_that_moves_its_gauge_counts() -> None:
+    noise = np.random.default_rng(13).standard_normal(1441)
+    alone, of_two = (prior_of(gauges(noise, others)).variance for others in (None, np.zeros(1441)))
+    assert alone is not None
+    assert of_two is not None
+    assert alone == pytest.approx(4 * of_two)
 
 
 @given(st.text(), st.text())

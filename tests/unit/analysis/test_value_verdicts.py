@@ -11,6 +11,8 @@ from modelrollout.promql.query import Series
 from tests.unit.analysis.looking import GAUGE, START, Walk, always, analysis, course, look, readings
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
+USUAL = Prior(variance=4e-4)
+"""An hour in which stable's pods differed by two percentage points."""
 SCORE = {"name": "score", "value": GAUGE["value"], "betterWhen": "higher", "tolerance": {"absolute": "1%"}}
 
 
@@ -29,7 +31,7 @@ def test_a_verdict_carries_means_and_their_bound() -> None:
 
 
 def test_a_gross_and_constant_violation_fails_as_soon_as_anything_may() -> None:
-    early, late = (look(SCORE, readings([0.75] * n), readings([0.93] * n), at=n) for n in (9, 10))
+    early, late = (look(SCORE, readings([0.75] * n), readings([0.93] * n), at=n, usual=USUAL) for n in (9, 10))
     assert (early.verdict, late.verdict) == (INCONCLUSIVE, FAIL)
     assert late.message.startswith(
         "score: 75% over 10 readings (stable 93% over 10) breaks the limit ≥ 92%; "
@@ -73,25 +75,26 @@ def test_too_few_readings_say_nothing() -> None:
 
 
 def test_a_clear_drop_in_noise_fails_and_an_improvement_never_does() -> None:
-    assert look(SCORE, noisy(0.83, 0.01, 40, 2), noisy(0.93, 0.01, 40), at=40).verdict is FAIL
+    assert look(SCORE, noisy(0.83, 0.01, 40, 2), noisy(0.93, 0.01, 40), at=40, usual=USUAL).verdict is FAIL
     assert look(SCORE, noisy(0.98, 0.01, 40, 2), noisy(0.93, 0.01, 40), at=40).verdict is PASS
 
 
 def test_a_drop_within_the_noise_waits() -> None:
-    verdict = look(SCORE, noisy(0.91, 0.02, 20, 2), noisy(0.93, 0.02, 20), at=20)
+    verdict = look(SCORE, noisy(0.91, 0.02, 20, 2), noisy(0.93, 0.02, 20), at=20, usual=Prior(variance=1e-3))
     assert verdict.verdict is INCONCLUSIVE
     assert "perhaps by chance; needs about" in verdict.message
 
 
 def test_lower_is_better_where_the_user_says_so() -> None:
-    assert look(GAUGE, readings([0.2] * 40), readings([0.1] * 40), at=40).verdict is FAIL
+    assert look(GAUGE, readings([0.2] * 40), readings([0.1] * 40), at=40, usual=USUAL).verdict is FAIL
     assert look(GAUGE, readings([0.1] * 40), readings([0.2] * 40), at=40).verdict is PASS
 
 
 def test_a_relative_tolerance_of_negative_values_is_still_a_tolerance() -> None:
     reward = {**SCORE, "tolerance": {"relative": "10%"}}
     assert look(reward, readings([-105.0] * 40), readings([-100.0] * 40), at=40).verdict is PASS
-    assert look(reward, readings([-150.0] * 40), readings([-100.0] * 40), at=40).verdict is FAIL
+    known = Prior(variance=400.0)
+    assert look(reward, readings([-150.0] * 40), readings([-100.0] * 40), at=40, usual=known).verdict is FAIL
 
 
 def test_slow_noise_counts_for_few_readings() -> None:
@@ -151,7 +154,7 @@ def test_zero_in_both_arms_breaks_nothing() -> None:
 def test_what_only_breaks_at_a_later_step_is_found_there() -> None:
     fine, broken = [0.93, 0.931] * 100, [0.90, 0.901] * 10
     mine, theirs = readings([*fine, *broken]), readings([0.93, 0.931] * 110)
-    verdict = look(SCORE, mine, theirs, at=220, steps=[3000])
+    verdict = look(SCORE, mine, theirs, at=220, steps=[3000], usual=USUAL)
     assert (verdict.verdict, verdict.samples, verdict.candidate) == (FAIL, 20, "90.1%")
 
 
@@ -174,3 +177,22 @@ def test_a_value_of_nothing_in_both_arms_passes_though_nothing_is_tolerated_beyo
     waiting = {"name": "queue", "value": SCORE["value"], "betterWhen": "lower", "tolerance": {"relative": "10%"}}
     assert look(waiting, readings([0.0] * 12), readings([0.0] * 12), at=12).verdict is PASS
     assert look(waiting, readings([1.0] * 40), readings([0.0] * 40), at=40).verdict is not PASS
+
+
+def test_without_a_history_a_tolerance_takes_no_traffic_back_and_says_so() -> None:
+    """Equal pods may stand at different levels for long, and readings of one release do not tell for how long."""
+    verdict = look(SCORE, readings([0.75] * 40), readings([0.93] * 40), at=40)
+    assert (verdict.verdict, verdict.evidence) == (INCONCLUSIVE, "0%")
+    assert verdict.message.endswith(
+        "; an hour of history is needed to know how its readings wander by themselves, "
+        "so its tolerance takes no traffic back."
+    )
+    assert look({**SCORE, "min": "0.9"}, readings([0.75] * 40), readings([0.93] * 40), at=40).verdict is FAIL
+
+
+def test_what_a_history_never_saw_is_no_proof_when_it_happens_once() -> None:
+    """A gauge that moved in none of stable's pods for hours, and then for one reading in the candidate."""
+    still = Prior(variance=0.0)
+    once = look(GAUGE, readings([0.0] * 20 + [1.0] + [0.0] * 19), readings([0.0] * 40), at=40, usual=still)
+    ever = look(GAUGE, readings([0.0] * 20 + [1.0] * 20), readings([0.0] * 40), at=40, usual=still)
+    assert (once.verdict, ever.verdict) == (INCONCLUSIVE, FAIL)

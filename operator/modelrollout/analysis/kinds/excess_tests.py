@@ -119,6 +119,9 @@ class ExcessTest:
     Good starts anew with every step. Harm is a weighted mean of a mixture over the whole rollout and of one over each
     later step; these find regressions that only show under load. AT_STEPS of the weight is kept for them in even
     shares, so that all together have one chance of a false rollback.
+
+    Without a history nothing speaks against the tolerance. Readings that stood at one level for an hour may be at
+    another in the next, and no test of a single release tells that from a regression.
     """
 
     def __init__(self, start: LookStart, excess: Excess, begins: Sequence[int]) -> None:
@@ -144,6 +147,8 @@ class ExcessTest:
         return self._moments(self._whole, self._excess.tolerated, ticks, anew=False)
 
     def _harm(self, ticks: int) -> float:
+        if not self._is_harm_known:
+            return 0.0
         whole = self._log(self.whole(ticks), 1.0)
         planned = self._course.later_steps
         if not planned:
@@ -156,6 +161,10 @@ class ExcessTest:
             later = float(np.logaddexp(later, self._log(step, 1.0) - math.log(planned)))
         return float(np.logaddexp(math.log(1 - AT_STEPS) + whole, math.log(AT_STEPS) + later))
 
+    @property
+    def _is_harm_known(self) -> bool:
+        return self.name != "tolerance" or self._variance is not None
+
     def _good(self, ticks: int) -> float:
         missing = self._moments(self._other, self._excess.unacceptable, ticks, anew=True)
         if missing.count >= WARM_UP and missing.squares == 0 == self.whole(ticks).squares:
@@ -166,17 +175,22 @@ class ExcessTest:
         variance = self.variance(moments)
         if variance is None or moments.count < WARM_UP or math.isnan(self.scale):
             return 0.0
-        return float(
-            log_wealth(np.array(sign * moments.total / variance), np.array(moments.count / variance), self.scale)
-        )
+        # Where the readings move more than the history did, the effect to look for is theirs: a regression, or chance.
+        is_new = self._variance is not None and moments.variance > max(self._variance, NO_SPREAD)
+        scale = max(self.scale, math.sqrt(moments.variance)) if is_new else self.scale
+        return float(log_wealth(np.array(sign * moments.total / variance), np.array(moments.count / variance), scale))
 
     def variance(self, moments: Moments) -> float | None:
-        """The long-run variance of one reading: from stable's history, else from the readings; None while unknown."""
+        """The long-run variance of one reading: from stable's history, else from the readings; None while unknown.
+
+        A history that stood still does not know what is rare: a single reading that moved would speak for a thousand.
+        So the readings' own variance is the least.
+        """
         own = moments.long_run_variance
         if own is None or math.isnan(self.scale):
             return None
         if self._variance is not None:
-            return max(self._variance, NO_SPREAD)
+            return max(self._variance, moments.variance, NO_SPREAD)
         return max(own, (UNKNOWN_SPREAD * self.scale) ** 2)
 
     def track(self) -> Track:
@@ -194,7 +208,7 @@ class ExcessTest:
             good=good,
             is_kept=whole.count > 0 and whole.mean <= ROUNDING * max(abs(whole.last), 1.0),
             joint=False,
-            harm_drift=max(whole.mean, 0.0) ** 2 / (2 * variance) if variance > 0 and whole.count else 0.0,
+            harm_drift=max(whole.mean, 0.0) ** 2 / (2 * variance) if variance > 0 and self._is_harm_known else 0.0,
             good_drift=max(-missing.mean, 0.0) ** 2 / (2 * variance) if variance > 0 and missing.count else 0.0,
         )
 

@@ -56,10 +56,14 @@ class StablePast:
 
 @dataclass(frozen=True, slots=True)
 class HistoryFinding:
-    """The prior of one metric from stable's history, and a note for people."""
+    """The prior of one metric from stable's history, and a note for people.
+
+    `is_blind`: with this history no regression is detected.
+    """
 
     prior: Prior
     note: str | None = None
+    is_blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)

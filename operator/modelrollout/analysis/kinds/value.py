@@ -70,6 +70,8 @@ def _read(start: LookStart, mine: Readings, theirs: Readings) -> _Read:
 def _evidence(read: _Read, tests: Sequence[ExcessTest], gap: Missing | None, *, is_compared: bool) -> Evidence:
     unit = wording.unit_of_bounds(read.start.metric)
     count, mean, usual = _means(read)(len(read.ends))
+    tracks = tuple(test.track() for test in tests)
+    is_beyond = count >= FEWEST_READINGS and any(one.name == "tolerance" and not one.is_kept for one in tracks)
     return Evidence(
         unit="readings",
         what="",
@@ -77,11 +79,12 @@ def _evidence(read: _Read, tests: Sequence[ExcessTest], gap: Missing | None, *, 
         stable=(wording.text(usual, unit) if count else "nothing") if is_compared else None,
         samples=count,
         stable_samples=count if is_compared else None,
-        tracks=tuple(test.track() for test in tests),
+        tracks=tracks,
         ticks=len(read.ends),
         keep=_keeper(read, tests),
         seconds=count * read.start.course.tick,
         interval=interval(tests, unit) if is_compared else None,
+        notes=(UNKNOWN_READINGS,) if is_beyond and read.start.prior.variance is None else (),
         gap=gap,
     )
 
@@ -168,27 +171,41 @@ def _sum(values: Floats) -> float:
     return math.fsum(values.tolist())
 
 
+UNKNOWN_READINGS = (
+    "an hour of history is needed to know how its readings wander by themselves, so its tolerance takes no traffic back"
+)
+BOTH_WANDER = 4.0
+"""The variance of the difference of two pods is at most this many times that of one pod's readings."""
+
+
 def _variance_of_difference(one: Sequence[Series], others: Sequence[Series], tick: float) -> float | None:
-    """The long-run variance of one tick's difference between one pod's reading and the others'."""
-    if len(one) != 1 or len(others) != 1:
+    """The long-run variance of one tick's difference between one pod's reading and the others'.
+
+    Where stable has one pod only, all that moves its readings counts, as if a second pod moved the other way.
+    """
+    if len(one) != 1 or len(others) > 1:
         return None
-    mine, theirs = dict(one[0].samples), dict(others[0].samples)
+    theirs = dict(others[0].samples) if others else dict.fromkeys((at for at, _ in one[0].samples), 0.0)
+    mine = dict(one[0].samples)
     times = np.array(sorted(at for at in mine.keys() & theirs.keys() if math.isfinite(mine[at] - theirs[at])))
     if times.size < 2:
         return None
     step = float(np.median(np.diff(times)))
     differences = np.array([mine[at] - theirs[at] for at in times.tolist()])
     found = long_run_variance(differences, max(round(BATCH / step), 1))
+    if found is None:
+        return None
     # A tick longer than a step of the history averages the noise only if the noise forgets: it may not.
-    return None if found is None else found * max(step / tick, 1.0)
+    return found * max(step / tick, 1.0) * (1.0 if others else BOTH_WANDER)
 
 
 def _prior(metric: Metric, analysis: Analysis, past: StablePast) -> HistoryFinding | None:
-    """The variance of the difference between one of stable's pods and the others."""
-    if (ONE_POD, VALUE) not in past.series or (OTHER_PODS, VALUE) not in past.series:
-        return None
-    one, others = past.series[ONE_POD, VALUE], past.series[OTHER_PODS, VALUE]
-    return HistoryFinding(Prior(variance=_variance_of_difference(one, others, past.tick)))
+    """The variance of the difference between one of stable's pods and the others; a note where it is unknown."""
+    one, others = past.series.get((ONE_POD, VALUE), ()), past.series.get((OTHER_PODS, VALUE), ())
+    variance = _variance_of_difference(one, others, past.tick)
+    if variance is None and metric.tolerance is not None:
+        return HistoryFinding(Prior(), UNKNOWN_READINGS, is_blind=True)
+    return HistoryFinding(Prior(variance=variance))
 
 
 def _parts(metric: Metric) -> list[Part]:

@@ -54,7 +54,7 @@ def summarise_history(
                 basis=basis.get(metric.name, ""),
                 state=ledger.write(_packed(prior)),
                 sees=outlook(metric, analysis, prior, stretches),
-                is_blind=not sees_a_doubling(metric, analysis, prior, stretches),
+                is_blind=found.is_blind or not sees_a_doubling(metric, analysis, prior, stretches),
                 note="; ".join([*_notes(metric, found, past), *uncounted]) or None,
             )
         )
