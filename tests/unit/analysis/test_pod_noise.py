@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from modelrollout.analysis.evidence import ledger
 from modelrollout.analysis.evidence.look import Prior
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Series
@@ -71,6 +72,27 @@ def test_pods_that_differ_for_good_may_have_more_than_stable_and_it_is_said() ->
     assert verdict.verdict is not Verdict.FAIL
     assert "its pods differ for good, so up to 1.8 times stable's share may be the pods'" in verdict.message
     assert walk(apart, 0.1).look(60 * MINUTES).verdicts[0].verdict is Verdict.FAIL
+
+
+def test_without_a_history_pods_that_differ_for_good_are_found_out_on_the_way() -> None:
+    def lasting(mine: float, theirs: list[float]) -> Walk:
+        wished = analysis(STRICT)
+        series = [*pods("fraud-b41c", [mine], 1, rps=100.0), *pods("fraud-7d9f", theirs, 2, rps=100.0)]
+        return Walk(wished, always(*series), course(wished), NOTHING_KNOWN)
+
+    apart = lasting(0.026, [0.02, 0.015, 0.025, 0.018, 0.023]).look(60 * MINUTES).verdicts[0]
+    assert apart.verdict is not Verdict.FAIL
+    assert "its pods differ for good" in apart.message
+    assert lasting(0.026, [0.02] * 5).look(60 * MINUTES).verdicts[0].verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("state", [np.array([1.0, 2.0]), np.array([-1.0, 1.0, 1.0]), np.array([])])
+def test_a_state_of_what_was_learned_that_cannot_be_read_is_learned_anew(state: np.ndarray) -> None:
+    one = walk(NOTHING_KNOWN, 0.02)
+    (kept,) = one.look(300).checkpoint
+    known = {**ledger.read(kept.state), "learned": state, "pods": state}
+    one.kept = {"errors": kept.model_copy(update={"state": ledger.write(known)})}
+    assert one.look(600).verdicts[0].verdict is not Verdict.UNAVAILABLE
 
 
 def test_a_tolerance_that_allows_more_covers_what_pods_differ_by() -> None:

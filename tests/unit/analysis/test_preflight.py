@@ -148,7 +148,7 @@ def test_pods_that_differ_for_good_are_no_noise_and_are_said_with_what_a_candida
     usual = prior_of(one)
     assert (usual.mode, usual.pods) == (Mode.PLAIN, 12)
     assert one.note == "its pods differ for good, so a candidate of one pod may have up to 1.9 times stable's share"
-    assert "5 % for 15 min can see 3.7% or more" in str(one.sees)
+    assert "5 % for 15 min can see 3.1% or more" in str(one.sees)
     assert prior_of(noted(STRICT, history(share), noise="independent")).reach == 0
     assert prior_of(noted(STRICT, history(np.full(SECONDS, 0.01)))).reach == 0
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
+from modelrollout.sequential.noise import SHARE_IN_NOISE
 
 LIMITS_PART = 0.2
 """Fraction of a metric's error budget given to min and max where it has a tolerance, too: that breaks first."""
 
 GROUPS_PART = 0.5
 """Fraction of a tolerance's error budget given to its groups."""
+
+
+def chance_of_pods(metric: Metric, analysis: Analysis) -> float:
+    """The part of the error rate that is left for pods that lie farther apart for good than is allowed for."""
+    return analysis.false_rollback_rate.value * share_of_bound(metric, "tolerance", analysis) * (1 - SHARE_IN_NOISE)
 
 
 def share_of_bound(metric: Metric, name: str, analysis: Analysis) -> float:

@@ -23,6 +23,8 @@ Parts = Mapping[str, tuple[Series, ...]]
 """The series of one arm, by part of the metric."""
 
 
+CHANCE_OF_PODS = 0.005
+"""Half of a false-rollback rate of 1 %."""
 _NOISY = frozenset({Mode.RANKED, Mode.DISPERSED, Mode.STRICT})
 
 
@@ -55,6 +57,7 @@ class Prior:
     reaches: Mapping[float, float] | None = None  # the same of a histogram's tails, by the edge that they begin at
     pods: int | None = None  # of stable
     seen: float = 0.0  # seconds of history
+    chance: float = CHANCE_OF_PODS  # with which equal pods may lie farther apart than is allowed for
 
     @property
     def inflation(self) -> float:
@@ -64,7 +67,11 @@ class Prior:
     @property
     def share_kept(self) -> float:
         """Fraction of its share of the error rate that a test of counted events may use."""
-        return SHARE_IN_NOISE if self.mode in _NOISY or self.reach > 0 or self.reaches else 1.0
+        return (
+            SHARE_IN_NOISE
+            if self.mode in _NOISY or self.mode is Mode.ASSUMED or self.reach > 0 or self.reaches
+            else 1.0
+        )
 
 
 @dataclass(frozen=True, slots=True)

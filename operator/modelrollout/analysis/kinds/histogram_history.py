@@ -9,7 +9,7 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from modelrollout.analysis.evidence.error_budget import share_of_bound
+from modelrollout.analysis.evidence.error_budget import chance_of_pods
 from modelrollout.analysis.evidence.look import Missing, Prior
 from modelrollout.analysis.kinds import edges as bucket_edges
 from modelrollout.analysis.kinds.metric_kind import FEWEST_REQUESTS, HistoryFinding, StablePast
@@ -25,7 +25,7 @@ from modelrollout.analysis.samples.stable_history import (
 )
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
-from modelrollout.sequential.noise import SHARE_IN_NOISE, Noise, choose_mode, measure_noise, noisiest
+from modelrollout.sequential.noise import Noise, choose_mode, measure_noise, noisiest
 
 Floats = npt.NDArray[np.float64]
 
@@ -91,8 +91,7 @@ def _reaches(metric: Metric, analysis: Analysis, found: Mapping[float, Noise | N
     """How far pods lie apart for good in each tail; a slower tail at least as far as one before it."""
     if analysis.noise == "independent":
         return {}
-    alpha = analysis.false_rollback_rate.value * share_of_bound(metric, "tolerance", analysis)
-    chance = alpha * (1 - SHARE_IN_NOISE)
+    chance = chance_of_pods(metric, analysis)
     farthest = accumulate((one.levels.reach(chance) if one is not None else 0.0 for one in found.values()), max)
     return dict(zip(found, farthest, strict=True))
 

@@ -7,8 +7,9 @@ candidate's may have several times as much.
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,13 +21,15 @@ from modelrollout.analysis.evidence.tracks import Keep
 from modelrollout.analysis.parts import BAD
 from modelrollout.analysis.samples.buckets import ArmHistograms, counts_beyond
 from modelrollout.analysis.samples.counters import ArmCounters, SampleWindow, Target, by_target, target_of
-from modelrollout.sequential.levels import as_many, busiest, widening
+from modelrollout.sequential.levels import as_many, busiest, measure_levels, widening
 from modelrollout.sequential.noise import INFLATION, Learned, Mode, learn
 from modelrollout.sequential.proportions import Bound
 from modelrollout.sequential.ranks import BLOCK
 
 Floats = npt.NDArray[np.float64]
 
+MOST_PODS = 50
+"""The most pods of which sums are kept: more tell little more of how far they lie apart."""
 NOISY = (Mode.RANKED, Mode.DISPERSED, Mode.STRICT)
 
 
@@ -34,6 +37,7 @@ NOISY = (Mode.RANKED, Mode.DISPERSED, Mode.STRICT)
 class ByPod:
     """An arm's requests by pod. `bad`: kinds of bad ones × pods × times between some edges; `total`: pods × times."""
 
+    pods: tuple[Target, ...]
     bad: Floats
     total: Floats
 
@@ -44,26 +48,21 @@ CountByPod = Callable[[Floats], ByPod]
 
 @dataclass(frozen=True, slots=True)
 class PodNoise:
-    """By tick: factors by which events are discounted, for harm and for good; and √(1/k + 1/J) of k and J pods.
+    """By tick: factors by which events are discounted, for harm and for good; and what pods may differ by for good.
 
-    `reach`: how far pods may lie apart for good, in ln and as a multiple of the latter.
+    `apart`: √(1/k + 1/J) of k and J pods. `width`: the factor by which the shares of equal versions may differ.
     """
 
     harm: Floats
     good: Floats
     apart: Floats
+    width: Floats
     keep: Keep
-    reach: float = 0.0
     notes: tuple[str, ...] = ()
-
-    @property
-    def width(self) -> Floats:
-        """The factor by which the shares of equal versions may differ."""
-        return widening(self.reach, self.apart)
 
     def allowed(self, tolerated: Bound) -> Bound:
         """The tolerance at the end of the ticks."""
-        return tolerated.widened(float(self.width[-1])) if self.apart.size else tolerated
+        return tolerated.widened(float(self.width[-1])) if self.width.size else tolerated
 
     @property
     def discounts(self) -> tuple[float, float]:
@@ -82,26 +81,27 @@ def pod_noise(
     prior, ticks = start.prior, len(edges) - 1
     is_learning = prior.mode is Mode.ASSUMED
     if theirs is None:
-        return _alike(ticks, _kept(start.ledger, prior.seen)[-1].feared if _has_learned(start) else prior.inflation)
+        return _alike(ticks, _kept(start.ledger, prior.seen).feared if _has_learned(start) else prior.inflation)
     if not (is_learning or prior.mode in NOISY or prior.reach > 0 or prior.reaches):
         return _alike(ticks, 1.0)
     own, usual = mine(edges).total, theirs(edges).total
     apart = np.sqrt(1 / np.maximum(as_many(own), 1.0) + 1 / np.maximum(as_many(usual), 1.0))
     if is_learning:
         known, keep = _learned(start, edges, frontier, theirs)
-        more = _more(busiest(own), busiest(usual))
-        harm = 1 + (np.array([max(one.feared for one in row) for row in known]) - 1) * more
-        good = np.array([max(one.dispersion for one in row) for row in known])
-        return PodNoise(harm, good, apart, keep, prior.reach, _while_learning(harm))
+        harm = 1 + (np.array([one.feared for one in known]) - 1) * _more(busiest(own), busiest(usual))
+        good, reach = np.array([one.dispersion for one in known]), np.array([one.reach(prior.chance) for one in known])
+        width = widening(reach, apart)
+        return PodNoise(harm, good, apart, width, keep, (*_while_learning(harm), *_of_levels(width)))
     more = _more(busiest(own), (prior.load or math.inf) * np.diff(edges))
     found = INFLATION * (1 + (prior.dispersion - 1) * more) if prior.mode in NOISY else np.ones(ticks)
-    noise = PodNoise(found, found, apart, keep_nothing, prior.reach, ())
-    return PodNoise(found, found, apart, keep_nothing, prior.reach, _of_levels(noise.width))
+    width = widening(prior.reach, apart)
+    return PodNoise(found, found, apart, width, keep_nothing, _of_levels(width))
 
 
 def _alike(ticks: int, dispersion: float) -> PodNoise:
     """The same for all ticks."""
-    return PodNoise(np.full(ticks, dispersion), np.full(ticks, dispersion), np.zeros(ticks), keep_nothing)
+    by = np.full(ticks, dispersion)
+    return PodNoise(by, by, np.zeros(ticks), np.ones(ticks), keep_nothing)
 
 
 def _more(own: Floats, usual: Floats) -> Floats:
@@ -126,37 +126,91 @@ def _has_learned(start: LookStart) -> bool:
     return start.prior.mode is Mode.ASSUMED and "learned" in start.ledger
 
 
-def _learned(
-    start: LookStart, edges: Floats, frontier: float, theirs: CountByPod
-) -> tuple[Sequence[Sequence[Learned]], Keep]:
-    """What was known of each kind of events before each tick, block by block, and how to keep it."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of stable's pods: the noise of each kind of events, and the sums of each pod.
+
+    `sums`: by number of the pod, its events and those expected at the common rate; of a single kind of events only.
+    """
+
+    kinds: tuple[Learned, ...]
+    sums: Mapping[float, tuple[float, float]]
+
+    @property
+    def dispersion(self) -> float:
+        return max(one.dispersion for one in self.kinds)
+
+    @property
+    def feared(self) -> float:
+        return max(one.feared for one in self.kinds)
+
+    def reach(self, chance: float) -> float:
+        """How far pods may lie apart for good, as far as it shows by now."""
+        sums = np.array(list(self.sums.values())).reshape(-1, 2)
+        return measure_levels(sums[:, :1], sums[:, 1:], self.dispersion).reach(chance)
+
+    def after(self, counted: ByPod, block: int, seconds: float) -> _Known:
+        """With one more block; the one before it is there, too."""
+        found = [learn(bad[:, block - 1 : block + 1], counted.total[:, block - 1 : block + 1]) for bad in counted.bad]
+        before = self.kinds if len(self.kinds) == len(found) else self.kinds[:1] * len(found)
+        kinds = tuple(
+            one.after(float(squares[0]), float(freedom[0]), seconds)
+            for one, (squares, freedom) in zip(before, found, strict=True)
+        )
+        if len(found) > 1:
+            return _Known(kinds, {})
+        bad, total = counted.bad[0, :, block], counted.total[:, block]
+        expected = total * (bad.sum() / max(float(total.sum()), 1e-12))
+        sums = dict(self.sums)
+        for pod, seen, usual in zip(map(_number, counted.pods), bad.tolist(), expected.tolist(), strict=True):
+            if pod in sums or len(sums) < MOST_PODS:
+                known = sums.get(pod, (0.0, 0.0))
+                sums[pod] = (known[0] + seen, known[1] + usual)
+        return _Known(kinds, sums)
+
+
+def _number(pod: Target) -> float:
+    """A number that stands for a pod in the ledger."""
+    return float(int.from_bytes(hashlib.blake2b(repr(pod).encode(), digest_size=6).digest(), "big"))
+
+
+def _learned(start: LookStart, edges: Floats, frontier: float, theirs: CountByPod) -> tuple[Sequence[_Known], Keep]:
+    """What was known before each tick, block by block, and how to keep it."""
     course = start.course
     length = max(math.ceil(BLOCK / course.tick - 1e-9), 1)  # ticks of a block
     done, ended = start.first // length, course.ticks(frontier) // length
     known = [_kept(start.ledger, start.prior.seen)]
     if ended > done:
         counted = theirs(np.asarray(course.start + np.arange(done - 1, ended + 1) * length * course.tick))
-        found = [learn(bad, counted.total) for bad in counted.bad]
-        for block in range(ended - done):
-            before = known[-1] if len(known[-1]) == len(found) else known[-1] * len(found)
-            grown = zip(before, found, strict=True)
-            known.append([one.after(more[0][block], more[1][block], length * course.tick) for one, more in grown])
+        for block in range(1, ended - done + 1):
+            known.append(known[-1].after(counted, block, length * course.tick))
 
     def at(ticks: int) -> int:
         return min(max((start.first + ticks) // length - done, 0), len(known) - 1)
 
     def keep(ticks: int) -> Ledger:
-        return {"learned": np.array([[one.squares, one.freedom, one.seconds] for one in known[at(ticks)]]).ravel()}
+        kept = known[at(ticks)]
+        return {
+            "learned": np.array([[one.squares, one.freedom, one.seconds] for one in kept.kinds]).ravel(),
+            "pods": np.array([[pod, *sums] for pod, sums in kept.sums.items()]).ravel(),
+        }
 
     return [known[at(tick)] for tick in range(len(edges) - 1)], keep
 
 
-def _kept(ledger: Ledger, seconds: float) -> list[Learned]:
-    """What was learned before, of each kind of events."""
-    kept = ledger.get("learned")
-    if kept is None or not kept.size or kept.size % 3 or not (kept >= 0).all():
-        return [Learned(seconds=seconds)]
-    return [Learned(*row) for row in kept.reshape(-1, 3).tolist()]
+def _kept(ledger: Ledger, seconds: float) -> _Known:
+    """What was learned before."""
+    kinds, pods = (_rows_of_three(ledger.get(name)) for name in ("learned", "pods"))
+    learned = tuple(Learned(*row) for row in kinds) or (Learned(seconds=seconds),)
+    return _Known(learned, {pod: (seen, usual) for pod, seen, usual in pods})
+
+
+def _rows_of_three(kept: Floats | None) -> list[list[float]]:
+    """Nothing for what cannot be read: anybody may edit a status."""
+    if kept is None or kept.size % 3 or not (kept >= 0).all():
+        return []
+    rows: list[list[float]] = kept.reshape(-1, 3).tolist()
+    return rows
 
 
 def by_pod(side: ArmCounters, window: SampleWindow) -> CountByPod:
@@ -170,7 +224,7 @@ def by_pod(side: ArmCounters, window: SampleWindow) -> CountByPod:
             hits = np.minimum(events.get(target, np.zeros_like(requests)), requests)
             rows.append((hits if side.part == BAD else requests - hits, requests))
         both = np.array(rows).reshape(len(rows), 2, -1)
-        return ByPod(both[None, :, 0], both[:, 1])
+        return ByPod(tuple(total), both[None, :, 0], both[:, 1])
 
     return counted
 
@@ -186,6 +240,8 @@ def slow_by_pod(side: ArmHistograms, bounds: Sequence[float], window: SampleWind
             known = pods.get(target, (np.zeros_like(slow), np.zeros_like(requests)))
             pods[target] = (known[0] + slow, known[1] + requests)
         slow_of_each = np.stack([slow for slow, _ in pods.values()])  # pods × times × bounds
-        return ByPod(slow_of_each.transpose(2, 0, 1), np.stack([requests for _, requests in pods.values()]))
+        return ByPod(
+            tuple(pods), slow_of_each.transpose(2, 0, 1), np.stack([requests for _, requests in pods.values()])
+        )
 
     return counted

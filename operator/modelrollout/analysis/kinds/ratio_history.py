@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from modelrollout.analysis.evidence.error_budget import share_of_bound
+from modelrollout.analysis.evidence.error_budget import chance_of_pods
 from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.kinds import request_shares
 from modelrollout.analysis.kinds.metric_kind import HistoryFinding, StablePast
@@ -18,7 +18,7 @@ from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.sequential import proportions as tests
 from modelrollout.sequential.levels import widening
-from modelrollout.sequential.noise import SHARE_IN_NOISE, History, Mode, Noise, choose_mode, measure_noise
+from modelrollout.sequential.noise import History, Mode, Noise, choose_mode, measure_noise
 from modelrollout.sequential.proportions import Counts
 from modelrollout.sequential.wealth import Wealth, carry
 
@@ -51,8 +51,7 @@ def _reach(noise: Noise | None, metric: Metric, analysis: Analysis) -> float:
     """How far pods lie apart for good, with the part of the error rate that the test leaves."""
     if noise is None or analysis.noise == "independent":
         return 0.0
-    alpha = analysis.false_rollback_rate.value * share_of_bound(metric, "tolerance", analysis)
-    return noise.levels.reach(alpha * (1 - SHARE_IN_NOISE))
+    return noise.levels.reach(chance_of_pods(metric, analysis))
 
 
 def _history(metric: Metric, past: StablePast) -> History | None:

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis.evidence import ledger
-from modelrollout.analysis.evidence.error_budget import share_of_bound
-from modelrollout.analysis.evidence.look import Prior
+from modelrollout.analysis.evidence.error_budget import chance_of_pods, share_of_bound
+from modelrollout.analysis.evidence.look import CHANCE_OF_PODS, Prior
 from modelrollout.analysis.kinds.kind_table import kind_of
 from modelrollout.analysis.kinds.metric_kind import HistoryFinding, StablePast
 from modelrollout.analysis.samples.counted_series import counted
@@ -46,7 +46,11 @@ def summarise_history(
     for metric in analysis.metrics:
         past, uncounted = _past(metric, asked, answers, tick)
         found = _finding(metric, analysis, past)
-        prior = replace(found.prior, threshold=_threshold(metric, analysis, found.prior, stretches, tick))
+        prior = replace(
+            found.prior,
+            threshold=_threshold(metric, analysis, found.prior, stretches, tick),
+            chance=chance_of_pods(metric, analysis),
+        )
         recorded.append(
             UsualMetric(
                 metric=metric.name,
@@ -148,6 +152,7 @@ def prior_of(recorded: UsualMetric) -> Prior:
         reaches=_reaches(kept),
         pods=_count(kept, "pods"),
         seen=max(_one(kept, "seen") or 0.0, 0.0),
+        chance=chance if 0 < (chance := _one(kept, "chance") or 0.0) < 1 else CHANCE_OF_PODS,
     )
 
 
@@ -162,6 +167,7 @@ def _packed(prior: Prior) -> dict[str, Floats]:
         "reach": prior.reach or None,
         "pods": prior.pods,
         "seen": prior.seen or None,
+        "chance": prior.chance,
     }
     kept = {name: np.array([value]) for name, value in single.items() if value is not None}
     if prior.reaches:
