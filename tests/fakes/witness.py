@@ -54,6 +54,7 @@ class Witness:
         self._before = town.status
         self._log_begins, self._asked_before = 0, 0
         self._foreign: dict[tuple[str, str, str], Manifest] = {}
+        self._followed: set[str] = set()  # workloads that the gateway sends users to
         self._edited: set[str] = set()  # routes whose weights are not the operator's
         self._out_since: datetime | None = None  # since when stable has had no ready pod at all
         town.cluster.witnesses.append(self.saw)
@@ -64,7 +65,7 @@ class Witness:
         other = Witness(town)
         other.history, other.statuses, other.refused = list(self.history), list(self.statuses), set(self.refused)
         other._shares, other._since, other._foreign = dict(self._shares), dict(self._since), dict(self._foreign)
-        other._out_since = self._out_since
+        other._out_since, other._followed = self._out_since, set(self._followed)
         return other
 
     # What happens
@@ -94,6 +95,7 @@ class Witness:
 
     def begins(self) -> None:
         """A pass begins."""
+        self._follow()
         self._log_begins, self._asked_before = len(self.town.cluster.log), len(self.town.metrics.asked)
         stable, now = self.town.status.stable, self.town.now.replace(microsecond=0)
         self._out_since = (self._out_since or now) if stable is not None and self._is_out(stable) else None
@@ -263,18 +265,20 @@ class Witness:
             if arm is not None and name == arm.workload:
                 raise Broken(f"5: {plural} {name} was deleted, which is an arm in {status.phase}")
         revision = name.removeprefix("fraud-")
-        if (wish := self._wish()) and _route_of(wish) == HTTP_ROUTES.plural and self._is_ahead_of_its_gateway():
-            raise Broken(f"5: {plural} {name} was deleted, which a gateway may still send users to")
+        if name in self._followed and (wish := self._wish()) and _route_of(wish) == HTTP_ROUTES.plural:
+            raise Broken(f"5: {plural} {name} was deleted, which the gateway still sends users to")
         if any(shares.get(revision, 0) > 0 for shares in self.town.shares().values()):
             raise Broken(f"5: {plural} {name} was deleted, which serves users: {self.town.shares()}")
 
-    def _is_ahead_of_its_gateway(self) -> bool:
-        """Whether the route is another than the one that a gateway said it has taken."""
+    def _follow(self) -> None:
+        """Note whom the gateway sends users to: by the route as it last accepted it, whatever was written since."""
         if (route := self.town.cluster.get(HTTP_ROUTES, "fraud")) is None:
-            return False
+            self._followed = set()
+            return
         parents = (route.get("status") or {}).get("parents") or ()
         said = [condition["observedGeneration"] for parent in parents for condition in parent["conditions"]]
-        return route["metadata"]["generation"] not in said
+        if route["metadata"]["generation"] in said:
+            self._followed = {name for name, weight in self.town.weights.items() if weight}
 
     # Books
 

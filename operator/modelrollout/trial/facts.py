@@ -169,18 +169,15 @@ class Facts:
 
     def refusal(self) -> Finding | None:
         """Why a gateway refuses the route, in its own words; None when no refusal is known."""
-        return self._not_accepted(self._present_routing.refusal)
+        return _not_accepted(self._present_routing.refusal)
 
     def unaccepted(self) -> Finding | None:
         """Why users are not served by the route as it is written; None once they are, or while there is no route."""
-        return self.refusal() or self._not_accepted(self._present_routing.awaited)
+        return self.refusal() or _not_accepted(self._present_routing.awaited)
 
     @property
     def _present_routing(self) -> InForce:
         return self.routing(self.router, None) if self.router else InForce()
-
-    def _not_accepted(self, why: str | None) -> Finding | None:
-        return Finding("RouteNotAccepted", why) if why else None
 
     def is_in_force(self, exposure: Exposure, stable: Arm | None) -> bool:
         """Whether users are served by a route that has this exposure."""
@@ -222,6 +219,10 @@ def _moment(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else None
+
+
+def _not_accepted(why: str | None) -> Finding | None:
+    return Finding("RouteNotAccepted", why) if why else None
 
 
 def is_on_trial(status: ModelRolloutStatus) -> bool:
