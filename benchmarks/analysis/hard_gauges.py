@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from benchmarks.analysis.releases import NOON, PLANNED, taken_back_at
 from benchmarks.analysis.trials import Floats
+from benchmarks.analysis.watched_releases import NOON, PLANNED, taken_back_at
 from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.parts import CANDIDATE, STABLE
 from modelrollout.promql.query import Series

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from benchmarks.analysis.watched_releases import LATER_STEPS, NOON, PLANNED, STEP, WEIGHTS, taken_back_at
 from benchmarks.analysis.scrapes import Labels, Timeline
 from benchmarks.analysis.trials import Floats
+from benchmarks.analysis.watched_releases import LATER_STEPS, NOON, PLANNED, STEP, WEIGHTS, taken_back_at
 from benchmarks.pictures.lab import CANDIDATE, STABLE
 from modelrollout.analysis.queries import ArmNames
 from modelrollout.promql.query import Series

@@ -30,5 +30,5 @@ def taken_back_at(
     def store(query: Query) -> Answered:
         return Answered(tuple(read(query.arm, query.start.timestamp(), query.end.timestamp())))
 
-    release = Release(analysis(metric), store, LATER_STEPS, PLANNED, usual)
+    release = Release(analysis(metric), store, LATER_STEPS, PLANNED, usual or Prior())
     return next((seconds for seconds in looks if release.look(seconds)[0].verdict is Verdict.FAIL), None)
