@@ -16,6 +16,7 @@ from modelrollout.analysis.evidence.tracks import Track
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Series
+from modelrollout.sequential.levels import HOUR
 from modelrollout.sequential.noise import INFLATION, SHARE_IN_NOISE, Mode
 
 Floats = npt.NDArray[np.float64]
@@ -67,11 +68,9 @@ class Prior:
     @property
     def share_kept(self) -> float:
         """Fraction of its share of the error rate that a test of counted events may use."""
-        return (
-            SHARE_IN_NOISE
-            if self.mode in _NOISY or self.mode is Mode.ASSUMED or self.reach > 0 or self.reaches
-            else 1.0
-        )
+        is_unknown = self.mode is Mode.ASSUMED and self.seen < HOUR
+        is_noisy = self.mode in _NOISY or self.reach > 0 or bool(self.reaches)
+        return SHARE_IN_NOISE if is_unknown or is_noisy else 1.0
 
 
 @dataclass(frozen=True, slots=True)

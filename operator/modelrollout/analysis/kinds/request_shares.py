@@ -114,12 +114,7 @@ def compare(
 ) -> Wealths:
     """Candidate against stable. `base`: stable's rate before each tick. `is_rare`: few requests go right."""
     weights_of_harm = RARE_WEIGHTS if is_rare else HARM_WEIGHTS
-    harm, good = np.empty((len(ticks), weights_of_harm.size)), np.empty((len(ticks), GOOD_WEIGHTS.size))
-    counts = ticks.weighed
-    for width in sorted(set(noise.width.tolist())):
-        there = noise.width == width
-        bound = tolerated.widened(width)
-        harm[there], good[there] = tests.both(counts.only(there), base[there], bound, unacceptable, is_rare=is_rare)
+    harm, good = _factors(ticks.weighed, base, tolerated, unacceptable, noise, is_rare=is_rare)
     return bet(
         name,
         harm / noise.harm[:, None],
@@ -130,6 +125,22 @@ def compare(
         beginnings=ticks.beginnings,
         ledger=ledger,
     )
+
+
+def _factors(
+    counts: Counts, base: Floats, tolerated: Bound, unacceptable: Bound, noise: PodNoise, *, is_rare: bool
+) -> tuple[Floats, Floats]:
+    """ln e of harm and of good: for all ticks at once, but where what pods may differ by has changed."""
+    widths = set(noise.width.tolist())
+    if len(widths) <= 1:
+        return tests.both(counts, base, noise.allowed(tolerated), unacceptable, is_rare=is_rare)
+    bets = (tests.RARE_EFFECTS if is_rare else EFFECT_WEIGHTS).size
+    harm, good = np.empty((base.size, bets)), np.empty((base.size, tests.GOOD_WEIGHTS.size))
+    for width in widths:
+        there = noise.width == width
+        bound = tolerated.widened(width)
+        harm[there], good[there] = tests.both(counts.only(there), base[there], bound, unacceptable, is_rare=is_rare)
+    return harm, good
 
 
 def hold_to_limit(
