@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelrollout.api.status import Condition, Phase
-from modelrollout.kube import Failed, Refused
+from modelrollout.kube import Failed, Refused, Unreachable
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, EVENTS, HTTP_ROUTES, SERVICES
 from tests import builders
@@ -338,3 +338,23 @@ def test_deletion_ends_whatever_is_refused_for_good(call: tuple[str, str], refus
     town.cluster.hook = refusing(refusal, *call)
     town.delete()
     town.run(until=lambda town: town.is_gone, minutes=1)
+
+
+def test_a_write_that_is_never_answered_is_told_when_it_comes_again_and_holds_up_no_other() -> None:
+    """As where an admission webhook for Deployments is away."""
+    town = releasing()
+    away = Unreachable("/apis/apps/v1/deployments: failed calling webhook: context deadline exceeded")
+    town.cluster.hook = refusing(away, "apply", "deployments", f"fraud-{town.new}")
+    town.run(minutes=2)
+    told = applied(town)
+    assert told is not None
+    assert "Deployment" in told.message
+    assert "context deadline exceeded" in told.message
+    assert told.message in (town.status.message or "")
+    assert town.events.count("Refused") == 1
+    town.wish("2", workload=workload(replicas=8))
+    town.run(minutes=2)
+    assert size(town, town.old) == 8
+    town.cluster.hook = lambda *_: None
+    town.go(Phase.HEALTHY, minutes=60)
+    assert applied(town) is None

@@ -31,7 +31,7 @@ class Applier:
         """
         has_moved, refused, waiting = False, dict[Ref, Refusal](), set[Ref]()
         conflict: Conflict | None = None
-        away: Unreachable | None = None
+        unanswered = dict[Ref, Unreachable]()
         for write in writes:
             if write.needs & (refused.keys() | waiting):
                 waiting.add(write.ref)
@@ -40,11 +40,13 @@ class Applier:
                 has_moved |= await self.carry_out(conditional(write, reads, objects))
             except (Refused, Failed) as refusal:
                 refused[write.ref] = refusal
-            except (Conflict, Unreachable) as trouble:
+            except Conflict as changed:
                 waiting.add(write.ref)
-                conflict = trouble if isinstance(trouble, Conflict) else conflict
-                away = trouble if isinstance(trouble, Unreachable) else away
-        return Written(has_moved, refused, frozenset(waiting), conflict, away)
+                conflict = changed
+            except Unreachable as away:
+                waiting.add(write.ref)
+                unanswered[write.ref] = away
+        return Written(has_moved, refused, frozenset(waiting), unanswered, conflict)
 
     async def carry_out(self, write: Write) -> bool:
         """Whether the write was sent to the API server. Raises KubeError; Conflict when `seen` is outdated."""

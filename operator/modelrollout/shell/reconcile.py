@@ -32,7 +32,7 @@ from modelrollout.shell.asking import Asking, Poked
 from modelrollout.shell.observe import observed
 from modelrollout.shell.outside import Asker, utc_now
 from modelrollout.shell.reader import Reader
-from modelrollout.shell.refusals import Refusal, Refusals, Rehearsed, Written, cannot_rehearse
+from modelrollout.shell.refusals import Refusal, Refusals, Rehearsed, Trouble, Written, cannot_rehearse
 from modelrollout.shell.telemetry import Telemetry
 from modelrollout.shell.wakeups import RolloutKey
 from modelrollout.trial.question import Question
@@ -120,7 +120,7 @@ class Reconciler:
             has_changed, done = await self._save_and_act_unless_traffic_goes(manifest, needed, decided, back, asking)
         has_tried_all = not decided.made.retreat and ref_of(manifest) not in done.refused
         untried = done.waiting if has_tried_all else self._refusals.of(key) | done.waiting
-        self._take_note(decided, dict(done.refused), untried)
+        self._take_note(decided, {**done.refused, **done.unanswered}, untried)
         if done.away is not None:
             raise done.away
         return timedelta() if has_changed else self._time_to_next_pass(key, done, decided.made)
@@ -267,10 +267,10 @@ class Reconciler:
             has_moved=back.has_moved or done.has_moved or done.conflict is not None,
             refused={**refused, **done.refused},
             waiting=back.waiting | done.waiting,
-            away=back.away or done.away,
+            unanswered={**done.unanswered, **back.unanswered},
         )
 
-    def _take_note(self, decided: PlannedPass, refused: dict[Ref, Refusal], untried: Collection[Ref]) -> None:
+    def _take_note(self, decided: PlannedPass, refused: dict[Ref, Trouble], untried: Collection[Ref]) -> None:
         """Remembers what was refused. A status that cannot be saved cannot say so itself."""
         owner = decided.rollout.owner
         key, own = (owner.namespace, owner.name), Ref(MODEL_ROLLOUTS, owner.namespace, owner.name)

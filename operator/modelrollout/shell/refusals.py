@@ -15,6 +15,8 @@ from modelrollout.workloads.kind_table import KINDS
 
 Refusal = Refused | Failed
 """Answers that are about the object: they stay the same until it changes, or something that it depends on."""
+Trouble = Refusal | Unreachable
+"""No answer may be about the object, too: a webhook that is away stands before one kind of object."""
 LONGEST_PAUSE = timedelta(minutes=1)
 _LONGEST_WORDS = 700
 """Characters. The API server may quote a whole template, and an Event takes 1,024."""
@@ -23,13 +25,21 @@ _WORKLOADS = frozenset(kind.resource for kind in KINDS.values())
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The result of writes: which objects were refused, and which were not tried for want of those that they need."""
+    """The result of writes: which objects were refused, and which were not tried for want of those that they need.
+
+    `unanswered`: those of which nobody knows. A webhook on the way to one kind of object may be away by itself.
+    """
 
     has_moved: bool = False
     refused: Mapping[Ref, Refusal] = field(default_factory=dict)
     waiting: frozenset[Ref] = frozenset()
+    unanswered: Mapping[Ref, Unreachable] = field(default_factory=dict)
     conflict: Conflict | None = None
-    away: Unreachable | None = None
+
+    @property
+    def away(self) -> Unreachable | None:
+        """How the API server did not answer, where it did not."""
+        return next(iter(self.unanswered.values()), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +54,10 @@ class Rehearsed:
 class _Known:
     finding: Finding
     times: int  # that it was met in a row
-    is_certain: bool  # a failure (500) may be over in a moment; it counts when it comes again
+    is_certain: bool  # a failure (500), or no answer, may be over in a moment; it counts when it comes again
 
     @classmethod
-    def after(cls, before: _Known | None, ref: Ref, refusal: Refusal) -> _Known:
+    def after(cls, before: _Known | None, ref: Ref, refusal: Trouble) -> _Known:
         finding, times = in_words(ref, refusal), 1
         if before is not None and _are_alike(before.finding.message, finding.message):
             finding, times = before.finding, before.times + 1
@@ -75,7 +85,7 @@ class Refusals:
         known = self._known.get(key, {})
         return [refusal for ref, refusal in refused.items() if ref in known and not known[ref].is_certain]
 
-    def met(self, key: RolloutKey, refused: Mapping[Ref, Refusal], untried: Collection[Ref]) -> None:
+    def met(self, key: RolloutKey, refused: Mapping[Ref, Trouble], untried: Collection[Ref]) -> None:
         """Take note of what a pass met. Whatever it tried without a refusal is not refused any more."""
         known = self._known.pop(key, {})
         now = {ref: one for ref, one in known.items() if ref in untried}
@@ -113,12 +123,18 @@ def cannot_rehearse(refusal: Refusal) -> bool:
     return "dry run" in refusal.message
 
 
-def in_words(ref: Ref, refusal: Refusal) -> Finding:
+def in_words(ref: Ref, refusal: Trouble) -> Finding:
     """The refusal in the API server's own words."""
-    words = refusal.message if len(refusal.message) <= _LONGEST_WORDS else f"{refusal.message[:_LONGEST_WORDS]}…"
+    named = f"{ref.resource.kind} '{ref.name}'"
+    if not isinstance(refusal, Refusal):
+        return Finding("Refused", f"The API server does not take {named}: {_cut(str(refusal))}.")
     origin = " It is made from spec.workload." if ref.resource in _WORKLOADS else ""
-    sentence = f"The API server refuses {ref.resource.kind} '{ref.name}': {words} ({refusal.status}).{origin}"
+    sentence = f"The API server refuses {named}: {_cut(refusal.message)} ({refusal.status}).{origin}"
     return Finding("Refused", sentence)
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]}…"
 
 
 def _are_alike(one: str, other: str) -> bool:

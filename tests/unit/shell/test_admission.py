@@ -18,8 +18,8 @@ from tests.fakes.applied import NOON, History, applied, review, serving
 from tests.fakes.cluster import FakeCluster, Hook
 
 SEES = (
-    r"errors: at 50 requests/s and 0\.1% errors, 5 % for 60 s can see .*% or more; the whole plan of 3 min .*% or more; "
-    r"at this traffic the plan will probably take about 21 min \(5 % alone about 13 min\)"
+    r"errors: at 50 requests/s and 0\.1% errors, 5 % for 60 s can see .*% or more; the whole plan of 3 min .*% or more"
+    r"; at this traffic the plan will probably take about 21 min \(5 % alone about 13 min\)"
 )
 
 
