@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from modelrollout.api.status import Condition, Phase
+from modelrollout.api.status import Condition, EvidenceStatus, ModelRolloutStatus, Phase, UsualMetric
 from modelrollout.kube import Refused
 from modelrollout.objects.resources import HTTP_ROUTES
+from modelrollout.plan.conditions import sensitivity
 from tests.fakes.cluster import merged
 from tests.fakes.town import Town, releasing
 
@@ -143,3 +144,11 @@ def test_every_condition_says_which_generation_it_is_about() -> None:
     conditions: tuple[Condition, ...] = town.status.conditions
     assert {condition.observed_generation for condition in conditions} == {town.manifest["metadata"]["generation"]}
     assert town.status.observed_generation == town.manifest["metadata"]["generation"]
+
+
+def test_a_metric_that_sees_nothing_for_want_of_a_history_is_told_of_as_such() -> None:
+    usual = UsualMetric(metric="drift", mode="Assumed", basis="", is_blind=True, note="an hour of history is needed")
+    seen = sensitivity(ModelRolloutStatus(evidence=EvidenceStatus(usual=(usual,))))
+    assert seen is not None
+    assert (seen[0], seen[1].reason) == ("False", "PlanSeesLittle")
+    assert seen[1].message == "(drift: an hour of history is needed)."
