@@ -1,7 +1,7 @@
 """The revision that a wish is: a digest of its meaning, whatever the words. Pure.
 
 Two spellings are one revision where the API server stores one object for both; in any other case pods would be replaced
-in place. A default that is written out is another revision.
+in place.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from modelrollout.objects.manifests import ROLLOUT_LABEL, Owner, Ref, digest, re
 from modelrollout.objects.quantities import canonical
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import SERVICES
+from modelrollout.rollout.pod_defaults import is_default
 from modelrollout.traffic import revision_service
 from modelrollout.traffic.router import Backend
 
@@ -52,19 +53,23 @@ def is_known(revision: str, port: int, owner: Owner, status: ModelRolloutStatus,
     return not isinstance(service, dict) or revision_service.has_port(service, owner, Backend(name, revision, port))
 
 
-def meaning(value: Any) -> Any:
-    """A part of a workload, in the one spelling that stands for all that the API server stores alike."""
+def meaning(value: Any, where: str = "") -> Any:
+    """A part of a workload, in the one spelling that stands for all that the API server stores alike.
+
+    `where`: the field that holds it.
+    """
     match value:
         case dict():
-            return _object(value)
+            return _object(value, where)
         case list():
-            return [_without_empty_resources(meaning(one)) for one in value]
+            return [_without_empty_resources(meaning(one, where)) for one in value]
         case _:
             return value
 
 
-def _object(value: dict[str, Any]) -> dict[str, Any]:
-    found = {name: _field(name, part) for name, part in value.items()}
+def _object(value: dict[str, Any], where: str) -> dict[str, Any]:
+    told = {name: part for name, part in value.items() if not is_default(where, name, value)}
+    found = {name: _field(name, part) for name, part in told.items()}
     return {name: part for name, part in found.items() if not _stands_for_nothing(name, part)}
 
 
@@ -75,7 +80,7 @@ def _field(name: str, part: Any) -> Any:
         return part
     if isinstance(part, dict) and name in _AMOUNTS:
         return {key: canonical(one) for key, one in part.items()}
-    return meaning(part)
+    return meaning(part, name)
 
 
 def _stands_for_nothing(name: str, part: Any) -> bool:

@@ -73,6 +73,33 @@ ANTI = "podAntiAffinity"
         ("empty resources", revision({"resources": {"limits": {}, "requests": None}}), revision()),
         ("empty metadata", revision(metadata={"labels": {}, "creationTimestamp": None}), revision()),
         ("an empty value", revision({"env": [{"name": "A", "value": ""}]}), revision({"env": [{"name": "A"}]})),
+        ("a pod's defaults", revision(pod={"restartPolicy": "Always", "securityContext": {}}), revision()),
+        ("a container's defaults", revision({"terminationMessagePolicy": "File"}), revision()),
+        (
+            "the pull policy of a tag",
+            revision({"image": "a/b:1", "imagePullPolicy": "IfNotPresent"}),
+            revision({"image": "a/b:1"}),
+        ),
+        (
+            "the pull policy of no tag",
+            revision({"image": "h:5000/b", "imagePullPolicy": "Always"}),
+            revision({"image": "h:5000/b"}),
+        ),
+        (
+            "a port's protocol",
+            revision({"ports": [{"containerPort": 1, "protocol": "TCP"}]}),
+            revision({"ports": [{"containerPort": 1}]}),
+        ),
+        (
+            "a probe's defaults",
+            revision({"readinessProbe": {"httpGet": {"port": 1, "path": "/", "scheme": "HTTP"}, "periodSeconds": 10}}),
+            revision({"readinessProbe": {"httpGet": {"port": 1}}}),
+        ),
+        (
+            "the mode of files",
+            revision(pod=volumes({"configMap": {"name": "c", "defaultMode": 420}})),
+            revision(pod=volumes({"configMap": {"name": "c"}})),
+        ),
     ],
 )
 def test_one_revision_whatever_the_spelling_of(why: str, one: str, other: str) -> None:
@@ -107,7 +134,7 @@ def test_one_revision_whatever_the_spelling_of(why: str, one: str, other: str) -
         ),
         ("the order of arguments", revision({"args": ["a", "b"]}), revision({"args": ["b", "a"]})),
         ("an empty argument", revision({"args": ["a", ""]}), revision({"args": ["a"]})),
-        ("a default written out", revision({"imagePullPolicy": "IfNotPresent"}), revision()),
+        ("another value than the default", revision({"imagePullPolicy": "Never"}), revision()),
         ("a pod's own resources, which are kept even when empty", revision(pod={"resources": {}}), revision()),
     ],
 )
