@@ -28,6 +28,7 @@ FULL = {
     "T5": Size(fine=2_000, bad=400, chunk=100),
     "T6": Size(fine=5_000, bad=400, noisy=2_000, chunk=200),
     "samples": Size(fine=1_000, bad=1_000),
+    "pods": Size(fine=1_000, bad=1_000),
 }
 """As in the study (3.0), which has no hard worlds."""
 COSTS = "costs"

@@ -10,6 +10,7 @@ from benchmarks.analysis.tables.counts import t1, t2
 from benchmarks.analysis.tables.latency import t5
 from benchmarks.analysis.tables.noise import t3
 from benchmarks.analysis.tables.others import t6
+from benchmarks.analysis.tables.pods import pods
 from benchmarks.analysis.tables.samples import samples
 from benchmarks.analysis.tables.steps import t4
 
@@ -21,4 +22,5 @@ TABLES: dict[str, Callable[[Bench], list[Table]]] = {
     "T5": t5,
     "T6": t6,
     "samples": samples,
+    "pods": pods,
 }
