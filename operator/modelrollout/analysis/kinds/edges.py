@@ -112,7 +112,8 @@ def what_edges_hide(
         return []
     known = f"only beyond {wording.text(sure, unit)}"
     seen = known if sure < math.inf else f"not at all (edges end at {wording.text(last, unit)})"
-    return [f"the buckets are too coarse for this tolerance: a slower {name} is sure to be seen {seen}"]
+    mend = f"edges at {wording.text(usual, unit)} and {wording.text(limit, unit)} would do"
+    return [f"the buckets are too coarse for this tolerance: a slower {name} is sure to be seen {seen}; {mend}"]
 
 
 def unit_of_edges(metric: Metric) -> wording.Unit:
