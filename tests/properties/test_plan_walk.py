@@ -7,7 +7,7 @@ a process dies after each write, and places that are alike are visited once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -160,7 +160,7 @@ class Walk:
         assert here.status.phase is Phase.HEALTHY
         return replace(here, spec="2")
 
-    def everywhere(self) -> int:
+    def everywhere(self, events: Sequence[Event] = EVENTS) -> int:
         seen, ahead = set[object](), deque([self.begin()])
         while ahead:
             here = ahead.popleft()
@@ -168,7 +168,7 @@ class Walk:
                 continue
             seen.add(place)
             assert len(seen) < MOST_PLACES, "the walk does not end"
-            for event in EVENTS:
+            for event in events:
                 ahead.extend(self.after(here, event))
         return len(seen)
 
@@ -428,12 +428,11 @@ def test_every_place_of_a_stage_with_copies_and_a_preview_keeps_all_promises(mon
     canary = stages.STAGES[stages.Canary]
 
     def steps(index: int, name: str, kind: Any, wish: Wish) -> Iterator[Step]:
-        (first, *others) = canary(index, name, kind, wish)
+        (first, *_) = canary(index, name, kind, wish)  # the others are walked in the canary itself
         for number, exposure in enumerate(UNLIKE_WEIGHTS):
             yield replace(first, place=Place(index, name, number), exposure=exposure)
-        for step in others:
-            yield replace(step, place=Place(index, name, step.place.number + len(UNLIKE_WEIGHTS)))
 
     monkeypatch.setitem(stages.STAGES, stages.Canary, steps)  # type: ignore[arg-type]  # a dictionary
     walk = Walk(GATEWAY)
-    assert walk.everywhere() > 100
+    # Of what happens within a hold nothing differs from the canary's.
+    assert walk.everywhere([event for event in EVENTS if event.after >= HOLD or event not in CONDITIONS]) > 100

@@ -36,7 +36,7 @@ class Facts:
     verdicts: tuple[MetricVerdict, ...] | None = None  # of the latest look; None: nobody looked
     checkpoint: tuple[MetricEvidence, ...] | None = None  # where the tests of that look stand
     is_asking: bool = False  # a look is due and not answered yet
-    _read: dict[tuple[str, Backend], InForce] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _read: dict[tuple[str, object], InForce] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     # Workloads
 
@@ -120,10 +120,11 @@ class Facts:
 
     def routing(self, router: Router, stable: Arm | None) -> InForce:
         """Where a router's routes send users at present; without a stable arm, everything counts as elsewhere."""
-        backend = self.backend(stable) if stable is not None else Backend("", "", 0)
-        if (router.field, backend) not in self._read:  # a pass asks dozens of times, and reading a route takes longest
-            self._read[router.field, backend] = router.in_force(self.rollout.owner, self.world.objects, backend)
-        return self._read[router.field, backend]
+        key = router.field, stable and (stable.workload, stable.revision, stable.port)
+        if key not in self._read:  # a pass asks dozens of times, and reading a route takes longest
+            backend = self.backend(stable) if stable is not None else Backend("", "", 0)
+            self._read[key] = router.in_force(self.rollout.owner, self.world.objects, backend)
+        return self._read[key]
 
     def live(self, stable: Arm | None) -> Exposure:
         """The exposure at present: who is served, or copied, to another version than stable."""
