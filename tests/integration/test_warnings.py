@@ -84,7 +84,7 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         api_server(tmp_path / "api", kind="real") as endpoint,
         Cluster.connect(endpoint.kubeconfig) as cluster,
     ):
-        for series in counters(50, 0.001, now - timedelta(hours=7), now):
+        for series in counters(50, 0.001, now - timedelta(hours=7), now + timedelta(minutes=15)):  # however slow
             labels: dict[str, Any] = dict(series.labels)
             prometheus.add(labels.pop("__name__"), labels, series.samples)
         kubectl = Kubectl(str(shutil.which("kubectl")), endpoint.kubeconfig, "ml", tmp_path / "kubectl-cache")
