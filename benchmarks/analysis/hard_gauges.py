@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
+from benchmarks.analysis.releases import START
 from benchmarks.analysis.trials import Floats
-from benchmarks.analysis.watched_releases import NOON, PLANNED, taken_back_at
+from benchmarks.analysis.watched_releases import PLANNED, taken_back_at
 from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.parts import CANDIDATE, STABLE
 from modelrollout.promql.query import Series
@@ -62,7 +63,7 @@ def _is_taken_back(rng: Generator, world: Levels, tolerance: Mapping[str, Any]) 
     if world.has_history:
         one, others = (readings(rng, world, pods, HISTORY_TICKS) for pods in (1, STABLE_PODS - 1))
         usual = Prior(variance=long_run_variance(one - others, round(BATCH / TICK)))
-    times = (NOON + TICK * np.arange(1, TICKS + 1)).tolist()
+    times = (START + TICK * np.arange(1, TICKS + 1)).tolist()
     arms = {
         arm: list(zip(times, readings(rng, world, pods, TICKS).tolist(), strict=True))
         for arm, pods in ((CANDIDATE, CANDIDATE_PODS), (STABLE, STABLE_PODS))

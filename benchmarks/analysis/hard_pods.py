@@ -18,10 +18,8 @@ from benchmarks.analysis.measure import Progress
 from benchmarks.analysis.releases import (
     AFTER,
     BEFORE,
-    CANDIDATE,
     HISTORY_TICKS,
     SCRAPE,
-    STABLE,
     START,
     Labels,
     Release,
@@ -38,6 +36,7 @@ from benchmarks.analysis.worlds import (
     autoregressive,
     bursts,
 )
+from benchmarks.pictures.lab import CANDIDATE, STABLE
 from modelrollout.analysis.sensitivity.preflight import prior_of
 from modelrollout.promql.query import Series
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
+from benchmarks.analysis.releases import START, WEIGHTS
 from benchmarks.analysis.scrapes import Labels, Timeline
 from benchmarks.analysis.trials import Floats
-from benchmarks.analysis.watched_releases import LATER_STEPS, NOON, PLANNED, STEP, WEIGHTS, taken_back_at
+from benchmarks.analysis.watched_releases import LATER_STEPS, PLANNED, STEP, taken_back_at
 from benchmarks.pictures.lab import CANDIDATE, STABLE
 from modelrollout.analysis.queries import ArmNames
 from modelrollout.promql.query import Series
@@ -98,7 +99,7 @@ def _pod(rng: Generator, world: World, arm: ArmNames, pods: Pods, number: int) -
         values = (sums - sums[life])[is_scrape]
         there = values > (-1 if world.from_zero else 0)
         delays = shared if world.late.whole_scrapes else _delays(rng, world.late, scrapes.size)
-        times: Floats = NOON + scrapes[there]
+        times: Floats = START + scrapes[there]
         readable = np.maximum.accumulate(times + delays[there])  # a queue keeps the order of a series
         yield Timeline((*labels, ("pod", name), ("instance", name)), times, values[there].astype(np.float64), readable)
 

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.random import Generator
 
 from benchmarks.analysis.trials import Floats, Ints
+from benchmarks.pictures.lab import CANDIDATE, STABLE
+from benchmarks.pictures.lab import START as NOON
 from modelrollout.analysis.evidence.look import Prior
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, judge
-from modelrollout.analysis.queries import ArmNames, Reach, history_queries, pods_of, queries
+from modelrollout.analysis.queries import ArmNames, Reach, history_queries, queries
 from modelrollout.analysis.samples.stable_history import HISTORY, HISTORY_STEP
 from modelrollout.analysis.sensitivity.detectable import Stretch
 from modelrollout.analysis.sensitivity.preflight import summarise_history
@@ -26,8 +28,8 @@ from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import MetricVerdict, UsualMetric, Verdict
 from modelrollout.promql.query import Answer, Answered, Query, Series, parsed
 
-NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 START = NOON.timestamp()
+"""The start of every release, unix seconds."""
 SCRAPE = 10.0
 STEP = timedelta(minutes=20)
 WEIGHTS = (0.05, 0.25, 0.5)
@@ -36,9 +38,6 @@ BEFORE = 600.0
 AFTER = 30.0
 
 HISTORY_TICKS = round(HISTORY.total_seconds() / SCRAPE)
-
-CANDIDATE = ArmNames("candidate", "ml", "fraud", "b41c", "fraud-b41c", "fraud-b41c", pods_of("fraud-b41c"))
-STABLE = ArmNames("stable", "ml", "fraud", "7d9f", "fraud-7d9f", "fraud-7d9f", pods_of("fraud-7d9f"))
 
 Labels = tuple[tuple[str, str], ...]
 

@@ -1,20 +1,19 @@
-"""The plan of the releases in hard worlds, each judged as the operator judges it: from raw samples, look after look."""
+"""The releases of `releases`, each judged as the operator judges it while it goes on: look after look."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.pictures.lab import START, Release, analysis
+from benchmarks.analysis.releases import STEP as EACH
+from benchmarks.analysis.releases import WEIGHTS
+from benchmarks.pictures.lab import Release, analysis
 from modelrollout.analysis.evidence.look import Prior
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Answered, Query, Series
 
-NOON = START.timestamp()
-"""The start of every release, unix seconds."""
-STEP = 1200.0
+STEP = EACH.total_seconds()
 """Seconds at each weight."""
-WEIGHTS = (0.05, 0.25, 0.50)
 PLANNED = STEP * len(WEIGHTS)
 LATER_STEPS = tuple(STEP * number for number in range(1, len(WEIGHTS)))
 

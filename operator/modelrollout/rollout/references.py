@@ -16,9 +16,9 @@ from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMP
 from modelrollout.rollout.expansion import TemplateKey, Templates, template_keys
 from modelrollout.rollout.template import ref_to
 from modelrollout.traffic.router_table import route_refs
-from modelrollout.workloads.kind_table import KINDS
+from modelrollout.workloads.kind_table import WORKLOADS
 
-LABELLED = (PODS, SERVICES, *(kind.resource for kind in KINDS.values()))
+LABELLED = (PODS, SERVICES, *WORKLOADS)
 """The kinds of which a rollout has any number of objects, found by its label."""
 _TEMPLATES = {TEMPLATE_KIND: METRIC_TEMPLATES, CLUSTER_KIND: CLUSTER_METRIC_TEMPLATES}
 

@@ -11,7 +11,7 @@ from modelrollout.api.findings import Finding
 from modelrollout.kube import Conflict, Failed, Refused, Unreachable
 from modelrollout.objects.manifests import Ref
 from modelrollout.shell.wakeups import RolloutKey
-from modelrollout.workloads.kind_table import KINDS
+from modelrollout.workloads.kind_table import WORKLOADS
 
 Refusal = Refused | Failed
 """Answers that are about the object: they stay the same until it changes, or something that it depends on."""
@@ -20,7 +20,6 @@ Trouble = Refusal | Unreachable
 LONGEST_PAUSE = timedelta(minutes=1)
 _LONGEST_WORDS = 700
 """Characters. The API server may quote a whole template, and an Event takes 1,024."""
-_WORKLOADS = frozenset(kind.resource for kind in KINDS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def in_words(ref: Ref, refusal: Trouble) -> Finding:
     named = f"{ref.resource.kind} '{ref.name}'"
     if not isinstance(refusal, Refusal):
         return Finding("Refused", f"The API server does not take {named}: {_cut(str(refusal))}.")
-    origin = " It is made from spec.workload." if ref.resource in _WORKLOADS else ""
+    origin = " It is made from spec.workload." if ref.resource in WORKLOADS else ""
     sentence = f"The API server refuses {named}: {_cut(refusal.message)} ({refusal.status}).{origin}"
     return Finding("Refused", sentence)
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from modelrollout.analysis.queries import ArmNames, pods_of
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm, MetricEvidence, MetricVerdict, ModelRolloutStatus
-from modelrollout.objects.manifests import Manifest, annotation, revision_of
+from modelrollout.objects.manifests import Manifest, Ref, annotation, revision_of
 from modelrollout.rollout.rollout import Rollout
 from modelrollout.traffic import rejections, revision_service
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
@@ -19,7 +19,7 @@ from modelrollout.trial.phases import SERVES_CANDIDATE, intended
 from modelrollout.trial.world import World
 from modelrollout.workloads import pods
 from modelrollout.workloads.kind import Kind
-from modelrollout.workloads.kind_table import KINDS
+from modelrollout.workloads.kind_table import KINDS, WORKLOADS
 from modelrollout.workloads.state import WorkloadState
 
 CLOCKS_DIFFER = timedelta(minutes=1)
@@ -45,7 +45,7 @@ class Facts:
 
         One of an earlier rollout does not count, however ready it is: it is about to be garbage-collected.
         """
-        found = self._workload(arm) if arm is not None else None
+        found = self._workload(arm.workload) if arm is not None else None
         if arm is None or found is None:
             return None
         kind, manifest = found
@@ -59,21 +59,20 @@ class Facts:
 
     def kind(self, arm: Arm) -> Kind | None:
         """The kind of the workload that an arm has: a new spec may ask for another."""
-        found = self._workload(arm)
+        found = self._workload(arm.workload)
         return found[0] if found is not None else None
 
-    def _workload(self, arm: Arm) -> tuple[Kind, Manifest] | None:
-        named = (one for one in self.world.workloads if one["metadata"]["name"] == arm.workload)
+    def _workload(self, name: str) -> tuple[Kind, Manifest] | None:
+        named = (one for one in self.world.workloads if one["metadata"]["name"] == name)
         mine = next(filter(self.rollout.owner.may_own, named), None)
         return (KINDS[mine["apiVersion"], mine["kind"]], mine) if mine is not None else None
 
     def refused(self, arm: Arm) -> Finding | None:
         """What the API server says against the arm's workload; None where there is one."""
-        if self._workload(arm) is not None:
+        if self._workload(arm.workload) is not None:
             return None
-        kinds = [kind.resource for kind in KINDS.values()]
-        said = (why for ref, why in self.world.refusals.items() if ref.name == arm.workload and ref.resource in kinds)
-        return next(said, None)
+        refs = (Ref(resource, self.rollout.owner.namespace, arm.workload) for resource in WORKLOADS)
+        return next(filter(None, map(self.world.refusals.get, refs)), None)
 
     def pods(self, arm: Arm) -> tuple[Manifest, ...]:
         return tuple(pod for pod in self.world.pods if revision_of(pod) == arm.revision)
@@ -84,13 +83,12 @@ class Facts:
     def has_ready_pods(self, workload: str) -> bool:
         """Whether anybody can be served there. Pods may outlive their workload, and go on serving."""
         of_pods = any(self._workload_of(pod) == workload and pods.is_ready(pod) for pod in self.world.pods)
-        named = (one for one in self.world.workloads if one["metadata"]["name"] == workload)
-        mine = next(filter(self.rollout.owner.may_own, named), None)
-        return of_pods or (mine is not None and KINDS[mine["apiVersion"], mine["kind"]].state(mine).ready > 0)
+        found = self._workload(workload)
+        return of_pods or (found is not None and found[0].state(found[1]).ready > 0)
 
     def annotation(self, arm: Arm, name: str) -> str:
         """An annotation on the arm's workload; empty where there is none."""
-        found = self._workload(arm)
+        found = self._workload(arm.workload)
         return (annotation(found[1], name) or "") if found is not None else ""
 
     def others(self, status: ModelRolloutStatus) -> list[str]:

@@ -12,7 +12,7 @@ from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import PODS, SERVICES, Resource
 from modelrollout.promql.query import Answer, Query
 from modelrollout.trial.question import Question
-from modelrollout.workloads.kind_table import KINDS
+from modelrollout.workloads.kind_table import WORKLOADS
 
 REFUSED = "Refused"
 """The reason where the API server does not take an object."""
@@ -50,7 +50,7 @@ class World:
 
     @cached_property
     def workloads(self) -> tuple[Manifest, ...]:
-        return tuple(one for kind in KINDS.values() for one in self._labelled.get(kind.resource, ()))
+        return tuple(one for resource in WORKLOADS for one in self._labelled.get(resource, ()))
 
     @property
     def services(self) -> tuple[Manifest, ...]:

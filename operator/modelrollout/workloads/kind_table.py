@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from modelrollout.api.findings import Finding
 from modelrollout.objects.manifests import Manifest
+from modelrollout.objects.resources import Resource
 from modelrollout.workloads.deployment import DEPLOYMENT
 from modelrollout.workloads.kind import Kind
 from modelrollout.workloads.stateful_set import STATEFUL_SET
@@ -13,6 +14,7 @@ from modelrollout.workloads.stateful_set import STATEFUL_SET
 _ALL: tuple[Kind, ...] = (DEPLOYMENT, STATEFUL_SET)
 
 KINDS: Mapping[tuple[str, str], Kind] = {(kind.resource.api_version, kind.resource.kind): kind for kind in _ALL}
+WORKLOADS: tuple[Resource, ...] = tuple(kind.resource for kind in _ALL)
 
 
 def kind_of(template: Manifest) -> Kind | Finding:
