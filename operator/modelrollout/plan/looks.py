@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from modelrollout.analysis.evidence.look import Intended
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, Judgement, judge
 from modelrollout.analysis.queries import Reach, history_queries, queries
@@ -174,7 +175,22 @@ def _case(facts: Facts, status: ModelRolloutStatus, at: datetime) -> Case | None
         look_back=look_back(analysis.interval.timedelta, analysis.warm_up.timedelta).total_seconds(),
         thresholds=thresholds,
         seed=f"{facts.rollout.owner.uid}/{status.candidate.revision}",
+        intended=_intended(facts, status),
     )
+
+
+def _intended(facts: Facts, status: ModelRolloutStatus) -> Intended | None:
+    """The share of the requests that the candidate is to get; None where no gateway is to split them.
+
+    A Service splits connections, whose requests it cannot count. Whoever asks for the candidate comes on top.
+    """
+    stage, router = status.stage, facts.router
+    if stage is None or stage.since is None or router is None or router.splits_by_pods:
+        return None
+    exposure = exposure_at(stage)
+    if exposure.asked or exposure.weight == 100 or exposure == NOBODY or facts.live(status.stable) != exposure:
+        return None
+    return Intended(exposure.weight, exposure.mirror, stage.since.timestamp())
 
 
 def bases(status: ModelRolloutStatus, analysis: Analysis) -> dict[str, str]:

@@ -20,6 +20,9 @@ from modelrollout.trial.steps import exposure_at
 from modelrollout.trial.trial import Check, Trial
 from modelrollout.workloads import pods
 
+TRAFFIC_AS_INTENDED = "TrafficAsIntended"
+"""The type of the condition that is there, and False, while requests do not reach the candidate as intended."""
+
 
 def was_rejected(trial: Trial) -> Finding | None:
     return trial.facts.rejection(trial.status)
@@ -179,6 +182,26 @@ def step_deadline_is_over(trial: Trial) -> bool:
     return trial.facts.now >= max(stage.entered + patience, stage.since + hold)
 
 
+def users_exceed_intention(trial: Trial) -> Finding | None:
+    """The weight is the promise of how many users meet a bad model; with twice as many it is broken."""
+    traffic = trial.facts.traffic
+    if not is_on_trial(trial.status) or traffic is None or not traffic.is_far_more or traffic.contradiction is None:
+        return None
+    retry = "Once that is mended, the version can be tried once more."
+    return Finding(traffic.contradiction.reason, f"{traffic.contradiction.message} {retry}")
+
+
+def traffic_contradicts(trial: Trial) -> Finding | None:
+    """A step shows nothing of its weight where requests do not follow it."""
+    traffic = trial.facts.traffic
+    if traffic is None or traffic.contradiction is None:
+        return None
+    told = next((one for one in trial.status.conditions if one.type == TRAFFIC_AS_INTENDED), None)
+    same = told is not None and told.reason == traffic.contradiction.reason  # its numbers are as of then
+    message = told.message if told is not None and same else traffic.contradiction.message
+    return Finding(traffic.contradiction.reason, f"{_where(trial)} {message}")
+
+
 def _where(trial: Trial) -> str:
     return f"{trial.stage.name} {in_words(exposure_at(trial.stage), trial.wish)}:"
 
@@ -205,6 +228,7 @@ ABORTS: tuple[Check, ...] = (
     was_rejected,  # decided before, but not saved
     crash_loops,  # it will not get better, and no metric is needed to see it
     metric_failed,
+    users_exceed_intention,
     ready_too_late,
     evidence_came_too_late,  # only where the user chose rollback for this
 )
@@ -224,6 +248,7 @@ EXPOSED_WAITS: tuple[Check, ...] = (
     weight_is_not_in_force,  # the clock has not started
     route_is_not_accepted,  # the weight is written, but no gateway follows it
     stable_is_not_ready,  # nothing to compare with, and nowhere to go back to
+    traffic_contradicts,  # more of the same evidence is none of this weight
     hold_is_not_over,
     evidence_is_missing,
 )

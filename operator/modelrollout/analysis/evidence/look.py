@@ -30,12 +30,52 @@ _NOISY = frozenset({Mode.RANKED, Mode.DISPERSED, Mode.STRICT})
 
 
 @dataclass(frozen=True, slots=True)
+class Intended:
+    """The proportion in which requests are to reach the arms, and since when it is in force (unix seconds).
+
+    `weight`: percent of users' requests that the candidate answers. `mirror`: percent of which it gets a copy.
+    """
+
+    weight: int
+    mirror: int
+    since: float
+
+    @property
+    def odds(self) -> float:
+        """The candidate's requests, as a multiple of stable's."""
+        return (self.weight + self.mirror) / (100 - self.weight)
+
+
+ENOUGH = 10.0
+"""Requests of the candidate that were to come before anything is said of its share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Requests of both arms since the exposure is in force. `shown`: by side, ln of the evidence at this moment."""
+
+    intended: Intended
+    candidate: float
+    stable: float
+    shown: Mapping[str, float]
+
+    @property
+    def is_enough(self) -> bool:
+        odds = self.intended.odds
+        return (self.candidate + self.stable) * odds / (1 + odds) >= ENOUGH
+
+
+@dataclass(frozen=True, slots=True)
 class Missing:
-    """Why an arm cannot be judged. `mistake`: the user's metric is to blame, so waiting does not help."""
+    """Why an arm cannot be judged. `mistake`: the user's metric is to blame, so waiting does not help.
+
+    `arrivals`: requests reach the other arm, and so it may be known that too few reach this one.
+    """
 
     verdict: Literal[Verdict.NO_DATA, Verdict.UNAVAILABLE]
     why: str
     mistake: bool = False
+    arrivals: Arrivals | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +127,7 @@ class LookStart:
     warm_up: float
     threshold: float | None  # ln, by calibration; None: 1/α
     seed: str
+    intended: Intended | None = None  # of the exposure in force, where the gateway is to split requests
 
     def restarts(self, edges: Floats) -> Floats:
         """The stake added in each tick between `edges`. Tests that begin late add the stakes due before at once."""
@@ -120,6 +161,7 @@ class Evidence:
     notes: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()  # regressions that would not be detected
     gap: Missing | None = None  # why an arm that should be compared is not
+    arrivals: Arrivals | None = None
 
     @property
     def good(self) -> float:

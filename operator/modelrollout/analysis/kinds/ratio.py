@@ -5,13 +5,15 @@ A share of good requests is tested as the share of all others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence import shifts
+from modelrollout.analysis.evidence import arrivals, shifts
+from modelrollout.analysis.evidence.arrivals import Arriving
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Keep, Tested, Words, carry_over, keep_all
@@ -50,6 +52,7 @@ class _Counted:
     ticks: Ticks
     keep_shifts: Keep
     noise: PodNoise
+    arriving: Arriving
 
     @property
     def is_bad(self) -> bool:
@@ -72,7 +75,7 @@ def ratio_evidence(start: LookStart, candidate: Parts, stable: Parts | Missing |
     window = SampleWindow(start.since, start.look_back, start.warm_up)
     mine = _counters(part, candidate, "the candidate", window)
     if isinstance(mine, Missing):
-        return mine
+        return arrivals.alone(start, mine, clean(stable[TOTAL]), window) if isinstance(stable, Mapping) else mine
     theirs = stable if stable is None or isinstance(stable, Missing) else _counters(part, stable, "stable", window)
     other = theirs if isinstance(theirs, ArmCounters) else None
     counted = _count(start, mine, other, window)
@@ -117,7 +120,12 @@ def _count(start: LookStart, mine: ArmCounters, theirs: ArmCounters | None, wind
     ticks = Ticks(edges, counts.first(count), beginnings, restarts, discount, settled)
     usual = by_pod(theirs, window) if theirs is not None else None
     noise = pod_noise(start, edges, frontier, by_pod(mine, window), usual)
-    return _Counted(start, mine, theirs, window, frontier, ticks, jumps.keep if jumps else keep_nothing, noise)
+    arriving = arrivals.nothing_arrives(start)
+    if theirs is not None:
+        own = counts.first(count)
+        arriving = arrivals.arriving(start, edges, own.candidate, own.stable, mine.scrapes, theirs.scrapes)
+    keep = jumps.keep if jumps else keep_nothing
+    return _Counted(start, mine, theirs, window, frontier, ticks, keep, noise, arriving)
 
 
 def _bad_and_total(side: ArmCounters, edges: Floats, window: SampleWindow) -> tuple[Floats, Floats] | Missing:
@@ -170,6 +178,7 @@ def _evidence(counted: _Counted, gap: Missing | None) -> Evidence:
         notes=(*_uncounted(counted.mine, counted.theirs), *(counted.noise.notes if is_compared else ())),
         unseen=tuple(unseen for one in tested for unseen in one.unseen),
         gap=gap,
+        arrivals=counted.arriving.now,
     )
 
 
@@ -256,7 +265,7 @@ def _limit_words(limit: Limit, allowed: float, *, is_high: bool) -> Words:
 
 def _keeper(counted: _Counted, keepers: list[Keep]) -> Keep:
     start, ticks = counted.start, counted.ticks
-    keep_tests = keep_all([counted.keep_shifts, counted.noise.keep, *keepers])
+    keep_tests = keep_all([counted.keep_shifts, counted.noise.keep, counted.arriving.keep, *keepers])
 
     def keep(count: int) -> Ledger:
         seen = ticks.counts.first(count)
