@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence.arrivals import FALSE_ALARM_RATE, FAR_MORE, LESS, MORE, SIDES
 from modelrollout.analysis.evidence.look import Arrivals
+from modelrollout.analysis.kinds.arrivals import FALSE_ALARM_RATE, FAR_MORE, LESS, MORE, SIDES
 from modelrollout.api.findings import Finding
 
 FEWER_THAN_INTENDED, MORE_THAN_INTENDED = "FewerThanIntended", "MoreThanIntended"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from modelrollout.analysis.evidence.arrivals import ALLOWED, FALSE_ALARM_RATE, MOST_AT_ONCE, SIDES
+from modelrollout.analysis.kinds.arrivals import ALLOWED, FALSE_ALARM_RATE, MOST_AT_ONCE, SIDES
 from modelrollout.sequential.arrivals import WEIGHTS, beyond
 from modelrollout.sequential.wealth import Onsets, Wealth, grow
 

@@ -17,13 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence import arrivals
-from modelrollout.analysis.evidence.arrivals import Arriving
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet, carry_over
+from modelrollout.analysis.kinds import arrivals, request_shares, time_to_pass
 from modelrollout.analysis.kinds import edges as bucket_edges
-from modelrollout.analysis.kinds import request_shares, time_to_pass
+from modelrollout.analysis.kinds.arrivals import Arriving
 from modelrollout.analysis.kinds.edges import Edges, slack
 from modelrollout.analysis.kinds.histogram_history import histogram_prior
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity

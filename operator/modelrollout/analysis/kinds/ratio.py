@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis import wording
-from modelrollout.analysis.evidence import arrivals, shifts
-from modelrollout.analysis.evidence.arrivals import Arriving
+from modelrollout.analysis.evidence import shifts
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Keep, Tested, Words, carry_over, keep_all
-from modelrollout.analysis.kinds import groups, rankings, request_shares, time_to_pass
+from modelrollout.analysis.kinds import arrivals, groups, rankings, request_shares, time_to_pass
+from modelrollout.analysis.kinds.arrivals import Arriving
 from modelrollout.analysis.kinds.groups import Comparison
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
 from modelrollout.analysis.kinds.pod_noise import PodNoise, by_pod, keep_nothing, pod_noise
