@@ -329,8 +329,8 @@ def _weights_are_sound(route: Manifest | None) -> None:
 
 
 def _route_of(wish: Wish) -> str:
-    """The plural of the one object by which traffic moves."""
-    (ref,) = wish.router.refs(OWNER)
+    """The plural of the object by which users move."""
+    ref, *_ = wish.router.refs(OWNER)
     return ref.resource.plural
 
 

@@ -30,6 +30,7 @@ from modelrollout.traffic.exposure import EVERYBODY, NOBODY
 from modelrollout.trial.facts import Facts, is_on_trial
 from modelrollout.trial.question import Question
 from modelrollout.trial.steps import current, exposure_at
+from modelrollout.trial.trial import Step
 
 CHECKPOINT = timedelta(minutes=3)
 """How often the checkpoint alone is reason enough to write the status. It bounds how many samples are read again."""
@@ -49,10 +50,10 @@ def new_evidence(evidence: EvidenceStatus | None, wish: Wish, start: datetime) -
     )
 
 
-def with_step(evidence: EvidenceStatus | None, wish: Wish, moment: datetime) -> EvidenceStatus:
-    """Adds a step that begins now: the first, or a later one."""
+def with_step(evidence: EvidenceStatus | None, step: Step, wish: Wish, moment: datetime) -> EvidenceStatus | None:
+    """Adds a step that begins now: the first at which anything is compared, or a later one."""
     if evidence is None or evidence.start is None:
-        return new_evidence(evidence, wish, moment)
+        return new_evidence(evidence, wish, moment) if step.is_judged else evidence
     return EvidenceStatus(**{**dict(evidence), "steps": (*evidence.steps, moment)})
 
 
