@@ -66,7 +66,10 @@ def in_force(evidence: EvidenceStatus | None, stage: StageStatus, since: datetim
 
 def stretches(wish: Wish) -> list[Stretch]:
     """The exposures that are planned, each for its time."""
-    return [Stretch(step.exposure.share, step.hold.total_seconds()) for step in way(wish) if step.is_judged]
+    judged = [step for step in way(wish) if step.is_judged]
+    return [
+        Stretch(one.exposure.share, one.hold.total_seconds(), is_copied=bool(one.exposure.mirror)) for one in judged
+    ]
 
 
 def course(evidence: EvidenceStatus, analysis: Analysis, hold: timedelta) -> Course | None:
