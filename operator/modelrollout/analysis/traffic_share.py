@@ -60,6 +60,6 @@ def _words(metric: str, arrivals: Arrivals, causes: str) -> str:
     if intended.mirror and not intended.weight:
         got = wording.share(mine / theirs) if theirs > 0 else "more"
         told = f"the candidate got copies of {got} of stable's {wording.number(theirs)} requests"
-        return f"{metric}: {told}, and copies of {intended.mirror} % were intended. {causes}."
+        return f"{metric}: {told}, and copies of {intended.mirror:g} % were intended. {causes}."
     got = f"{wording.share(mine / (mine + theirs))} of {wording.number(mine + theirs)} requests"
     return f"{metric}: the candidate got {got}, and {intended.weight} % were intended. {causes}."

@@ -28,9 +28,11 @@ from modelrollout.promql.query import Query, Unanswered
 from modelrollout.rollout.rollout import Wish
 from modelrollout.stages.way import way
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY
+from modelrollout.traffic.router import ALL_REQUESTS
 from modelrollout.trial.facts import Facts, is_on_trial
 from modelrollout.trial.question import Question
 from modelrollout.trial.steps import current, exposure_at
+from modelrollout.trial.trial import Step
 
 CHECKPOINT = timedelta(minutes=3)
 """How often the checkpoint alone is reason enough to write the status. It bounds how many samples are read again."""
@@ -50,10 +52,10 @@ def new_evidence(evidence: EvidenceStatus | None, wish: Wish, start: datetime) -
     )
 
 
-def with_step(evidence: EvidenceStatus | None, wish: Wish, moment: datetime) -> EvidenceStatus:
-    """Adds a step that begins now: the first, or a later one."""
+def with_step(evidence: EvidenceStatus | None, step: Step, wish: Wish, moment: datetime) -> EvidenceStatus | None:
+    """Adds a step that begins now: the first at which anything is compared, or a later one."""
     if evidence is None or evidence.start is None:
-        return new_evidence(evidence, wish, moment)
+        return new_evidence(evidence, wish, moment) if step.is_judged else evidence
     return EvidenceStatus(**{**dict(evidence), "steps": (*evidence.steps, moment)})
 
 
@@ -66,7 +68,10 @@ def in_force(evidence: EvidenceStatus | None, stage: StageStatus, since: datetim
 
 def stretches(wish: Wish) -> list[Stretch]:
     """The exposures that are planned, each for its time."""
-    return [Stretch(step.exposure.share, step.hold.total_seconds()) for step in way(wish) if step.is_judged]
+    judged = [step for step in way(wish) if step.is_judged]
+    return [
+        Stretch(one.exposure.share, one.hold.total_seconds(), is_copied=bool(one.exposure.mirror)) for one in judged
+    ]
 
 
 def course(evidence: EvidenceStatus, analysis: Analysis, hold: timedelta) -> Course | None:
@@ -184,13 +189,15 @@ def _intended(facts: Facts, status: ModelRolloutStatus) -> Intended | None:
 
     A Service splits connections, whose requests it cannot count. Whoever asks for the candidate comes on top.
     """
-    stage, router = status.stage, facts.router
-    if stage is None or stage.since is None or router is None or router.splits_by_pods:
+    wish, stage = facts.rollout.wish, status.stage
+    if wish is None or stage is None or stage.since is None or wish.router.splits_by_pods:
         return None
     exposure = exposure_at(stage)
-    if exposure.asked or exposure.weight == 100 or exposure == NOBODY or facts.live(status.stable) != exposure:
+    if exposure.asked or exposure in (NOBODY, EVERYBODY) or facts.live(status.stable) != exposure:
         return None
-    return Intended(exposure.weight, exposure.mirror, stage.since.timestamp())
+    if current(way(wish), status).copied != ALL_REQUESTS:  # a part of some requests, which no counter knows
+        return None
+    return Intended(exposure.weight, float(exposure.mirror), stage.since.timestamp())
 
 
 def bases(status: ModelRolloutStatus, analysis: Analysis) -> dict[str, str]:

@@ -37,7 +37,7 @@ class Intended:
     """
 
     weight: int
-    mirror: int
+    mirror: float
     since: float
 
     @property
