@@ -24,7 +24,7 @@ BROKEN_STAGES = (
         "a stage of two kinds",
         {"stages": [{**canary(5), **shadow("canary")}]},
         "spec.stages[0]",
-        "a stage does exactly one thing: set canary, shadow or blueGreen",
+        "a stage does exactly one thing: set canary, shadow, blueGreen or abTest",
     ),
     Broken("a method twice", _shadow(methods=["GET", "GET"]), f"{_SHADOW}.methods", "each may stand here once"),
     Broken("no methods", _shadow(methods=[]), f"{_SHADOW}.methods", "needs at least 1 element", "at least 1 items"),

@@ -91,6 +91,7 @@ class Metrics:
     is_hanging: bool = False  # it never answers, and is not heard to be away
     was_asked: asyncio.Event = field(default_factory=asyncio.Event)
     candidates_part: float | None = None  # of the requests, where the gateway does not follow the weights
+    buckets: int = 0  # of users, by which an A/B test draws them
     times_stable: list[tuple[float, float]] = field(default_factory=list)  # since when, in seconds: stable's multiple
     told: tuple[bool, frozenset[str]] = (True, frozenset())  # by the last answers: had data, and which versions fail
 
@@ -122,6 +123,7 @@ class Metrics:
             return
         candidate = self.town.status.candidate
         part = self.town.weights.get(candidate.workload, 0) / 100 if candidate else 0.0
+        part = self.town.values_asking / self.buckets if self.buckets and part < 1 else part
         split = 0 < part < 1
         part = self.candidates_part if split and self.candidates_part is not None else part
         times = (1 - part) / part if split and part else 1.0
@@ -403,6 +405,13 @@ class Town:
         """Weights in the rule for everybody, by Service."""
         route = self.cluster.get(HTTP_ROUTES, "fraud")
         return {} if route is None else {r["name"]: r["weight"] for r in route["spec"]["rules"][-1]["backendRefs"]}
+
+    @property
+    def values_asking(self) -> int:
+        """How many values of headers ask for the candidate."""
+        route = self.cluster.get(HTTP_ROUTES, "fraud")
+        rules = route["spec"]["rules"] if route else ()
+        return sum(bool(match.get("headers")) for rule in rules for match in rule.get("matches", ()))
 
     @property
     def tried_by(self) -> dict[str, set[str]]:

@@ -16,7 +16,7 @@ from modelrollout.analysis.conclusions import Demand, conclude, report_missing
 from modelrollout.analysis.evidence import ledger
 from modelrollout.analysis.evidence.error_budget import share_of_bound
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.look import Evidence, Intended, LookStart, Missing, Prior
+from modelrollout.analysis.evidence.look import Evidence, Goal, Intended, LookStart, Missing, Prior
 from modelrollout.analysis.evidence.ticks import LONGEST_DELAY, LONGEST_REREAD, Course
 from modelrollout.analysis.evidence.tracks import Track, merge_harm, without_step
 from modelrollout.analysis.kinds.kind_table import kind_of
@@ -48,6 +48,7 @@ class Case:
     look_back: float
     thresholds: Mapping[str, float]
     seed: str
+    goal: Goal | None = None
     intended: Intended | None = None  # None: the gateway is to split no requests at present
 
     def before(self, metric: Metric) -> LookStart:
@@ -64,6 +65,7 @@ class Case:
             threshold=self.thresholds.get(metric.name),
             seed=f"{self.seed}/{metric.name}",
             intended=self.intended,
+            goal=self.goal if self.goal is not None and self.goal.metric == metric.name else None,
         )
 
     def _known(self, metric: Metric) -> tuple[int, Ledger]:

@@ -181,6 +181,7 @@ def _case(facts: Facts, status: ModelRolloutStatus, at: datetime) -> Case | None
         thresholds=thresholds,
         seed=f"{facts.rollout.owner.uid}/{status.candidate.revision}",
         intended=_intended(facts, status),
+        goal=current(way(wish), status).goal,
     )
 
 
@@ -192,10 +193,12 @@ def _intended(facts: Facts, status: ModelRolloutStatus) -> Intended | None:
     wish, stage = facts.rollout.wish, status.stage
     if wish is None or stage is None or stage.since is None or wish.router.splits_by_pods:
         return None
-    exposure = exposure_at(stage)
-    if exposure.asked or exposure in (NOBODY, EVERYBODY) or facts.live(status.stable) != exposure:
+    exposure, step = exposure_at(stage), current(way(wish), status)
+    if exposure in (NOBODY, EVERYBODY) or facts.live(status.stable) != exposure:
         return None
-    if current(way(wish), status).copied != ALL_REQUESTS:  # a part of some requests, which no counter knows
+    if step.part is not None:
+        return Intended(step.part, 0.0, stage.since.timestamp())
+    if exposure.asked or step.copied != ALL_REQUESTS:  # a part of some requests, which no counter knows
         return None
     return Intended(exposure.weight, float(exposure.mirror), stage.since.timestamp())
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from modelrollout.api.ab_test import AbTest
 from modelrollout.api.blue_green import BlueGreen
 from modelrollout.api.findings import Finding
 from modelrollout.api.shadow import Shadow
 from modelrollout.api.stages import Canary, StageKind
 from modelrollout.rollout.rollout import Wish
-from modelrollout.stages import blue_green, canary, promotion, shadow
+from modelrollout.stages import ab_test, blue_green, canary, promotion, shadow
 from modelrollout.trial.trial import Step
 
 StepsOf = Callable[[int, str, Any, Wish], Iterator[Step]]
@@ -23,7 +24,13 @@ STAGES: Mapping[type[StageKind], StepsOf] = {
     Shadow: shadow.steps,
     Canary: canary.steps,
     BlueGreen: blue_green.steps,
+    AbTest: ab_test.steps,
 }
+
+FAULTS: Mapping[type[StageKind], Callable[[str, Any, Wish], Finding | None]] = {
+    AbTest: ab_test.fault,
+}
+"""What a kind of stage asks of a spec beyond what its steps ask of the router."""
 
 
 def way(wish: Wish) -> tuple[Step, ...]:
@@ -43,6 +50,10 @@ def after(step: Step, wish: Wish) -> Step | None:
 
 
 def fault(wish: Wish) -> Finding | None:
-    """The first request of a stage that the router cannot fulfil."""
+    """The first request of a stage that cannot be fulfilled."""
+    for stage in wish.spec.stages:
+        check = FAULTS.get(type(stage.kind))
+        if check is not None and (found := check(stage.name, stage.kind, wish)) is not None:
+            return found
     traffic, can = wish.spec.traffic, wish.router.can
     return next((why for step in way(wish) if (why := can(traffic, step.exposure, step.copied)) is not None), None)

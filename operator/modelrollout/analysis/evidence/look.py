@@ -13,7 +13,7 @@ import numpy.typing as npt
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.ticks import Course
 from modelrollout.analysis.evidence.tracks import Track
-from modelrollout.api.metric import Metric
+from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Series
 from modelrollout.sequential.levels import HOUR
@@ -63,6 +63,25 @@ class Arrivals:
     def is_enough(self) -> bool:
         odds = self.intended.odds
         return (self.candidate + self.stable) * odds / (1 + odds) >= ENOUGH
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What is to be shown of a metric. `margin`: the loss that is acceptable; None: the candidate has to be better."""
+
+    metric: str
+    margin: Tolerance | None = None
+
+    @property
+    def mark(self) -> Floats:
+        """Its margin as numbers, for a checkpoint; another goal begins anew."""
+        return np.array([self.margin.relative.value, self.margin.absolute.value] if self.margin else [-1.0, -1.0])
+
+    def __str__(self) -> str:
+        if self.margin is None:
+            return f"that {self.metric} is better"
+        parts = (self.margin.relative, self.margin.absolute)
+        return f"that {self.metric} is worse by less than {' and '.join(str(one) for one in parts if one.value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +147,7 @@ class LookStart:
     threshold: float | None  # ln, by calibration; None: 1/α
     seed: str
     intended: Intended | None = None  # of the exposure in force, where the gateway is to split requests
+    goal: Goal | None = None  # where this metric has one
 
     def restarts(self, edges: Floats) -> Floats:
         """The stake added in each tick between `edges`. Tests that begin late add the stakes due before at once."""

@@ -21,7 +21,7 @@ from modelrollout.analysis.kinds.arrivals import Arriving
 from modelrollout.analysis.kinds.groups import Comparison
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
 from modelrollout.analysis.kinds.pod_noise import PodNoise, by_pod, keep_nothing, pod_noise
-from modelrollout.analysis.kinds.ratio_bounds import bounds_of, counts_good
+from modelrollout.analysis.kinds.ratio_bounds import bounds_of, counts_good, goal_bound
 from modelrollout.analysis.kinds.ratio_history import ratio_prior
 from modelrollout.analysis.kinds.request_shares import Ticks, Totals
 from modelrollout.analysis.parts import BAD, GOOD, TOTAL
@@ -186,6 +186,8 @@ def _comparisons(counted: _Counted, theirs: ArmCounters) -> list[Tested]:
     """Candidate against stable, as a whole and by groups."""
     metric = counted.start.metric
     tolerated, unacceptable = bounds_of(metric)
+    if (goal := counted.start.goal) is not None:
+        unacceptable = goal_bound(metric, goal)
     comparison = Comparison(
         counted.start, counted.ticks, counted.mine, theirs, counted.window, tolerated, unacceptable, counted.noise
     )
@@ -204,14 +206,18 @@ def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
         comparison.tolerated,
         unacceptable,
         noise,
-        start.ledger,
+        _for_this_goal(start),
         is_rare=prior.share is not None and prior.share > MOSTLY_BAD,
+        is_goal=start.goal is not None,
     )
     tolerated = noise.allowed(comparison.tolerated)
     words = request_shares.words(tolerated, unacceptable, totals, is_bad=counted.is_bad)
+    if start.goal is not None and start.goal.margin is None:
+        words = replace(words, unacceptable="that it is no better than stable")
     limit = tolerated.factor * totals.stable_share + tolerated.margin
     is_kept = totals.stable > 0 and totals.share <= limit + request_shares.ROUNDING
-    drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, noise.discounts)
+    is_goal = start.goal is not None
+    drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, noise.discounts, is_goal=is_goal)
     track = request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, threshold=start.threshold)
     if prior.mode not in (Mode.RANKED, Mode.STRICT):
         return Tested((replace(track, share=prior.share_kept),), wealths.ledger)
@@ -219,6 +225,13 @@ def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
         start, ticks.edges, counted.frontier, counted.mine, comparison.theirs, counted.window, comparison.tolerated
     )
     return Tested((rankings.with_ranks(track, ranks, prior.mode),), keep_all([wealths.ledger, ranks.keep]))
+
+
+def _for_this_goal(start: LookStart) -> Ledger:
+    """The ledger; without what was ruled out for another goal, since somebody edited it."""
+    kept = start.ledger.get("goal.step")
+    is_same = start.goal is None or (kept is not None and np.array_equal(kept, start.goal.mark))
+    return start.ledger if is_same else {name: one for name, one in start.ledger.items() if name != "tolerance.good"}
 
 
 def _stable_rate(counted: _Counted) -> Floats:
@@ -275,6 +288,7 @@ def _keeper(counted: _Counted, keepers: list[Keep]) -> Keep:
             **request_shares.totals_in_ledger(request_shares.totals_after(ticks, count, start.ledger)),
             **request_shares.ratios_after(start.ledger, ticks.weighed.first(count)),
             "baseline": np.array([after.events, after.requests]),
+            **({"goal.step": start.goal.mark} if start.goal is not None else {}),
             **keep_tests(count),
         }
 

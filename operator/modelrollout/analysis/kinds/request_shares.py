@@ -31,6 +31,7 @@ ROUNDING = 1e-12  # two equal shares may differ in their last digit
 HARM_WEIGHTS = weights(EFFECT_WEIGHTS)
 RARE_WEIGHTS = weights(tests.RARE_EFFECT_WEIGHTS)
 GOOD_WEIGHTS = weights(tests.GOOD_WEIGHTS)
+GOAL_WEIGHTS = weights(tests.GOAL_EFFECT_WEIGHTS)
 LIMIT_GOOD_WEIGHTS = weights(np.ones(4))
 
 
@@ -111,16 +112,22 @@ def compare(
     ledger: Ledger,
     *,
     is_rare: bool = False,
+    is_goal: bool = False,
 ) -> Wealths:
-    """Candidate against stable. `base`: stable's rate before each tick. `is_rare`: few requests go right."""
+    """Candidate against stable. `base`: stable's rate before each tick. `is_rare`: few requests go right.
+
+    `is_goal`: `unacceptable` is to be ruled out by as little as there is, not only by a candidate that is alike.
+    """
     weights_of_harm = RARE_WEIGHTS if is_rare else HARM_WEIGHTS
     harm, good = _factors(ticks.weighed, base, tolerated, unacceptable, noise, is_rare=is_rare)
+    if is_goal:
+        good = tests.shown(ticks.weighed, base, unacceptable)
     return bet(
         name,
         harm / noise.harm[:, None],
         weights_of_harm,
         good / noise.good[:, None],
-        GOOD_WEIGHTS,
+        GOAL_WEIGHTS if is_goal else GOOD_WEIGHTS,
         restarts=ticks.restarts,
         beginnings=ticks.beginnings,
         ledger=ledger,
@@ -168,7 +175,7 @@ def unacceptable_limit(limit: float) -> float:
 
 
 def comparison_drifts(
-    totals: Totals, tolerated: Bound, unacceptable: Bound, discounts: tuple[float, float]
+    totals: Totals, tolerated: Bound, unacceptable: Bound, discounts: tuple[float, float], *, is_goal: bool = False
 ) -> tuple[float, float]:
     """The expected growth of ln harm and ln good with each further request of the candidate.
 
@@ -182,7 +189,8 @@ def comparison_drifts(
     parts = (share, 1.0, usual * totals.stable / totals.candidate, totals.stable / totals.candidate)
     one = Counts(*(np.array([part]) for part in parts))
     base = np.array([usual])
-    harm, good = tests.worse(one, base, tolerated).max(), tests.better(one, base, unacceptable).max()
+    rule_out = tests.shown if is_goal else tests.better
+    harm, good = tests.worse(one, base, tolerated).max(), rule_out(one, base, unacceptable).max()
     return max(float(harm) / discounts[0], 0.0), max(float(good) / discounts[1], 0.0)
 
 
