@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -125,7 +126,7 @@ def test_nobody_changes_the_version_but_towards_the_candidate_and_a_rollback_mov
 
     town.run(until=is_at_half, minutes=60)
     assert [len(some) for some in seen] == [0, 1, 5, 10]
-    assert all(before < after for before, after in zip(seen, seen[1:], strict=False))
+    assert all(before < after for before, after in pairwise(seen))
     town.metrics.bad = {"1": 0.05, "2": 0.5}
     town.run(until=lambda town: on_candidate(town) != seen[-1], minutes=5)
     assert on_candidate(town) == set()

@@ -199,16 +199,17 @@ def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
     """All requests, by counted events, by the ranks of pods, or by both."""
     start, ticks, totals, prior = counted.start, counted.ticks, counted.totals, counted.start.prior
     noise, unacceptable = counted.noise, comparison.unacceptable
+    base, known = _stable_rate(counted)
     wealths = request_shares.compare(
         "tolerance",
         ticks,
-        _stable_rate(counted),
+        base,
         comparison.tolerated,
         unacceptable,
         noise,
         _for_this_goal(start),
         is_rare=prior.share is not None and prior.share > MOSTLY_BAD,
-        is_goal=start.goal is not None,
+        known=known if start.goal is not None else None,
     )
     tolerated = noise.allowed(comparison.tolerated)
     words = request_shares.words(tolerated, unacceptable, totals, is_bad=counted.is_bad)
@@ -234,12 +235,12 @@ def _for_this_goal(start: LookStart) -> Ledger:
     return start.ledger if is_same else {name: one for name, one in start.ledger.items() if name != "tolerance.good"}
 
 
-def _stable_rate(counted: _Counted) -> Floats:
-    """Stable's rate as known before each tick."""
+def _stable_rate(counted: _Counted) -> tuple[Floats, Floats]:
+    """Stable's rate as known before each tick, and from how many requests."""
     counts = counted.ticks.counts
     left = decay(counted.start.course.tick)
     events, requests, _ = counted.baseline.before_each(counts.bad_stable, counts.stable, left)
-    return rate(events, requests)
+    return rate(events, requests), requests
 
 
 def _limits(counted: _Counted) -> list[Tested]:

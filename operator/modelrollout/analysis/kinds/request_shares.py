@@ -31,6 +31,8 @@ ROUNDING = 1e-12  # two equal shares may differ in their last digit
 HARM_WEIGHTS = weights(EFFECT_WEIGHTS)
 RARE_WEIGHTS = weights(tests.RARE_EFFECT_WEIGHTS)
 GOOD_WEIGHTS = weights(tests.GOOD_WEIGHTS)
+FEWEST_FOR_GOAL = 100.0
+"""Requests of stable before its rate is known well enough to bet on a few per cent."""
 GOAL_WEIGHTS = weights(tests.GOAL_EFFECT_WEIGHTS)
 LIMIT_GOOD_WEIGHTS = weights(np.ones(4))
 
@@ -112,22 +114,22 @@ def compare(
     ledger: Ledger,
     *,
     is_rare: bool = False,
-    is_goal: bool = False,
+    known: Floats | None = None,
 ) -> Wealths:
     """Candidate against stable. `base`: stable's rate before each tick. `is_rare`: few requests go right.
 
-    `is_goal`: `unacceptable` is to be ruled out by as little as there is, not only by a candidate that is alike.
+    `known`: where `unacceptable` is a goal, that a few per cent decide about: the requests that `base` is known from.
     """
     weights_of_harm = RARE_WEIGHTS if is_rare else HARM_WEIGHTS
     harm, good = _factors(ticks.weighed, base, tolerated, unacceptable, noise, is_rare=is_rare)
-    if is_goal:
-        good = tests.shown(ticks.weighed, base, unacceptable)
+    if known is not None:
+        good = np.where(known[:, None] < FEWEST_FOR_GOAL, 0.0, tests.shown(ticks.weighed, base, unacceptable))
     return bet(
         name,
         harm / noise.harm[:, None],
         weights_of_harm,
         good / noise.good[:, None],
-        GOAL_WEIGHTS if is_goal else GOOD_WEIGHTS,
+        GOOD_WEIGHTS if known is None else GOAL_WEIGHTS,
         restarts=ticks.restarts,
         beginnings=ticks.beginnings,
         ledger=ledger,
