@@ -13,6 +13,7 @@ from modelrollout.api.names import HeaderName
 from modelrollout.api.rules import Rule, exactly_one_of
 from modelrollout.api.scalars import Duration
 
+DEFAULT_PERCENT, DEFAULT_COUNT = 50, 100
 MOST_BUCKETS_OF_CANDIDATE = 64
 """Matches that one rule of a route may have."""
 
@@ -27,7 +28,7 @@ class Buckets(Model):
         Rule.matching(r"^[!-~]*$", "a prefix of buckets is made of ASCII characters without spaces"),
         Field(description="How the values begin; the number follows, with as many digits as the last one has."),
     ] = ""
-    count: Annotated[int, Field(strict=True, ge=2, le=1000, description="How many buckets there are.")] = 100
+    count: Annotated[int, Field(strict=True, ge=2, le=1000, description="How many buckets there are.")] = DEFAULT_COUNT
 
     def first(self, percent: int) -> tuple[str, ...]:
         """The values that hold so many percent of all users. A higher share has all those of a lower one."""
@@ -74,6 +75,10 @@ def _fit_into_a_rule(stage: AbTest) -> bool:
     return 1 <= len(stage.sticky.bucket_header.first(stage.percent)) <= MOST_BUCKETS_OF_CANDIDATE
 
 
+_COUNT = f"(has(self.sticky.bucketHeader.count) ? self.sticky.bucketHeader.count : {DEFAULT_COUNT})"
+_CEL_BUCKETS = f"({_COUNT} * (has(self.percent) ? self.percent : {DEFAULT_PERCENT}))"
+
+
 class AbTest(Model):
     """Users stay with one of two versions until a goal is shown or the time is over."""
 
@@ -85,14 +90,13 @@ class AbTest(Model):
         Rule(
             _are_whole_buckets,
             "percent must be a whole number of buckets, such as 50 percent of 100 or 25 percent of 20",
-            "!has(self.sticky) || (self.sticky.bucketHeader.count * self.percent) % 100 == 0",
+            f"!has(self.sticky) || {_CEL_BUCKETS} % 100 == 0",
         ),
         Rule(
             _fit_into_a_rule,
             f"the candidate's buckets must be 1 to {MOST_BUCKETS_OF_CANDIDATE}, the matches that a rule of a route may "
             "have: use fewer, larger buckets, such as count: 20",
-            "!has(self.sticky) || (self.sticky.bucketHeader.count * self.percent / 100 >= 1 && "
-            f"self.sticky.bucketHeader.count * self.percent / 100 <= {MOST_BUCKETS_OF_CANDIDATE})",
+            f"!has(self.sticky) || {_CEL_BUCKETS} / 100 >= 1 && {_CEL_BUCKETS} / 100 <= {MOST_BUCKETS_OF_CANDIDATE}",
         ),
         Rule(
             lambda stage: stage.min_duration.timedelta <= stage.max_duration.timedelta,
@@ -103,7 +107,7 @@ class AbTest(Model):
 
     percent: Annotated[
         int, Field(strict=True, ge=1, le=99, description="Percent of all users who meet the candidate, with sticky.")
-    ] = 50
+    ] = DEFAULT_PERCENT
     sticky: Sticky | None = None
     audience: Annotated[
         tuple[PreviewHeader, ...] | None,
