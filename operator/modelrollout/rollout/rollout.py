@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,6 +43,7 @@ class Wish:
     size: int | None  # pods; None: an autoscaler's
     router: Router
     by_words: str  # the revision that an older operator made of it
+    first_weights: Mapping[str, int] = field(default_factory=dict)  # of canaries, by stage: chosen for this release
 
 
 @dataclass(frozen=True, slots=True)
