@@ -31,9 +31,9 @@ ACTION = f"{GROUP}/action"
 """Annotation on a ModelRollout by which people ask for something, such as retry/<token>."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Wish:
-    """A spec that makes sense: what shall be served, and how it gets there."""
+    """A spec that makes sense: what shall be served, and how it gets there. Equal to itself alone: each is read once."""
 
     spec: ModelRolloutSpec  # expanded: all metrics are in analysis.metrics, none are in presets or templates
     revision: str
