@@ -17,7 +17,7 @@ from modelrollout.rollout.expansion import TemplateKey, expanded
 from modelrollout.rollout.rollout import Wish, read_wish
 from modelrollout.stages.way import fault
 from modelrollout.traffic.router import Backend, Routing
-from tests.builders import deployment, small, spec
+from tests.builders import deployment, small
 from tests.docs import blocks
 from tests.places import ROOT
 
@@ -87,7 +87,7 @@ def test_two_models_of_the_examples_share_a_host_name_and_no_match() -> None:
 def test_stages_in_the_docs_can_be_carried_out(page: Path) -> None:
     for block in blocks(page):
         if "kind" not in block and "stages" in block:
-            assert route_of({"metadata": {"name": "fraud"}, "spec": small(stages=block["stages"])})["spec"]
+            assert route_of({"metadata": {"name": "fraud"}, "spec": small(**block)})["spec"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -117,11 +117,3 @@ def test_the_page_on_adoption_takes_the_size_out_of_argo_cds_hands() -> None:
     (application,) = (block for block in ADOPTION if block.get("kind") == "Application")
     (ignored,) = application["spec"]["ignoreDifferences"]
     assert ignored["jsonPointers"] == ["/spec/replicas"]
-
-
-STAGES = blocks(ROOT / "docs/strategies.md")
-
-
-@pytest.mark.parametrize("block", STAGES, ids=lambda block: "-".join(stage["name"] for stage in block["stages"]))
-def test_stages_in_the_docs_can_be_carried_out(block: dict[str, Any]) -> None:
-    assert route_of({"metadata": {"name": "fraud"}, "spec": spec(**block)})["spec"]
