@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from modelrollout.analysis.evidence.look import Intended
@@ -118,6 +119,7 @@ def _with_candidate(facts: Facts, status: ModelRolloutStatus, look: Question, ca
         asked=queries(case.analysis, facts.arm_names(candidate, "candidate"), beside, reaches),
         reaches=reaches,
         compares=compares,
+        intended=_intended(facts, status),
         until=at + case.analysis.interval.timedelta,
     )
 
@@ -171,7 +173,6 @@ def _case(facts: Facts, status: ModelRolloutStatus, at: datetime) -> Case | None
         look_back=look_back(analysis.interval.timedelta, analysis.warm_up.timedelta).total_seconds(),
         thresholds=thresholds,
         seed=f"{facts.rollout.owner.uid}/{status.candidate.revision}",
-        intended=_intended(facts, status),
         goal=current(way(wish), status).goal,
     )
 
@@ -265,7 +266,7 @@ def judgement(facts: Facts, status: ModelRolloutStatus) -> Judgement | None:
     if not _is_exposed(facts, status):
         return None
     case = _case(facts, status, look.at)
-    return judge(case, look.asked, facts.world.answers) if case is not None else None
+    return judge(replace(case, intended=look.intended), look.asked, facts.world.answers) if case is not None else None
 
 
 def _speaks_of(look: Question, status: ModelRolloutStatus) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from modelrollout.analysis.evidence.look import Intended
 from modelrollout.analysis.queries import Reach
 from modelrollout.api.status import StageStatus
 from modelrollout.promql.query import Query
@@ -25,6 +26,7 @@ class Question:
     asked: tuple[Query, ...] = ()
     reaches: Mapping[str, Reach] = field(default_factory=dict)  # by metric: what of it is read
     compares: bool = False  # stable serves beside the candidate, so it is asked about as well
+    intended: Intended | None = None  # in what proportion the requests that answer it were to be split
     until: datetime | None = None  # when the next look is due: this one cannot begin anything after it
 
     @property

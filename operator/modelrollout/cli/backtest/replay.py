@@ -206,8 +206,9 @@ class Replay:
 
     def _turning_points(self) -> tuple[datetime, datetime]:
         """From when a step may end: its hold is over; its deadline is."""
-        stage, hold = self._stage, current(self._way, self.status).hold
-        return stage.counted_from + hold, stage.entered + max(hold, self._policy.analysis.step_deadline.timedelta)
+        stage, step = self._stage, current(self._way, self.status)
+        deadline = step.patience.deadline if step.patience else self._policy.analysis.step_deadline.timedelta
+        return stage.counted_from + step.hold, stage.entered + max(step.hold, deadline)
 
     def _planned(self, at: datetime, heard: tuple[Question, Mapping[Query, Answer]] | None = None) -> Plan:
         """The operator's plan at a moment, in a world in which all that was written is in force."""
@@ -220,7 +221,8 @@ class Replay:
         planned = self._planned(at)
         if (question := planned.questions) is None or question.at is None:
             return planned  # nothing is compared at this step
-        ours = replace(question, history=(), asked=self._in_words_of_the_past(question))
+        asked = self._in_words_of_the_past(question)
+        ours = replace(question, history=(), asked=asked, intended=None)  # nobody split the requests of the past
         return self._planned(at, (ours, ask(ours.asked)))
 
     def _in_words_of_the_past(self, question: Question) -> tuple[Query, ...]:

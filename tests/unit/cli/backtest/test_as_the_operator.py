@@ -28,6 +28,9 @@ class Asker:
     async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
         return await self.past.ask(queries)
 
+    def note_share(self) -> None:
+        """Nobody splits what is over."""
+
 
 def operated(document: dict[str, Any], worse: dict[str, Any]) -> tuple[Town, Past, list[tuple[str, int, Any]]]:
     """The town after a release of version 2, and the steps that it took: name, weight, since."""
@@ -62,6 +65,8 @@ def test_steps_and_end_come_when_the_operator_takes_them(
     worse: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     document = policy(ERRORS, ACCURACY)
+    # The past was split by nobody. With a gateway the operator would see that it does not follow the weights.
+    document["spec"]["traffic"] = {"port": 8080, "service": {}}
     town, past, steps = operated(document, worse)
     status: ModelRolloutStatus = town.status
     start = steps[0][2]
