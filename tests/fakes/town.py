@@ -404,13 +404,14 @@ class Town:
     def weights(self) -> dict[str, int]:
         """Weights in the rule for everybody, by Service."""
         route = self.cluster.get(HTTP_ROUTES, "fraud")
-        return {} if route is None else {r["name"]: r["weight"] for r in route["spec"]["rules"][-1]["backendRefs"]}
+        rules = (route["spec"].get("rules") or ()) if route else ()  # of somebody else's there may be none
+        return {one["name"]: one["weight"] for one in rules[-1]["backendRefs"]} if rules else {}
 
     @property
     def values_asking(self) -> int:
         """How many values of headers ask for the candidate."""
         route = self.cluster.get(HTTP_ROUTES, "fraud")
-        rules = route["spec"]["rules"] if route else ()
+        rules = (route["spec"].get("rules") or ()) if route else ()
         return sum(bool(match.get("headers")) for rule in rules for match in rule.get("matches", ()))
 
     @property
