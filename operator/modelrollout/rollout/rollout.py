@@ -33,7 +33,7 @@ ACTION = f"{GROUP}/action"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wish:
-    """A spec that makes sense: what shall be served, and how it gets there. Equal to itself alone: each is read once."""
+    """A spec that makes sense: what shall be served, and how it gets there. Each is equal to itself alone."""
 
     spec: ModelRolloutSpec  # expanded: all metrics are in analysis.metrics, none are in presets or templates
     revision: str
