@@ -119,7 +119,7 @@ class Situation:
 
 def is_of_interest(one: Any) -> bool:
     """Routes, and workloads; a revision's own Service comes and goes with its workload."""
-    return one["kind"] in ("HTTPRoute", "Deployment") or one["metadata"]["name"] == "fraud"
+    return one["kind"] in ("HTTPRoute", "Deployment") or one["metadata"]["name"] in ("fraud", "fraud-preview")
 
 
 def _kernel(one: Any) -> str:
@@ -392,12 +392,12 @@ def by_hand(objects: dict[Ref, Any], hand: str, status: ModelRolloutStatus) -> d
     if hand == "removes it":
         return {ref: one for ref, one in objects.items() if ref != route}
     found, ref = objects[route], {"name": status.candidate.workload, "port": 80}
-    (rule, *rest) = found["spec"]["rules"]
+    (*rest, rule) = found["spec"]["rules"]
     if hand == "mirrors to the candidate":
         rule = {**rule, "filters": [{"type": "RequestMirror", "requestMirror": {"backendRef": ref}}]}
     else:
         rule = {**rule, "backendRefs": [{**ref, "weight": 100}]}
-    return {**objects, route: {**found, "spec": {**found["spec"], "rules": [rule, *rest]}}}
+    return {**objects, route: {**found, "spec": {**found["spec"], "rules": [*rest, rule]}}}
 
 
 def applied(objects: Objects, write: Write) -> dict[Ref, Any]:
@@ -445,5 +445,6 @@ ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TR
 def test_every_place_of_other_stages_keeps_all_promises(traffic: dict[str, Any], row: list[dict[str, Any]]) -> None:
     """Whatever kinds of stages come: their exposures are kept to, and taken back, like weights."""
     walk = Walk(traffic, *row)
-    # Of what happens within a hold nothing differs from the canary's.
-    assert walk.everywhere([event for event in EVENTS if event.after >= HOLD or event not in CONDITIONS]) > 50
+    # Of what happens within a hold nothing differs from the canary's, and edits are walked in test_edited_ways.
+    unlike = [event for event in EVENTS if event.after >= HOLD or event not in CONDITIONS]
+    assert walk.everywhere([event for event in unlike if event.spec != "other steps"]) > 50
