@@ -119,9 +119,9 @@ def test_the_page_on_adoption_takes_the_size_out_of_argo_cds_hands() -> None:
     assert ignored["jsonPointers"] == ["/spec/replicas"]
 
 
-STAGES = blocks(ROOT / "docs/strategies.md")
+STRATEGIES = blocks(ROOT / "docs/strategies.md")
 
 
-@pytest.mark.parametrize("block", STAGES, ids=lambda block: "-".join(stage["name"] for stage in block["stages"]))
-def test_stages_in_the_docs_can_be_carried_out(block: dict[str, Any]) -> None:
+@pytest.mark.parametrize("block", STRATEGIES, ids=lambda block: "-".join(stage["name"] for stage in block["stages"]))
+def test_a_strategy_in_the_docs_can_be_carried_out(block: dict[str, Any]) -> None:
     assert route_of({"metadata": {"name": "fraud"}, "spec": spec(**block)})["spec"]
