@@ -122,8 +122,10 @@ grpc_routes: st.SearchStrategy[Spec] = _with(
     matches=st.lists(_grpc_matches, min_size=1, max_size=3),
     filters=_filters(*_header_filters),
 )
+lent_routes: st.SearchStrategy[Spec] = st.fixed_dictionaries({"name": _domains, "rule": _domains | st.integers(0, 15)})
 routers: st.SearchStrategy[Spec] = (
     st.just({"service": {}})
     | http_routes.map(lambda route: {"gatewayAPI": route})
     | grpc_routes.map(lambda route: {"grpc": route})
+    | lent_routes.map(lambda route: {"routeRef": route})
 )

@@ -51,7 +51,7 @@ def mended(facts: Facts) -> ModelRolloutStatus:
 def decide(facts: Facts, status: ModelRolloutStatus) -> Decision:
     """One step of the machine, from a mended status; the next pass takes the next one."""
     wish = facts.rollout.wish
-    fault = facts.rollout.fault or name_is_taken(facts) or (_fault_of(wish) if wish else None)
+    fault = facts.rollout.fault or facts.fault_of_routes() or (_fault_of(wish) if wish else None)
     if fault is not None or wish is None:
         broken = changed(status, phase=Phase.INVALID, resumes=intended(status))
         return Decision(broken, fault or Finding("InvalidSpec", "The spec cannot be read."))
@@ -82,15 +82,6 @@ def trial_of(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Trial | No
 
 def _fault_of(wish: Wish) -> Finding | None:
     return fault_of_stages(wish) or fault_of_pods(wish)
-
-
-def name_is_taken(facts: Facts) -> Finding | None:
-    """Whether an object of somebody else has the name that our route needs."""
-    for found in facts.names_taken():
-        kind, name = found["kind"], found["metadata"]["name"]
-        why = f"{kind} '{name}' exists and belongs to somebody else: rename this ModelRollout, or delete that {kind}."
-        return Finding("NameTaken", why)
-    return None
 
 
 def without_gone(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:

@@ -18,13 +18,13 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.kube import Cluster, Conflict, Failed, KubeError, Refused
 from modelrollout.kube.errors import NotFound
-from modelrollout.objects.manifests import APPLIED, Apply, Manifest, Owner, Ref, annotation, ref_of
+from modelrollout.objects.manifests import APPLIED, Apply, Manifest, Owner, Ref, Write, annotation, ref_of
 from modelrollout.objects.reads import UNREADABLE, Objects, Reads
 from modelrollout.objects.resources import MODEL_ROLLOUTS
 from modelrollout.plan.plan import Event, Plan
 from modelrollout.plan.planner import RECHECK_SOON, finalise, plan, unseen, upkeep
 from modelrollout.promql.query import Answer, Query
-from modelrollout.rollout.references import essential, reads
+from modelrollout.rollout.references import essential, owner_of, reads
 from modelrollout.rollout.rollout import Rollout, parse
 from modelrollout.shell.announce import Announcer
 from modelrollout.shell.apply import Applier
@@ -313,10 +313,7 @@ class Reconciler:
         self._telemetry.forget(key)
         if manifest is None or "orphan" in (manifest["metadata"].get("finalizers") or []):
             return
-        metadata = manifest["metadata"]
-        owner = Owner(metadata["namespace"], metadata["name"], metadata["uid"])
-        leaving = finalise(owner, World(owner.name, await self._left(key, reads(manifest).named)))
-        done = await self._applier.carry_out_all(leaving, Reads(), {})  # unconditional: whoever changed it
+        leaving, done = await self._leave(key, owner_of(manifest), reads(manifest).named)
         self._refusals.met(key, done.refused, ())
         if (trouble := done.away or next(iter(self._refusals.uncertain(key, done.refused)), None)) is not None:
             raise trouble
@@ -325,6 +322,19 @@ class Reconciler:
         self._unseen.discard(key)
         if leaving:
             await self._sleep(ROUTE_AHEAD_OF_PODS.total_seconds())
+
+    async def _leave(self, key: RolloutKey, owner: Owner, refs: tuple[Ref, ...]) -> tuple[tuple[Write, ...], Written]:
+        """Carries out the writes of a deletion: unconditionally, whoever changed our objects meanwhile.
+
+        A part of an object of the user's is given back on condition of what was read. Raises Conflict while that keeps
+        changing.
+        """
+        for _ in range(MOST_RETREATS):
+            leaving = finalise(owner, World(owner.name, await self._left(key, refs)))
+            done = await self._applier.carry_out_all(leaving, Reads(), {})
+            if done.conflict is None:
+                return leaving, done
+        raise Conflict("a route changed whenever it was to be given back")
 
     async def _left(self, key: RolloutKey, refs: Iterable[Ref]) -> Objects:
         """The objects of these that can be read. Raises Failed when that fails for the first time."""

@@ -21,6 +21,7 @@ from modelrollout.objects.manifests import (
     Manifest,
     Owner,
     Ref,
+    Write,
     annotation,
     is_applied,
     seal,
@@ -31,7 +32,19 @@ from modelrollout.traffic import acceptance
 from modelrollout.traffic.edits import Edit, is_as_written_for, told
 from modelrollout.traffic.exposure import Exposure, Match
 from modelrollout.traffic.route_rules import MIRROR, Rules, deciding
-from modelrollout.traffic.router import MANAGER, SERVICE_PORT, SINCE, Backend, InForce, Notes, Routing, ours, own
+from modelrollout.traffic.router import (
+    MANAGER,
+    SERVICE_PORT,
+    SINCE,
+    Backend,
+    InForce,
+    Notes,
+    Routing,
+    deleted,
+    name_is_taken,
+    ours,
+    own,
+)
 
 ASKED = f"{GROUP}/asked-by"
 """Annotation on the route: the headers by which requests ask for the candidate, one a line."""
@@ -69,11 +82,14 @@ class GatewayRouter:
     asked_for: Callable[[Traffic], GatewayAPI | GRPC | None]
     splits_by_pods: bool = False
 
-    def refs(self, owner: Owner) -> tuple[Ref, ...]:
+    def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:
         return (Ref(self.resource, owner.namespace, owner.name),)
 
     def can(self, exposure: Exposure) -> Finding | None:
         return None
+
+    def fault(self, owner: Owner, traffic: Traffic, there: Objects) -> Finding | None:
+        return name_is_taken(owner, there, self.refs(owner))
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
         (ref,) = self.refs(owner)
@@ -114,7 +130,7 @@ class GatewayRouter:
         (ref,) = self.refs(owner)
         if (route := own(owner, there, ref)) is None:
             return InForce()
-        rules = Rules.of(route, _asked_by(route))
+        rules = Rules.of(route, asked_by(annotation(route, ASKED)))
         return InForce(
             exists=True,
             exposure=rules.exposure(stable.service),
@@ -124,6 +140,9 @@ class GatewayRouter:
             refusal=acceptance.refusal(route),
             awaited=acceptance.awaited(route),
         )
+
+    def given_up(self, owner: Owner, there: Objects, ref: Ref) -> tuple[Write, ...]:
+        return deleted(owner, there, ref)
 
     def pods(self, exposure: Exposure, size: int | None) -> int | None:
         return size
@@ -139,7 +158,7 @@ class GatewayRouter:
             spec={
                 "parentRefs": list(settings.parent_refs),
                 **_hostnames(settings, present),
-                "rules": _rules_for(settings, routing),
+                "rules": rules_for(settings, routing),
             },
         )
 
@@ -193,7 +212,7 @@ def _hostnames(settings: RouteSettings, present: Manifest | None) -> Manifest:
     return {"hostnames": list(settings.hostnames)} if settings.hostnames or theirs is not None else {}
 
 
-def _rules_for(settings: RouteSettings, routing: Routing) -> list[Manifest]:
+def rules_for(settings: RouteSettings, routing: Routing) -> list[Manifest]:
     """Requests that ask for the candidate come first: their matches are more specific, and their order says so, too."""
     matches = list(settings.matches)
     common: Manifest = {"timeouts": dict(settings.timeouts)} if settings.timeouts else {}
@@ -244,9 +263,9 @@ def _mirrors(routing: Routing) -> list[Manifest]:
     return [{"type": MIRROR, "requestMirror": {"backendRef": ref, **part}}]
 
 
-def _asked_by(route: Manifest) -> frozenset[Match]:
-    lines = (annotation(route, ASKED) or "").split("\n")
+def asked_by(text: str | None) -> frozenset[Match]:
+    """The headers that the annotation ASKED names."""
     try:
-        return frozenset(Match.parse(line) for line in lines if line)
+        return frozenset(Match.parse(line) for line in (text or "").split("\n") if line)
     except ValueError:  # an annotation is anybody's to edit; what is not understood counts as weight
         return frozenset()

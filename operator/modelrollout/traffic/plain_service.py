@@ -18,6 +18,7 @@ from modelrollout.objects.manifests import (
     Manifest,
     Owner,
     Ref,
+    Write,
     annotation,
     is_applied,
     seal,
@@ -26,7 +27,18 @@ from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import SERVICES
 from modelrollout.traffic.edits import Edit, is_as_written_for, told
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
-from modelrollout.traffic.router import MANAGER, SINCE, Backend, InForce, Notes, Routing, ours, own
+from modelrollout.traffic.router import (
+    MANAGER,
+    SINCE,
+    Backend,
+    InForce,
+    Notes,
+    Routing,
+    deleted,
+    name_is_taken,
+    ours,
+    own,
+)
 from modelrollout.traffic.selection import edits_of_service, ours_among, selects_the_same
 
 WEIGHT = f"{GROUP}/weight"
@@ -46,7 +58,7 @@ class ServiceRouter:
     field = "service"
     splits_by_pods = True
 
-    def refs(self, owner: Owner) -> tuple[Ref, ...]:
+    def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:
         return (Ref(SERVICES, owner.namespace, owner.name),)
 
     def can(self, exposure: Exposure) -> Finding | None:
@@ -56,6 +68,9 @@ class ServiceRouter:
                 f"traffic.service knows weights only, and a stage asks for {exposure}: use traffic.gatewayAPI.",
             )
         return None
+
+    def fault(self, owner: Owner, traffic: Traffic, there: Objects) -> Finding | None:
+        return name_is_taken(owner, there, self.refs(owner))
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
         (ref,) = self.refs(owner)
@@ -111,6 +126,9 @@ class ServiceRouter:
             since=annotation(route, SINCE),
             rejected=annotation(route, REJECTED),
         )
+
+    def given_up(self, owner: Owner, there: Objects, ref: Ref) -> tuple[Write, ...]:
+        return deleted(owner, there, ref)
 
     def pods(self, exposure: Exposure, size: int | None) -> int | None:
         if size is None or exposure == EVERYBODY:

@@ -187,13 +187,10 @@ class Facts:
         since = _moment(self._present_routing.since)
         return since if since is not None and since <= self.now + CLOCKS_DIFFER else None
 
-    def names_taken(self) -> Iterator[Manifest]:
-        """Objects of somebody else that have the names our routes need."""
-        wish, owner = self.rollout.wish, self.rollout.owner
-        for ref in wish.router.refs(owner) if wish else ():
-            found = self.world.objects.get(ref)
-            if isinstance(found, dict) and not owner.may_own(found):
-                yield found
+    def fault_of_routes(self) -> Finding | None:
+        """Why the route that the spec asks for cannot be had."""
+        wish = self.rollout.wish
+        return wish.router.fault(self.rollout.owner, wish.spec.traffic, self.world.objects) if wish else None
 
     # Names
 

@@ -12,6 +12,7 @@ from modelrollout.objects.manifests import APPLIED, REVISION_LABEL, Manifest
 from modelrollout.traffic.gateway_api import ASKED, GatewayRouter
 from modelrollout.traffic.http_route import HTTP_ROUTE
 from modelrollout.traffic.plain_service import WEIGHT, ServiceRouter
+from modelrollout.traffic.route_ref import RouteRefRouter
 from modelrollout.traffic.router import SINCE, Router
 from tests.contract.routers.town_hall import Place
 
@@ -36,7 +37,12 @@ class Hand:
 
 
 def _rule(route: Manifest) -> Manifest:
-    return route["spec"]["rules"][0]  # type: ignore[no-any-return]
+    """The rule with the weights."""
+    return next(rule for rule in route["spec"]["rules"] if {"fraud-old", "fraud-new"} == _names(rule))
+
+
+def _names(rule: Manifest) -> set[str]:
+    return {ref["name"] for ref in rule["backendRefs"]}
 
 
 def _filter(one: Manifest) -> Edit:
@@ -119,6 +125,31 @@ _OF_HTTP: dict[str, Edit] = {
         }
     ),
 }
+_OF_LENT_RULES = [
+    "weights changed",
+    "weights of a thousand",
+    "backend removed",
+    "backend of another namespace",
+    "backend of another kind",
+    "backend on another port",
+    "third backend",
+    "copies to the candidate",
+    "filter of a backend",
+    "copies by a backend",
+    "rule added",
+    "said to be asked for",
+    "small part copied",
+]
+"""All else in a route of the user's is theirs to edit."""
+OF_THE_USER: dict[str, Edit] = {
+    **{name: _OF_GATEWAYS[name] for name in ("headers changed", "copies to a third party", "users turned away")},
+    **{name: _OF_GATEWAYS[name] for name in ("rule in front", "host name added", "parent added", "retry added")},
+    "timeouts added": _OF_HTTP["timeouts added"],
+    "rule behind": lambda route: route["spec"]["rules"].append({"backendRefs": [{"name": "theirs", "port": 80}]}),
+    "other rule changed": lambda route: route["spec"]["rules"][0]["backendRefs"][0].update(name="theirs"),
+    "other rule removed": lambda route: route["spec"]["rules"].pop(),
+    "rules turned round": lambda route: route["spec"]["rules"].reverse(),
+}
 _OF_SERVICES: dict[str, Edit] = {
     "weight changed": _noted(WEIGHT, "90"),
     "weight removed": _noted(WEIGHT, None),
@@ -133,6 +164,8 @@ def hands(router: Router) -> list[Hand]:
     edits = dict(_OF_ALL)
     edits |= _OF_GATEWAYS if isinstance(router, GatewayRouter) else {}
     edits |= _OF_HTTP if router is HTTP_ROUTE else {}
+    if isinstance(router, RouteRefRouter):
+        edits |= {name: {**_OF_GATEWAYS, **_OF_HTTP}[name] for name in _OF_LENT_RULES}
     edits |= _OF_SERVICES if isinstance(router, ServiceRouter) else {}
     return [Hand(name, edit) for name, edit in edits.items()]
 
