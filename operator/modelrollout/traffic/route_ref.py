@@ -15,14 +15,25 @@ from modelrollout.api.traffic import Traffic
 from modelrollout.objects.manifests import APPLIED, REJECTED, Manifest, Owner, Patch, Ref, Write, digest
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import HTTP_ROUTES
-from modelrollout.traffic import acceptance
+from modelrollout.traffic import acceptance, requests
 from modelrollout.traffic.edits import Edit, told
 from modelrollout.traffic.exposure import NOBODY, Exposure
 from modelrollout.traffic.gateway_api import ASKED, RouteSettings, asked_by, rules_for
 from modelrollout.traffic.http_route import EVERY_PATH
 from modelrollout.traffic.lent_route import LENT, LentRoute, Loan, Place, controller, matches_of, noted_as
 from modelrollout.traffic.route_rules import REDIRECT, Rules, deciding
-from modelrollout.traffic.router import NOT_FOUND, SINCE, Backend, InForce, Move, Notes, Routing
+from modelrollout.traffic.router import (
+    ALL_REQUESTS,
+    NOT_FOUND,
+    SINCE,
+    Backend,
+    Copied,
+    InForce,
+    Move,
+    Notes,
+    Routing,
+    Wanted,
+)
 
 _NOTES = (SINCE, REJECTED, ASKED, APPLIED, LENT)
 _OF_A_RULE = ("name", "matches", "filters", "timeouts", "backendRefs")
@@ -37,10 +48,10 @@ class RouteRefRouter:
         named = (traffic.route_ref.name,) if traffic is not None and traffic.route_ref is not None else owner.lent
         return tuple(Ref(HTTP_ROUTES, owner.namespace, name) for name in named)
 
-    def can(self, exposure: Exposure) -> Finding | None:
-        return None
+    def can(self, traffic: Traffic, exposure: Exposure, copied: Copied) -> Finding | None:
+        return requests.fault(f"spec.traffic.{self.field}", (), exposure, ALL_REQUESTS)
 
-    def fault(self, owner: Owner, traffic: Traffic, there: Objects) -> Finding | None:
+    def fault(self, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted] = ()) -> Finding | None:
         (ref,) = self.refs(owner, traffic)
         found = there.get(ref)
         if found is None:
@@ -49,7 +60,8 @@ class RouteRefRouter:
             return found
         if (lent := LentRoute.of(owner, there, ref)) is None:
             return _of_somebody_else(ref, controller(found), is_own=owner.may_own(found))
-        return _fault_of_the_rule(ref, lent, _rule_in(traffic))
+        rule = _rule_in(traffic)
+        return _fault_of_the_rule(ref, lent, rule) or _fault_of_its_matches(ref, lent, rule, wanted)
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Move, ...]:
         (ref,) = self.refs(owner, traffic)
@@ -122,7 +134,8 @@ def _written_at(lent: LentRoute, place: int, rule: Place, routing: Routing) -> t
             rules.append(_restored(lent, one))  # the spec names another one now
         elif n not in front:
             rules.append(lent.led_to_stable(one, stable))
-    names = frozenset(backend.service for backend in (routing.stable, routing.candidate) if backend is not None)
+    backends = (routing.stable, routing.candidate, routing.copies_to)
+    names = frozenset(backend.service for backend in backends if backend is not None)
     loan = Loan(rule, matches_of(lent.rules[place]), lent.found_at(place), names)
     return rules, _noted(loan, split, routing)
 
@@ -130,16 +143,19 @@ def _written_at(lent: LentRoute, place: int, rule: Place, routing: Routing) -> t
 def _split(lent: LentRoute, rule: Manifest, routing: Routing) -> list[Manifest]:
     """The lent rule, and those that come right before it."""
     bare = lent.without_copies(rule, lent.services)
-    settings = RouteSettings(
-        parent_refs=(),
-        matches=bare.get("matches") or (),
-        filters=bare.get("filters") or (),
-        timeouts=bare.get("timeouts"),
-    )
-    *front, last = rules_for(settings, routing)
+    *front, last = rules_for(_settings(bare), routing, routing.copied)
     common = {name: part for name, part in bare.items() if name not in _OF_A_RULE}
     named = {"name": bare["name"]} if "name" in bare else {}
     return [*({**common, **one} for one in front), {**named, **common, **last}]
+
+
+def _settings(rule: Manifest) -> RouteSettings:
+    return RouteSettings(
+        parent_refs=(),
+        matches=rule.get("matches") or (),
+        filters=rule.get("filters") or (),
+        timeouts=rule.get("timeouts"),
+    )
 
 
 def _noted(loan: Loan, split: list[Manifest], routing: Routing) -> Mapping[str, str]:
@@ -181,7 +197,7 @@ def _restored(lent: LentRoute, rule: Manifest) -> Manifest:
 
 
 def _backend(backend: Backend) -> Manifest:
-    (rule,) = rules_for(RouteSettings(parent_refs=()), Routing(backend))
+    (rule,) = rules_for(RouteSettings(parent_refs=()), Routing(backend), ALL_REQUESTS)
     return rule["backendRefs"][0]  # type: ignore[no-any-return]
 
 
@@ -240,6 +256,18 @@ def _fault_of_the_rule(ref: Ref, lent: LentRoute, rule: Place) -> Finding | None
     if any(backend.get("filters") for backend in lent.found_at(place)):
         mend = "they would be lost with the backend, so make them filters of the rule"
         return Finding("BackendHasFilters", f"The backends of rule {_named(rule)} of {ref} have filters: {mend}.")
+    return None
+
+
+def _fault_of_its_matches(ref: Ref, lent: LentRoute, rule: Place, wanted: Iterable[Wanted]) -> Finding | None:
+    place = lent.find(rule)
+    settings, where = _settings(lent.rules[place or 0]), f"rule {_named(rule)} of {ref}"
+    for exposure, copied in wanted:
+        if exposure.mirror and copied.paths and settings.replaces_prefix:
+            why = "replaces the prefix of the path, so a match for some paths would change what users get"
+            return Finding("RouterCannot", f"{where} {why}: leave paths out.")
+        if (why_not := requests.fault(where, settings.matches, exposure, copied)) is not None:
+            return why_not
     return None
 
 

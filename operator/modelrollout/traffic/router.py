@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -64,13 +65,29 @@ class Notes:
 
 
 @dataclass(frozen=True, slots=True)
+class Copied:
+    """Which requests are copied, where an exposure says that a part of them is. Empty: all."""
+
+    methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()  # how they begin, in whole parts between slashes
+
+
+ALL_REQUESTS = Copied()
+
+Wanted = tuple[Exposure, Copied]
+"""What a step of a release asks of a router."""
+
+
+@dataclass(frozen=True, slots=True)
 class Routing:
-    """All that a router needs to write: the two backends, and who meets the candidate."""
+    """All that a router needs to write: the two backends, who meets the candidate, and where copies go."""
 
     stable: Backend
     candidate: Backend | None = None
     exposure: Exposure = NOBODY
     notes: Notes = Notes()
+    copied: Copied = ALL_REQUESTS
+    copies_to: Backend | None = None  # instead of the candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +124,11 @@ class Router(Protocol):
     def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:
         """The objects that it reads and writes for a spec; without one, all that it may have written for any."""
 
-    def can(self, exposure: Exposure) -> Finding | None:
+    def can(self, traffic: Traffic, exposure: Exposure, copied: Copied) -> Finding | None:
         """Why it cannot do this, or None. A spec that asks for it is refused."""
 
-    def fault(self, owner: Owner, traffic: Traffic, there: Objects) -> Finding | None:
-        """Why the objects that a spec asks for cannot be had, or None; with the mend."""
+    def fault(self, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted] = ()) -> Finding | None:
+        """Why the objects there are do not do for what is wanted of them, or None; with the mend."""
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Move, ...]:
         """The writes that lead from what is there to the routing; none where all is in force already."""
@@ -144,15 +161,21 @@ def deleted(owner: Owner, there: Objects, ref: Ref) -> tuple[Write, ...]:
     return (Delete(ref, found["metadata"]["uid"]),) if isinstance(found, dict) and owner.owns(found) else ()
 
 
-def name_is_taken(owner: Owner, there: Objects, refs: tuple[Ref, ...]) -> Finding | None:
-    """Whether an object of somebody else has a name that the rollout's own needs."""
-    for found in map(there.get, refs):
-        if isinstance(found, dict) and not owner.may_own(found):
-            kind, name = found["kind"], found["metadata"]["name"]
-            why = (
-                f"{kind} '{name}' exists and belongs to somebody else: rename this ModelRollout, or delete that {kind}."
-            )
-            return Finding("NameTaken", why)
+def name_is_taken(
+    router: Router, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted]
+) -> Finding | None:
+    """Whether an object of somebody else has a name that the rollout's own needs, for nobody or for what is wanted."""
+    found = {ref: one for ref in router.refs(owner) if isinstance(one := there.get(ref), dict)}
+    taken = {ref: one for ref, one in found.items() if not owner.may_own(one)}
+    if not taken:
+        return None
+    anybody = Backend("", "", 0)
+    routings = (Routing(anybody, anybody, exposure) for exposure in (NOBODY, *(exposure for exposure, _ in wanted)))
+    written = {write.ref for routing in routings for write in router.render(owner, traffic, routing, {})}
+    for one in (one for ref, one in taken.items() if ref in written):
+        kind, name = one["kind"], one["metadata"]["name"]
+        why = f"{kind} '{name}' exists and belongs to somebody else: rename this ModelRollout, or delete that {kind}."
+        return Finding("NameTaken", why)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -12,8 +12,8 @@ from modelrollout.api.status import Arm, MetricEvidence, MetricVerdict, ModelRol
 from modelrollout.objects.manifests import Manifest, Ref, annotation, revision_of
 from modelrollout.rollout.rollout import Rollout
 from modelrollout.traffic import rejections, revision_service
-from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
-from modelrollout.traffic.router import Backend, InForce, Router
+from modelrollout.traffic.exposure import NOBODY, Exposure
+from modelrollout.traffic.router import Backend, InForce, Router, Wanted
 from modelrollout.traffic.router_table import ROUTERS
 from modelrollout.trial.phases import SERVES_CANDIDATE, intended
 from modelrollout.trial.world import World
@@ -151,7 +151,7 @@ class Facts:
 
     def is_mixing(self, exposure: Exposure) -> bool:
         """Whether the exposure needs a Service that selects all pods of the rollout, whatever their revision."""
-        return self.router is not None and self.router.splits_by_pods and NOBODY < exposure < EVERYBODY
+        return self.router is not None and self.router.splits_by_pods and 0 < exposure.weight < 100
 
     # What routes say
 
@@ -187,10 +187,10 @@ class Facts:
         since = _moment(self._present_routing.since)
         return since if since is not None and since <= self.now + CLOCKS_DIFFER else None
 
-    def fault_of_routes(self) -> Finding | None:
-        """Why the route that the spec asks for cannot be had."""
-        wish = self.rollout.wish
-        return wish.router.fault(self.rollout.owner, wish.spec.traffic, self.world.objects) if wish else None
+    def fault_of_routes(self, wanted: Iterable[Wanted]) -> Finding | None:
+        """Why the route that the spec asks for does not do for what is wanted of it."""
+        owner, wish, there = self.rollout.owner, self.rollout.wish, self.world.objects
+        return wish.router.fault(owner, wish.spec.traffic, there, wanted) if wish else None
 
     # Names
 

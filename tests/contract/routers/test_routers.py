@@ -11,7 +11,7 @@ import pytest
 from modelrollout.api.traffic import Traffic
 from modelrollout.objects.manifests import REJECTED
 from modelrollout.traffic.exposure import NOBODY, Exposure
-from modelrollout.traffic.router import InForce, Notes, Router
+from modelrollout.traffic.router import ALL_REQUESTS, InForce, Notes, Router
 from tests.contract.routers.tampering import Hand, hands, said_by_a_gateway
 from tests.contract.routers.town_hall import (
     ALL,
@@ -20,6 +20,7 @@ from tests.contract.routers.town_hall import (
     NEW,
     OLD,
     Place,
+    least,
     possible,
     reached,
     specs,
@@ -81,7 +82,7 @@ async def test_every_way_from_one_exposure_to_another_takes_one_write(place: Pla
 @EVERY_ROUTER
 async def test_exposure_that_a_router_cannot_do_is_refused_with_a_mend(router: Router) -> None:
     for exposure in EXPOSURES:
-        if (why := router.can(exposure)) is not None:
+        if (why := router.can(least(router.field), exposure, ALL_REQUESTS)) is not None:
             assert why.reason == "RouterCannot"
             assert f"traffic.{router.field}" in why.message
             assert str(exposure) in why.message

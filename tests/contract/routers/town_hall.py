@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,11 +16,11 @@ from modelrollout.objects.reads import Objects, Reads, conditional
 from modelrollout.shell.apply import Applier
 from modelrollout.shell.reader import Direct
 from modelrollout.traffic import acceptance, revision_service
-from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure, Match
+from modelrollout.traffic.exposure import BY_SERVICE, EVERYBODY, NOBODY, Exposure, Match
 from modelrollout.traffic.gateway_api import ASKED, GatewayRouter
 from modelrollout.traffic.lent_route import LENT, noted_as
 from modelrollout.traffic.route_ref import RouteRefRouter
-from modelrollout.traffic.router import MANAGER, SINCE, Backend, InForce, Move, Notes, Router, Routing
+from modelrollout.traffic.router import ALL_REQUESTS, MANAGER, SINCE, Backend, InForce, Move, Notes, Router, Routing
 from modelrollout.traffic.router_table import ROUTERS
 
 OLD, NEW = Backend("fraud-old", "old", 8080), Backend("fraud-new", "new", 9090)
@@ -29,6 +30,9 @@ PREVIEW, TENANT = Match("x-preview", "1"), Match("x-tenant", "acme: eu")
 EXPOSURES = [
     *(Exposure(weight) for weight in (0, 1, 50, 99, 100)),
     *(Exposure(mirror=percent) for percent in (1, 50, 100)),
+    Exposure(mirror=Fraction(1, 2)),
+    Exposure(asked=frozenset({BY_SERVICE})),
+    Exposure(5, asked=frozenset({BY_SERVICE})),
     Exposure(asked=frozenset({PREVIEW})),
     Exposure(asked=frozenset({PREVIEW, TENANT})),
     Exposure(5, 20),
@@ -87,7 +91,7 @@ GATEWAYS = [router for router in ALL if isinstance(router, GatewayRouter | Route
 
 
 def possible(router: Router) -> list[Exposure]:
-    return [exposure for exposure in EXPOSURES if router.can(exposure) is None]
+    return [exposure for exposure in EXPOSURES if router.can(least(router.field), exposure, ALL_REQUESTS) is None]
 
 
 THEIRS: Manifest = {
@@ -148,14 +152,17 @@ class Place:
         is_shared = isinstance(self.router, RouteRefRouter) and name in (APPLIED, REJECTED, SINCE, ASKED, LENT)
         return noted_as(self.owner.name, name) if is_shared else name
 
+    @property
+    def _route(self) -> Ref:
+        return self.router.refs(self.owner)[0]
+
     async def there(self) -> Objects:
         refs = (*self.router.refs(self.owner), *self.services)
         found = {ref: await self.cluster.read(ref.resource, ref.namespace, ref.name) for ref in refs}
         return {ref: one for ref, one in found.items() if one is not None}
 
     async def route(self) -> Manifest:
-        (ref,) = self.router.refs(self.owner)
-        found = (await self.there())[ref]
+        found = (await self.there())[self._route]
         assert isinstance(found, dict)
         route = copy.deepcopy(found)
         notes = {self.noted_as(name): name for name in (APPLIED, REJECTED, SINCE, ASKED)}
@@ -210,7 +217,7 @@ class Place:
         if annotations := (patch.get("metadata") or {}).get("annotations"):
             named = {self.noted_as(name): text for name, text in annotations.items()}
             patch["metadata"] = {**patch["metadata"], "annotations": named}
-        (ref,) = self.router.refs(self.owner)
+        ref = self._route
         await self.cluster.patch(ref.resource, ref.namespace, ref.name, patch)
 
     async def taken_from_us(self, *, by_a_controller: bool) -> None:
