@@ -15,7 +15,10 @@ def _metrics(*metrics: dict[str, Any]) -> dict[str, Any]:
 
 _ONE = "spec.analysis.metrics[0]"
 _VALUES = "supported values"
-_ONE_ROUTER = "traffic needs exactly one router: set one of traffic.gatewayAPI, traffic.grpc, traffic.routeRef"
+_ONE_ROUTER = (
+    "traffic needs exactly one router: set one of traffic.gatewayAPI, traffic.grpc, traffic.routeRef, "
+    "traffic.istio and traffic.service"
+)
 
 
 def _workload_refs(*mistakes: tuple[str, dict[str, Any], str, str, str | None]) -> tuple[Broken, ...]:
@@ -85,7 +88,7 @@ BROKEN = (
         "no router",
         {"traffic.gatewayAPI": GONE},
         "spec.traffic",
-        "set one of traffic.gatewayAPI, traffic.grpc, traffic.routeRef and",
+        "set one of traffic.gatewayAPI, traffic.grpc, traffic.routeRef, traffic.istio and",
     ),
     Broken("port 0", {"traffic.port": 0}, "spec.traffic.port", "must be 1 or more", "greater than or equal to 1"),
     Broken("port is text", {"traffic.port": "80"}, "spec.traffic.port", "a whole number, without quotes", "integer"),

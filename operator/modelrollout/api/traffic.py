@@ -13,6 +13,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from modelrollout.api.base import Model
 from modelrollout.api.filters import GRPCFilters, HTTPFilters
+from modelrollout.api.istio import Istio
 from modelrollout.api.matches import MOST_MATCHES, GRPCMatch, HTTPMatch
 from modelrollout.api.names import OBJECT_NAME, Group, Hostname, Kind, Namespace, ObjectName
 from modelrollout.api.rules import Rule, exactly_one_of
@@ -192,9 +193,9 @@ class Traffic(Model):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         exactly_one_of(
-            *("gatewayAPI", "grpc", "routeRef", "service"),
-            message="traffic needs exactly one router: set one of traffic.gatewayAPI, traffic.grpc, traffic.routeRef "
-            "and traffic.service",
+            *("gatewayAPI", "grpc", "routeRef", "istio", "service"),
+            message="traffic needs exactly one router: set one of traffic.gatewayAPI, traffic.grpc, traffic.routeRef, "
+            "traffic.istio and traffic.service",
         ),
     )
 
@@ -202,4 +203,5 @@ class Traffic(Model):
     gateway_api: Annotated[GatewayAPI | None, Field(alias="gatewayAPI")] = None
     grpc: GRPC | None = None
     route_ref: RouteRef | None = None
+    istio: Istio | None = None
     service: ServiceTraffic | None = None

@@ -178,7 +178,7 @@ class GatewayRouter:
         return owner.object(
             self.resource,
             owner.name,
-            annotations=routing.notes.annotations | _asked(routing, present),
+            annotations=routing.notes.annotations | asked(routing, present),
             spec={
                 "parentRefs": list(settings.parent_refs),
                 **_hostnames(settings, present),
@@ -241,7 +241,7 @@ class GatewayRouter:
 _PARENT: Manifest = {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
 
 
-def _asked(routing: Routing, present: Manifest | None) -> dict[str, str]:
+def asked(routing: Routing, present: Manifest | None) -> dict[str, str]:
     """The annotation; an empty one takes the place of somebody else's, which leaving it out would not take off."""
     text = "\n".join(map(str, sorted(routing.exposure.asked)))
     return {ASKED: text} if text or annotation(present, ASKED) is not None else {}

@@ -12,12 +12,13 @@ from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import HTTP_ROUTES
 from modelrollout.traffic.grpc_route import GRPC_ROUTE
 from modelrollout.traffic.http_route import HTTP_ROUTE
+from modelrollout.traffic.istio import IstioRouter
 from modelrollout.traffic.lent_route import made_up
 from modelrollout.traffic.plain_service import ServiceRouter
 from modelrollout.traffic.route_ref import RouteRefRouter
 from modelrollout.traffic.router import Router
 
-_ALL: tuple[Router, ...] = (HTTP_ROUTE, GRPC_ROUTE, RouteRefRouter(), ServiceRouter())
+_ALL: tuple[Router, ...] = (HTTP_ROUTE, GRPC_ROUTE, RouteRefRouter(), IstioRouter(), ServiceRouter())
 
 ROUTERS: Mapping[str, Router] = {router.field: router for router in _ALL}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -13,7 +14,7 @@ import yaml
 from localcluster.gateway import CRDS
 from modelrollout.kube import Cluster, Refused
 from modelrollout.objects.manifests import Owner
-from modelrollout.objects.resources import GRPC_ROUTES, HTTP_ROUTES, Resource
+from modelrollout.objects.resources import GRPC_ROUTES, HTTP_ROUTES, VIRTUAL_SERVICES, Resource
 from modelrollout.traffic.router import Router
 from tests.clusters import api_server_of_kind
 from tests.contract.routers.town_hall import Place
@@ -32,9 +33,15 @@ async def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
         api_server_of_kind(request.param, tmp_path_factory.mktemp("kubernetes")) as endpoint,
         Cluster.connect(endpoint.kubeconfig, user_agent="somebody") as cluster,
     ):
-        for name in ("httproutes", "grpcroutes"):
-            await cluster.create(yaml.safe_load((CRDS / f"{name}.yaml").read_text()))
-        await eventually(lambda: serves(cluster, HTTP_ROUTES, GRPC_ROUTES), "the server knows both kinds of routes")
+        for file in (
+            CRDS / "httproutes.yaml",
+            CRDS / "grpcroutes.yaml",
+            Path(__file__).parent / "virtualservices.yaml",
+        ):
+            await cluster.create(yaml.safe_load(file.read_text()))
+        await eventually(
+            lambda: serves(cluster, HTTP_ROUTES, GRPC_ROUTES, VIRTUAL_SERVICES), "the server knows all kinds of routes"
+        )
         yield cluster
 
 

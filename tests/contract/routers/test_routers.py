@@ -285,6 +285,8 @@ async def spec_of(place: Place) -> Any:
 def said(route: Any, traffic: Traffic) -> bool:
     """Whether a route says, in each of its rules, what the spec says."""
     (words,) = (part for part in traffic.to_wire().values() if isinstance(part, dict))
+    if traffic.istio is not None:
+        return said_by_istio(route, words)
     rules = route["spec"].get("rules") or ()
     return all(
         (route["spec"].get(name) or []) == words[name] for name in ("hostnames", "parentRefs") if name in words
@@ -297,6 +299,23 @@ def said(route: Any, traffic: Traffic) -> bool:
         )
         for rule in rules
     )
+
+
+def said_by_istio(route: Any, words: Any) -> bool:
+    """The same of a VirtualService."""
+    named = all((route["spec"].get(name) or []) == words.get(name, []) for name in ("hosts", "gateways"))
+    return named and all(
+        all(rule.get(name) == words.get(name) for name in ("rewrite", "timeout", "retries"))
+        and all(any(_includes(one, match) for one in rule["match"]) for match in words.get("matches", ()))
+        for rule in route["spec"]["http"]
+    )
+
+
+def _includes(match: Any, wanted: Any) -> bool:
+    return {**match, "headers": {**match.get("headers", {}), **wanted.get("headers", {})}} == {
+        **wanted,
+        "headers": match.get("headers", {}),
+    }
 
 
 def within(match: Any, wanted: Any) -> Any:

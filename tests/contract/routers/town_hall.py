@@ -55,6 +55,17 @@ OWN_WORDS: dict[str, Any] = {
         "timeouts": {"request": "10s", "backendRequest": "2s"},
     },
     "routeRef": {"name": "fraud", "rule": 1},
+    "istio": {
+        "hosts": ["fraud.example.com", "fraud.ml.svc.cluster.local"],
+        "gateways": ["mesh", "istio-ingress/public"],
+        "matches": [
+            {"uri": {"prefix": "/v1"}, "headers": {"x-team": {"exact": "risk"}}, "method": {"exact": "POST"}},
+            {"uri": {"exact": "/v2"}, "queryParams": {"q": {"regex": "[0-9]+"}}, "sourceLabels": {"app": "web"}},
+        ],
+        "rewrite": {"uri": "/predict"},
+        "timeout": "10s",
+        "retries": {"attempts": 2, "perTryTimeout": "2s", "retryOn": "connect-failure"},
+    },
     "grpc": {
         "parentRefs": [{"name": "g"}],
         "matches": [
@@ -67,7 +78,10 @@ OWN_WORDS: dict[str, Any] = {
 """For routers whose specs have more to say than the least."""
 
 
-LEAST: dict[str, Any] = {"routeRef": {"name": "fraud", "rule": "predict"}}
+LEAST: dict[str, Any] = {
+    "routeRef": {"name": "fraud", "rule": "predict"},
+    "istio": {"hosts": ["fraud"]},
+}
 """Of routers that need to be told something of their own."""
 
 
