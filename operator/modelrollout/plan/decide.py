@@ -52,7 +52,7 @@ def mended(facts: Facts) -> ModelRolloutStatus:
 def decide(facts: Facts, status: ModelRolloutStatus) -> Decision:
     """One step of the machine, from a mended status; the next pass takes the next one."""
     wish = facts.rollout.wish
-    fault = facts.rollout.fault or facts.fault_of_routes(_wanted(wish)) or (_fault_of(wish) if wish else None)
+    fault = facts.rollout.fault or (_fault_of(facts, wish) if wish else None)
     if fault is not None or wish is None:
         broken = changed(status, phase=Phase.INVALID, resumes=intended(status))
         return Decision(broken, fault or Finding("InvalidSpec", "The spec cannot be read."))
@@ -85,12 +85,12 @@ def trial_of(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Trial | No
     return Trial(facts, status, wish, status.candidate, current(way(wish), status))
 
 
-def _wanted(wish: Wish | None) -> list[Wanted]:
-    return [(step.exposure, step.copied) for step in way(wish)] if wish else []
-
-
-def _fault_of(wish: Wish) -> Finding | None:
-    return fault_of_stages(wish) or fault_of_pods(wish)
+def _fault_of(facts: Facts, wish: Wish) -> Finding | None:
+    wanted: list[Wanted] = [(step.exposure, step.copied) for step in way(wish)]
+    fault = facts.fault_of_routes(wanted) or fault_of_stages(wish) or fault_of_pods(wish)
+    if fault is not None or facts.rollout.status.stage is not None:
+        return fault  # a release that is on its way shows by itself whether the gateway follows
+    return facts.fault_of_gateways(wanted)
 
 
 def without_gone(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:

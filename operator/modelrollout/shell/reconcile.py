@@ -24,7 +24,7 @@ from modelrollout.objects.resources import MODEL_ROLLOUTS
 from modelrollout.plan.plan import Event, Plan
 from modelrollout.plan.planner import RECHECK_SOON, finalise, plan, unseen, upkeep
 from modelrollout.promql.query import Answer, Query
-from modelrollout.rollout.references import essential, owner_of, reads
+from modelrollout.rollout.references import beyond, essential, owner_of, reads
 from modelrollout.rollout.rollout import Rollout, parse
 from modelrollout.shell.announce import Announcer
 from modelrollout.shell.apply import Applier
@@ -80,6 +80,7 @@ class Reconciler:
         self._resync, self._clock, self._sleep = resync, clock, sleep
         self._applier = Applier(cluster, reader)
         self._refusals, self._objections = Refusals(), Refusals()  # to writes, and to rehearsals
+        self._beyond: dict[RolloutKey, tuple[Ref, ...]] = {}  # what the objects of the last pass led to
         self._unseen: set[RolloutKey] = set()  # rollouts whose surroundings the API server did not show
 
     async def reconcile(self, key: RolloutKey, poked: Poked) -> timedelta | None:
@@ -152,7 +153,17 @@ class Reconciler:
                 raise Conflict("it was edited while we asked")
 
     async def _read(self, manifest: Manifest, needed: Reads, asking: Asking) -> Objects:
-        """All objects of a pass. While any of them has to be asked for, traffic that has to go back does not wait."""
+        """All objects of a pass, with those that they lead to; of these nothing is known where they may not be read."""
+        key = _key(manifest)
+        known = self._beyond.get(key, ())
+        while True:
+            objects = await self._read_these(manifest, replace(needed, named=(*needed.named, *known)), asking)
+            if (led_to := beyond(manifest, objects)) == known:
+                return objects
+            self._beyond[key] = known = led_to
+
+    async def _read_these(self, manifest: Manifest, needed: Reads, asking: Asking) -> Objects:
+        """While any of them has to be asked for, traffic that has to go back does not wait."""
         key = _key(manifest)
         while (objects := self._reader.at_hand(key, needed)) is None:
             if (some := self._reader.at_hand(key, essential(manifest))) is not None:
@@ -311,6 +322,7 @@ class Reconciler:
         self._applier.forget(*key)
         self._reader.forget(key)
         self._telemetry.forget(key)
+        self._beyond.pop(key, None)
         if manifest is None or "orphan" in (manifest["metadata"].get("finalizers") or []):
             return
         leaving, done = await self._leave(key, owner_of(manifest), reads(manifest).named)

@@ -32,6 +32,7 @@ from modelrollout.objects.resources import Resource
 from modelrollout.traffic import acceptance, requests
 from modelrollout.traffic.edits import Edit, is_as_written_for, told
 from modelrollout.traffic.exposure import Exposure, Match
+from modelrollout.traffic.features import gateways_of
 from modelrollout.traffic.route_rules import MIRROR, Rules, deciding
 from modelrollout.traffic.router import (
     ALL_REQUESTS,
@@ -114,6 +115,10 @@ class GatewayRouter:
 
     def fault(self, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted] = ()) -> Finding | None:
         return name_is_taken(self, owner, traffic, there, wanted)
+
+    def gateways(self, owner: Owner, traffic: Traffic, there: Objects) -> tuple[Ref, ...]:
+        asked_for = self.asked_for(traffic) if self.sees_methods else None  # of gRPC there are no such features
+        return gateways_of(RouteSettings.of(asked_for).parent_refs, owner.namespace) if asked_for else ()
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
         (ref,) = self.refs(owner)

@@ -18,6 +18,7 @@ from modelrollout.objects.resources import HTTP_ROUTES
 from modelrollout.traffic import acceptance, requests
 from modelrollout.traffic.edits import Edit, told
 from modelrollout.traffic.exposure import NOBODY, Exposure
+from modelrollout.traffic.features import gateways_of
 from modelrollout.traffic.gateway_api import ASKED, RouteSettings, asked_by, rules_for
 from modelrollout.traffic.http_route import EVERY_PATH
 from modelrollout.traffic.lent_route import LENT, LentRoute, Loan, Place, controller, matches_of, noted_as
@@ -62,6 +63,12 @@ class RouteRefRouter:
             return _of_somebody_else(ref, controller(found), is_own=owner.may_own(found))
         rule = _rule_in(traffic)
         return _fault_of_the_rule(ref, lent, rule) or _fault_of_its_matches(ref, lent, rule, wanted)
+
+    def gateways(self, owner: Owner, traffic: Traffic, there: Objects) -> tuple[Ref, ...]:
+        (ref,) = self.refs(owner, traffic)
+        found = there.get(ref)
+        parents = (found.get("spec") or {}).get("parentRefs") if isinstance(found, dict) else None
+        return gateways_of(parents or (), owner.namespace)
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Move, ...]:
         (ref,) = self.refs(owner, traffic)

@@ -130,6 +130,9 @@ class Router(Protocol):
     def fault(self, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted] = ()) -> Finding | None:
         """Why the objects there are do not do for what is wanted of them, or None; with the mend."""
 
+    def gateways(self, owner: Owner, traffic: Traffic, there: Objects) -> tuple[Ref, ...]:
+        """The Gateways whose classes say what can be asked of them."""
+
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Move, ...]:
         """The writes that lead from what is there to the routing; none where all is in force already."""
 

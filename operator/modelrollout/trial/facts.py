@@ -13,6 +13,7 @@ from modelrollout.objects.manifests import Manifest, Ref, annotation, revision_o
 from modelrollout.rollout.rollout import Rollout
 from modelrollout.traffic import rejections, revision_service
 from modelrollout.traffic.exposure import NOBODY, Exposure
+from modelrollout.traffic.features import lacking
 from modelrollout.traffic.router import Backend, InForce, Router, Wanted
 from modelrollout.traffic.router_table import ROUTERS
 from modelrollout.trial.phases import SERVES_CANDIDATE, intended
@@ -191,6 +192,11 @@ class Facts:
         """Why the route that the spec asks for does not do for what is wanted of it."""
         owner, wish, there = self.rollout.owner, self.rollout.wish, self.world.objects
         return wish.router.fault(owner, wish.spec.traffic, there, wanted) if wish else None
+
+    def fault_of_gateways(self, wanted: Iterable[Wanted]) -> Finding | None:
+        """What a Gateway of the route is known not to do, of all that is wanted."""
+        owner, wish, there = self.rollout.owner, self.rollout.wish, self.world.objects
+        return lacking(wish.router.gateways(owner, wish.spec.traffic, there), there, wanted) if wish else None
 
     # Names
 
