@@ -286,6 +286,25 @@ def test_operator_that_dies_at_any_write_of_the_route_ends_in_the_same_place(mom
     assert spec_and_metadata(route(town)) == spec_and_metadata(FOUND)
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_operator_that_dies_while_the_rule_is_given_back_gives_it_back_once_more(moment: str) -> None:
+    town = releasing()
+    at_25(town)
+    town.delete()
+
+    def dies(when: str, verb: str, plural: str, name: str) -> None:
+        if (when, verb, plural) == (moment, "patch", HTTP_ROUTES.plural):
+            town.cluster.hook = lambda *_: None
+            raise Killed
+
+    town.cluster.hook = dies
+    with pytest.raises(Killed):
+        town.finalise()
+    town.restart()
+    town.finalise()
+    assert spec_and_metadata(route(town)) == spec_and_metadata(FOUND)
+
+
 def test_status_that_was_lost_is_found_again_by_the_route() -> None:
     town = releasing()
     town.go(Phase.HEALTHY)
