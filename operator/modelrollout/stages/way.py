@@ -6,6 +6,7 @@ A new kind of stage is a file beside this one and a line in STAGES.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from modelrollout.api.blue_green import BlueGreen
@@ -26,6 +27,7 @@ STAGES: Mapping[type[StageKind], StepsOf] = {
 }
 
 
+@lru_cache(maxsize=4)  # a pass asks a dozen times, of the same wish
 def way(wish: Wish) -> tuple[Step, ...]:
     """All steps, in order."""
     stages = wish.spec.stages
