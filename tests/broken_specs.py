@@ -16,6 +16,10 @@ def _metrics(*metrics: dict[str, Any]) -> dict[str, Any]:
 
 _ONE = "spec.analysis.metrics[0]"
 _VALUES = "supported values"
+_ONE_ROUTER = (
+    "traffic needs exactly one router: set one of traffic.gatewayAPI, traffic.grpc, traffic.routeRef, "
+    "traffic.istio and traffic.service"
+)
 
 
 def _workload_refs(*mistakes: tuple[str, dict[str, Any], str, str, str | None]) -> tuple[Broken, ...]:
@@ -73,16 +77,19 @@ BROKEN = (
         "two routers",
         {"traffic.service": {}},
         "spec.traffic",
-        "traffic needs exactly one router: set one of traffic.gatewayAPI, traffic.grpc and traffic.service",
+        _ONE_ROUTER,
     ),
     Broken(
         "a route for HTTP and one for gRPC",
         {"traffic.grpc": {"parentRefs": [{"name": "inference"}]}},
         "spec.traffic",
-        "traffic needs exactly one router: set one of traffic.gatewayAPI, traffic.grpc and traffic.service",
+        _ONE_ROUTER,
     ),
     Broken(
-        "no router", {"traffic.gatewayAPI": GONE}, "spec.traffic", "set one of traffic.gatewayAPI, traffic.grpc and"
+        "no router",
+        {"traffic.gatewayAPI": GONE},
+        "spec.traffic",
+        "set one of traffic.gatewayAPI, traffic.grpc, traffic.routeRef, traffic.istio and",
     ),
     Broken("port 0", {"traffic.port": 0}, "spec.traffic.port", "must be 1 or more", "greater than or equal to 1"),
     Broken("port is text", {"traffic.port": "80"}, "spec.traffic.port", "a whole number, without quotes", "integer"),
@@ -448,6 +455,16 @@ BROKEN = (
 )
 
 ONLY_THE_OPERATOR = (
+    # Of a value that may be a text or a number, CEL cannot bound the cost.
+    *(
+        Broken(
+            f"a rule of a route that is called {rule!r}",
+            {"traffic.gatewayAPI": GONE, "traffic.routeRef": {"name": "models", "rule": rule}},
+            "spec.traffic.routeRef.rule",
+            "this is neither the name of a rule nor its place in the route, from 0 to 15",
+        )
+        for rule in ("Fraud v1", 16, -1)
+    ),
     *STAGES_ONLY_THE_OPERATOR,
     # What each preset takes and brings.
     Broken(

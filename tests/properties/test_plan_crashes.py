@@ -18,6 +18,16 @@ from tests.properties.crash import Run, Story, retold, told
 
 GATEWAY = {"port": 8080, "gatewayAPI": {"parentRefs": [{"name": "inference-gateway"}]}}
 PLAIN = {"port": 8080, "service": {}}
+LENT = {"port": 8080, "routeRef": {"name": "fraud", "rule": 0}}
+THEIRS: Manifest = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "HTTPRoute",
+    "metadata": {"namespace": "ml", "name": "fraud"},
+    "spec": {
+        "parentRefs": [{"name": "inference-gateway"}],
+        "rules": [{"backendRefs": [{"name": "theirs", "port": 80, "weight": 100}]}],
+    },
+}
 
 
 def quick(traffic: Manifest = GATEWAY) -> dict[str, Any]:
@@ -52,7 +62,10 @@ def installing() -> Town:
 
 def upgrading(traffic: Manifest = GATEWAY, stages: list[Manifest] | None = None) -> Town:
     """Version 1 serves everybody, and version 2 was applied a moment ago."""
-    town, spec = begun(), {**quick(traffic), **({"stages": stages} if stages else {})}
+    town = begun()
+    if traffic is LENT:
+        town.cluster.put(THEIRS)
+    spec = {**quick(traffic), **({"stages": stages} if stages else {})}
     town.old = town.wish("1", **spec)
     town.go(Phase.HEALTHY, minutes=1)
     town.run(seconds=10)
@@ -164,6 +177,8 @@ STORIES = {
     "a preview and a switch by Services": Story(switching(PLAIN), serves("2")),
     "rollback by copies": Story(switching(), serves("1", Phase.ROLLED_BACK), with_copies(fails)),
     "rollback of a preview": Story(switching(), serves("1", Phase.ROLLED_BACK), with_a_preview(crashes)),
+    "promotion by a lent rule": Story(lambda: upgrading(LENT), serves("2")),
+    "rollback by a lent rule": Story(lambda: upgrading(LENT), serves("1", Phase.ROLLED_BACK), at(50, fails)),
     "deletion": Story(upgrading, lambda town: town.is_gone, at(10, is_deleted)),
 }
 RISING = (

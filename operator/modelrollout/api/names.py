@@ -14,11 +14,10 @@ from modelrollout.api.rules import Rule
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 
-ObjectName = Annotated[
-    str,
-    Field(min_length=1, max_length=253),
-    Rule.matching(rf"^{_DOMAIN}$", "this is not the name of an object: lower-case letters, digits, - and . only"),
-]
+OBJECT_NAME = Rule.matching(
+    rf"^{_DOMAIN}$", "this is not the name of an object: lower-case letters, digits, - and . only"
+)
+ObjectName = Annotated[str, Field(min_length=1, max_length=253), OBJECT_NAME]
 Namespace = Annotated[
     str,
     Field(min_length=1, max_length=63),

@@ -20,7 +20,7 @@ from modelrollout.objects.manifests import Manifest, Owner, annotation
 from modelrollout.objects.reads import Objects
 from modelrollout.rollout.expansion import NO_TEMPLATES, Templates, expanded
 from modelrollout.rollout.identity import is_known, revision_by_meaning, revision_by_words
-from modelrollout.rollout.references import templates_among
+from modelrollout.rollout.references import owner_of, templates_among
 from modelrollout.rollout.template import template_of
 from modelrollout.traffic.router import Router
 from modelrollout.traffic.router_table import router_of
@@ -67,7 +67,7 @@ def parse(manifest: Manifest, objects: Objects) -> Rollout:
     Raises pydantic.ValidationError when the status is not one that this operator or an older one wrote.
     """
     metadata = manifest["metadata"]
-    owner = Owner(metadata["namespace"], metadata["name"], metadata["uid"])
+    owner = owner_of(manifest)
     status = ModelRolloutStatus.model_validate(manifest.get("status") or {})
     wish = _wish_in(manifest, objects)
     if isinstance(wish, Wish) and is_known(wish.by_words, wish.spec.traffic.port, owner, status, objects):

@@ -6,6 +6,8 @@ ready pods: the candidate is given as many pods as come nearest to the weight wi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from modelrollout.api.base import GROUP
 from modelrollout.api.findings import Finding
 from modelrollout.api.traffic import Traffic
@@ -18,6 +20,7 @@ from modelrollout.objects.manifests import (
     Manifest,
     Owner,
     Ref,
+    Write,
     annotation,
     is_applied,
     seal,
@@ -27,7 +30,20 @@ from modelrollout.objects.resources import SERVICES
 from modelrollout.traffic import preview_service
 from modelrollout.traffic.edits import Edit, is_as_written_for, told
 from modelrollout.traffic.exposure import BY_SERVICE, EVERYBODY, NOBODY, Exposure
-from modelrollout.traffic.router import MANAGER, SINCE, Backend, Copied, InForce, Notes, Routing, ours, own
+from modelrollout.traffic.router import (
+    MANAGER,
+    SINCE,
+    Backend,
+    Copied,
+    InForce,
+    Notes,
+    Routing,
+    Wanted,
+    deleted,
+    name_is_taken,
+    ours,
+    own,
+)
 from modelrollout.traffic.selection import edits_of_service, ours_among, selects_the_same
 
 WEIGHT = f"{GROUP}/weight"
@@ -47,7 +63,7 @@ class ServiceRouter:
     field = "service"
     splits_by_pods = True
 
-    def refs(self, owner: Owner) -> tuple[Ref, ...]:
+    def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:
         return _front(owner), preview_service.ref(owner)
 
     def can(self, traffic: Traffic, exposure: Exposure, copied: Copied) -> Finding | None:
@@ -58,6 +74,12 @@ class ServiceRouter:
                 + (_PREVIEW_IS_A_SERVICE if exposure.asked else ""),
             )
         return None
+
+    def fault(self, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted] = ()) -> Finding | None:
+        return name_is_taken(self, owner, traffic, there, wanted)
+
+    def gateways(self, owner: Owner, traffic: Traffic, there: Objects) -> tuple[Ref, ...]:
+        return ()
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
         found = there.get(_front(owner))
@@ -111,6 +133,9 @@ class ServiceRouter:
             since=annotation(route, SINCE),
             rejected=annotation(route, REJECTED),
         )
+
+    def given_up(self, owner: Owner, there: Objects, ref: Ref) -> tuple[Write, ...]:
+        return deleted(owner, there, ref)
 
     def pods(self, exposure: Exposure, size: int | None) -> int | None:
         if size is None or exposure == EVERYBODY:
