@@ -69,10 +69,12 @@ def disagreement(rules: Rules, stable: Any, candidate: Any) -> Reason | None:
         raise NotComparable("path_not_found")
     if not mine:
         return Reason.MISSING
+    if rules.top_k and None in rules.way and not all(isinstance(one, dict | list) for one in theirs):
+        theirs, mine = [theirs], [mine]  # `[*]` led to the entries of one ranking, not to many rankings
     if len(mine) != len(theirs):
         return Reason.LENGTH
     try:
-        return _of_rankings(rules.top_k, theirs, mine, None in rules.way) if rules.top_k else _each(rules, theirs, mine)
+        return _of_rankings(rules.top_k, theirs, mine) if rules.top_k else _each(rules, theirs, mine)
     except RecursionError:
         raise NotComparable("too_deep") from None
 
@@ -108,7 +110,7 @@ def _of_values(rules: Rules, stable: Any, candidate: Any) -> Reason | None:
 
 
 def _is_close(rules: Rules, stable: float, candidate: float) -> bool:
-    if stable == candidate or (stable != stable and candidate != candidate):  # noqa: PLR0124 - NaN
+    if stable == candidate or (stable != stable and candidate != candidate):  # or NaN in both
         return True
     try:
         return abs(stable - candidate) <= rules.absolute + rules.relative * abs(stable) < math.inf
@@ -137,10 +139,7 @@ def _structure(text: str) -> Any:
         return None
 
 
-def _of_rankings(rule: TopK, stable: list[Any], candidate: list[Any], is_many: bool) -> Reason | None:
-    """`[*]` leads either to many rankings, or to the entries of one."""
-    if is_many and not all(isinstance(one, dict | list) for one in stable):
-        stable, candidate = [stable], [candidate]
+def _of_rankings(rule: TopK, stable: list[Any], candidate: list[Any]) -> Reason | None:
     for one, other in zip(stable, candidate, strict=True):
         if not isinstance(one, dict | list):
             raise NotComparable("not_a_ranking")

@@ -29,14 +29,14 @@ class Asker:
     """One HTTP client for both versions."""
 
     session: aiohttp.ClientSession
-    timeout: float  # seconds
+    longest: float  # seconds until an answer is complete
     largest: int  # bytes of a body
 
     async def ask(self, url: str, copy: Copy) -> Reply:
         """The reply of the version at the URL."""
         begun = perf_counter()
         try:
-            async with asyncio.timeout(self.timeout):
+            async with asyncio.timeout(self.longest):
                 return await self._answer(url, copy, begun)
         except TimeoutError:
             return Failure(Trouble.TIMEOUT, perf_counter() - begun)
@@ -85,10 +85,13 @@ class Asker:
 
 
 @asynccontextmanager
-async def open_asker(timeout: float, largest: int) -> AsyncIterator[Asker]:
-    """A client without cookies, proxies or limits of its own: what is in work is limited before it is asked."""
+async def open_asker(longest: float, largest: int) -> AsyncIterator[Asker]:
+    """A client without cookies, proxies or limits of its own: what is in work is limited before it is asked.
+
+    `longest` in seconds, `largest` in bytes.
+    """
     options: dict[str, Any] = {"cookie_jar": aiohttp.DummyCookieJar(), "trust_env": False}
     connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=30)
     patience = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT)
     async with aiohttp.ClientSession(connector=connector, timeout=patience, **options) as session:
-        yield Asker(session, timeout, largest)
+        yield Asker(session, longest, largest)

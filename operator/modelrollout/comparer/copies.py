@@ -9,10 +9,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 MARK = "X-ModelRollout-Shadow"
 """Header of every request that a comparer makes: a server that sees it can leave out what must happen once."""
-_OF_THE_CONNECTION = frozenset(
-    # RFC 9110, 7.6.1: they speak of one connection, not of the request. Its length is told anew.
-    ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "expect")
-    + ("content-length", "accept-encoding", "proxy-authorization")
+_OF_THE_CONNECTION = frozenset(  # RFC 9110, 7.6.1: they speak of one connection, not of the request
+    {"connection", "keep-alive", "proxy-connection", "proxy-authorization", "te", "trailer", "transfer-encoding"}
+    | {"upgrade", "expect", "content-length", "accept-encoding"}
 )
 _HOST_SUFFIX = "-shadow"  # Envoy's, appended to the name of the host
 

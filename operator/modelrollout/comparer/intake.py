@@ -88,7 +88,7 @@ class Intake:
         """The body; one byte more than the limit stands for all that is longer. None: it broke off."""
         chunks, size = [], 0
         try:
-            async with asyncio.timeout(self._asker.timeout):
+            async with asyncio.timeout(self._asker.longest):
                 async for chunk in request.content.iter_any():
                     chunks.append(chunk[: self._largest + 1 - size])
                     size += len(chunk)

@@ -25,7 +25,7 @@ class Segments:
         value = copy.headers.get(self._header) if self._header else self._in_body(copy.body)
         if not value:
             return NONE
-        value = value[:LONGEST]
+        value = value[:LONGEST].encode(errors="replace").decode()  # half a surrogate cannot be shown to Prometheus
         if value not in self._known and len(self._known) < self._most:
             self._known.add(value)
         return value if value in self._known else OTHER

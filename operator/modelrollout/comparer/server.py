@@ -32,13 +32,12 @@ async def serve(config: Config, host: str, copies: int = 0, watched: int = 0) ->
     async with open_asker(limits.timeout.timedelta.total_seconds(), limits.body_kibibytes * 1024) as asker:
         intake = Intake(config, asker, metrics, ring)
         # Packed bodies stay packed: they are passed on as they came.
-        runners = (
+        runners: tuple[web.BaseRunner, web.BaseRunner] = (
             web.ServerRunner(web.Server(intake.handle, access_log=None, auto_decompress=False)),
             web.AppRunner(_watched(metrics, ring), access_log=None),
         )
         try:
-            ports = [await _listen(runner, host, port) for runner, port in zip(runners, (copies, watched), strict=True)]
-            yield Listening(*ports, intake)
+            yield Listening(await _listen(runners[0], host, copies), await _listen(runners[1], host, watched), intake)
         finally:
             for runner in runners:
                 await runner.cleanup()
