@@ -130,7 +130,7 @@ class Bench:
         return found
 
     async def disagreements(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(await self.read("/disagreements"))
+        found: list[dict[str, Any]] = json.loads(await self.read("/disagreements"))["disagreements"]
         return found
 
 

@@ -44,7 +44,8 @@ class Asker:
             return Failure(Trouble.UNREACHABLE, perf_counter() - begun)
         except _TooLargeError:
             return Failure(Trouble.TOO_LARGE, perf_counter() - begun)
-        except (aiohttp.ClientError, OSError, ValueError):  # ValueError: a URL or a header that nobody could send
+        except (aiohttp.ClientError, OSError, ValueError, RecursionError):
+            # ValueError: a URL or a header that nobody could send. RecursionError: a stream of nested nonsense.
             return Failure(Trouble.BROKEN, perf_counter() - begun)
 
     async def _answer(self, url: str, copy: Copy, begun: float) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ async def serve(config: Config, host: str, copies: int = 0, watched: int = 0) ->
         # Packed bodies stay packed: they are passed on as they came.
         runners: tuple[web.BaseRunner, web.BaseRunner] = (
             web.ServerRunner(web.Server(intake.handle, access_log=None, auto_decompress=False)),
-            web.AppRunner(_watched(metrics, ring), access_log=None),
+            web.AppRunner(_watched(config, metrics, ring), access_log=None),
         )
         try:
             yield Listening(await _listen(runners[0], host, copies), await _listen(runners[1], host, watched), intake)
@@ -49,7 +50,10 @@ async def _listen(runner: web.BaseRunner, host: str, port: int) -> int:
     return int(runner.addresses[0][1])
 
 
-def _watched(metrics: Metrics, ring: Ring) -> web.Application:
+def _watched(config: Config, metrics: Metrics, ring: Ring) -> web.Application:
+    revisions = {"stable": config.stable.revision, "candidate": config.candidate.revision}
+    about = json.dumps({"rollout": config.rollout, **revisions})
+
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
@@ -57,7 +61,9 @@ def _watched(metrics: Metrics, ring: Ring) -> web.Application:
         return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def disagreements(_: web.Request) -> web.Response:
-        return web.Response(text=ring.newest_first, content_type="application/json")
+        # What is kept is JSON already.
+        text = f'{about[:-1]}, "disagreements": {ring.newest_first}}}'
+        return web.Response(text=text, content_type="application/json")
 
     app = web.Application()
     app.add_routes(

@@ -12,13 +12,15 @@ from typing import Any
 DONE = "[DONE]"
 _SAID_ONCE = frozenset({"role", "id", "type", "name", "object", "finish_reason", "index"})
 """Texts that stand whole in one chunk; all others come in pieces."""
+MOST_CALLS = 128
+"""Tool calls that are put together: each piece looks for its own."""
 
 
 class EventStream:
     """Takes the bytes of a stream as they come, cut anywhere."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []  # of a line whose end is still to come
         self._data: list[str] = []
         self._is_done = False
         self.events: list[Any] = []
@@ -26,7 +28,12 @@ class EventStream:
 
     def feed(self, chunk: bytes) -> None:
         # A line feed ends every line that OpenAI-compatible servers send; only a lone CR, which none uses, is no end.
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        first, *more = chunk.split(b"\n")
+        self._rest.append(first)
+        if not more:
+            return
+        lines = [b"".join(self._rest), *more[:-1]]
+        self._rest = more[-1:]
         for line in lines:
             self._read(line.removesuffix(b"\r").decode(errors="replace"))
 
@@ -122,7 +129,9 @@ def _merged_lists(whole: list[Any], pieces: list[Any]) -> list[Any]:
         if not isinstance(piece, dict) or "index" not in piece:
             whole.append(piece)
             continue
-        same = next((one for one in whole if isinstance(one, dict) and one.get("index") == piece["index"]), None)
+        same = next(
+            (one for one in whole[:MOST_CALLS] if isinstance(one, dict) and one.get("index") == piece["index"]), None
+        )
         if same is None:
             whole.append(_merged({}, piece))
         else:
