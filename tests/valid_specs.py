@@ -41,6 +41,15 @@ def _with(required: dict[str, st.SearchStrategy[Any]], **optional: st.SearchStra
     return st.fixed_dictionaries(required, optional=optional)
 
 
+_copies = _maybe(
+    percent=st.integers(1, 100) | st.sampled_from(["0.5%", "0.0001%", "99.9999%", "12.50%", "100%"]),
+    methods=st.lists(st.sampled_from(["GET", "HEAD", "POST", "PUT", "OPTIONS"]), min_size=1, unique=True),
+    paths=st.lists(st.sampled_from(["/v1", "/v1/models", "/", "/a%20b/"]), min_size=1, unique=True),
+)
+_previews = _maybe(header=st.fixed_dictionaries({"name": st.just("X-Preview"), "value": st.sampled_from(["1", "a b"])}))
+_switches = _maybe(preview=_previews, mirror=_copies, previewHold=_holds)
+
+
 @st.composite
 def _stages(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Each rises by itself; one may start below the end of the one before it."""
@@ -48,7 +57,12 @@ def _stages(draw: st.DrawFn) -> list[dict[str, Any]]:
     for name in draw(st.lists(_names, min_size=1, max_size=4, unique=True)):
         weights = draw(st.lists(st.integers(1, 100), min_size=1, max_size=6, unique=True).map(sorted))
         each = draw(_maybe(hold=_holds))
-        if draw(st.booleans()):
+        kind = draw(st.sampled_from(["steps", "weights", "shadow", "blueGreen"]))
+        if kind == "shadow":
+            stages.append({"name": name, "shadow": {**draw(_copies), **each}})
+        elif kind == "blueGreen":
+            stages.append({"name": name, "blueGreen": {**draw(_switches), **each}})
+        elif kind == "steps":
             steps = [{"weight": weight, **draw(_maybe(hold=_holds))} for weight in weights]
             stages.append({"name": name, "canary": {"steps": steps, **each}})
         else:

@@ -2,12 +2,24 @@
 
 from tests.builders.metrics import ERRORS, good_metric, histogram_metric, metric, value_metric
 from tests.builders.objects import deployment, metric_template, rollout, settings
-from tests.builders.specs import GONE, Spec, canary, edited, small, spec, stepwise, workload_ref
+from tests.builders.specs import (
+    GONE,
+    Spec,
+    blue_green,
+    canary,
+    edited,
+    shadow,
+    small,
+    spec,
+    stepwise,
+    workload_ref,
+)
 
 __all__ = [
     "ERRORS",
     "GONE",
     "Spec",
+    "blue_green",
     "canary",
     "deployment",
     "edited",
@@ -17,6 +29,7 @@ __all__ = [
     "metric_template",
     "rollout",
     "settings",
+    "shadow",
     "small",
     "spec",
     "stepwise",

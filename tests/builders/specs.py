@@ -49,6 +49,14 @@ def stepwise(*weights: int, name: str = "canary", **fields: Any) -> dict[str, An
     return {"name": name, "canary": {"steps": [{"weight": weight} for weight in weights], **fields}}
 
 
+def shadow(name: str = "shadow", **fields: Any) -> dict[str, Any]:
+    return {"name": name, "shadow": fields}
+
+
+def blue_green(name: str = "switch", **fields: Any) -> dict[str, Any]:
+    return {"name": name, "blueGreen": fields}
+
+
 def workload_ref(**fields: Any) -> dict[str, Any]:
     """A Deployment that is there already; a field given as None is left out."""
     whole = {"kind": "Deployment", "name": "fraud", **fields}

@@ -369,9 +369,26 @@ class Town:
 
     @property
     def weights(self) -> dict[str, int]:
-        """Weights in the route, by Service."""
+        """Weights in the rule for everybody, by Service."""
         route = self.cluster.get(HTTP_ROUTES, "fraud")
-        return {} if route is None else {r["name"]: r["weight"] for r in route["spec"]["rules"][0]["backendRefs"]}
+        return {} if route is None else {r["name"]: r["weight"] for r in route["spec"]["rules"][-1]["backendRefs"]}
+
+    @property
+    def tried_by(self) -> dict[str, set[str]]:
+        """Who sees a revision although it answers no users: "copies", and "asked", by revision."""
+        route, found = self.cluster.get(HTTP_ROUTES, "fraud"), dict[str, set[str]]()
+        for rule in route["spec"]["rules"] if route else ():
+            for one in rule.get("filters") or ():
+                if one["type"] == "RequestMirror":
+                    found.setdefault(one["requestMirror"]["backendRef"]["name"], set()).add("copies")
+        for rule in route["spec"]["rules"][:-1] if route else ():
+            for ref in rule["backendRefs"] if len(rule["backendRefs"]) == 1 else ():
+                found.setdefault(ref["name"], set()).add("asked")
+        if (preview := self.cluster.get(SERVICES, "fraud-preview")) is not None:
+            found.setdefault(f"fraud-{preview['spec']['selector'][REVISION_LABEL]}", set()).add("asked")
+        stable = self.status.stable
+        found.pop(stable.workload if stable else "", None)
+        return {name.removeprefix("fraud-"): by for name, by in found.items()}
 
     @property
     def events(self) -> list[str]:

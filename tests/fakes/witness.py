@@ -51,6 +51,8 @@ class Witness:
         self.refused: set[str] = set()  # revisions that were taken back for good
         self._shares: dict[str, dict[str, float]] = {}  # by plural of the route
         self._since: dict[tuple[str, str], datetime] = {}  # by route and revision, since when it has had its share
+        self._tried = town.tried_by  # who sees a revision although it answers no users, and since when
+        self._tried_since = NOON
         self._before = town.status
         self._log_begins, self._asked_before = 0, 0
         self._foreign: dict[tuple[str, str, str], Manifest] = {}
@@ -66,6 +68,7 @@ class Witness:
         other.history, other.statuses, other.refused = list(self.history), list(self.statuses), set(self.refused)
         other._shares, other._since, other._foreign = dict(self._shares), dict(self._since), dict(self._foreign)
         other._out_since, other._followed = self._out_since, set(self._followed)
+        other._tried, other._tried_since = dict(self._tried), self._tried_since
         return other
 
     # What happens
@@ -77,6 +80,7 @@ class Witness:
             self._deletion(plural, name)
         if name == "fraud" and plural in {route.plural for route in ROUTES}:
             self._route(plural)
+        self._note_who_tries()
 
     def look(self) -> None:
         """Take note of what others than the operator did to the routes."""
@@ -107,6 +111,11 @@ class Witness:
             for plural, shares in self.town.shares().items():
                 if shares.get(candidate.revision, 0) > 0:
                     raise Broken(f"1: the candidate is not ready, and {plural} gives it {shares}")
+        for revision, by in self.town.tried_by.items():
+            if revision in self.refused:
+                raise Broken(f"2: {revision} was taken back, and there are still {by}")
+            if candidate is not None and not before.get(revision, False) and not self._serves_alone(candidate):
+                raise Broken(f"1: {revision} is not ready, and there are {by}")
         for key, manifest in self._foreign.items():
             found = self.town.cluster.objects.get(key)
             if found is None or any(found[part] != manifest[part] for part in ("metadata", "spec")):
@@ -119,7 +128,8 @@ class Witness:
         _weights_are_sound(self.town.cluster.get(HTTP_ROUTES, "fraud"))
         status = self.town.status
         note = self._rejected_note(plural)
-        if status.stable is not None and now == {status.stable.revision: 100} != before and before:
+        is_back = status.stable is not None and now == {status.stable.revision: 100} != before
+        if is_back and before and not _is_at_a_step_without_users(status):
             self._retreat(plural, is_for_metrics=note is not None)
         stable = status.stable.revision if status.stable else None
         for revision, share in now.items():
@@ -156,7 +166,8 @@ class Witness:
             raise Broken(f"6: a revision that is not the candidate is given traffic, {what}")
         if intended(status) not in ON_TRIAL:
             raise Broken(f"6: traffic moves to the candidate in a phase where it may not, {what}")
-        lasted = self.town.now - self._since.get((plural, revision), NOON)
+        since = self._since.get((plural, revision), NOON)
+        lasted = self.town.now - (since if old else max(since, self._tried_since))
         held = self._hold(old) if plural not in self._edited else None
         if held is not None and lasted < held and not self._has_taken_over(status, new):
             raise Broken(f"6: a step of {held} was cut short after {lasted}, {what}")
@@ -184,9 +195,9 @@ class Witness:
         return not any((one["type"], one["status"]) == ("Ready", "True") for one in said)
 
     def _hold(self, share: float) -> timedelta | None:
-        """How long the spec wants a weight to be held; None when it knows no such step."""
+        """How long the spec wants a weight to be held; None when it knows no such step, or there is none at present."""
         wish = self._wish()
-        if wish is None or wish.router.splits_by_pods:
+        if wish is None or wish.router.splits_by_pods or (share == 0 and not self._tried):
             return None
         return min((step.hold for step in _of_stages(wish) if step.exposure.weight == share), default=None)
 
@@ -294,6 +305,10 @@ class Witness:
         self.history.append(shares)
         return True
 
+    def _note_who_tries(self) -> None:
+        if (tried := self.town.tried_by) != self._tried:
+            self._tried, self._tried_since = tried, self.town.now.replace(microsecond=0)
+
     def _wish(self) -> Wish | None:
         wish = self.town.read_wish(self.town.manifest["spec"])
         return wish if isinstance(wish, Wish) else None
@@ -329,9 +344,14 @@ def _weights_are_sound(route: Manifest | None) -> None:
 
 
 def _route_of(wish: Wish) -> str:
-    """The plural of the one object by which traffic moves."""
-    (ref,) = wish.router.refs(OWNER)
+    """The plural of the object by which users move."""
+    ref, *_ = wish.router.refs(OWNER)
     return ref.resource.plural
+
+
+def _is_at_a_step_without_users(status: ModelRolloutStatus) -> bool:
+    """Whether users are led back since the next step has none: copies, or a preview."""
+    return intended(status) is Phase.PROGRESSING and status.stage is not None and status.stage.weight == 0
 
 
 def _of_stages(wish: Wish) -> list[Step]:

@@ -42,6 +42,9 @@ def unique_headers(*, by: str = "") -> Rule:
     )
 
 
+Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
+
+
 class HeaderMatch(Model):
     """A header that the request must have."""
 
@@ -83,15 +86,15 @@ def _unless_regex(field: str, rule: Rule) -> Rule:
 
 
 _NOT_NORMAL = r"//|/\.\.?/|/\.\.?$|%2[fF]|#"
-_IS_NORMAL = Rule(
+IS_NORMAL = Rule(
     lambda path: re.search(_NOT_NORMAL, path) is None,
     "a path has no //, /./, /../, %2f or # in it and does not end with /. or /..: write the path that is meant",
     f"!self.matches(r'{_NOT_NORMAL}')",
 )
-_IS_ABSOLUTE = Rule(
+IS_ABSOLUTE = Rule(
     lambda path: path.startswith("/"), "a path starts with /, such as /v1/models", "self.startsWith('/')"
 )
-_HAS_PATH_CHARACTERS = Rule.matching(
+HAS_PATH_CHARACTERS = Rule.matching(
     r"^([-A-Za-z0-9/._~!$&\x27()*+,;=:@#]|%[0-9a-fA-F]{2})*$",
     "a path is made of letters, digits and -._~!$&'()*+,;=:@/: write every other character as % and two digits",
 )
@@ -101,9 +104,9 @@ class PathMatch(Model):
     """The path of the request."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        _unless_regex("value", _IS_ABSOLUTE),
-        _unless_regex("value", _IS_NORMAL),
-        _unless_regex("value", _HAS_PATH_CHARACTERS),
+        _unless_regex("value", IS_ABSOLUTE),
+        _unless_regex("value", IS_NORMAL),
+        _unless_regex("value", HAS_PATH_CHARACTERS),
     )
 
     type: Annotated[
@@ -131,10 +134,7 @@ class HTTPMatch(Model):
             "self.all(p, self.exists_one(o, o.name == p.name))",
         ),
     ] = ()
-    method: Annotated[
-        Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"] | None,
-        Field(description="The method; every method when left out."),
-    ] = None
+    method: Annotated[Method | None, Field(description="The method; every method when left out.")] = None
 
 
 _IS_SERVICE = Rule.matching(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Annotated, Any, Self
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from modelrollout.api.rules import Rule, with_rules
 
@@ -90,6 +91,18 @@ class Share(_Worded):
         return _number(self)
 
 
+class PercentText(_Worded):
+    """A part of a percentage, such as ``0.5%``; as fine as gateways share requests, in millionths of them."""
+
+    __slots__ = ()
+    pattern = r"^(100|[1-9][0-9]?(\.[0-9]{1,4})?|0\.([1-9][0-9]{0,3}|0[1-9][0-9]{0,2}|00[1-9][0-9]?|000[1-9]))%$"
+    expected = 'a percentage: write a whole number from 1 to 100, or a text such as "0.5%" or "12.5%"'
+
+    @property
+    def percent(self) -> Fraction:
+        return Fraction(self[:-1])
+
+
 class Limit(_Worded):
     """A bound on a metric in its own unit: ``2%``, ``"0.92"``, ``300ms`` (seconds are the unit of durations)."""
 
@@ -112,6 +125,33 @@ def _number(text: str) -> float:
 
 def _rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _percent(value: Any) -> int | PercentText:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100:
+        return value
+    if isinstance(value, str):
+        return PercentText(PercentText._rule().check(value))
+    raise PydanticCustomError("rule", "{sentence}", {"sentence": f"this is not {PercentText.expected}"})
+
+
+def in_percent(value: int | PercentText) -> int | Fraction:
+    """The number that a fine percentage means; a whole one stays an int."""
+    return value if isinstance(value, int) else value.percent
+
+
+def fine_percent(value: int | Fraction) -> int | PercentText:
+    """The inverse."""
+    return int(value) if value == int(value) else PercentText(f"{float(value):.4f}".rstrip("0") + "%")
+
+
+FinePercent = Annotated[
+    int | PercentText,
+    PlainValidator(_percent),
+    PlainSerializer(lambda value: value if isinstance(value, int) else str(value), return_type=int | str),
+    WithJsonSchema({"x-kubernetes-int-or-string": True}),
+]
+"""A percentage that may be finer than whole numbers: ``20`` or ``"0.5%"``."""
 
 
 Time = Annotated[

@@ -6,6 +6,7 @@ Its larger parts have modules of their own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -51,8 +52,14 @@ class Promotion(Model):
 
 
 def _hold_within_deadline(spec: ModelRolloutSpec) -> bool:
-    canaries = [stage.canary for stage in spec.stages if stage.canary is not None]
-    holds = [step.hold or canary.hold for canary in canaries for step in canary.all_steps]
+    return _fit(spec, [hold for stage in spec.stages if stage.canary is not None for hold in stage.kind.holds])
+
+
+def _all_holds_within_deadline(spec: ModelRolloutSpec) -> bool:
+    return _fit(spec, [hold for stage in spec.stages for hold in stage.kind.holds])
+
+
+def _fit(spec: ModelRolloutSpec, holds: Sequence[Duration]) -> bool:
     deadline = spec.analysis.step_deadline.timedelta
     return spec.analysis.readiness_only or all(hold.timedelta <= deadline for hold in holds)
 
@@ -74,6 +81,12 @@ class ModelRolloutSpec(Model):
             f"has(self.analysis.readinessOnly) && self.analysis.readinessOnly"
             f" || !self.analysis.stepDeadline{_IS_CLOCK} || self.stages.all(s, !has(s.canary) || {_HOLDS}"
             f".all(hold, !hold{_IS_CLOCK} || duration(hold) <= duration(self.analysis.stepDeadline)))",
+        ),
+        Rule(
+            _all_holds_within_deadline,
+            "a stage's hold is longer than analysis.stepDeadline, the longest time to wait at one step: "
+            "make hold (or previewHold) shorter or stepDeadline longer",
+            None,  # only the operator compares: for every kind of stage it would be beyond the limit of CEL's cost
         ),
     )
 

@@ -9,8 +9,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from modelrollout.api.base import Model
+from modelrollout.api.blue_green import BlueGreen
 from modelrollout.api.rules import Rule, exactly_one_of
 from modelrollout.api.scalars import Duration
+from modelrollout.api.shadow import Shadow
 
 Name = Annotated[
     str,
@@ -75,24 +77,34 @@ class Canary(Model):
         """The steps, however they were written."""
         return self.steps or tuple(CanaryStep(weight=weight) for weight in self.weights or ())
 
+    @property
+    def holds(self) -> tuple[Duration, ...]:
+        return tuple(step.hold or self.hold for step in self.all_steps)
 
-_KINDS = ("canary",)
+
+StageKind = Canary | Shadow | BlueGreen
+"""What a stage does. Each kind says in `holds` how long its steps last at least."""
+
+_KINDS = ("canary", "shadow", "blueGreen")
+_ANY_KIND = f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}"
 
 
 class Stage(Model):
     """One stage of the release, of exactly one kind."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        exactly_one_of(*_KINDS, message=f"a stage does exactly one thing: set {' or '.join(_KINDS)}"),
+        exactly_one_of(*_KINDS, message=f"a stage does exactly one thing: set {_ANY_KIND}"),
     )
 
     name: Annotated[Name, Field(description="What people call it; unique among the stages.")]
     canary: Canary | None = None
+    shadow: Shadow | None = None
+    blue_green: BlueGreen | None = None
 
     @property
-    def kind(self) -> Canary:
+    def kind(self) -> StageKind:
         """What the stage does."""
-        return next(kind for kind in (self.canary,) if kind is not None)
+        return next(kind for kind in (self.canary, self.shadow, self.blue_green) if kind is not None)
 
 
 def default_stages() -> tuple[Stage, ...]:

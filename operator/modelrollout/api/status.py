@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from modelrollout.api.base import Record
-from modelrollout.api.scalars import Time
+from modelrollout.api.scalars import FinePercent, Time
 
 
 class Phase(StrEnum):
@@ -98,7 +98,7 @@ class StageStatus(Record):
     step: Annotated[int, Field(ge=0)]
     weight: Annotated[int, Field(ge=0, le=100, description="Percent that the candidate shall have while it is ready.")]
     mirror: Annotated[
-        int, Field(ge=0, le=100, exclude_if=not_, description="Percent of requests of which the candidate gets a copy.")
+        FinePercent, Field(exclude_if=not_, description="Percent of requests of which the candidate gets a copy.")
     ] = 0
     asked: Annotated[
         tuple[str, ...],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from modelrollout.api.status import Arm, EvidenceStatus, MetricVerdict, ModelRolloutStatus
+from modelrollout.api.status import Arm, EvidenceStatus, MetricVerdict, ModelRolloutStatus, StageStatus
+from modelrollout.traffic.exposure import Exposure
+from modelrollout.trial.steps import exposure_at
 
 NO_VALUE = "-"
 COLUMNS = ("METRIC", "VERDICT", "CANDIDATE", "STABLE", "BOUND", "DIFFERENCE", "EVIDENCE", "RULED OUT")
@@ -23,7 +25,7 @@ def page(namespace: str, name: str, generation: int | None, status: ModelRollout
 
 def _head(namespace: str, name: str, generation: int | None, status: ModelRolloutStatus) -> Iterator[str]:
     stage = status.stage
-    place = f", {stage.name} step {stage.step + 1}: {stage.weight} % to the candidate" if stage else ""
+    place = f", {stage.name} step {stage.step + 1}: {_reach(stage)}" if stage else ""
     yield f"{namespace}/{name}: {status.phase or 'no operator has looked at it yet'}{place}"
     if status.message:
         yield status.message
@@ -33,6 +35,11 @@ def _head(namespace: str, name: str, generation: int | None, status: ModelRollou
         yield f"candidate: {_arm(status.candidate)}, since {status.candidate.since:%Y-%m-%d %H:%M:%S} UTC"
     if status.stable:
         yield f"stable:    {_arm(status.stable)}"
+
+
+def _reach(stage: StageStatus) -> str:
+    exposure = exposure_at(stage)
+    return f"{exposure} to the candidate" if exposure == Exposure(stage.weight) else str(exposure)
 
 
 def _arm(arm: Arm) -> str:

@@ -16,12 +16,12 @@ from modelrollout.plan.actions import with_action
 from modelrollout.plan.clocks import with_outage, with_readiness, with_step_clock
 from modelrollout.plan.statuses import changed
 from modelrollout.rollout.rollout import Wish
+from modelrollout.stages.way import after, way
 from modelrollout.stages.way import fault as fault_of_stages
-from modelrollout.stages.way import way
 from modelrollout.traffic.exposure import NOBODY, Exposure
 from modelrollout.trial import capacity, checks, outage
 from modelrollout.trial.facts import Facts, is_on_trial
-from modelrollout.trial.hindrance import hindrance
+from modelrollout.trial.hindrance import carried, hindrance
 from modelrollout.trial.obstacles import fault as fault_of_pods
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE, intended
 from modelrollout.trial.steps import current, exposure_at, position, recorded
@@ -67,10 +67,14 @@ def effective(facts: Facts, status: ModelRolloutStatus) -> Exposure:
         return NOBODY
     if facts.rejection(status) is not None:  # also while the spec is broken, and decides nothing
         return NOBODY
+    trial = trial_of(facts, status, facts.rollout.wish) if facts.rollout.wish else None
+    copies_to = trial.step.copies_to(trial) if trial else None
+    own = {status.candidate.workload} | ({copies_to.service} if copies_to else set())
     # Users of a version that the candidate takes the place of are none of its own.
-    live = facts.live(status.stable) if facts.is_routed_to(status.candidate.workload) else NOBODY
+    live = facts.live(status.stable) if any(map(facts.is_routed_to, own)) else NOBODY
     wanted = exposure_at(status.stage)
-    return wanted if wanted <= live or hindrance(facts, status, wanted) is None else wanted & live
+    pods_for = carried(facts, status, trial.step) if trial else wanted
+    return wanted if wanted <= live or hindrance(facts, status, wanted, pods_for) is None else wanted & live
 
 
 def trial_of(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Trial | None:
@@ -86,7 +90,8 @@ def _fault_of(wish: Wish) -> Finding | None:
 
 def name_is_taken(facts: Facts) -> Finding | None:
     """Whether an object of somebody else has the name that our route needs."""
-    for found in facts.names_taken():
+    exposures = (step.exposure for step in way(facts.rollout.wish)) if facts.rollout.wish else ()
+    for found in facts.names_taken(exposures):
         kind, name = found["kind"], found["metadata"]["name"]
         why = f"{kind} '{name}' exists and belongs to somebody else: rename this ModelRollout, or delete that {kind}."
         return Finding("NameTaken", why)
@@ -110,7 +115,8 @@ def with_repaired_parts(facts: Facts, status: ModelRolloutStatus, wish: Wish) ->
         return changed(status, candidate=None, stage=None, evidence=None)
     is_at_a_step = status.phase in SERVES_CANDIDATE and status.stage is not None and status.stable is not None
     if is_at_a_step and status.stage is not None and (status.evidence is None or status.evidence.start is None):
-        return changed(status, evidence=looks.new_evidence(status.evidence, wish, status.stage.entered))
+        step = current(way(wish), status)
+        return changed(status, evidence=looks.with_step(status.evidence, step, wish, status.stage.entered))
     if is_at_a_step or status.phase in (Phase.PENDING, Phase.ROLLING_BACK):
         return status
     was_rejected = statuses.rejection_of(status, candidate.revision) is not None
@@ -235,9 +241,7 @@ def _at_a_step(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
     status, wish, facts = trial.status, trial.wish, trial.facts
     if wait := first(trial.step.waits, trial):
         return status, wait
-    all_steps = way(wish)
-    if (following := all_steps.index(trial.step) + 1) < len(all_steps):
-        step = all_steps[following]
+    if (step := after(trial.step, wish)) is not None:
         return _at(facts, status, step, wish), _begins(facts, status, step)
     why = _promoted(trial)
     return statuses.promoted(status, wish.spec.promotion.keep_old.timedelta, why, facts.now), why
@@ -278,7 +282,8 @@ def _not_followed_yet(facts: Facts, why: Finding) -> Finding:
 
 def _at(facts: Facts, status: ModelRolloutStatus, step: Step, wish: Wish) -> ModelRolloutStatus:
     stage = StageStatus.model_validate({**recorded(step.place, step.exposure), "entered": facts.now})
-    begun = changed(status, phase=step.phase, stage=stage, evidence=looks.with_step(status.evidence, wish, facts.now))
+    evidence = looks.with_step(status.evidence, step, wish, facts.now)
+    begun = changed(status, phase=step.phase, stage=stage, evidence=evidence)
     most = None if wish.size is not None else capacity.stable_pods(facts, status)
     return statuses.with_candidate(begun, waited=0, stable_pods=most)
 

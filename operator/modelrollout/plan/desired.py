@@ -30,7 +30,7 @@ from modelrollout.traffic.router import Backend, Notes, Routing
 from modelrollout.traffic.router_table import route_refs
 from modelrollout.trial import capacity, outage
 from modelrollout.trial.facts import Facts
-from modelrollout.trial.trial import Step
+from modelrollout.trial.hindrance import carried
 from modelrollout.workloads.kind import Names
 
 WORKLOAD = "modelrollout-workload"
@@ -109,7 +109,7 @@ def _size(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> int
     trial = trial_of(facts, status, wish) if arm is status.candidate else None
     if wish.size is None or trial is None or status.stable is None:
         return wish.size
-    return capacity.needed(facts, status, _carried(facts, status, trial.step))
+    return capacity.needed(facts, status, carried(facts, status, trial.step))
 
 
 def _workload(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> Manifest:
@@ -117,11 +117,6 @@ def _workload(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) ->
     model = arm.model.model_dump_json(exclude_none=True)
     template = {**wish.template, "metadata": _annotated(wish.template.get("metadata") or {}, model)}
     return wish.kind.render(facts.rollout.owner, Names(arm.workload, arm.revision), template, size)
-
-
-def _carried(facts: Facts, status: ModelRolloutStatus, step: Step) -> Exposure:
-    """The exposure that the candidate has its pods for."""
-    return EVERYBODY if step.is_full_size or outage.is_over_patience(facts, status) else step.exposure
 
 
 def _annotated(metadata: Manifest, model: str) -> Manifest:
@@ -134,14 +129,20 @@ def _routes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Apply
     exposure = effective(facts, status)
     if not facts.live(stable) <= exposure and outage.holds_traffic(facts, status):
         return ()  # the route stays as it is: nobody else could serve those whom it would lead back
-    routing = Routing(
-        facts.backend(stable),
-        facts.backend(status.candidate) if status.candidate else None,
-        exposure,
-        Notes(rejected=_note(facts, status), since=_since(facts, status, exposure)),
-    )
+    notes = Notes(rejected=_note(facts, status), since=_since(facts, status, exposure))
+    routing = routing_at(facts, status, wish, stable, exposure, notes)
     routes = wish.router.render(facts.rollout.owner, wish.spec.traffic, routing, facts.world.objects)
     return tuple(replace(route, needs=_named_by(route, facts, wish)) for route in routes)
+
+
+def routing_at(
+    facts: Facts, status: ModelRolloutStatus, wish: Wish, stable: Arm, exposure: Exposure, notes: Notes
+) -> Routing:
+    """All that a router needs to write at the step of a status."""
+    if (trial := trial_of(facts, status, wish)) is None:
+        return Routing(facts.backend(stable), None, exposure, notes)
+    step, candidate = trial.step, facts.backend(trial.candidate)
+    return Routing(facts.backend(stable), candidate, exposure, notes, step.copied, step.copies_to(trial))
 
 
 def _named_by(route: Apply, facts: Facts, wish: Wish) -> frozenset[Ref]:
@@ -181,7 +182,7 @@ def _scaling(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[P
         return
     is_back = status.phase is Phase.ROLLING_BACK
     if wish.size is None and trial is not None:  # stable's autoscaler may have taken pods away meanwhile
-        exposure = EVERYBODY if is_back else _carried(facts, status, trial.step)
+        exposure = EVERYBODY if is_back else carried(facts, status, trial.step)
         size, arm = capacity.needed(facts, status, exposure), stable if is_back else trial.candidate
         yield from _added(facts, status, arm, size)
     for one in (stable, None if is_back else status.candidate):
@@ -220,10 +221,17 @@ def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set
     kept |= {old.workload for old in status.retired if facts.now < old.delete_after}
     for manifest in (*facts.world.workloads, *facts.world.services):
         name = manifest["metadata"]["name"]
-        if name in kept or name == owner.name or ref_of(manifest) in wanted:
+        if name in kept or name == owner.name or ref_of(manifest) in wanted or _is_preview(facts, status, manifest):
             continue
         if owner.owns(manifest) and not facts.is_routed_to(name):
             yield _deletion(manifest)
+
+
+def _is_preview(facts: Facts, status: ModelRolloutStatus, manifest: Manifest) -> bool:
+    """Whether an object of the route's is there for those who ask for the candidate, now or once it is ready."""
+    if facts.router is None or ref_of(manifest) not in facts.router.refs(facts.rollout.owner):
+        return False
+    return bool(facts.live(status.stable).asked or (status.stage and status.stage.asked))
 
 
 def _replaced_routes(facts: Facts, wish: Wish) -> Iterator[Manifest]:

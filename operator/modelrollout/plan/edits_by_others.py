@@ -8,10 +8,11 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import Phase
 from modelrollout.objects.manifests import Ref
 from modelrollout.objects.resources import SERVICES
+from modelrollout.plan.desired import routing_at
 from modelrollout.rollout.rollout import Wish
 from modelrollout.traffic import revision_service
 from modelrollout.traffic.exposure import NOBODY
-from modelrollout.traffic.router import Notes, Routing
+from modelrollout.traffic.router import Notes
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.steps import exposure_at
 
@@ -30,12 +31,11 @@ def _of_the_route(facts: Facts, wish: Wish) -> Iterator[Finding]:
     status = facts.rollout.status
     if status.stable is None:
         return
-    backends = facts.backend(status.stable), facts.backend(status.candidate) if status.candidate else None
     noted = facts.routing(wish.router, None).rejected
     wanted = exposure_at(status.stage) if status.stage else NOBODY
     for exposure in dict.fromkeys((wanted, NOBODY)):  # what is not ready may have been given nothing
         notes = Notes(rejected=noted, since=None if exposure == NOBODY else facts.written_at())
-        routing = Routing(*backends, exposure, notes)
+        routing = routing_at(facts, status, wish, status.stable, exposure, notes)
         edits = wish.router.edits(facts.rollout.owner, wish.spec.traffic, routing, facts.world.objects)
         if edits is not None:
             yield edits

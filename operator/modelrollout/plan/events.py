@@ -9,8 +9,10 @@ from modelrollout.api.status import Condition, ModelRolloutStatus, Phase, Verdic
 from modelrollout.plan.actions import NOT_UNDERSTOOD
 from modelrollout.plan.conditions import APPLIED, EDITED, sensitivity
 from modelrollout.plan.plan import Event
+from modelrollout.traffic.exposure import Exposure
 from modelrollout.trial.outage import TRAFFIC_HELD
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, intended
+from modelrollout.trial.steps import exposure_at
 from modelrollout.trial.world import REFUSED
 
 _WARNINGS = frozenset({Phase.ROLLING_BACK, Phase.INVALID})
@@ -116,6 +118,6 @@ def _unavailable(status: ModelRolloutStatus) -> str:
     return next((v.message for v in status.verdicts if v.verdict is Verdict.UNAVAILABLE), "")
 
 
-def _step(status: ModelRolloutStatus) -> tuple[int, int, int] | None:
+def _step(status: ModelRolloutStatus) -> tuple[int, int, Exposure] | None:
     stage = status.stage
-    return (stage.index, stage.step, stage.weight) if stage else None
+    return (stage.index, stage.step, exposure_at(stage)) if stage else None

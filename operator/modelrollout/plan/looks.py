@@ -30,6 +30,7 @@ from modelrollout.traffic.exposure import EVERYBODY, NOBODY
 from modelrollout.trial.facts import Facts, is_on_trial
 from modelrollout.trial.question import Question
 from modelrollout.trial.steps import current, exposure_at
+from modelrollout.trial.trial import Step
 
 CHECKPOINT = timedelta(minutes=3)
 """How often the checkpoint alone is reason enough to write the status. It bounds how many samples are read again."""
@@ -49,10 +50,10 @@ def new_evidence(evidence: EvidenceStatus | None, wish: Wish, start: datetime) -
     )
 
 
-def with_step(evidence: EvidenceStatus | None, wish: Wish, moment: datetime) -> EvidenceStatus:
-    """Adds a step that begins now: the first, or a later one."""
+def with_step(evidence: EvidenceStatus | None, step: Step, wish: Wish, moment: datetime) -> EvidenceStatus | None:
+    """Adds a step that begins now: the first at which anything is compared, or a later one."""
     if evidence is None or evidence.start is None:
-        return new_evidence(evidence, wish, moment)
+        return new_evidence(evidence, wish, moment) if step.is_judged else evidence
     return EvidenceStatus(**{**dict(evidence), "steps": (*evidence.steps, moment)})
 
 
@@ -65,7 +66,10 @@ def in_force(evidence: EvidenceStatus | None, stage: StageStatus, since: datetim
 
 def stretches(wish: Wish) -> list[Stretch]:
     """The exposures that are planned, each for its time."""
-    return [Stretch(step.exposure.share, step.hold.total_seconds()) for step in way(wish) if step.is_judged]
+    judged = [step for step in way(wish) if step.is_judged]
+    return [
+        Stretch(one.exposure.share, one.hold.total_seconds(), is_copied=bool(one.exposure.mirror)) for one in judged
+    ]
 
 
 def course(evidence: EvidenceStatus, analysis: Analysis, hold: timedelta) -> Course | None:

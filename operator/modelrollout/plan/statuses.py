@@ -93,7 +93,7 @@ def rejected(status: ModelRolloutStatus, why: Finding, now: datetime) -> ModelRo
         return status
     entry = Rejection(revision=bad.revision, model=bad.model, reason=why.reason, message=why.message, at=now)
     others = (old for old in status.rejected if old.revision != bad.revision)
-    stage = status.stage and type(status.stage)(**{**dict(status.stage), "weight": 0})
+    stage = status.stage and type(status.stage)(**{**dict(status.stage), "weight": 0, "mirror": 0, "asked": ()})
     return changed(status, phase=Phase.ROLLING_BACK, stage=stage, rejected=(entry, *others)[:MOST_REJECTIONS])
 
 

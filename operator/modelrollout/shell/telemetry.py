@@ -93,7 +93,7 @@ class _Statuses(Collector):
                 phase.add_metric((*key, status.phase.value), 1)
             exposure = exposure_at(status.stage) if status.stage and status.candidate else NOBODY
             weight.add_metric(key, exposure.weight)
-            mirror.add_metric(key, exposure.mirror)
+            mirror.add_metric(key, float(exposure.mirror))
             for entry in status.verdicts:
                 verdict.add_metric((*key, entry.metric, entry.verdict.value), 1)
         yield from (phase, weight, mirror, verdict)

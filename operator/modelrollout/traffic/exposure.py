@@ -7,6 +7,7 @@ Exposures are ordered by who is exposed, so every rule about traffic is one comp
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,6 +34,10 @@ class Match:
         return cls(header, value)
 
 
+BY_SERVICE = Match("service", "preview")
+"""Who comes through the Service that leads to the candidate alone: plain Services do not look into requests."""
+
+
 @dataclass(frozen=True, slots=True)
 class Exposure:
     """Who meets the candidate. `a <= b`: a exposes nobody whom b does not; `a & b`: what both allow.
@@ -41,7 +46,7 @@ class Exposure:
     """
 
     weight: int = 0  # percent of users' requests that it answers
-    mirror: int = 0  # percent of users' requests of which it gets a copy; nobody waits for its answer
+    mirror: int | Fraction = 0  # percent of users' requests of which it gets a copy; nobody waits for its answer
     asked: frozenset[Match] = frozenset()  # requests that ask for it, beside the weight
 
     def __post_init__(self) -> None:
@@ -73,10 +78,15 @@ class Exposure:
     @property
     def share(self) -> float:
         """The part of users' requests that the candidate sees, answered or copied; from 0 to 1."""
-        return max(self.weight, self.mirror) / 100
+        return float(self.percent / 100)
+
+    @property
+    def percent(self) -> Fraction:
+        """The same in percent, exactly."""
+        return Fraction(max(self.weight, self.mirror))
 
     def __str__(self) -> str:
-        copies = [f"a copy of {self.mirror} %"] if self.mirror else []
+        copies = [f"a copy of {float(self.mirror):g} %"] if self.mirror else []
         asked = [f"who asks with {match}" for match in sorted(self.asked)]
         weight = [f"{self.weight} %"] if self.weight or not (copies or asked) else []
         return " and ".join([*weight, *copies, *asked])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from pydantic.alias_generators import to_camel
 
@@ -27,11 +28,23 @@ from modelrollout.objects.manifests import (
 )
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import Resource
-from modelrollout.traffic import acceptance
+from modelrollout.traffic import acceptance, requests
 from modelrollout.traffic.edits import Edit, is_as_written_for, told
 from modelrollout.traffic.exposure import Exposure, Match
 from modelrollout.traffic.route_rules import MIRROR, Rules, deciding
-from modelrollout.traffic.router import MANAGER, SERVICE_PORT, SINCE, Backend, InForce, Notes, Routing, ours, own
+from modelrollout.traffic.router import (
+    ALL_REQUESTS,
+    MANAGER,
+    SERVICE_PORT,
+    SINCE,
+    Backend,
+    Copied,
+    InForce,
+    Notes,
+    Routing,
+    ours,
+    own,
+)
 
 ASKED = f"{GROUP}/asked-by"
 """Annotation on the route: the headers by which requests ask for the candidate, one a line."""
@@ -58,6 +71,20 @@ class RouteSettings:
             timeouts=timeouts.to_wire() if timeouts else None,
         )
 
+    def rules(self, matches: Sequence[Manifest], mirrors: Sequence[Manifest], routing: Routing) -> Iterator[Manifest]:
+        """The rule for some requests; one for each match, where the path's prefix is replaced: so it has to be."""
+        common: Manifest = {"timeouts": dict(self.timeouts)} if self.timeouts else {}
+        each_alone = [[match] for match in matches] if self.replaces_prefix else []
+        for each in each_alone or [[*matches]]:
+            parts: Manifest = {"matches": each, "filters": [*self.filters, *mirrors]}
+            present = {name: part for name, part in parts.items() if part}
+            yield {**present, **common, "backendRefs": _backend_refs(routing)}
+
+    @property
+    def replaces_prefix(self) -> bool:
+        paths = ((one.get("urlRewrite") or {}).get("path") or {} for one in self.filters)
+        return any(path.get("type") == "ReplacePrefixMatch" for path in paths)
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayRouter:
@@ -67,13 +94,19 @@ class GatewayRouter:
     resource: Resource
     default: Manifest
     asked_for: Callable[[Traffic], GatewayAPI | GRPC | None]
+    sees_methods: bool = True  # of HTTP; else all requests have the same one
     splits_by_pods: bool = False
 
     def refs(self, owner: Owner) -> tuple[Ref, ...]:
         return (Ref(self.resource, owner.namespace, owner.name),)
 
-    def can(self, exposure: Exposure) -> Finding | None:
-        return None
+    def can(self, traffic: Traffic, exposure: Exposure, copied: Copied) -> Finding | None:
+        if (asked_for := self.asked_for(traffic)) is None:
+            return None
+        if exposure.mirror and (why := self._cannot_copy(asked_for, copied)) is not None:
+            return Finding("RouterCannot", why)
+        matches = RouteSettings.of(asked_for).matches
+        return requests.fault(f"spec.traffic.{self.field}", matches, exposure, self._copied(copied))
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
         (ref,) = self.refs(owner)
@@ -139,9 +172,26 @@ class GatewayRouter:
             spec={
                 "parentRefs": list(settings.parent_refs),
                 **_hostnames(settings, present),
-                "rules": _rules_for(settings, routing),
+                "rules": _rules_for(settings, routing, self._copied(routing.copied)),
             },
         )
+
+    def _copied(self, copied: Copied) -> Copied:
+        return copied if self.sees_methods else ALL_REQUESTS
+
+    def _cannot_copy(self, asked_for: GatewayAPI | GRPC, copied: Copied) -> str | None:
+        if copied.paths and RouteSettings.of(asked_for).replaces_prefix:
+            return (
+                "a filter with ReplacePrefixMatch replaces what a match says of the path, so a match for some paths "
+                "would change what users get: leave paths out."
+            )
+        if self.sees_methods:
+            return None
+        if copied.paths:
+            return f"spec.traffic.{self.field} copies all calls that it is for: leave paths out."
+        if copied.methods and "POST" not in copied.methods:
+            return "a gRPC call is a POST, whatever it does: write methods: [POST] if all may be carried out twice."
+        return None
 
     def _edits(self, written: Manifest, found: Manifest, traffic: Traffic) -> Iterator[Edit]:
         ours, theirs = self._decides(written), self._decides(found)
@@ -193,37 +243,20 @@ def _hostnames(settings: RouteSettings, present: Manifest | None) -> Manifest:
     return {"hostnames": list(settings.hostnames)} if settings.hostnames or theirs is not None else {}
 
 
-def _rules_for(settings: RouteSettings, routing: Routing) -> list[Manifest]:
-    """Requests that ask for the candidate come first: their matches are more specific, and their order says so, too."""
-    matches = list(settings.matches)
-    common: Manifest = {"timeouts": dict(settings.timeouts)} if settings.timeouts else {}
-    rules: list[Manifest] = []
-    if routing.candidate is not None and routing.exposure.asked:
-        each = [_asking(match, asked) for match in matches or [{}] for asked in sorted(routing.exposure.asked)]
-        if asking := [match for match in each if match is not None]:
-            rules.append(_rule(asking, settings.filters, common, Routing(routing.candidate)))
-    rules.append(_rule(matches, [*settings.filters, *_mirrors(routing)], common, routing))
-    return rules
+def _rules_for(settings: RouteSettings, routing: Routing, copied: Copied) -> list[Manifest]:
+    """Requests that ask for the candidate come first, and then those that are copied, if not all are.
 
-
-def _asking(match: Manifest, asked: Match) -> Manifest | None:
-    """A match of the user's, by those of its requests that ask; None where they have another value in that header.
-
-    Of two entries for one header, however its letters are written, a gateway looks at the first alone: the second
-    would let everybody through.
+    Their matches are more specific, and their order says so, too. A request that does both asks: gateways look at paths
+    and methods before they look at headers, so the rule of those who ask has the others' paths and methods as well.
     """
-    mine = {"type": "Exact", "name": asked.header, "value": asked.value}
-    headers = list(match.get("headers") or ())
-    same = [{**header, "name": header["name"].lower()} for header in headers if header["name"].lower() == asked.header]
-    if not same:
-        return {**match, "headers": [*headers, mine]}
-    return match if same == [mine] else None
-
-
-def _rule(matches: Sequence[Manifest], filters: Sequence[Manifest], common: Manifest, routing: Routing) -> Manifest:
-    parts: Manifest = {"matches": list(matches), "filters": list(filters)}
-    present = {name: part for name, part in parts.items() if part}
-    return {**present, **common, "backendRefs": _backend_refs(routing)}
+    matches, exposure = list(settings.matches), routing.exposure
+    candidate, mirrors = routing.candidate, _mirrors(routing)
+    some = requests.copied(matches, copied) if mirrors and copied != ALL_REQUESTS else []
+    asking = requests.asking([*some, *(matches or [{}])], exposure.asked) if candidate else []
+    rules = [*settings.rules(asking, [], Routing(candidate))] if candidate and asking else []
+    if some:
+        rules += settings.rules(some, mirrors, routing)
+    return [*rules, *settings.rules(matches, [] if some else mirrors, routing)]
 
 
 def _backend_refs(routing: Routing) -> list[Manifest]:
@@ -236,12 +269,22 @@ def _backend_refs(routing: Routing) -> list[Manifest]:
 
 
 def _mirrors(routing: Routing) -> list[Manifest]:
-    percent = routing.exposure.mirror
-    if routing.candidate is None or not percent:
+    percent, to = routing.exposure.mirror, routing.copies_to or routing.candidate
+    if routing.candidate is None or to is None or not percent:
         return []
-    part = {} if percent == 100 else {"percent": percent}
-    ref = {"name": routing.candidate.service, "port": SERVICE_PORT}
-    return [{"type": MIRROR, "requestMirror": {"backendRef": ref, **part}}]
+    return [
+        {"type": MIRROR, "requestMirror": {"backendRef": {"name": to.service, "port": SERVICE_PORT}, **_part(percent)}}
+    ]
+
+
+def _part(percent: int | Fraction) -> Manifest:
+    """As whole percent where it can be: gateways learnt fractions later."""
+    if percent == 100:
+        return {}
+    if percent == int(percent):
+        return {"percent": int(percent)}
+    part = Fraction(percent) / 100
+    return {"fraction": {"numerator": part.numerator, "denominator": part.denominator}}
 
 
 def _asked_by(route: Manifest) -> frozenset[Match]:

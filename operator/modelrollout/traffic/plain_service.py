@@ -24,9 +24,10 @@ from modelrollout.objects.manifests import (
 )
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import SERVICES
+from modelrollout.traffic import preview_service
 from modelrollout.traffic.edits import Edit, is_as_written_for, told
-from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
-from modelrollout.traffic.router import MANAGER, SINCE, Backend, InForce, Notes, Routing, ours, own
+from modelrollout.traffic.exposure import BY_SERVICE, EVERYBODY, NOBODY, Exposure
+from modelrollout.traffic.router import MANAGER, SINCE, Backend, Copied, InForce, Notes, Routing, ours, own
 from modelrollout.traffic.selection import edits_of_service, ours_among, selects_the_same
 
 WEIGHT = f"{GROUP}/weight"
@@ -47,25 +48,25 @@ class ServiceRouter:
     splits_by_pods = True
 
     def refs(self, owner: Owner) -> tuple[Ref, ...]:
-        return (Ref(SERVICES, owner.namespace, owner.name),)
+        return _front(owner), preview_service.ref(owner)
 
-    def can(self, exposure: Exposure) -> Finding | None:
-        if exposure.mirror or exposure.asked:
+    def can(self, traffic: Traffic, exposure: Exposure, copied: Copied) -> Finding | None:
+        if exposure.mirror or exposure.asked - {BY_SERVICE}:
             return Finding(
                 "RouterCannot",
-                f"traffic.service knows weights only, and a stage asks for {exposure}: use traffic.gatewayAPI.",
+                f"traffic.service knows weights only, and a stage asks for {exposure}: use traffic.gatewayAPI."
+                + (_PREVIEW_IS_A_SERVICE if exposure.asked else ""),
             )
         return None
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
-        (ref,) = self.refs(owner)
-        found = there.get(ref)
+        found = there.get(_front(owner))
         wanted = _wanted(owner, routing, found)
         is_in_force = isinstance(found, dict) and _is_in_force(wanted, found)
-        return () if is_in_force else (Apply(wanted, MANAGER),)
+        return (*(() if is_in_force else (Apply(wanted, MANAGER),)), *preview_service.render(owner, routing, there))
 
     def edits(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> Finding | None:
-        (ref,) = self.refs(owner)
+        ref = _front(owner)
         found = own(owner, there, ref)
         wanted = _wanted(owner, routing, found)
         if found is None or not is_as_written_for(wanted, found):
@@ -76,9 +77,8 @@ class ServiceRouter:
         return told(ref, edits)
 
     def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Apply, ...]:
-        (ref,) = self.refs(owner)
-        if (route := own(owner, there, ref)) is None:
-            return ()
+        if (route := own(owner, there, _front(owner))) is None:
+            return preview_service.retreat(owner, there, to)
         back = Routing(to, notes=Notes(rejected=notes.rejected or annotation(route, REJECTED)))
         (first, *_) = ports = route["spec"].get("ports") or [{}]
         named = (port for name in (PORT_NAME, "http") for port in ports if port.get("name") == name)
@@ -93,12 +93,12 @@ class ServiceRouter:
             },
             "spec": {"selector": _selector(owner.name, back), "ports": [port]},
         }
-        return (Apply(seal(manifest), MANAGER),)
+        return (Apply(seal(manifest), MANAGER), *preview_service.retreat(owner, there, to))
 
     def in_force(self, owner: Owner, there: Objects, stable: Backend) -> InForce:
-        (ref,) = self.refs(owner)
-        if (route := own(owner, there, ref)) is None:
-            return InForce()
+        asked, previewed = preview_service.in_force(owner, there, stable)
+        if (route := own(owner, there, _front(owner))) is None:
+            return InForce(exposure=asked, services=previewed)
         revision = (route["spec"].get("selector") or {}).get(REVISION_LABEL)
         if revision is None:
             exposure = Exposure(weight=_WEIGHTS.get(annotation(route, WEIGHT) or "", _LARGEST_MIX))
@@ -106,8 +106,8 @@ class ServiceRouter:
             exposure = NOBODY if revision == stable.revision else EVERYBODY
         return InForce(
             exists=True,
-            exposure=exposure,
-            services=None if revision is None else frozenset({f"{owner.name}-{revision}"}),
+            exposure=exposure | asked,
+            services=None if revision is None else frozenset({f"{owner.name}-{revision}"}) | previewed,
             since=annotation(route, SINCE),
             rejected=annotation(route, REJECTED),
         )
@@ -116,6 +116,13 @@ class ServiceRouter:
         if size is None or exposure == EVERYBODY:
             return size
         return max(1, min(size, exposure.weight * size // (100 - exposure.weight)))
+
+
+def _front(owner: Owner) -> Ref:
+    return Ref(SERVICES, owner.namespace, owner.name)
+
+
+_PREVIEW_IS_A_SERVICE = " For a preview leave preview.header out: it has a Service of its own."
 
 
 def _wanted(owner: Owner, routing: Routing, found: Manifest | Finding | None) -> Manifest:
@@ -142,7 +149,7 @@ def _name_of_port(found: Manifest | Finding | None, number: int) -> str:
 
 
 def _selector(rollout: str, routing: Routing) -> dict[str, str]:
-    if routing.candidate and NOBODY < routing.exposure < EVERYBODY:
+    if routing.candidate and 0 < routing.exposure.weight < 100:
         return {ROLLOUT_LABEL: rollout}
     one = routing.candidate if routing.candidate and routing.exposure == EVERYBODY else routing.stable
     return {ROLLOUT_LABEL: rollout, REVISION_LABEL: one.revision}

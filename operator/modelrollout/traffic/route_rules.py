@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 from modelrollout.objects.manifests import Manifest
 from modelrollout.traffic.exposure import NOBODY, Exposure, Match
@@ -137,10 +138,10 @@ def _mirrors_in(filters: list[Manifest] | tuple[Manifest, ...]) -> Iterator[Mani
     return (one.get(_MIRROR_FIELD) or {} for one in filters if one.get("type") == MIRROR)
 
 
-def _percent(mirror: Manifest) -> int:
-    """Of requests that are copied, rounded up: a small part is somebody, too."""
+def _percent(mirror: Manifest) -> int | Fraction:
+    """Of requests that are copied."""
     if (fraction := mirror.get("fraction")) is not None:
-        return min(100, -(-100 * int(fraction["numerator"]) // int(fraction.get("denominator") or 100)))
+        return min(Fraction(100), Fraction(100 * int(fraction["numerator"]), int(fraction.get("denominator") or 100)))
     return 100 if mirror.get("percent") is None else int(mirror["percent"])
 
 

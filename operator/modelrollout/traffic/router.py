@@ -47,13 +47,26 @@ class Notes:
 
 
 @dataclass(frozen=True, slots=True)
+class Copied:
+    """Which requests are copied, where an exposure says that a part of them is. Empty: all."""
+
+    methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()  # how they begin, in whole parts between slashes
+
+
+ALL_REQUESTS = Copied()
+
+
+@dataclass(frozen=True, slots=True)
 class Routing:
-    """All that a router needs to write: the two backends, and who meets the candidate."""
+    """All that a router needs to write: the two backends, who meets the candidate, and where copies go."""
 
     stable: Backend
     candidate: Backend | None = None
     exposure: Exposure = NOBODY
     notes: Notes = Notes()
+    copied: Copied = ALL_REQUESTS
+    copies_to: Backend | None = None  # instead of the candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +103,7 @@ class Router(Protocol):
     def refs(self, owner: Owner) -> tuple[Ref, ...]:
         """The objects that it reads and writes."""
 
-    def can(self, exposure: Exposure) -> Finding | None:
+    def can(self, traffic: Traffic, exposure: Exposure, copied: Copied) -> Finding | None:
         """Why it cannot do this, or None. A spec that asks for it is refused."""
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:

@@ -30,7 +30,7 @@ def needed(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> int:
     """The pods that the candidate needs for an exposure."""
     wish = facts.rollout.wish
     if wish is None or wish.size is None:
-        return max(1, ceil(stable_pods(facts, status) * round(exposure.share * 100) / 100))
+        return max(1, ceil(stable_pods(facts, status) * exposure.percent / 100))
     return (wish.router.pods(exposure, wish.size) or 0) if wish.size else 0
 
 
@@ -83,5 +83,5 @@ def told(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> str | 
     workload = f"{wish.kind.resource.kind} {candidate.workload}"
     return (
         f"spec.workload.template.spec.replicas is left out and nothing scales {workload} yet, so it is given {count} "
-        f"pods, as many as {round(exposure.share * 100)} % of stable's {whole} need."
+        f"pods, as many as {float(exposure.percent):g} % of stable's {whole} need."
     )

@@ -14,7 +14,7 @@ from modelrollout.rollout.rollout import Wish
 from modelrollout.traffic.exposure import EVERYBODY, Exposure
 from modelrollout.trial import outage
 from modelrollout.trial.facts import is_on_trial
-from modelrollout.trial.hindrance import hindrance
+from modelrollout.trial.hindrance import carried, hindrance
 from modelrollout.trial.obstacles import obstacle
 from modelrollout.trial.steps import exposure_at
 from modelrollout.trial.trial import Check, Trial
@@ -109,7 +109,8 @@ def weight_is_not_in_force(trial: Trial) -> Finding | None:
     wanted, live = exposure_at(trial.stage), trial.facts.live(trial.status.stable)
     if live == wanted:
         return None
-    why = None if wanted <= live else hindrance(trial.facts, trial.status, wanted)
+    pods_for = carried(trial.facts, trial.status, trial.step)
+    why = None if wanted <= live else hindrance(trial.facts, trial.status, wanted, pods_for)
     if why is None:
         return Finding("WeightNotInForce", f"{_where(trial)} the weight is on its way.")
     return Finding(why.reason, f"{_where(trial)} {why.message}")
@@ -218,12 +219,14 @@ PENDING_WAITS: tuple[Check, ...] = (
     route_is_not_accepted,  # users are not yet served by stable, so nothing can be compared with it
 )
 
-# Before whatever follows a step that has users: the next one, or another exposure.
-EXPOSED_WAITS: tuple[Check, ...] = (
+# Before whatever follows a step at which only those who ask for the candidate see it, so that nothing is compared.
+SEEN_WAITS: tuple[Check, ...] = (
     is_not_ready,  # its measurements count only while it is ready
     weight_is_not_in_force,  # the clock has not started
     route_is_not_accepted,  # the weight is written, but no gateway follows it
     stable_is_not_ready,  # nothing to compare with, and nowhere to go back to
     hold_is_not_over,
-    evidence_is_missing,
 )
+
+# Before whatever follows a step that has users: the next one, or another exposure.
+EXPOSED_WAITS: tuple[Check, ...] = (*SEEN_WAITS, evidence_is_missing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -12,8 +12,8 @@ from modelrollout.api.status import Arm, MetricEvidence, MetricVerdict, ModelRol
 from modelrollout.objects.manifests import Manifest, Ref, annotation, revision_of
 from modelrollout.rollout.rollout import Rollout
 from modelrollout.traffic import rejections, revision_service
-from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
-from modelrollout.traffic.router import Backend, InForce, Router
+from modelrollout.traffic.exposure import NOBODY, Exposure
+from modelrollout.traffic.router import Backend, InForce, Router, Routing
 from modelrollout.traffic.router_table import ROUTERS
 from modelrollout.trial.phases import SERVES_CANDIDATE, intended
 from modelrollout.trial.world import World
@@ -151,7 +151,7 @@ class Facts:
 
     def is_mixing(self, exposure: Exposure) -> bool:
         """Whether the exposure needs a Service that selects all pods of the rollout, whatever their revision."""
-        return self.router is not None and self.router.splits_by_pods and NOBODY < exposure < EVERYBODY
+        return self.router is not None and self.router.splits_by_pods and 0 < exposure.weight < 100
 
     # What routes say
 
@@ -187,13 +187,18 @@ class Facts:
         since = _moment(self._present_routing.since)
         return since if since is not None and since <= self.now + CLOCKS_DIFFER else None
 
-    def names_taken(self) -> Iterator[Manifest]:
-        """Objects of somebody else that have the names our routes need."""
+    def names_taken(self, exposures: Iterable[Exposure]) -> Iterator[Manifest]:
+        """Objects of somebody else that have the names our routes need, for nobody and for these exposures."""
         wish, owner = self.rollout.wish, self.rollout.owner
-        for ref in wish.router.refs(owner) if wish else ():
-            found = self.world.objects.get(ref)
-            if isinstance(found, dict) and not owner.may_own(found):
-                yield found
+        refs = wish.router.refs(owner) if wish else ()
+        found = [(ref, one) for ref in refs if isinstance(one := self.world.objects.get(ref), dict)]
+        taken = {ref: one for ref, one in found if not owner.may_own(one)}
+        if wish is None or not taken:
+            return
+        old, new, traffic = Backend("", "", 0), Backend("", "", 0), wish.spec.traffic
+        routings = (Routing(old, new, exposure) for exposure in (NOBODY, *exposures))
+        written = {write.ref for routing in routings for write in wish.router.render(owner, traffic, routing, {})}
+        yield from (one for ref, one in taken.items() if ref in written)
 
     # Names
 

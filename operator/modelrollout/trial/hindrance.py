@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus, Phase
-from modelrollout.traffic.exposure import Exposure
+from modelrollout.traffic.exposure import EVERYBODY, Exposure
 from modelrollout.trial import capacity, outage
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.obstacles import missing_because
+from modelrollout.trial.trial import Step
 
 
-def hindrance(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> Finding | None:
-    """Why the candidate may not be exposed this far right now; None when it may."""
+def carried(facts: Facts, status: ModelRolloutStatus, step: Step) -> Exposure:
+    """The exposure that the candidate has its pods for at a step."""
+    return EVERYBODY if step.is_full_size or outage.is_over_patience(facts, status) else step.exposure
+
+
+def hindrance(facts: Facts, status: ModelRolloutStatus, exposure: Exposure, pods_for: Exposure) -> Finding | None:
+    """Why the candidate may not be exposed this far right now; None when it may.
+
+    `pods_for`: the exposure that it has its pods for, which may be more.
+    """
     if (why := _of_stable(facts, status)) is not None:
         return why
     if (others := facts.others(status)) and facts.is_mixing(exposure):
         return Finding("OldPodsLeaving", f"the pods of {', '.join(others)} must be gone before traffic is split.")
     if (apart := _ports_apart(facts, status)) and facts.is_mixing(exposure):
         return apart
-    if status.candidate is None or capacity.is_enough(facts, status, exposure):
+    if status.candidate is None or capacity.is_enough(facts, status, pods_for):
         return None
-    state, count = facts.workload(status.candidate), capacity.needed(facts, status, exposure)
+    state, count = facts.workload(status.candidate), capacity.needed(facts, status, pods_for)
     has = f"{state.available} of {max(count, state.replicas)}" if state else "none"
     waits = f"the candidate gets more traffic once all pods that it takes are available; {has} are."
-    told = (waits, capacity.told(facts, status, exposure), missing_because(facts, status.candidate))
+    told = (waits, capacity.told(facts, status, pods_for), missing_because(facts, status.candidate))
     return Finding("WeightNotInForce", " ".join(filter(None, told)))
 
 

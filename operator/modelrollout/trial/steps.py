@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from modelrollout.api.scalars import fine_percent, in_percent
 from modelrollout.api.status import ModelRolloutStatus, Phase, StageStatus
 from modelrollout.traffic.exposure import Exposure, Match
 from modelrollout.trial.trial import Place, Step
@@ -11,7 +12,7 @@ from modelrollout.trial.trial import Place, Step
 
 def exposure_at(stage: StageStatus) -> Exposure:
     """The exposure that a status records."""
-    return Exposure(stage.weight, stage.mirror, frozenset(_matches(stage)))
+    return Exposure(stage.weight, in_percent(stage.mirror), frozenset(_matches(stage)))
 
 
 def _matches(stage: StageStatus) -> Iterator[Match]:
@@ -29,7 +30,7 @@ def recorded(place: Place, exposure: Exposure) -> dict[str, object]:
         "name": place.stage,
         "step": place.number,
         "weight": exposure.weight,
-        "mirror": exposure.mirror,
+        "mirror": fine_percent(exposure.mirror),
         "asked": tuple(map(str, sorted(exposure.asked))),
     }
 

@@ -14,6 +14,7 @@ from modelrollout.api.status import CandidateArm, ModelRolloutStatus, Phase, Sta
 from modelrollout.objects.manifests import Apply
 from modelrollout.rollout.rollout import Wish
 from modelrollout.traffic.exposure import Exposure
+from modelrollout.traffic.router import ALL_REQUESTS, Backend, Copied
 from modelrollout.trial.facts import Facts
 
 
@@ -31,7 +32,8 @@ class Step:
     """One part of a release; the next one begins when nothing of this one is waited for.
 
     `waits` are asked in order before the next step begins; `fails` take the candidate back, in
-    addition to the checks that do so everywhere. `objects` live as long as the step does.
+    addition to the checks that do so everywhere. `objects` live as long as the step does, and `copies_to` may be one of
+    them: whoever gets the copies of requests instead of the candidate itself.
     """
 
     place: Place
@@ -44,6 +46,8 @@ class Step:
     is_judged: bool = True  # its time counts as time in which metrics are compared
     is_full_size: bool = False  # the candidate has all its pods; else what the router needs for the exposure
     judged: frozenset[str] | None = None  # the metrics that decide; None: all
+    copied: Copied = ALL_REQUESTS
+    copies_to: Callable[[Trial], Backend | None] = lambda _: None
     objects: Callable[[Trial], Iterator[Apply]] = lambda _: iter(())
 
 

@@ -17,7 +17,7 @@ from modelrollout.kube import Cluster, Refused
 from modelrollout.objects.manifests import REJECTED, Owner
 from modelrollout.objects.resources import GRPC_ROUTES, HTTP_ROUTES, Resource
 from modelrollout.traffic.exposure import NOBODY, Exposure
-from modelrollout.traffic.router import InForce, Notes, Router
+from modelrollout.traffic.router import ALL_REQUESTS, InForce, Notes, Router
 from tests.clusters import api_server_of_kind
 from tests.contract.routers.tampering import Hand, hands, said_by_a_gateway
 from tests.contract.routers.town_hall import (
@@ -27,6 +27,7 @@ from tests.contract.routers.town_hall import (
     NEW,
     OLD,
     Place,
+    least,
     possible,
     reached,
     specs,
@@ -123,7 +124,7 @@ async def test_every_way_from_one_exposure_to_another_takes_one_write(place: Pla
 @EVERY_ROUTER
 async def test_exposure_that_a_router_cannot_do_is_refused_with_a_mend(router: Router) -> None:
     for exposure in EXPOSURES:
-        if (why := router.can(exposure)) is not None:
+        if (why := router.can(least(router.field), exposure, ALL_REQUESTS)) is not None:
             assert why.reason == "RouterCannot"
             assert f"traffic.{router.field}" in why.message
             assert str(exposure) in why.message

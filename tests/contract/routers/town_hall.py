@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,9 +14,9 @@ from modelrollout.kube import Cluster
 from modelrollout.objects.manifests import Apply, Manifest, Owner
 from modelrollout.objects.reads import Objects
 from modelrollout.traffic import acceptance
-from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure, Match
+from modelrollout.traffic.exposure import BY_SERVICE, EVERYBODY, NOBODY, Exposure, Match
 from modelrollout.traffic.gateway_api import GatewayRouter
-from modelrollout.traffic.router import Backend, InForce, Notes, Router, Routing
+from modelrollout.traffic.router import ALL_REQUESTS, Backend, InForce, Notes, Router, Routing
 from modelrollout.traffic.router_table import ROUTERS
 
 OLD, NEW = Backend("fraud-old", "old", 8080), Backend("fraud-new", "new", 9090)
@@ -25,6 +26,9 @@ PREVIEW, TENANT = Match("x-preview", "1"), Match("x-tenant", "acme: eu")
 EXPOSURES = [
     *(Exposure(weight) for weight in (0, 1, 50, 99, 100)),
     *(Exposure(mirror=percent) for percent in (1, 50, 100)),
+    Exposure(mirror=Fraction(1, 2)),
+    Exposure(asked=frozenset({BY_SERVICE})),
+    Exposure(5, asked=frozenset({BY_SERVICE})),
     Exposure(asked=frozenset({PREVIEW})),
     Exposure(asked=frozenset({PREVIEW, TENANT})),
     Exposure(5, 20),
@@ -76,7 +80,7 @@ GATEWAYS = [router for router in ALL if isinstance(router, GatewayRouter)]
 
 
 def possible(router: Router) -> list[Exposure]:
-    return [exposure for exposure in EXPOSURES if router.can(exposure) is None]
+    return [exposure for exposure in EXPOSURES if router.can(least(router.field), exposure, ALL_REQUESTS) is None]
 
 
 @dataclass
@@ -93,7 +97,7 @@ class Place:
         return {ref: one for ref, one in found.items() if one is not None}
 
     async def route(self) -> Manifest:
-        (found,) = (await self.there()).values()
+        found = (await self.there())[self.router.refs(self.owner)[0]]
         assert isinstance(found, dict)
         return copy.deepcopy(found)
 
@@ -132,7 +136,7 @@ class Place:
 
     async def edited(self, **patch: Any) -> None:
         """By somebody else's hand."""
-        (ref,) = self.router.refs(self.owner)
+        ref, *_ = self.router.refs(self.owner)
         await self.cluster.patch(ref.resource, ref.namespace, ref.name, patch)
 
 

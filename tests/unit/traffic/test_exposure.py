@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import product
 
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure, Match
 
 PERCENT = st.integers(0, 100)
+FINE = PERCENT | st.fractions(0, 100, max_denominator=10_000)
 MATCHES = st.frozensets(st.sampled_from([Match("x-preview", "1"), Match("x-tenant", "a"), Match("x-tenant", "b")]))
-EXPOSURES = st.builds(Exposure, PERCENT | st.sampled_from([0, 100]), PERCENT, MATCHES)
+EXPOSURES = st.builds(Exposure, PERCENT | st.sampled_from([0, 100]), FINE, MATCHES)
 ALL_WEIGHTS = range(101)
 
 
@@ -93,6 +95,7 @@ def test_copies_and_those_who_ask_add_nothing_to_everybody() -> None:
 def test_exposure_is_told_in_words() -> None:
     asked = frozenset({Match("x-preview", "1"), Match("x-beta", "yes")})
     assert str(Exposure(mirror=50)) == "a copy of 50 %"
+    assert str(Exposure(mirror=Fraction(1, 2))) == "a copy of 0.5 %"
     assert (
         str(Exposure(5, 10, asked))
         == "5 % and a copy of 10 % and who asks with x-beta: yes and who asks with x-preview: 1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -123,13 +124,13 @@ STABLE = {"name": "fraud-old", "port": 80}
         ({"backendRefs": [STABLE], "filters": [copying(percent=0)]}, NOBODY),
         (
             {"backendRefs": [STABLE], "filters": [copying(fraction={"numerator": 1, "denominator": 1000})]},
-            Exposure(0, 1),
+            Exposure(0, Fraction(1, 10)),
         ),
         ({"backendRefs": [STABLE], "filters": [copying(fraction={"numerator": 3})]}, Exposure(mirror=3)),
         ({"backendRefs": [{**STABLE, "filters": [copying(percent=5)]}]}, Exposure(mirror=5)),
     ],
 )
-def test_whom_a_rule_exposes_is_rounded_up(rule: Manifest, exposure: Exposure) -> None:
+def test_users_are_rounded_up_and_copies_are_exact(rule: Manifest, exposure: Exposure) -> None:
     assert in_force(ruled([rule])).exposure == exposure
 
 

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from modelrollout.api.traffic import Traffic
-from modelrollout.objects.manifests import REJECTED, REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, is_applied, ref_of
+from modelrollout.objects.manifests import (
+    REJECTED,
+    REVISION_LABEL,
+    ROLLOUT_LABEL,
+    Manifest,
+    Owner,
+    Ref,
+    is_applied,
+    ref_of,
+)
 from modelrollout.objects.resources import HTTP_ROUTES, SERVICES
 from modelrollout.traffic import revision_service
 from modelrollout.traffic.exposure import Exposure
@@ -263,4 +272,6 @@ def test_service_of_a_revision_selects_its_pods_alone_on_a_port_that_never_chang
 
 def test_kinds_of_routes() -> None:
     assert [(ref.resource, GATEWAY.splits_by_pods) for ref in GATEWAY.refs(OWNER)] == [(HTTP_ROUTES, False)]
-    assert [(ref.resource, PLAIN.splits_by_pods) for ref in PLAIN.refs(OWNER)] == [(SERVICES, True)]
+    assert [(ref, PLAIN.splits_by_pods) for ref in PLAIN.refs(OWNER)] == [
+        (Ref(SERVICES, "ml", name), True) for name in ("fraud", "fraud-preview")
+    ]

@@ -32,10 +32,33 @@ DOUBLING = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A planned time at one weight: the candidate's part of the traffic (0–1), and seconds."""
+    """A planned time at one weight: the candidate's part of the traffic (0–1), and seconds.
+
+    `is_copied`: stable answers that part as well, so both see it.
+    """
 
     weight: float
     seconds: float
+    is_copied: bool = False
+
+    @property
+    def stable(self) -> float:
+        """Stable's part of the traffic."""
+        return 1.0 if self.is_copied else 1 - self.weight
+
+    @property
+    def seen(self) -> float:
+        """What both see together, as a multiple of the traffic."""
+        return self.weight + self.stable
+
+    @property
+    def part(self) -> float:
+        """The candidate's part of that."""
+        return self.weight / self.seen
+
+    def __str__(self) -> str:
+        percent = f"{100 * self.weight:g} %"
+        return f"a copy of {percent}" if self.is_copied else percent
 
 
 def smallest_share(prior: Prior, bound: Bound, alpha: float, stretches: Sequence[Stretch]) -> float:
@@ -70,7 +93,7 @@ def _usual(prior: Prior) -> float:
 def _nats(prior: Prior, bound: Bound, worse: float, stretch: Stretch) -> float:
     """The information on a share of `worse` against the bound, for Poisson counts: Σ_a r_a·KL at the nearest null."""
     rate, usually = prior.rate or 0.0, _usual(prior)
-    mine, theirs = rate * stretch.weight * stretch.seconds, rate * (1 - stretch.weight) * stretch.seconds
+    mine, theirs = rate * stretch.weight * stretch.seconds, rate * stretch.stable * stretch.seconds
     if worse <= bound.factor * usually + bound.margin or mine <= 0 or theirs <= 0:
         return 0.0
     low, high = usually, worse / max(bound.factor, 1e-9)
@@ -96,7 +119,7 @@ def sentence(metric: Metric, analysis: Analysis, prior: Prior, stretches: Sequen
     start = _visible(metric, analysis, sensitivity, prior, first)
     rest = _visible(metric, analysis, sensitivity, prior, whole)
     there = f"{metric.name}: at {prior.rate:.3g} requests/s{sensitivity.usual(metric, prior.share)}"
-    step = f"{100 * first[0].weight:g} % for {_long(first[0].seconds)}"
+    step = f"{first[0]} for {_long(first[0].seconds)}"
     plan = f"the whole plan of {_long(sum(one.seconds for one in whole))}"
     return f"{there}, {step} can see {start}; {plan} {rest.partition(' as slow')[0]}"
 
@@ -118,7 +141,7 @@ def _sensitivity(metric: Metric) -> Sensitivity | None:
 
 def _compared(stretches: Sequence[Stretch]) -> list[Stretch]:
     """The stretches in which stable has traffic, too."""
-    return [one for one in stretches if one.weight < 1]
+    return [one for one in stretches if one.stable > 0]
 
 
 def _alpha(metric: Metric, analysis: Analysis) -> float:

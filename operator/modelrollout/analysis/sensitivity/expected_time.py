@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from modelrollout.analysis import wording
@@ -35,8 +36,8 @@ def sentence(metric: Metric, analysis: Analysis, prior: Prior, stretches: Sequen
     if not stretches or math.isnan(probably) or probably <= LONGER * planned:
         return None
     slowest = max(range(len(needed)), key=needed.__getitem__)
-    weight, patience = 100 * stretches[slowest].weight, analysis.step_deadline.timedelta
-    alone = f"{weight:g} % alone {_about(needed[slowest])}"
+    patience = analysis.step_deadline.timedelta
+    alone = f"{stretches[slowest]} alone {_about(needed[slowest])}"
     if needed[slowest] > max(patience.total_seconds(), stretches[slowest].seconds):
         does = {"hold": "waits for a person", "promote": "moves on", "rollback": "is taken back"}
         alone += (
@@ -50,11 +51,12 @@ def _seconds(metric: Metric, analysis: Analysis, prior: Prior, stretch: Stretch)
     kind = kind_of(metric)
     if kind.sensitivity is None or metric.tolerance is None or not prior.rate:
         return math.nan
-    if stretch.weight <= 0 or stretch.weight >= 1:
+    if stretch.weight <= 0 or stretch.stable <= 0:
         return 0.0
     nats = math.log(1 / analysis.false_promotion_rate.value)
-    fewest = kind.fewest_samples(metric) / (prior.rate * min(stretch.weight, 1 - stretch.weight))
-    return max(kind.sensitivity.seconds_to_pass(metric, prior, stretch.weight, nats), fewest)
+    fewest = kind.fewest_samples(metric) / (prior.rate * min(stretch.weight, stretch.stable))
+    seen = replace(prior, rate=prior.rate * stretch.seen)
+    return max(kind.sensitivity.seconds_to_pass(metric, seen, stretch.part, nats), fewest)
 
 
 def _about(seconds: float) -> str:

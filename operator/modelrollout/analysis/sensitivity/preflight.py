@@ -110,22 +110,24 @@ def _threshold(
     tolerated = sensitivity.bound(metric)
     if tolerated.margin > 0:
         return None  # with a margin the wealth of equal candidates depends on stable's true rate
-    edges, weight, restarts = _planned_ticks(stretches, tick)
-    events = (prior.rate or 0.0) * (prior.share or 0.0) * np.diff(edges)
-    odds = tolerated.factor * weight / (tolerated.factor * weight + 1 - weight)
+    edges, part, seen, restarts = _planned_ticks(stretches, tick)
+    events = (prior.rate or 0.0) * (prior.share or 0.0) * np.diff(edges) * seen
+    odds = tolerated.factor * part / (tolerated.factor * part + 1 - part)
     alpha = analysis.false_rollback_rate.value * share_of_bound(metric, "tolerance", analysis)
-    return horizon.threshold(events * (weight < 1), odds, restarts, alpha)
+    return horizon.threshold(events * (part < 1), odds, restarts, alpha)
 
 
-def _planned_ticks(stretches: Sequence[Stretch], tick: float) -> tuple[Floats, Floats, Floats]:
-    """The bounds of the plan's ticks (at most `horizon.TICKS`), the candidate's weight in each, and its restarts."""
+def _planned_ticks(stretches: Sequence[Stretch], tick: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """The bounds of the plan's ticks (at most `horizon.TICKS`), the candidate's part of what both see in each, how much
+    that is as a multiple of the traffic, and its restarts."""
     planned = sum(one.seconds for one in stretches)
     edges = np.linspace(0.0, planned, min(horizon.TICKS, max(round(planned / tick), 1)) + 1)
     begins = np.cumsum([one.seconds for one in stretches])
     place = np.minimum(np.searchsorted(begins, edges[:-1] + 1e-9, side="right"), len(stretches) - 1)
-    weight = np.array([stretches[at].weight for at in place.tolist()])
+    part = np.array([stretches[at].part for at in place.tolist()])
+    seen = np.array([stretches[at].seen for at in place.tolist()])
     onsets = Onsets(0.0, len(stretches) - 1, planned, is_late_expected=False)
-    return edges, weight, onsets.restarts(edges, begins[:-1].tolist())
+    return edges, part, seen, onsets.restarts(edges, begins[:-1].tolist())
 
 
 def prior_of(recorded: UsualMetric) -> Prior:

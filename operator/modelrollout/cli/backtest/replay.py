@@ -211,8 +211,9 @@ class Replay:
 
     def _asked(self, at: datetime, ask: Ask) -> Plan:
         """The plan with the answers of the past to its question, asked in the names of the past."""
-        if (question := self._planned(at).questions) is None or question.at is None:
-            raise ValueError(f"a step has begun, so a look is due at {at}")
+        planned = self._planned(at)
+        if (question := planned.questions) is None or question.at is None:
+            return planned  # nothing is compared at this step
         ours = replace(question, history=(), asked=self._in_words_of_the_past(question))
         return self._planned(at, (ours, ask(ours.asked)))
 
@@ -275,7 +276,8 @@ class Replay:
         if stable is None or candidate is None:
             return World(self._owner.name)
         exposure = exposure_at(status.stage) if status.stage else NOBODY
-        size = wish.router.pods(exposure if status.stage else self._way[0].exposure, wish.size)
+        step = current(self._way, status)
+        size = wish.size if step.is_full_size else wish.router.pods(step.exposure, wish.size)
         sides = [Backend(arm.workload, arm.revision, wish.spec.traffic.port) for arm in (stable, candidate)]
         notes = Notes(since=status.stage.counted_from if status.stage else None)
         routing = Routing(sides[0], sides[1], exposure, notes)
