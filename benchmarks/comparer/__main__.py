@@ -87,6 +87,7 @@ async def _comparer() -> AsyncIterator[tuple[int, int, int]]:
         stable, candidate = [await stack.enter_async_context(await _version(label)) for label in (3, 3)]
         ports = [_port(stable), _port(candidate)]
         told = config.Config(
+            namespace="ml",
             rollout="fraud",
             stable=config.Version(url=f"http://127.0.0.1:{ports[0]}", revision="old"),
             candidate=config.Version(url=f"http://127.0.0.1:{ports[1]}", revision="new"),

@@ -142,6 +142,7 @@ def config(
     stable: str, candidate: str, settings: Compare | None = None, methods: tuple[str, ...] = ("POST",)
 ) -> Config:
     return Config(
+        namespace="ml",
         rollout="fraud",
         stable=Version(url=stable, revision="old"),
         candidate=Version(url=candidate, revision="new"),

@@ -122,10 +122,23 @@ class Examples(Model):
     ] = ()
 
 
+_MOST_KIBIBYTES = 1 << 20
+
+
 class Limits(Model):
     """Limits of one comparer. Copies beyond them are shed and counted; none ever waits."""
 
-    concurrency: Annotated[Count, Field(le=10_000, description="Copies in work at a time. Default: 64.")] = 64
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            lambda limits: limits.concurrency * limits.body_kibibytes <= _MOST_KIBIBYTES,
+            "a comparer keeps concurrency × bodyKibibytes in memory, three times over, and 1 GiB is the most: "
+            "make one of them smaller, and have more replicas",
+            "(has(self.concurrency) ? self.concurrency : 64) * (has(self.bodyKibibytes) ? self.bodyKibibytes : 1024)"
+            f" <= {_MOST_KIBIBYTES}",
+        ),
+    )
+
+    concurrency: Annotated[Count, Field(le=1000, description="Copies in work at a time. Default: 64.")] = 64
     body_kibibytes: Annotated[
         Count, Field(le=16_384, description="Largest request and largest answer, in KiB. Default: 1024.")
     ] = 1024

@@ -20,6 +20,7 @@ class Version(Model):
 class Config(Model):
     """One comparer's work. It does not change: another stage has another comparer."""
 
+    namespace: str
     rollout: str
     stable: Version
     candidate: Version

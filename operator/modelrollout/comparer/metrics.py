@@ -14,6 +14,8 @@ SIZES = {1 << 10: "1KiB", 8 << 10: "8KiB", 32 << 10: "32KiB", 128 << 10: "128KiB
 """Upper edges of the classes of sizes. 32 KiB and 1 MiB are where gateways stop copying by default."""
 LARGER, UNTOLD = "larger", "untold"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+ABOUT = ("rollout_ns", "rollout", "revision")
+"""Labels of every series; `revision` is the candidate's. `namespace` would be renamed by most scrapes."""
 EVERYTHING = "all"
 """The segment of a comparer that tells none apart."""
 _EDGES = tuple(SIZES)
@@ -21,12 +23,12 @@ _CLASSES = (*SIZES.values(), LARGER)
 
 
 class Metrics:
-    """All that Prometheus is told, in a registry of its own; `rollout` and `revision` (the candidate's) on each."""
+    """All that Prometheus is told, in a registry of its own."""
 
     def __init__(self, config: Config) -> None:
         self.registry = CollectorRegistry()
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves this one untyped
-        self._about = (config.rollout, config.candidate.revision)
+        self._about = (config.namespace, config.rollout, config.candidate.revision)
         self._copies = self._counter("copies", "Copies of requests that arrived, by size of the body.", "size")
         self._shed = self._counter("shed", "Copies that were not worked on.", "reason")
         self._comparisons = self._counter("comparisons", "Requests that both versions answered.", "segment")
@@ -80,10 +82,10 @@ class Metrics:
         self._comparisons.labels(*self._about, segment).inc()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"modelrollout_comparer_{name}", text, ("rollout", "revision", *labels), registry=self.registry)
+        return Counter(f"modelrollout_comparer_{name}", text, (*ABOUT, *labels), registry=self.registry)
 
     def _histogram(self, name: str, text: str) -> Histogram:
-        labels = ("rollout", "revision", "arm")
+        labels = (*ABOUT, "arm")
         return Histogram(f"modelrollout_comparer_{name}", text, labels, buckets=SECONDS, registry=self.registry)
 
 

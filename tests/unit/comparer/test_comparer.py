@@ -43,7 +43,7 @@ async def test_counts_answers_that_do_not() -> None:
 async def test_counters_are_there_before_anything_happens() -> None:
     async with comparison(says({}), says({})) as (bench, _, _):
         text = await bench.read("/metrics")
-    assert 'modelrollout_comparer_comparisons_total{revision="new",rollout="fraud",segment="all"} 0.0' in text
+    assert 'modelrollout_comparer_comparisons_total{revision="new",rollout="fraud",rollout_ns="ml",' in text
     assert 'modelrollout_comparer_disagreements_total{reason="value",revision="new",rollout="fraud"' in text
 
 
