@@ -14,8 +14,8 @@ from modelrollout.api.names import HeaderName
 from modelrollout.api.rules import Rule, cel_number
 from modelrollout.api.scalars import RATIO_PATTERN, Duration, Share
 
-_KEY = r"(\.[A-Za-z_][A-Za-z0-9_-]*|\[[0-9]{1,4}\]|\[\*\]|\[\x27[^\x27\]]{1,64}\x27\])"
-JSON_PATH_PATTERN = rf"^\${_KEY}{{0,16}}$"
+_KEY = r"(\.[A-Za-z_][A-Za-z0-9_-]*|\[[0-9]{1,4}\]|\[\*\]|\[\x27[^\x27\]]+\x27\])"
+JSON_PATH_PATTERN = rf"^\${_KEY}*$"  # RE2 counts repetitions within repetitions, and has no more than a thousand
 JsonPath = Annotated[
     str,
     Field(min_length=1, max_length=256),
