@@ -7,6 +7,7 @@ from typing import Any
 from tests.broken import Broken
 from tests.broken_compares import BROKEN_COMPARES
 from tests.broken_routes import BROKEN_ROUTES
+from tests.broken_stages import BROKEN_STAGES, STAGES_ONLY_THE_OPERATOR
 from tests.builders import GONE, canary, good_metric, histogram_metric, metric, stepwise, value_metric, workload_ref
 
 
@@ -88,6 +89,7 @@ BROKEN = (
     Broken("port is text", {"traffic.port": "80"}, "spec.traffic.port", "a whole number, without quotes", "integer"),
     *BROKEN_ROUTES,
     *BROKEN_COMPARES,
+    *BROKEN_STAGES,
     Broken("no stages", {"stages": []}, "spec.stages", "needs at least 1 element", "at least 1 items"),
     Broken(
         "two stages of one name",
@@ -436,6 +438,7 @@ BROKEN = (
 )
 
 ONLY_THE_OPERATOR = (
+    *STAGES_ONLY_THE_OPERATOR,
     # What each preset takes and brings.
     Broken(
         "an argument that a preset does not have",

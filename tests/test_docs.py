@@ -17,12 +17,17 @@ from modelrollout.rollout.expansion import TemplateKey, expanded
 from modelrollout.rollout.rollout import Wish, read_wish
 from modelrollout.stages.way import fault
 from modelrollout.traffic.router import Backend, Routing
-from tests.builders import deployment, small
+from tests.builders import deployment, small, spec
 from tests.docs import blocks
 from tests.places import ROOT
 
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "docs/presets.md", ROOT / "docs/metric-templates.md", ROOT / "docs/verdicts.md"]
+PAGES = [
+    README,
+    ROOT / "docs/presets.md",
+    ROOT / "docs/metric-templates.md",
+    ROOT / "docs/verdicts.md",
+]
 TEMPLATES = {
     TemplateKey(block["kind"], block["metadata"]["name"]): block
     for page in PAGES
@@ -105,3 +110,11 @@ def test_the_page_on_adoption_takes_the_size_out_of_argo_cds_hands() -> None:
     (application,) = (block for block in ADOPTION if block.get("kind") == "Application")
     (ignored,) = application["spec"]["ignoreDifferences"]
     assert ignored["jsonPointers"] == ["/spec/replicas"]
+
+
+STAGES = blocks(ROOT / "docs/strategies.md")
+
+
+@pytest.mark.parametrize("block", STAGES, ids=lambda block: "-".join(stage["name"] for stage in block["stages"]))
+def test_stages_in_the_docs_can_be_carried_out(block: dict[str, Any]) -> None:
+    assert route_of({"metadata": {"name": "fraud"}, "spec": spec(**block)})["spec"]

@@ -32,6 +32,15 @@ STAGES: tuple[Any, ...] = (
         {"name": "small", "canary": {"steps": [{"weight": 1}, {"weight": 5, "hold": "30s"}], "hold": "10s"}},
         {"name": "canary", "canary": {"weights": [5, 40], "hold": "10s"}},
     ],
+    [
+        builders.shadow(methods=["POST"], hold="10s"),
+        builders.canary(20, hold="10s"),
+        builders.blue_green(preview={"header": {"name": "x-preview", "value": "1"}}, previewHold="10s", hold="10s"),
+    ],
+    [
+        builders.blue_green("first", hold="10s", previewHold="10s", mirror={"methods": ["POST"], "percent": 50}),
+        builders.canary(20, hold="10s"),  # weights fall from one stage to the next
+    ],
 )
 PROMOTIONS: tuple[Any, ...] = (
     {"bake": "30s", "keepOld": "60s"},
@@ -54,6 +63,18 @@ SPOILS: tuple[Any, ...] = (
     {"traffic": {"port": 8080}},
     {"promotion": {"bakee": "1m"}},
 )
+
+
+def by_services(stage: dict[str, Any]) -> dict[str, Any]:
+    """The stage as plain Services can have it: they neither copy requests nor look into them."""
+    if "shadow" in stage:
+        return builders.canary(10, name=stage["name"], hold=stage["shadow"]["hold"])
+    if "blueGreen" not in stage:
+        return stage
+    kept = {name: value for name, value in stage["blueGreen"].items() if name != "mirror"}
+    return builders.blue_green(stage["name"], **{**kept, "preview": {}})
+
+
 ARMS = ("stable", "candidate")
 GARBAGE = ("", "{", "null", "[]", '{"revision": 1}', "NaN", "-7", "ä")
 
@@ -254,6 +275,8 @@ class Life(Town):
 
     def _apply_spec(self, **spoiled: Any) -> None:
         changes = {"promotion": PROMOTIONS[0], "analysis": ANALYSES[0], "stages": STAGES[0], **self._spec}
+        if "service" in changes.get("traffic", TRAFFICS[0]):
+            changes["stages"] = [*map(by_services, changes["stages"])]
         version = changes.pop("version")
         template = builders.spec(version)["workload"]["template"]
         template["spec"] |= {} if self.replicas is None else {"replicas": self.replicas}

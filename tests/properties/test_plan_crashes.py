@@ -36,19 +36,27 @@ def begun() -> Town:
     return town
 
 
+def switching(traffic: Manifest = GATEWAY) -> Callable[[], Town]:
+    """As upgrading, by copies, where the router can make them, a preview and one switch."""
+    by_header = {"preview": {"header": {"name": "x-preview", "value": "1"}}}
+    preview = by_header if traffic is GATEWAY else {"preview": {}}
+    copies = [builders.shadow(methods=["POST"], hold="4s")] if traffic is GATEWAY else []
+    return lambda: upgrading(traffic, [*copies, builders.blue_green(**preview, previewHold="4s", hold="4s")])
+
+
 def installing() -> Town:
     town = begun()
     town.old = town.wish("1", **quick())
     return town
 
 
-def upgrading(traffic: Manifest = GATEWAY) -> Town:
+def upgrading(traffic: Manifest = GATEWAY, stages: list[Manifest] | None = None) -> Town:
     """Version 1 serves everybody, and version 2 was applied a moment ago."""
-    town = begun()
-    town.old = town.wish("1", **quick(traffic))
+    town, spec = begun(), {**quick(traffic), **({"stages": stages} if stages else {})}
+    town.old = town.wish("1", **spec)
     town.go(Phase.HEALTHY, minutes=1)
     town.run(seconds=10)
-    town.new = town.wish("2", **quick(traffic))
+    town.new = town.wish("2", **spec)
     return town
 
 
@@ -66,6 +74,14 @@ def at(weight: int, happens: Callable[[Town], object]) -> Callable[[Town], None]
             happens(town)
 
     return react
+
+
+def with_copies(happens: Callable[[Town], object]) -> Callable[[Town], None]:
+    return lambda town: happens(town) if not town.is_gone and town.tried_by.get(town.new) == {"copies"} else None
+
+
+def with_a_preview(happens: Callable[[Town], object]) -> Callable[[Town], None]:
+    return lambda town: happens(town) if not town.is_gone and "asked" in town.tried_by.get(town.new, ()) else None
 
 
 def fails(town: Town) -> None:
@@ -144,6 +160,10 @@ STORIES = {
     "taking over": Story(upgrading, serves("2"), at(10, stable_dies)),
     "superseding": Story(upgrading, serves("3"), at(10, is_superseded)),
     "going back to stable": Story(upgrading, is_cancelled, at(50, is_taken_back_by_its_user)),
+    "copies, a preview and a switch": Story(switching(), serves("2")),
+    "a preview and a switch by Services": Story(switching(PLAIN), serves("2")),
+    "rollback by copies": Story(switching(), serves("1", Phase.ROLLED_BACK), with_copies(fails)),
+    "rollback of a preview": Story(switching(), serves("1", Phase.ROLLED_BACK), with_a_preview(crashes)),
     "deletion": Story(upgrading, lambda town: town.is_gone, at(10, is_deleted)),
 }
 RISING = (
@@ -151,6 +171,8 @@ RISING = (
     "promotion",
     "promotion with plain services",
     "promotion behind a gateway that lags",
+    "copies, a preview and a switch",
+    "a preview and a switch by Services",
     "taking over",
     "superseding",
 )

@@ -33,16 +33,15 @@ from modelrollout.plan import looks
 from modelrollout.plan.decide import mended
 from modelrollout.plan.plan import Plan
 from modelrollout.plan.planner import plan_from
-from modelrollout.rollout.rollout import Rollout, Wish, parse
+from modelrollout.rollout.rollout import Rollout, parse
 from modelrollout.stages import way as stages
 from modelrollout.traffic import rejections
 from modelrollout.traffic.acceptance import accepted
-from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure, Match
+from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
 from modelrollout.traffic.router_table import ROUTERS
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.phases import intended, is_allowed
 from modelrollout.trial.steps import exposure_at
-from modelrollout.trial.trial import Place, Step
 from modelrollout.trial.world import World
 from tests import builders
 from tests.fakes.town import NOON
@@ -120,7 +119,7 @@ class Situation:
 
 def is_of_interest(one: Any) -> bool:
     """Routes, and workloads; a revision's own Service comes and goes with its workload."""
-    return one["kind"] in ("HTTPRoute", "Deployment") or one["metadata"]["name"] == "fraud"
+    return one["kind"] in ("HTTPRoute", "Deployment") or one["metadata"]["name"] in ("fraud", "fraud-preview")
 
 
 def _kernel(one: Any) -> str:
@@ -133,15 +132,15 @@ def _kernel(one: Any) -> str:
 class Walk:
     """All situations that can be reached, and what is promised of each step between them."""
 
-    def __init__(self, traffic: dict[str, Any]) -> None:
-        self.traffic = traffic
+    def __init__(self, traffic: dict[str, Any], *stages_: dict[str, Any]) -> None:
+        self.traffic, self.stages = traffic, stages_
         self.rollouts: dict[str, Rollout] = {}
         self.plans = 0
 
     def spec(self, name: str) -> dict[str, Any]:
-        weights = [10, 60] if name == "other steps" else [25, 50]
         version = name if name.isdecimal() else "2"
-        stages_ = [builders.canary(*weights, hold="1m")]
+        others = [builders.canary(10, 60, hold="1m")]
+        stages_ = others if name == "other steps" else self.stages or [builders.canary(25, 50, hold="1m")]
         analysis = {"interval": "15s", "stepDeadline": "30m", "metrics": [builders.ERRORS]}
         changes = {"traffic": self.traffic, "stages": stages_, "analysis": analysis}
         return builders.spec(version, **changes) if name != "broken" else builders.spec("2", **changes, oops=1)
@@ -289,7 +288,12 @@ class Walk:
         if event.after > HOLD + timedelta(seconds=1):
             return  # a deadline decides, as the user chose
         old, new = here.status.stage, plan.status.stage
-        if old is None or here.status.phase not in (Phase.PROGRESSING, Phase.BAKING) or here.spec in ("broken",):
+        if (
+            old is None
+            or not self.is_judged(old, here)
+            or here.status.phase not in (Phase.PROGRESSING, Phase.BAKING)
+            or here.spec in ("broken",)
+        ):
             return
         noted = any(rejections.noted(note_on(one), "") for one in here.objects.values())
         if not noted and here.status.candidate and here.status.candidate.revision not in here.refused:
@@ -307,6 +311,11 @@ class Walk:
         if (old := before.stage) is not None and (new := after.stage) is not None and not self.was_edited(old, here):
             assert (new.name, new.step) == (old.name, old.step), ("6: a step ends that was not in force", told)
             assert new.since is None, ("6: its time counts", told)
+
+    def is_judged(self, stage: Any, here: Situation) -> bool:
+        wish, place = self.rollout(here).wish, (stage.name, stage.step)
+        row = stages.way(wish) if wish else ()
+        return any(step.is_judged for step in row if (step.place.stage, step.place.number) == place)
 
     def was_edited(self, stage: Any, here: Situation) -> bool:
         wish = self.rollout(here).wish
@@ -382,12 +391,12 @@ def by_hand(objects: dict[Ref, Any], hand: str, status: ModelRolloutStatus) -> d
     if hand == "removes it":
         return {ref: one for ref, one in objects.items() if ref != route}
     found, ref = objects[route], {"name": status.candidate.workload, "port": 80}
-    (rule, *rest) = found["spec"]["rules"]
+    (*rest, rule) = found["spec"]["rules"]
     if hand == "mirrors to the candidate":
         rule = {**rule, "filters": [{"type": "RequestMirror", "requestMirror": {"backendRef": ref}}]}
     else:
         rule = {**rule, "backendRefs": [{**ref, "weight": 100}]}
-    return {**objects, route: {**found, "spec": {**found["spec"], "rules": [rule, *rest]}}}
+    return {**objects, route: {**found, "spec": {**found["spec"], "rules": [*rest, rule]}}}
 
 
 def applied(objects: Objects, write: Write) -> dict[Ref, Any]:
@@ -419,20 +428,22 @@ def test_every_place_of_a_small_canary_keeps_all_promises(traffic: dict[str, Any
     assert walk.plans > places * len(EVENTS) / 2
 
 
-PREVIEW = Match("x-preview", "1")
-UNLIKE_WEIGHTS = (Exposure(mirror=100), Exposure(asked=frozenset({PREVIEW})), Exposure(weight=20, mirror=50))
+HEADER = {"header": {"name": "x-preview", "value": "1"}}
+SWITCH = {"previewHold": "1m", "hold": "1m"}
+ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
 
 
-def test_every_place_of_a_stage_with_copies_and_a_preview_keeps_all_promises(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("traffic", "row"),
+    [
+        (GATEWAY, [builders.shadow(methods=ALL_METHODS, hold="1m"), builders.blue_green(preview=HEADER, **SWITCH)]),
+        (SERVICE, [builders.blue_green(preview={}, **SWITCH)]),
+    ],
+    ids=["gatewayAPI", "service"],
+)
+def test_every_place_of_other_stages_keeps_all_promises(traffic: dict[str, Any], row: list[dict[str, Any]]) -> None:
     """Whatever kinds of stages come: their exposures are kept to, and taken back, like weights."""
-    canary = stages.STAGES[stages.Canary]
-
-    def steps(index: int, name: str, kind: Any, wish: Wish) -> Iterator[Step]:
-        (first, *_) = canary(index, name, kind, wish)  # the others are walked in the canary itself
-        for number, exposure in enumerate(UNLIKE_WEIGHTS):
-            yield replace(first, place=Place(index, name, number), exposure=exposure)
-
-    monkeypatch.setitem(stages.STAGES, stages.Canary, steps)  # type: ignore[arg-type]  # a dictionary
-    walk = Walk(GATEWAY)
-    # Of what happens within a hold nothing differs from the canary's.
-    assert walk.everywhere([event for event in EVENTS if event.after >= HOLD or event not in CONDITIONS]) > 100
+    walk = Walk(traffic, *row)
+    # Of what happens within a hold nothing differs from the canary's, and edits are walked in test_edited_ways.
+    unlike = [event for event in EVENTS if event.after >= HOLD or event not in CONDITIONS]
+    assert walk.everywhere([event for event in unlike if event.spec != "other steps"]) > 50

@@ -37,7 +37,7 @@ def mirrored_to(town: Town) -> list[str]:
 
 def told(deployment: Manifest) -> Config:
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    return Config.model_validate_json(container["args"][1])
+    return Config.model_validate_json(container["args"][-1])
 
 
 def test_copies_go_to_a_comparer_that_knows_both_versions() -> None:
@@ -178,5 +178,5 @@ def test_what_it_is_told_holds_nothing_that_kubernetes_would_fill_in() -> None:
     deployment = comparer(town)
     assert deployment is not None
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    assert "$(" not in container["args"][1]
-    assert json.loads(container["args"][1])["compare"]["agreement"]["path"] == "$['$(HOME)']"
+    assert "$(" not in container["args"][-1]
+    assert json.loads(container["args"][-1])["compare"]["agreement"]["path"] == "$['$(HOME)']"

@@ -29,7 +29,7 @@ from modelrollout.traffic.router import MANAGER as TRAFFIC
 from modelrollout.traffic.router import Backend, Notes, Routing
 from modelrollout.traffic.router_table import route_refs
 from modelrollout.trial import capacity, outage
-from modelrollout.trial.facts import Facts
+from modelrollout.trial.facts import Facts, is_on_trial
 from modelrollout.trial.hindrance import carried
 from modelrollout.workloads.kind import Names
 
@@ -44,10 +44,24 @@ def retreat(facts: Facts, status: ModelRolloutStatus) -> tuple[Write, ...]:
     """
     if status.stable is None or effective(facts, status) != NOBODY or outage.holds_traffic(facts, status):
         return ()
+    if _goes_on_without_users(facts, status):
+        return ()
     owner, objects, to = facts.rollout.owner, facts.world.objects, facts.backend(status.stable)
     notes = Notes(rejected=_note(facts, status))
     routers = facts.diverting_routers(status.stable)
     return tuple(write for router in routers for write in router.retreat(owner, objects, to, notes))
+
+
+def _goes_on_without_users(facts: Facts, status: ModelRolloutStatus) -> bool:
+    """Whether a step begins in this pass for which the candidate lacks pods, after one with more users.
+
+    That is a decision like any other: it is saved first, or whoever dies in between would give these users back.
+    """
+    before, candidate = facts.rollout.status, status.candidate
+    if before.stage is None or status.stage is None or candidate is None or before.candidate is None:
+        return False
+    is_the_same = before.candidate.revision == candidate.revision and facts.rejection(status) is None
+    return is_the_same and is_on_trial(status) and before.stage.entered != status.stage.entered
 
 
 def writes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Write, ...]:

@@ -118,7 +118,7 @@ def _container(shadow: Shadow, compare: Compare, trial: Trial) -> Manifest:
         "name": "comparer",
         "image": trial.wish.comparer_image,
         "command": ["python", "-m", "modelrollout.comparer"],
-        "args": ["--config", _told(shadow, compare, trial)],
+        "args": ["--host", "0.0.0.0", "--config", _told(shadow, compare, trial)],  # noqa: S104 - a gateway asks
         "ports": [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports],
         "readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 2},
         "livenessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 10, "timeoutSeconds": 5},

@@ -1,0 +1,57 @@
+"""Mistakes in stages with copies, and with one switch. A part of the table in broken_specs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.broken import Broken
+from tests.builders import blue_green, canary, shadow
+
+
+def _shadow(**fields: Any) -> dict[str, Any]:
+    return {"stages": [shadow(**fields)]}
+
+
+def _preview(**header: Any) -> dict[str, Any]:
+    return {"stages": [blue_green(preview={"header": {"name": "x-preview", "value": "1", **header}})]}
+
+
+_SHADOW, _HEADER = "spec.stages[0].shadow", "spec.stages[0].blueGreen.preview.header"
+_NO_PERCENTAGE = 'write a whole number from 1 to 100, or a text such as "0.5%"'
+
+BROKEN_STAGES = (
+    Broken(
+        "a stage of two kinds",
+        {"stages": [{**canary(5), **shadow("canary")}]},
+        "spec.stages[0]",
+        "a stage does exactly one thing: set canary, shadow or blueGreen",
+    ),
+    Broken("a method twice", _shadow(methods=["GET", "GET"]), f"{_SHADOW}.methods", "each may stand here once"),
+    Broken("no methods", _shadow(methods=[]), f"{_SHADOW}.methods", "needs at least 1 element", "at least 1 items"),
+    Broken("a path twice", _shadow(paths=["/a", "/a"]), f"{_SHADOW}.paths", "each may stand here once"),
+    Broken("a path without its slash", _shadow(paths=["v1"]), f"{_SHADOW}.paths[0]", "a path starts with /"),
+    Broken("a path that goes up", _shadow(paths=["/a/../b"]), f"{_SHADOW}.paths[0]", "a path has no //, /./, /../"),
+    Broken("an odd path", _shadow(paths=["/a b"]), f"{_SHADOW}.paths[0]", "a path is made of letters, digits and"),
+    Broken("a method there is not", _shadow(methods=["get"]), f"{_SHADOW}.methods[0]", "'GET'", "supported values"),
+    Broken("copies for a time without a unit", _shadow(hold="30"), f"{_SHADOW}.hold", "this is not a duration such as"),
+    Broken("a header with a line end", _preview(value="1\n"), f"{_HEADER}.value", "made of ASCII characters"),
+    Broken("a header that cannot be called so", _preview(name="x preview"), f"{_HEADER}.name", "header"),
+    Broken("a header without a value", _preview(value=""), f"{_HEADER}.value", "must not be empty", "at least 1 chars"),
+)
+STAGES_ONLY_THE_OPERATOR = (
+    # A number or a text: CEL reckons with texts of any length there.
+    *(
+        Broken(f"copies of {percent!r}", _shadow(percent=percent), f"{_SHADOW}.percent", _NO_PERCENTAGE)
+        for percent in (101, -1, "5", "0.5", "101%", "0.00001%", "0%")
+    ),
+    Broken("copies of nothing", _shadow(percent=0), f"{_SHADOW}.percent", "a share of nothing copies nothing"),
+    # For every kind of stage this would be beyond the limit of CEL's cost.
+    Broken("copies for longer than the deadline", _shadow(hold="3h"), "spec", "a stage's hold is longer than"),
+    Broken(
+        "a preview for longer than the deadline",
+        {"stages": [blue_green(previewHold="3h")]},
+        "spec",
+        "make hold (or previewHold) shorter or stepDeadline longer",
+    ),
+)
+"""What the API server lets pass and the operator refuses."""
