@@ -64,5 +64,5 @@ def _metric(stage: Stage, least: float) -> Metric:
     return Metric(
         name=name_of(stage),
         ratio=CounterRatio(bad=counter("disagreements"), total=counter("comparisons")),
-        max=Limit(f"{round(1 - least, 9):.9f}".rstrip("0").rstrip(".")),
+        max=Limit(f"{round(100 * (1 - least), 9):g}%"),
     )
