@@ -20,6 +20,11 @@ _CONNECT = 5.0
 """Seconds; a pod that is there answers in milliseconds."""
 
 
+_IDLE = 1.0
+"""Seconds that a connection is kept without a request. Servers close theirs after two at the least, and a request that
+meets the closing has no answer, which would look like the version's fault."""
+
+
 class _TooLargeError(Exception):
     """The body goes beyond the limit."""
 
@@ -92,7 +97,7 @@ async def open_asker(longest: float, largest: int) -> AsyncIterator[Asker]:
     `longest` in seconds, `largest` in bytes.
     """
     options: dict[str, Any] = {"cookie_jar": aiohttp.DummyCookieJar(), "trust_env": False}
-    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=30)
+    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, keepalive_timeout=_IDLE)
     patience = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT)
     async with aiohttp.ClientSession(connector=connector, timeout=patience, **options) as session:
         yield Asker(session, longest, largest)
