@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import aiohttp
 import pytest
 
 from modelrollout.api.status import Phase
-from modelrollout.objects.manifests import COMPARER_LABEL, COMPARER_PORT
+from modelrollout.cli.disagreements import NobodyComparesError, kept
+from modelrollout.objects.manifests import COMPARER_LABEL
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, MODEL_ROLLOUTS, PODS
 from tests.integration.releases import Release, comes_true, place, release
 
@@ -35,18 +35,12 @@ async def comparers(release: Release) -> list[dict[str, Any]]:
 
 
 async def disagreements(release: Release) -> list[dict[str, Any]]:
-    """What the comparer's only pod keeps; nothing while there is none."""
-    for pod in await comparers(release):
-        address = (pod.get("status") or {}).get("podIP")
-        try:
-            async with (
-                aiohttp.ClientSession() as client,
-                client.get(f"http://{address}:{COMPARER_PORT}/disagreements") as reply,
-            ):
-                return list((await reply.json())["disagreements"])
-        except aiohttp.ClientError:
-            continue
-    return []
+    """What `modelrollout disagreements` shows; nothing while there is nobody to ask."""
+    try:
+        found = await kept(release.place.local.cluster, release.namespace, release.name)
+    except NobodyComparesError:
+        return []
+    return [*found.disagreements]
 
 
 async def is_tidy(release: Release) -> bool:
