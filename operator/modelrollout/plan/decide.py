@@ -249,7 +249,7 @@ def _at_a_step(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
 
 def _begins(facts: Facts, status: ModelRolloutStatus, step: Step) -> Finding:
     """What is told of a step when it begins; with the pods that the candidate is given for it."""
-    told = (step.begins.message, capacity.told(facts, status, step.exposure))
+    told = (step.begins.message, capacity.told(facts, status, carried(facts, status, step)))
     return Finding(step.begins.reason, " ".join(filter(None, told)))
 
 

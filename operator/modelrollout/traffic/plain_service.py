@@ -68,13 +68,13 @@ class ServiceRouter:
     def edits(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> Finding | None:
         ref = _front(owner)
         found = own(owner, there, ref)
-        wanted = _wanted(owner, routing, found)
+        wanted, of_preview = _wanted(owner, routing, found), preview_service.edits(owner, routing, there)
         if found is None or not is_as_written_for(wanted, found):
-            return None
+            return of_preview
         edits = [*edits_of_service(wanted, found)]
         if (weight := annotation(found, WEIGHT)) != annotation(wanted, WEIGHT):
             edits.append(Edit(f"metadata.annotations[{WEIGHT}]", weight, "who is served is decided by spec.stages"))
-        return told(ref, edits)
+        return told(ref, edits) or of_preview
 
     def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Apply, ...]:
         if (route := own(owner, there, _front(owner))) is None:
