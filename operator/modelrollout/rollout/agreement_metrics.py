@@ -5,13 +5,10 @@ It decides at its own stage alone. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.findings import Finding
 from modelrollout.api.metric import CounterRatio, Metric
 from modelrollout.api.scalars import Limit
-from modelrollout.api.shadow import Shadow
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.stages import Stage
 
@@ -22,7 +19,7 @@ _SUFFIX = "-agreement"
 
 def with_agreement_metrics(spec: ModelRolloutSpec) -> ModelRolloutSpec | Finding:
     """The spec with one metric more for each stage that compares; or why that cannot be."""
-    brought = [_metric(*one) for one in _compared(spec)]
+    brought = [_metric(stage, least) for stage in spec.stages if (least := _least_agreement(stage)) is not None]
     if not brought:
         return spec
     taken = {metric.name for metric in spec.analysis.metrics}
@@ -41,9 +38,13 @@ def with_agreement_metrics(spec: ModelRolloutSpec) -> ModelRolloutSpec | Finding
 
 def judged_at(spec: ModelRolloutSpec, index: int) -> frozenset[str] | None:
     """The metrics that decide at the stage of a number; None where all metrics decide at all stages."""
-    elsewhere = {name_of(stage) for stage, _ in _compared(spec) if spec.stages.index(stage) != index}
-    metrics = {metric.name for metric in spec.analysis.metrics}
-    return frozenset(metrics - elsewhere) if elsewhere & metrics else None
+    compared = [(number, stage) for number, stage in enumerate(spec.stages) if _least_agreement(stage) is not None]
+    elsewhere = {name_of(stage) for number, stage in compared if number != index}
+    return (
+        frozenset(metric.name for metric in spec.analysis.metrics if metric.name not in elsewhere)
+        if elsewhere
+        else None
+    )
 
 
 def name_of(stage: Stage) -> str:
@@ -51,10 +52,10 @@ def name_of(stage: Stage) -> str:
     return f"{stage.name[: _LONGEST_NAME - len(_SUFFIX)]}{_SUFFIX}"
 
 
-def _compared(spec: ModelRolloutSpec) -> Iterator[tuple[Stage, float]]:
-    for stage in spec.stages:
-        if isinstance(stage.kind, Shadow) and stage.kind.compare is not None:
-            yield stage, stage.kind.compare.min_agreement.value
+def _least_agreement(stage: Stage) -> float | None:
+    """Of a stage that compares; None of any other."""
+    compare = stage.shadow.compare if stage.shadow is not None else None
+    return compare.min_agreement.value if compare is not None else None
 
 
 def _metric(stage: Stage, least: float) -> Metric:
