@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help install tools lint test test-fast crds presets docs bench-analysis demo sandbox kind clean
+.PHONY: help install tools lint test test-demo test-fast crds presets docs bench-analysis demo sandbox kind clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -29,8 +29,11 @@ lint: $(READY) ## style, types, layers, drift of what is generated
 	$(BIN)/python -m modelrollout.api.crd --check crds
 	$(BIN)/python -m modelrollout.api.presets --check docs/presets.md
 
-test: tools lint ## everything, as CI does
+test: tools ## everything, as CI does
+	$(MAKE) --jobs 2 --output-sync=target --no-print-directory lint test-demo
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo"
+
+test-demo: tools # waits most of its time, so lint runs beside it
 	$(BIN)/pytest -m demo
 
 test-fast: $(READY) ## the product alone, without what tests/conftest.py calls slow: about a minute

@@ -117,6 +117,18 @@ BROKEN = (
         "a canary needs either weights, such as [5, 25, 50, 100], or steps, not both",
     ),
     Broken(
+        "first weight at most below the first weight",
+        {"stages": [canary(25, 50, firstWeightAtMost=20)]},
+        "spec.stages[0].canary",
+        "firstWeightAtMost is below the first weight, which it may only raise",
+    ),
+    Broken(
+        "first weight at most below the first step",
+        {"stages": [{"name": "a", "canary": {"steps": [{"weight": 5}], "firstWeightAtMost": 4}}]},
+        "spec.stages[0].canary",
+        "firstWeightAtMost is below the first weight, which it may only raise",
+    ),
+    Broken(
         "weights fall",
         {"stages": [canary(5, 3)]},
         "spec.stages[0].canary.weights",

@@ -86,6 +86,13 @@ def test_two_models_of_the_examples_share_a_host_name_and_no_match() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_stages_in_the_docs_can_be_carried_out(page: Path) -> None:
+    for block in blocks(page):
+        if "kind" not in block and "stages" in block:
+            assert route_of({"metadata": {"name": "fraud"}, "spec": small(stages=block["stages"])})["spec"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_verdicts_in_the_docs_are_those_of_a_status(page: Path) -> None:
     for block in blocks(page):
         if "verdicts" in block:
@@ -94,7 +101,7 @@ def test_verdicts_in_the_docs_are_those_of_a_status(page: Path) -> None:
 
 def test_every_block_is_one_that_these_tests_read() -> None:
     for page in PAGES:
-        known = {"kind", "analysis", "verdicts"} | ({"traffic"} if page == README else set())
+        known = {"kind", "analysis", "stages", "verdicts"} | ({"traffic"} if page == README else set())
         assert all(known & block.keys() for block in blocks(page)), page.name
 
 

@@ -67,7 +67,8 @@ def _stages(draw: st.DrawFn) -> list[dict[str, Any]]:
             steps = [{"weight": weight, **draw(_maybe(hold=_holds))} for weight in weights]
             stages.append({"name": name, "canary": {"steps": steps, **each}})
         else:
-            stages.append(canary(*weights, name=name, **each))
+            most = draw(_maybe(firstWeightAtMost=st.integers(weights[0], 100)))
+            stages.append(canary(*weights, name=name, **each, **most))
     return stages
 
 

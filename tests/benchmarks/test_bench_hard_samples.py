@@ -11,7 +11,7 @@ from benchmarks.analysis.measure import bar
 from benchmarks.analysis.report import with_bounds
 from benchmarks.analysis.watched_releases import PLANNED, taken_back_at
 
-RUNS, RUNS_WITH_MANY_LOOKS, RUNS_WITH_MANY_SERIES = 30, 16, 4
+RUNS, RUNS_WITH_MANY_LOOKS, RUNS_WITH_MANY_SERIES = 12, 8, 4
 
 
 @pytest.mark.parametrize("name", CELLS)

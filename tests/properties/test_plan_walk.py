@@ -231,11 +231,12 @@ class Walk:
         objects = dict(here.objects)
         for write in plan.retreat:
             objects = applied(objects, write)
-        retreated = self.live(objects, here.status)
+        retreated = self.live(objects, here.status) if plan.retreat else before
         for write in plan.writes:
             if not plan.retreat:
                 objects = applied(objects, write)
-        now = self.live(objects, plan.status if plan.status.stable else after)
+        is_still_there = not plan.writes and plan.status.stable in (None, after.stable)
+        now = retreated if is_still_there else self.live(objects, plan.status if plan.status.stable else after)
         told = (here.spec, after.phase, after.stage, event, plan.status.phase, plan.status.message)
         candidate = plan.status.candidate
         self.moves_only_to_the_ready(here, facts, plan, before, now, told)

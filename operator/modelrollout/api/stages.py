@@ -58,6 +58,11 @@ CanarySteps = Annotated[
 ]
 
 
+def _may_only_rise(canary: Canary) -> bool:
+    most, steps = canary.first_weight_at_most, canary.all_steps
+    return most is None or not steps or steps[0].weight <= most
+
+
 class Canary(Model):
     """The candidate gets a growing share of the traffic, judged at each step."""
 
@@ -66,11 +71,25 @@ class Canary(Model):
             *("weights", "steps"),
             message="a canary needs either weights, such as [5, 25, 50, 100], or steps, not both",
         ),
+        Rule(
+            _may_only_rise,
+            "firstWeightAtMost is below the first weight, which it may only raise: make it larger, or leave it out",
+            "!has(self.firstWeightAtMost)"
+            " || (!has(self.weights) || size(self.weights) == 0 || self.weights[0] <= self.firstWeightAtMost)"
+            " && (!has(self.steps) || size(self.steps) == 0 || self.steps[0].weight <= self.firstWeightAtMost)",
+        ),
     )
 
     weights: Annotated[Weights | None, Field(description="Percent of the traffic at each step, rising.")] = None
     steps: Annotated[CanarySteps | None, Field(description="The same step by step, where holds differ.")] = None
     hold: Annotated[Duration, Field(description="Shortest time at each step.")] = DEFAULT_HOLD
+    first_weight_at_most: Annotated[
+        Percent | None,
+        Field(
+            description="Where the first weight could not tell within its hold, at the usual traffic, whether the "
+            "candidate is unacceptable, the release begins with the smallest weight that can, up to this one."
+        ),
+    ] = None
 
     @property
     def all_steps(self) -> tuple[CanaryStep, ...]:

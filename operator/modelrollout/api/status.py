@@ -84,6 +84,15 @@ class CandidateArm(Arm):
     stable_pods: Annotated[
         int | None, Field(ge=0, description="The most pods that the stable version had when a step began.")
     ] = None
+    first_weights: Annotated[
+        dict[str, int],
+        Field(
+            exclude_if=not_,
+            max_length=16,
+            description="By stage, the weight that a canary begins with where the usual traffic asks for more than "
+            "the spec's first one (firstWeightAtMost).",
+        ),
+    ] = Field(default_factory=dict)
     retried: Annotated[Time | None, Field(description="When somebody asked to try it once more.")] = None
     took_over: Annotated[
         Time | None, Field(description="When it took over from a stable version without a ready pod.")

@@ -10,10 +10,9 @@ from datetime import datetime
 
 from modelrollout.analysis.evidence.ticks import tick_of
 from modelrollout.analysis.queries import history_queries
-from modelrollout.analysis.sensitivity.preflight import summarise_history
 from modelrollout.api.status import UsualMetric
 from modelrollout.objects.manifests import Manifest
-from modelrollout.plan.looks import stretches
+from modelrollout.plan import history
 from modelrollout.promql.query import Answer, Query
 from modelrollout.rollout.rollout import Rollout
 from modelrollout.trial.facts import Facts
@@ -58,9 +57,10 @@ def warnings(rollout: Rollout, asked: Sequence[Query], answers: Mapping[Query, A
     wish = rollout.wish
     if wish is None or not asked:
         return ()
-    analysis = wish.spec.analysis
-    tick = tick_of(analysis.interval.timedelta).total_seconds()
-    return in_sentences(summarise_history(analysis, asked, answers, {}, stretches(wish), tick))
+    usual = history.summarised(wish, asked, answers, {})
+    if (adapted := history.adapted(wish, usual)) is not wish:
+        usual = history.summarised(adapted, asked, answers, {})
+    return in_sentences(usual)
 
 
 def in_sentences(usual: Sequence[UsualMetric]) -> tuple[str, ...]:

@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, Judgement, judge
 from modelrollout.analysis.queries import Reach, history_queries, queries
-from modelrollout.analysis.sensitivity.detectable import Stretch
-from modelrollout.analysis.sensitivity.preflight import prior_of, summarise_history
+from modelrollout.analysis.sensitivity.preflight import prior_of
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.api.scalars import Duration
@@ -23,7 +22,7 @@ from modelrollout.api.status import (
     UsualMetric,
 )
 from modelrollout.objects.manifests import digest
-from modelrollout.plan import statuses
+from modelrollout.plan import history, statuses
 from modelrollout.plan.statuses import changed
 from modelrollout.promql.query import Query, Unanswered
 from modelrollout.rollout.rollout import Wish
@@ -48,7 +47,7 @@ def new_evidence(evidence: EvidenceStatus | None, wish: Wish, start: datetime) -
         start=start,
         tick=f"{round(tick / timedelta(milliseconds=1))}ms",
         later_steps=sum(step.is_judged for step in way(wish)) - 1,
-        planned=round(sum(one.seconds for one in stretches(wish))),
+        planned=round(sum(one.seconds for one in history.stretches(wish))),
     )
 
 
@@ -64,14 +63,6 @@ def in_force(evidence: EvidenceStatus | None, stage: StageStatus, since: datetim
     if evidence is None or evidence.steps[-1:] != (stage.entered,):
         return evidence
     return EvidenceStatus(**{**dict(evidence), "steps": (*evidence.steps[:-1], since)})
-
-
-def stretches(wish: Wish) -> list[Stretch]:
-    """The exposures that are planned, each for its time."""
-    judged = [step for step in way(wish) if step.is_judged]
-    return [
-        Stretch(one.exposure.share, one.hold.total_seconds(), is_copied=bool(one.exposure.mirror)) for one in judged
-    ]
 
 
 def course(evidence: EvidenceStatus, analysis: Analysis, hold: timedelta) -> Course | None:
@@ -237,9 +228,11 @@ def informed(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
     unanswered = [answer for query in look.history if isinstance(answer := answers[query], Unanswered)]
     if any(not answer.rejected for answer in unanswered) and status.stage is None:
         return status  # Prometheus is away, and there is time to ask again
-    analysis = wish.spec.analysis
-    tick = tick_of(analysis.interval.timedelta).total_seconds()
-    found = summarise_history(analysis, look.history, answers, bases(status, analysis), stretches(wish), tick)
+    wish, analysis = history.with_choice(wish, status), wish.spec.analysis
+    found = history.summarised(wish, look.history, answers, bases(status, analysis))
+    if status.stage is None and (adapted := history.adapted(wish, found)) is not wish:
+        status = statuses.with_candidate(status, first_weights=adapted.first_weights)
+        found = history.summarised(adapted, look.history, answers, bases(status, analysis))
     known, past = status.evidence or EvidenceStatus(), _known_past(status, analysis)
     usual = tuple(past.get(one.metric, one) for one in found)  # how events are counted does not change on the way
     return changed(status, evidence=EvidenceStatus(**{**dict(known), "at": known.at or facts.now, "usual": usual}))

@@ -13,6 +13,7 @@ from modelrollout.plan.conditions import conditions
 from modelrollout.plan.conditions import unseen as unseen_conditions
 from modelrollout.plan.decide import Decision, decide, mended, trial_of
 from modelrollout.plan.events import events
+from modelrollout.plan.history import with_choice
 from modelrollout.plan.plan import Event, Plan
 from modelrollout.plan.statuses import changed
 from modelrollout.rollout.rollout import Rollout, Wish
@@ -32,6 +33,7 @@ def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
     """The plan at `now`, the moment of observation, and the question that it would like answered first."""
     facts = Facts(rollout, world, _whole_seconds(now))
     known = looks.informed(facts, mended(facts))
+    facts = replace(facts, rollout=_with_first_weights(rollout, known))
     judgement = looks.judgement(facts, known)
     if judgement is None:
         facts = replace(facts, is_asking=looks.is_due(facts, known))
@@ -59,6 +61,11 @@ def plan_from(facts: Facts, known: ModelRolloutStatus) -> Plan:
         events=events(rollout.status, status, decision.why),
         verdicts=facts.verdicts,
     )
+
+
+def _with_first_weights(rollout: Rollout, known: ModelRolloutStatus) -> Rollout:
+    """The rollout whose way begins as it was chosen when its release was prepared."""
+    return replace(rollout, wish=with_choice(rollout.wish, known)) if rollout.wish else rollout
 
 
 def unseen(rollout: Rollout, why: Finding, now: datetime) -> Plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,9 +32,9 @@ ACTION = f"{GROUP}/action"
 """Annotation on a ModelRollout by which people ask for something, such as retry/<token>."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Wish:
-    """A spec that makes sense: what shall be served, and how it gets there."""
+    """A spec that makes sense: what shall be served, and how it gets there. Each is equal to itself alone."""
 
     spec: ModelRolloutSpec  # expanded: all metrics are in analysis.metrics, none are in presets or templates
     revision: str
@@ -45,6 +45,7 @@ class Wish:
     router: Router
     by_words: str  # the revision that an older operator made of it
     comparer_image: str | None = None  # for stages that compare answers; None: the operator was told of none
+    first_weights: Mapping[str, int] = field(default_factory=dict)  # of canaries, by stage: chosen for this release
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelrollout.api.findings import Finding
-from modelrollout.api.stages import Canary
+from modelrollout.api.stages import Canary, CanaryStep
 from modelrollout.api.status import Phase
 from modelrollout.rollout.rollout import Wish
 from modelrollout.traffic.exposure import Exposure
@@ -14,9 +14,12 @@ from modelrollout.trial.trial import Place, Step
 
 
 def steps(index: int, name: str, canary: Canary, wish: Wish) -> Iterator[Step]:
-    for number, step in enumerate(canary.all_steps):
+    planned = canary.all_steps[0].weight
+    for number, step in enumerate(beginning_at(canary, wish.first_weights.get(name, planned))):
         exposure = Exposure(weight=step.weight)
         told = f"{name} {in_words(exposure, wish)}: this share of the traffic goes to the candidate."
+        if number == 0 and step.weight > planned:
+            told += f" It begins with more than {planned} %, which could not tell within its hold at this traffic."
         yield Step(
             place=Place(index, name, number),
             phase=Phase.PROGRESSING,
@@ -25,3 +28,14 @@ def steps(index: int, name: str, canary: Canary, wish: Wish) -> Iterator[Step]:
             begins=Finding("StepStarted", told),
             waits=EXPOSED_WAITS,
         )
+
+
+def beginning_at(canary: Canary, weight: int) -> tuple[CanaryStep, ...]:
+    """The steps with another first weight: no less than planned, and no more than the user allows for the first one.
+
+    Later steps that would not rise from it are left out.
+    """
+    first, *later = canary.all_steps
+    most = canary.first_weight_at_most or first.weight
+    raised = CanaryStep(weight=max(first.weight, min(weight, most)), hold=first.hold)
+    return (raised, *(step for step in later if step.weight > raised.weight))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from modelrollout.api.blue_green import BlueGreen
@@ -28,6 +29,7 @@ STAGES: Mapping[type[StageKind], StepsOf] = {
 }
 
 
+@lru_cache(maxsize=4)  # a pass asks a dozen times, of the same wish
 def way(wish: Wish) -> tuple[Step, ...]:
     """All steps, in order."""
     stages = wish.spec.stages

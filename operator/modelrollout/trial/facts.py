@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from modelrollout.analysis.queries import ArmNames, pods_of
@@ -36,7 +36,6 @@ class Facts:
     verdicts: tuple[MetricVerdict, ...] | None = None  # of the latest look; None: nobody looked
     checkpoint: tuple[MetricEvidence, ...] | None = None  # where the tests of that look stand
     is_asking: bool = False  # a look is due and not answered yet
-    _read: dict[tuple[str, object], InForce] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     # Workloads
 
@@ -118,11 +117,13 @@ class Facts:
 
     def routing(self, router: Router, stable: Arm | None) -> InForce:
         """Where a router's routes send users at present; without a stable arm, everything counts as elsewhere."""
-        key = router.field, stable and (stable.workload, stable.revision, stable.port)
-        if key not in self._read:  # a pass asks dozens of times, and reading a route takes longest
+        port = self.rollout.wish.spec.traffic.port if self.rollout.wish else 0
+        key = router.field, self.rollout.owner, port, stable and (stable.workload, stable.revision, stable.port)
+        known = self.world.routings
+        if key not in known:  # a pass asks dozens of times, and reading a route takes longest
             backend = self.backend(stable) if stable is not None else Backend("", "", 0)
-            self._read[key] = router.in_force(self.rollout.owner, self.world.objects, backend)
-        return self._read[key]
+            known[key] = router.in_force(self.rollout.owner, self.world.objects, backend)
+        return known[key]
 
     def live(self, stable: Arm | None) -> Exposure:
         """The exposure at present: who is served, or copied, to another version than stable."""

@@ -11,6 +11,7 @@ from modelrollout.objects.manifests import ROLLOUT_LABEL, Manifest, Ref, ref_of
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import PODS, SERVICES, Resource
 from modelrollout.promql.query import Answer, Query
+from modelrollout.traffic.router import InForce
 from modelrollout.trial.question import Question
 from modelrollout.workloads.kind_table import WORKLOADS
 
@@ -28,6 +29,7 @@ class World:
     objections: Mapping[Ref, Finding] | None = field(default_factory=dict)  # see `tried`; None: it was not asked
     look: Question | None = None  # that was answered; None: Prometheus was not asked
     answers: Mapping[Query, Answer] = field(default_factory=dict)
+    routings: dict[object, InForce] = field(default_factory=dict, init=False, repr=False, compare=False)  # read so far
 
     @classmethod
     def of(cls, rollout: str, manifests: Iterable[Manifest]) -> World:

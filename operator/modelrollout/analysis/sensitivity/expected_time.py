@@ -30,7 +30,7 @@ def outlook(metric: Metric, analysis: Analysis, prior: Prior, stretches: Sequenc
 
 def sentence(metric: Metric, analysis: Analysis, prior: Prior, stretches: Sequence[Stretch]) -> str | None:
     """How long the plan will probably take because of this metric; None where its holds are long enough, or unknown."""
-    needed = [_seconds(metric, analysis, prior, one) for one in stretches]
+    needed = [seconds_to_pass(metric, analysis, prior, one) for one in stretches]
     planned = sum(one.seconds for one in stretches)
     probably = sum(max(one.seconds, time) for one, time in zip(stretches, needed, strict=True))
     if not stretches or math.isnan(probably) or probably <= LONGER * planned:
@@ -46,7 +46,7 @@ def sentence(metric: Metric, analysis: Analysis, prior: Prior, stretches: Sequen
     return f"at this traffic the plan will probably take {_about(probably)} ({alone})"
 
 
-def _seconds(metric: Metric, analysis: Analysis, prior: Prior, stretch: Stretch) -> float:
+def seconds_to_pass(metric: Metric, analysis: Analysis, prior: Prior, stretch: Stretch) -> float:
     """Until a candidate that is like stable passes; NaN where the traffic is unknown, 0 where nothing is compared."""
     kind = kind_of(metric)
     if kind.sensitivity is None or metric.tolerance is None or not prior.rate:

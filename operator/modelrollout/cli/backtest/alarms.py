@@ -33,7 +33,7 @@ from modelrollout.cli.backtest.replay import LONGEST_STRIDE, PROMOTED, Arms, Rep
 from modelrollout.cli.backtest.sources import POOL, Among, wanted_of
 from modelrollout.cli.backtest.tape import Reel, ReelKey, Tape
 from modelrollout.cli.backtest.trouble import MisuseError
-from modelrollout.plan.looks import stretches
+from modelrollout.plan.history import stretches
 from modelrollout.promql.query import Answer, Answered, Query, Series
 from modelrollout.promql.strings import as_regex
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from modelrollout.analysis.evidence.ticks import tick_of
 from modelrollout.analysis.queries import ArmNames, history_queries
-from modelrollout.analysis.sensitivity.preflight import prior_of, summarise_history
+from modelrollout.analysis.sensitivity.preflight import prior_of
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.status import UsualMetric
 from modelrollout.cli.backtest.fetch import Fetcher
 from modelrollout.cli.backtest.policy import Policy
-from modelrollout.plan.looks import stretches
+from modelrollout.plan.history import summarised
 from modelrollout.promql.query import Answer, Answered, Query
 from modelrollout.sequential.noise import Mode
 
@@ -26,9 +26,7 @@ def usual_metrics(
     policy: Policy, queries: Sequence[Query], answers: Mapping[Query, Answer], basis: Mapping[str, str]
 ) -> tuple[UsualMetric, ...]:
     """The summary that the operator would have stored in status."""
-    analysis = policy.analysis
-    tick = tick_of(analysis.interval.timedelta).total_seconds()
-    return summarise_history(analysis, queries, answers, basis, stretches(policy.wish), tick)
+    return summarised(policy.wish, queries, answers, basis)
 
 
 def noise_of(one: UsualMetric) -> str:

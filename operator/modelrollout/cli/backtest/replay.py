@@ -25,6 +25,7 @@ from modelrollout.api.status import (
 )
 from modelrollout.cli.backtest.policy import Policy
 from modelrollout.objects.manifests import Manifest, Owner
+from modelrollout.plan.history import adapted
 from modelrollout.plan.looks import bases
 from modelrollout.plan.plan import Plan
 from modelrollout.plan.planner import plan
@@ -95,12 +96,17 @@ class Replay:
         grain: timedelta | None = None,
     ) -> None:
         self._policy, self._arms, self._is_held = policy, arms, is_held
-        self._way = way(policy.wish)
+        wish = adapted(policy.wish, usual)
+        self._way = way(wish)
         self._interval = policy.analysis.interval.timedelta
         self._grain = grain
         self._owner = Owner(policy.namespace, policy.name, f"backtest/{seed}")
         candidate = CandidateArm(
-            revision=policy.wish.revision, model=policy.wish.model, workload=f"{policy.name}-candidate", since=start
+            revision=wish.revision,
+            model=wish.model,
+            workload=f"{policy.name}-candidate",
+            since=start,
+            first_weights=wish.first_weights,
         )
         version = VersionInfo(name=policy.wish.model.name, version="of the past")
         self.status = ModelRolloutStatus(
