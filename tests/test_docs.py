@@ -125,5 +125,5 @@ STAGES = [*blocks(ROOT / "docs/strategies.md"), *blocks(ROOT / "docs/comparing-a
 
 
 @pytest.mark.parametrize("block", STAGES, ids=lambda block: "-".join(stage["name"] for stage in block["stages"]))
-def test_stages_in_the_docs_can_be_carried_out(block: dict[str, Any]) -> None:
+def test_stages_on_their_own_pages_can_be_carried_out(block: dict[str, Any]) -> None:
     assert route_of({"metadata": {"name": "fraud"}, "spec": spec(**block)})["spec"]
