@@ -180,3 +180,23 @@ def test_what_it_is_told_holds_nothing_that_kubernetes_would_fill_in() -> None:
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert "$(" not in container["args"][-1]
     assert json.loads(container["args"][-1])["compare"]["agreement"]["path"] == "$['$(HOME)']"
+
+
+def test_a_status_that_is_lost_meanwhile_does_not_take_the_comparer_for_a_version() -> None:
+    town = comparing()
+    town.run(until=is_compared, minutes=5)
+    town.cluster.put({name: part for name, part in town.manifest.items() if name != "status"})
+    town.run(seconds=30)
+    assert town.status.stable is not None
+    assert town.status.stable.revision == town.old
+    town.go(Phase.HEALTHY)
+    assert town.share(town.new) == 100
+
+
+def test_an_operator_that_dies_while_answers_are_compared_goes_on() -> None:
+    town = comparing()
+    town.metrics.other = {"2": 0.2}
+    town.run(until=is_compared, minutes=5)
+    town.restart()
+    town.go(Phase.ROLLED_BACK, minutes=10)
+    assert town.share(town.old) == 100
