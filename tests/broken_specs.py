@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.broken import Broken
+from tests.broken_compares import BROKEN_COMPARES
 from tests.broken_routes import BROKEN_ROUTES
 from tests.broken_stages import BROKEN_STAGES, STAGES_ONLY_THE_OPERATOR
 from tests.builders import GONE, canary, good_metric, histogram_metric, metric, stepwise, value_metric, workload_ref
@@ -94,6 +95,7 @@ BROKEN = (
     Broken("port 0", {"traffic.port": 0}, "spec.traffic.port", "must be 1 or more", "greater than or equal to 1"),
     Broken("port is text", {"traffic.port": "80"}, "spec.traffic.port", "a whole number, without quotes", "integer"),
     *BROKEN_ROUTES,
+    *BROKEN_COMPARES,
     *BROKEN_STAGES,
     Broken("no stages", {"stages": []}, "spec.stages", "needs at least 1 element", "at least 1 items"),
     Broken(

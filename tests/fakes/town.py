@@ -48,6 +48,7 @@ from tests.fakes.cluster import FakeCluster, Killed, copied
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 KEY = ("ml", "fraud")
 OWNER = Owner("ml", "fraud", "uid-fraud")
+COMPARER_IMAGE = "registry.example/modelrollout:operator"
 BLINK = timedelta(milliseconds=200)
 """From a change of the world to the pass that it wakes."""
 
@@ -77,6 +78,7 @@ class Metrics:
     town: Town
     rps: float = 100
     bad: dict[str, float] = field(default_factory=dict)
+    other: dict[str, float] = field(default_factory=dict)  # by version, the part of answers unlike stable's
     is_down: bool = False
     why_down: str = "connection refused"
     is_silent: bool = False
@@ -119,14 +121,16 @@ class Metrics:
         status = self.town.status
         arm = status.candidate if query.arm == "candidate" else status.stable
         assert arm is not None
-        bad = self.bad.get(arm.model.version, 0.0)
+        is_compared = query.metric.endswith("-agreement")
+        bad = (self.other if is_compared else self.bad).get(arm.model.version, 0.0)
+        told = {"rollout_ns": OWNER.namespace, "rollout": OWNER.name, "revision": arm.revision} if is_compared else {}
         end = min(query.end, self.town.now - self.lag)
         scrape, noon = self.scrape.total_seconds(), NOON.timestamp()
         first = math.floor((query.start - NOON) / self.scrape) + 1
         since = [number * scrape for number in range(first, math.floor((end - NOON) / self.scrape) + 1)]
         return tuple(
             Series(
-                {"__name__": name, "namespace": OWNER.namespace, "pod": f"{arm.workload}-0", "code": code},
+                {"__name__": name, "namespace": OWNER.namespace, "pod": f"{arm.workload}-0", "code": code, **told},
                 tuple((noon + seconds, 1e6 + round(self.rps * share * seconds)) for seconds in since),
             )
             for name, code, share in _counters(query, bad)
@@ -144,8 +148,8 @@ def _counters(query: Query, bad: float) -> list[tuple[str, str, float]]:
 class Town:
     """Everything a rollout needs, and hands to move it with."""
 
-    def __init__(self, cluster: FakeCluster | None = None) -> None:
-        self.cluster = cluster or FakeCluster()
+    def __init__(self, cluster: FakeCluster | None = None, comparer_image: str | None = COMPARER_IMAGE) -> None:
+        self.cluster, self.comparer_image = cluster or FakeCluster(), comparer_image
         self.now = NOON
         self.metrics = Metrics(self)
         self.restarts = 0
@@ -177,6 +181,7 @@ class Town:
             resync=timedelta(minutes=5),
             clock=lambda: self.now,
             sleep=no_sleep,
+            comparer_image=self.comparer_image,
         )
         self._due, self._failures = self.now, 0
 
@@ -216,7 +221,9 @@ class Town:
         town.cluster.homeless, town.cluster.refused = dict(old.homeless), dict(old.refused)
         town.cluster.missing_gateways = set(old.missing_gateways)
         town.cluster.is_gateway_down = old.is_gateway_down
-        town.metrics = replace(self.metrics, town=town, bad=dict(self.metrics.bad), asked=[])
+        town.metrics = replace(
+            self.metrics, town=town, bad=dict(self.metrics.bad), other=dict(self.metrics.other), asked=[]
+        )
         town.now, town.old, town.new = self.now, self.old, self.new
         town.restart()
         town._seen = self._seen
@@ -352,7 +359,7 @@ class Town:
 
     def rollout(self) -> Rollout:
         """What a pass would make of the resource."""
-        return parse(self.manifest, self.objects)
+        return parse(self.manifest, self.objects, self.comparer_image)
 
     @property
     def status(self) -> ModelRolloutStatus:

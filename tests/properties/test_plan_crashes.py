@@ -11,7 +11,7 @@ import pytest
 
 from modelrollout.api.status import Phase
 from modelrollout.objects.manifests import Manifest
-from modelrollout.objects.resources import SERVICES
+from modelrollout.objects.resources import DEPLOYMENTS, SERVICES
 from tests import builders
 from tests.fakes.town import Town
 from tests.properties.crash import Run, Story, retold, told
@@ -52,6 +52,12 @@ def switching(traffic: Manifest = GATEWAY) -> Callable[[], Town]:
     preview = by_header if traffic is GATEWAY else {"preview": {}}
     copies = [builders.shadow(methods=["POST"], hold="4s")] if traffic is GATEWAY else []
     return lambda: upgrading(traffic, [*copies, builders.blue_green(**preview, previewHold="4s", hold="4s")])
+
+
+def comparing() -> Town:
+    """As upgrading, by copies whose answers are compared."""
+    compare = {"minAgreement": "98%"}
+    return upgrading(stages=[builders.shadow(methods=["POST"], hold="4s", compare=compare)])
 
 
 def installing() -> Town:
@@ -99,6 +105,11 @@ def with_a_preview(happens: Callable[[Town], object]) -> Callable[[Town], None]:
 
 def fails(town: Town) -> None:
     town.metrics.bad = {"2": 0.5}
+
+
+def answers_otherwise(town: Town) -> None:
+    if not town.is_gone and town.cluster.get(DEPLOYMENTS, f"fraud-{town.new}-cmp") is not None:
+        town.metrics.other = {"2": 0.5}
 
 
 def crashes(town: Town) -> None:
@@ -179,6 +190,7 @@ STORIES = {
     "rollback of a preview": Story(switching(), serves("1", Phase.ROLLED_BACK), with_a_preview(crashes)),
     "promotion by a lent rule": Story(lambda: upgrading(LENT), serves("2")),
     "rollback by a lent rule": Story(lambda: upgrading(LENT), serves("1", Phase.ROLLED_BACK), at(50, fails)),
+    "rollback by other answers": Story(comparing, serves("1", Phase.ROLLED_BACK), answers_otherwise),
     "deletion": Story(upgrading, lambda town: town.is_gone, at(10, is_deleted)),
 }
 RISING = (

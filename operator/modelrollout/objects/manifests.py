@@ -16,6 +16,10 @@ Manifest = dict[str, Any]
 
 ROLLOUT_LABEL = f"{GROUP}/rollout"
 REVISION_LABEL = f"{GROUP}/revision"
+COMPARER_LABEL = f"{GROUP}/comparer"
+"""Label of the pods that compare answers for a rollout. They are none of its models', so they have no other of ours."""
+COMPARER_PORT = 9090
+"""The port on which such a pod shows its metrics and the disagreements that it keeps."""
 APPLIED = f"{GROUP}/applied"
 """Annotation with the digest of what was applied last: tells that a field was taken out of a template."""
 MODEL = f"{GROUP}/model"

@@ -29,7 +29,7 @@ class Resource:
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         within = ["namespaces", namespace] if namespace and self.namespaced else []
         rest = [part for part in (*within, self.plural, name, subresource) if part]
-        return "/".join([root, *(quote(part, safe="") for part in rest)])
+        return "/".join([root, *(quote(part, safe=":") for part in rest)])
 
 
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
@@ -107,7 +109,8 @@ def _with_candidate(facts: Facts, status: ModelRolloutStatus, look: Question, ca
         return look
     compares = facts.live(stable) != EVERYBODY
     beside = facts.arm_names(stable, "stable") if compares else None
-    reaches = {metric.name: _reach(case, metric, at) for metric in case.analysis.metrics}
+    judged = _judged(facts, status)
+    reaches = {metric.name: _reach(case, metric, at) for metric in case.analysis.metrics if judged(metric.name)}
     return Question(
         revision=candidate.revision,
         history=look.history,
@@ -243,7 +246,16 @@ def judgement(facts: Facts, status: ModelRolloutStatus) -> Judgement | None:
     if not _is_exposed(facts, status):
         return None
     case = _case(facts, status, look.at)
-    return judge(case, look.asked, facts.world.answers) if case is not None else None
+    if case is None:
+        return None
+    found, judged = judge(case, look.asked, facts.world.answers), _judged(facts, status)
+    return replace(found, verdicts=tuple(verdict for verdict in found.verdicts if judged(verdict.metric)))
+
+
+def _judged(facts: Facts, status: ModelRolloutStatus) -> Callable[[str], bool]:
+    """Which metrics are asked for at the step of a status: those of another stage would only say that it is over."""
+    judged = current(way(facts.rollout.wish), status).judged if facts.rollout.wish else None
+    return lambda name: judged is None or name in judged
 
 
 def _speaks_of(look: Question, status: ModelRolloutStatus) -> bool:

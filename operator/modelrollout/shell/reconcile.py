@@ -74,8 +74,10 @@ class Reconciler:
         resync: timedelta | None = None,
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        comparer_image: str | None = None,
     ) -> None:
         self._cluster, self._reader, self._asker = cluster, reader, asker
+        self._comparer_image = comparer_image
         self._announcer, self._telemetry = announcer, telemetry
         self._resync, self._clock, self._sleep = resync, clock, sleep
         self._applier = Applier(cluster, reader)
@@ -175,7 +177,7 @@ class Reconciler:
         return objects
 
     def _plan(self, manifest: Manifest, objects: Objects, now: datetime, rehearsed: Rehearsed) -> PlannedPass:
-        key, rollout = _key(manifest), parse(manifest, objects)
+        key, rollout = _key(manifest), parse(manifest, objects, self._comparer_image)
         refused = {ref: why for ref, why in self._refusals.told(key).items() if ref.resource != MODEL_ROLLOUTS}
         world = observed(objects, rollout.owner, refused)
         made = plan(rollout, world, now)
