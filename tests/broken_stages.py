@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.broken import Broken
-from tests.builders import blue_green, canary, shadow
+from tests.builders import ab_test, blue_green, canary, shadow
 
 
 def _shadow(**fields: Any) -> dict[str, Any]:
@@ -16,6 +16,15 @@ def _preview(**header: Any) -> dict[str, Any]:
     return {"stages": [blue_green(preview={"header": {"name": "x-preview", "value": "1", **header}})]}
 
 
+def _ab_test(**fields: Any) -> dict[str, Any]:
+    return {"stages": [ab_test(**fields)]}
+
+
+def _goal(**fields: Any) -> dict[str, Any]:
+    return _ab_test(goal={"metric": "errors", **fields})
+
+
+_AB_TEST = "spec.stages[0].abTest"
 _SHADOW, _HEADER = "spec.stages[0].shadow", "spec.stages[0].blueGreen.preview.header"
 _NO_PERCENTAGE = 'write a whole number from 1 to 100, or a text such as "0.5%"'
 
@@ -24,7 +33,7 @@ BROKEN_STAGES = (
         "a stage of two kinds",
         {"stages": [{**canary(5), **shadow("canary")}]},
         "spec.stages[0]",
-        "a stage does exactly one thing: set canary, shadow or blueGreen",
+        "a stage does exactly one thing: set canary, shadow, blueGreen or abTest",
     ),
     Broken("a method twice", _shadow(methods=["GET", "GET"]), f"{_SHADOW}.methods", "each may stand here once"),
     Broken("no methods", _shadow(methods=[]), f"{_SHADOW}.methods", "needs at least 1 element", "at least 1 items"),
@@ -34,6 +43,17 @@ BROKEN_STAGES = (
     Broken("an odd path", _shadow(paths=["/a b"]), f"{_SHADOW}.paths[0]", "a path is made of letters, digits and"),
     Broken("a method there is not", _shadow(methods=["get"]), f"{_SHADOW}.methods[0]", "'GET'", "supported values"),
     Broken("copies for a time without a unit", _shadow(hold="30"), f"{_SHADOW}.hold", "this is not a duration such as"),
+    Broken("a goal of two kinds", _goal(superiority=True, nonInferiority={}), f"{_AB_TEST}.goal", "a goal is either"),
+    Broken("a goal of no kind", _goal(), f"{_AB_TEST}.goal", "a goal is either superiority: true, or nonInferiority"),
+    Broken("parts of buckets", _ab_test(percent=33), _AB_TEST, "percent must be a whole number of buckets"),
+    Broken("too many buckets", _ab_test(count=200), _AB_TEST, "the candidate's buckets must be 1 to 64"),
+    Broken("nobody tests", _ab_test(percent=0), f"{_AB_TEST}.percent", "1"),
+    Broken(
+        "users who both stay and ask",
+        {"stages": [{"name": "ab", "abTest": {**ab_test()["abTest"], "audience": [{"name": "x-a", "value": "b"}]}}]},
+        _AB_TEST,
+        "an A/B test needs either sticky, which keeps users with a version, or audience",
+    ),
     Broken("a header with a line end", _preview(value="1\n"), f"{_HEADER}.value", "made of ASCII characters"),
     Broken("a header that cannot be called so", _preview(name="x preview"), f"{_HEADER}.name", "header"),
     Broken("a header without a value", _preview(value=""), f"{_HEADER}.value", "must not be empty", "at least 1 chars"),
@@ -44,6 +64,10 @@ STAGES_ONLY_THE_OPERATOR = (
         Broken(f"copies of {percent!r}", _shadow(percent=percent), f"{_SHADOW}.percent", _NO_PERCENTAGE)
         for percent in (101, -1, "5", "0.5", "101%", "0.00001%", "0%")
     ),
+    Broken(
+        "a goal that asks for nothing", _goal(superiority=False), f"{_AB_TEST}.goal.superiority", "leave superiority"
+    ),
+    Broken("a test without time", _ab_test(minDuration="2d", maxDuration="1d"), _AB_TEST, "minDuration is longer than"),
     Broken("copies of nothing", _shadow(percent=0), f"{_SHADOW}.percent", "a share of nothing copies nothing"),
     # For every kind of stage this would be beyond the limit of CEL's cost.
     Broken("copies for longer than the deadline", _shadow(hold="3h"), "spec", "a stage's hold is longer than"),

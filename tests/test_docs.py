@@ -95,7 +95,7 @@ def test_two_models_of_the_examples_share_a_host_name_and_no_match() -> None:
 def test_stages_on_a_page_can_be_carried_out(page: Path) -> None:
     for block in blocks(page):
         if "kind" not in block and "stages" in block:
-            assert route_of({"metadata": {"name": "fraud"}, "spec": small(stages=block["stages"])})["spec"]
+            assert route_of({"metadata": {"name": "fraud"}, "spec": small(**block)})["spec"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

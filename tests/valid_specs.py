@@ -51,6 +51,24 @@ _previews = _maybe(header=st.fixed_dictionaries({"name": st.just("X-Preview"), "
 _switches = _maybe(preview=_previews, mirror=_copies, previewHold=_holds)
 
 
+_buckets = st.sampled_from(
+    [
+        {"percent": 50, "sticky": {"bucketHeader": {"name": "x-bucket"}}},
+        {"percent": 25, "sticky": {"bucketHeader": {"name": "X-Bucket", "prefix": "b", "count": 20}}},
+        {"audience": [{"name": "x-plan", "value": "beta"}]},
+    ]
+)
+_goals = st.sampled_from(
+    [
+        {"metric": "bought", "superiority": True},
+        {"metric": "bought", "nonInferiority": {"relative": "2%"}},
+        {"metric": "bought", "nonInferiority": {"absolute": "0.5%"}},
+    ]
+)
+_times = st.sampled_from([{}, {"minDuration": "7d"}, {"minDuration": "2h", "maxDuration": "1d12h"}])
+_after = _maybe(onInconclusive=st.sampled_from(["hold", "promote", "rollback"]))
+
+
 @st.composite
 def _stages(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Each rises by itself; one may start below the end of the one before it."""
@@ -58,11 +76,14 @@ def _stages(draw: st.DrawFn) -> list[dict[str, Any]]:
     for name in draw(st.lists(_names, min_size=1, max_size=4, unique=True)):
         weights = draw(st.lists(st.integers(1, 100), min_size=1, max_size=6, unique=True).map(sorted))
         each = draw(_maybe(hold=_holds))
-        kind = draw(st.sampled_from(["steps", "weights", "shadow", "blueGreen"]))
+        kind = draw(st.sampled_from(["steps", "weights", "shadow", "blueGreen", "abTest"]))
         if kind == "shadow":
             stages.append({"name": name, "shadow": {**draw(_copies), **draw(_maybe(compare=compares)), **each}})
         elif kind == "blueGreen":
             stages.append({"name": name, "blueGreen": {**draw(_switches), **each}})
+        elif kind == "abTest":
+            fields = {**draw(_buckets), **draw(_times), **draw(_after), "goal": draw(_goals)}
+            stages.append({"name": name, "abTest": fields})
         elif kind == "steps":
             steps = [{"weight": weight, **draw(_maybe(hold=_holds))} for weight in weights]
             stages.append({"name": name, "canary": {"steps": steps, **each}})

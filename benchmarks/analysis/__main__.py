@@ -29,6 +29,7 @@ FULL = {
     "T6": Size(fine=5_000, bad=400, noisy=2_000, chunk=200),
     "samples": Size(fine=1_000, bad=1_000),
     "pods": Size(fine=1_000, bad=1_000),
+    "ab": Size(fine=4_000, bad=1_000),
 }
 """As in the study (3.0), which has no hard worlds."""
 COSTS = "costs"

@@ -5,6 +5,7 @@ from tests.builders.objects import deployment, metric_template, rollout, setting
 from tests.builders.specs import (
     GONE,
     Spec,
+    ab_test,
     blue_green,
     canary,
     edited,
@@ -19,6 +20,7 @@ __all__ = [
     "ERRORS",
     "GONE",
     "Spec",
+    "ab_test",
     "blue_green",
     "canary",
     "deployment",

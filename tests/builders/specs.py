@@ -57,6 +57,14 @@ def blue_green(name: str = "switch", **fields: Any) -> dict[str, Any]:
     return {"name": name, "blueGreen": fields}
 
 
+def ab_test(name: str = "ab", *, count: int = 20, **fields: Any) -> dict[str, Any]:
+    """Half of all users, told by the header x-bucket, for a while; the goal is fewer errors."""
+    sticky = {"bucketHeader": {"name": "x-bucket", "prefix": "b", "count": count}}
+    arms = {} if "audience" in fields else {"sticky": sticky}
+    goal = {"metric": "errors", "superiority": True}
+    return {"name": name, "abTest": {**arms, "goal": goal, "minDuration": "2m", "maxDuration": "20m", **fields}}
+
+
 def workload_ref(**fields: Any) -> dict[str, Any]:
     """A Deployment that is there already; a field given as None is left out."""
     whole = {"kind": "Deployment", "name": "fraud", **fields}

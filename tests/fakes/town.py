@@ -73,7 +73,10 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 @dataclass
 class Metrics:
-    """Prometheus as it would answer: `rps` requests per second for each arm, of which `bad[version]` fail."""
+    """Prometheus as it would answer: `rps` requests per second for each arm, of which `bad[version]` fail.
+
+    While a route splits requests, stable has as many more as its weight says.
+    """
 
     town: Town
     rps: float = 100
@@ -89,6 +92,9 @@ class Metrics:
     asked: list[Query] = field(default_factory=list)
     is_hanging: bool = False  # it never answers, and is not heard to be away
     was_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    candidates_part: float | None = None  # of the requests, where the gateway does not follow the weights
+    buckets: int = 0  # of users, by which an A/B test draws them
+    times_stable: list[tuple[float, float]] = field(default_factory=list)  # since when, in seconds: stable's multiple
     told: tuple[bool, frozenset[str]] = (True, frozenset())  # by the last answers: had data, and which versions fail
 
     @property
@@ -98,6 +104,7 @@ class Metrics:
     async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
         self.town.cluster.hook("before", "ask", "prometheus", "")
         self.asked += queries
+        self.note_share()
         self.was_asked.set()
         if self.is_hanging:
             await asyncio.Event().wait()
@@ -111,6 +118,27 @@ class Metrics:
                 await asyncio.sleep(0)
         self.town.cluster.hook("after", "ask", "prometheus", "")
         return answers
+
+    def note_share(self, since: datetime | None = None) -> None:
+        """From now on, or since then, the route has its present weight."""
+        if self.town.is_gone:
+            return
+        candidate = self.town.status.candidate
+        part = self.town.weights.get(candidate.workload, 0) / 100 if candidate else 0.0
+        part = self.town.values_asking / self.buckets if self.buckets and part < 1 else part
+        split = 0 < part < 1
+        part = self.candidates_part if split and self.candidates_part is not None else part
+        times = (1 - part) / part if split and part else 1.0
+        if times != (self.times_stable[-1][1] if self.times_stable else 1.0):
+            self.times_stable.append((((since or self.town.now) - NOON).total_seconds(), times))
+
+    def _stable_seconds(self, seconds: float) -> float:
+        """The seconds since noon, each as often as stable had the rate of the candidate."""
+        begins = [(0.0, 1.0), *self.times_stable]
+        ends = [*(moment for moment, _ in self.times_stable), math.inf]
+        return min(seconds, 0.0) + sum(
+            max(min(seconds, end) - begin, 0.0) * times for (begin, times), end in zip(begins, ends, strict=True)
+        )
 
     def _answer(self, query: Query) -> Answer:
         if self.is_down:
@@ -128,10 +156,13 @@ class Metrics:
         scrape, noon = self.scrape.total_seconds(), NOON.timestamp()
         first = math.floor((query.start - NOON) / self.scrape) + 1
         since = [number * scrape for number in range(first, math.floor((end - NOON) / self.scrape) + 1)]
+        so_far = since if query.arm == "candidate" else list(map(self._stable_seconds, since))
         return tuple(
             Series(
                 {"__name__": name, "namespace": OWNER.namespace, "pod": f"{arm.workload}-0", "code": code, **told},
-                tuple((noon + seconds, 1e6 + round(self.rps * share * seconds)) for seconds in since),
+                tuple(
+                    (noon + at, 1e6 + round(self.rps * share * grown)) for at, grown in zip(since, so_far, strict=True)
+                ),
             )
             for name, code, share in _counters(query, bad)
         )
@@ -221,9 +252,9 @@ class Town:
         town.cluster.homeless, town.cluster.refused = dict(old.homeless), dict(old.refused)
         town.cluster.missing_gateways = set(old.missing_gateways)
         town.cluster.is_gateway_down = old.is_gateway_down
-        town.metrics = replace(
-            self.metrics, town=town, bad=dict(self.metrics.bad), other=dict(self.metrics.other), asked=[]
-        )
+        metrics, shares = self.metrics, list(self.metrics.times_stable)
+        bad, other = dict(metrics.bad), dict(metrics.other)
+        town.metrics = replace(metrics, town=town, bad=bad, other=other, asked=[], times_stable=shares)
         town.now, town.old, town.new = self.now, self.old, self.new
         town.restart()
         town._seen = self._seen
@@ -310,6 +341,7 @@ class Town:
             self.troubles.append(trouble)
             self._due = self.now + timedelta(seconds=min(60, 2**self._failures))
             self._failures += 1
+        self.metrics.note_share()
         self.now += BLINK
 
     def run(self, *, until: Callable[[Town], bool] | None = None, **for_: float) -> None:
@@ -379,6 +411,13 @@ class Town:
         """Weights in the rule for everybody, by Service."""
         route = self.cluster.get(HTTP_ROUTES, "fraud")
         return {} if route is None else {r["name"]: r["weight"] for r in route["spec"]["rules"][-1]["backendRefs"]}
+
+    @property
+    def values_asking(self) -> int:
+        """How many values of headers ask for the candidate."""
+        route = self.cluster.get(HTTP_ROUTES, "fraud")
+        rules = route["spec"]["rules"] if route else ()
+        return sum(bool(match.get("headers")) for rule in rules for match in rule.get("matches", ()))
 
     @property
     def tried_by(self) -> dict[str, set[str]]:

@@ -439,8 +439,9 @@ ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TR
     [
         (GATEWAY, [builders.shadow(methods=ALL_METHODS, hold="1m"), builders.blue_green(preview=HEADER, **SWITCH)]),
         (SERVICE, [builders.blue_green(preview={}, **SWITCH)]),
+        (GATEWAY, [builders.ab_test(minDuration="1m", maxDuration="20m")]),
     ],
-    ids=["gatewayAPI", "service"],
+    ids=["gatewayAPI", "service", "abTest"],
 )
 def test_every_place_of_other_stages_keeps_all_promises(traffic: dict[str, Any], row: list[dict[str, Any]]) -> None:
     """Whatever kinds of stages come: their exposures are kept to, and taken back, like weights."""

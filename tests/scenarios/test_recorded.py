@@ -13,7 +13,7 @@ from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import KNOWN
 from tests.fakes.cluster import FakeCluster, copied
 from tests.fakes.controllers import accept_routes
-from tests.fakes.town import Town
+from tests.fakes.town import NOON, Town
 from tests.fakes.witness import Witness
 from tests.places import ROOT
 
@@ -43,6 +43,7 @@ def taken_over(name: str) -> Town:
     town = Town(FakeCluster({key(manifest): manifest for manifest in objects}, applied=applied, version=version))
     accept_routes(town.cluster)  # the worlds were recorded without a gateway
     town.now = datetime.fromisoformat(record["now"])
+    town.metrics.note_share(NOON)
     town.restart()
     return town
 

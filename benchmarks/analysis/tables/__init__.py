@@ -7,6 +7,7 @@ from collections.abc import Callable
 from benchmarks.analysis.measure import Bench
 from benchmarks.analysis.report import Table
 from benchmarks.analysis.tables.counts import t1, t2
+from benchmarks.analysis.tables.goals import ab
 from benchmarks.analysis.tables.latency import t5
 from benchmarks.analysis.tables.noise import t3
 from benchmarks.analysis.tables.others import t6
@@ -23,4 +24,5 @@ TABLES: dict[str, Callable[[Bench], list[Table]]] = {
     "T6": t6,
     "samples": samples,
     "pods": pods,
+    "ab": ab,
 }

@@ -62,7 +62,8 @@ def conclude(
     unseen = evidence.unseen if verdict is not Verdict.FAIL else ()
     compared = (evidence.interval,) if evidence.interval and verdict in (Verdict.FAIL, Verdict.PASS) else ()
     is_mistake = gap is not None and gap.mistake
-    notes = "".join(f"; {note}" for note in (*compared, *evidence.notes, *unseen, *_noise(start)))
+    goal = (f"shown, {start.goal}",) if start.goal is not None and verdict is Verdict.PASS else ()
+    notes = "".join(f"; {note}" for note in (*goal, *compared, *evidence.notes, *unseen, *_noise(start)))
     return MetricVerdict(
         metric=metric.name,
         verdict=verdict,

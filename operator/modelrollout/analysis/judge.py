@@ -16,12 +16,13 @@ from modelrollout.analysis.conclusions import Demand, conclude, report_missing
 from modelrollout.analysis.evidence import ledger
 from modelrollout.analysis.evidence.error_budget import share_of_bound
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Prior
+from modelrollout.analysis.evidence.look import Evidence, Goal, Intended, LookStart, Missing, Prior
 from modelrollout.analysis.evidence.ticks import LONGEST_DELAY, LONGEST_REREAD, Course
 from modelrollout.analysis.evidence.tracks import Track, merge_harm, without_step
 from modelrollout.analysis.kinds.kind_table import kind_of
 from modelrollout.analysis.parts import CANDIDATE, STABLE, VALUE
 from modelrollout.analysis.samples.counted_series import Counted, counted
+from modelrollout.analysis.traffic_share import TrafficShare, traffic_share
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import MetricEvidence, MetricVerdict, Verdict
@@ -47,6 +48,8 @@ class Case:
     look_back: float
     thresholds: Mapping[str, float]
     seed: str
+    goal: Goal | None = None
+    intended: Intended | None = None  # None: the gateway is to split no requests at present
 
     def before(self, metric: Metric) -> LookStart:
         first, known = self._known(metric)
@@ -61,6 +64,8 @@ class Case:
             warm_up=self.analysis.warm_up.timedelta.total_seconds(),
             threshold=self.thresholds.get(metric.name),
             seed=f"{self.seed}/{metric.name}",
+            intended=self.intended,
+            goal=self.goal if self.goal is not None and self.goal.metric == metric.name else None,
         )
 
     def _known(self, metric: Metric) -> tuple[int, Ledger]:
@@ -83,10 +88,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One verdict for each metric, in the order of the spec, and the checkpoint of its tests."""
+    """One verdict for each metric, in the order of the spec, and the checkpoint of its tests.
+
+    `traffic`: whether requests reach the candidate as intended; None while that is not known.
+    """
 
     verdicts: tuple[MetricVerdict, ...]
     checkpoint: tuple[MetricEvidence, ...]
+    traffic: TrafficShare | None = None
 
 
 def judge(case: Case, asked: Sequence[Query], answers: Mapping[Query, Answer]) -> Judgement:
@@ -111,7 +120,8 @@ def judge(case: Case, asked: Sequence[Query], answers: Mapping[Query, Answer]) -
             verdicts.append(report_missing(start, _our_defect(defect), text))
     late = case.course.ticks(case.end - LONGEST_DELAY.total_seconds())
     checkpoint = (_checkpoint(case, start, one, late) for start, one in zip(starts, found, strict=True))
-    return Judgement(tuple(verdicts), tuple(one for one in checkpoint if one is not None))
+    traffic = traffic_share([(start.metric.name, one.arrivals) for start, one in zip(starts, found, strict=True)])
+    return Judgement(tuple(verdicts), tuple(one for one in checkpoint if one is not None), traffic)
 
 
 def _share_of_track(start: LookStart, track: Track, analysis: Analysis) -> float:

@@ -11,9 +11,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from modelrollout.api.base import Model
+from modelrollout.api.names import Name
 from modelrollout.api.rules import Rule, cel_number
 from modelrollout.api.scalars import NUMBER_PATTERN, RATIO_PATTERN, Limit, Share
-from modelrollout.api.stages import Name
 
 KIND_FIELDS = ("ratio", "histogram", "value", "mean", "pairs")
 """The kinds of metric, by field: exactly one of them is set."""

@@ -14,6 +14,14 @@ from modelrollout.api.rules import Rule
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=63),
+    Rule.matching(
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "a name is made of lower-case letters, digits and -, such as canary-2"
+    ),
+]
+"""Of a stage or a metric."""
 OBJECT_NAME = Rule.matching(
     rf"^{_DOMAIN}$", "this is not the name of an object: lower-case letters, digits, - and . only"
 )

@@ -11,10 +11,9 @@ from pydantic_core import PydanticCustomError
 
 from modelrollout.api.base import Model
 from modelrollout.api.metric_templates import ArgumentValue, wrong_arguments
-from modelrollout.api.names import ObjectName
+from modelrollout.api.names import Name, ObjectName
 from modelrollout.api.presets import PRESETS
 from modelrollout.api.rules import Rule
-from modelrollout.api.stages import Name
 
 Arguments = Annotated[dict[str, ArgumentValue], Field(max_length=32)]
 Include = Annotated[tuple[Name, ...], Field(min_length=1, max_length=32)]

@@ -8,19 +8,14 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from modelrollout.api.ab_test import AbTest
 from modelrollout.api.base import Model
 from modelrollout.api.blue_green import BlueGreen
+from modelrollout.api.names import Name
 from modelrollout.api.rules import Rule, exactly_one_of
 from modelrollout.api.scalars import Duration
 from modelrollout.api.shadow import Shadow
 
-Name = Annotated[
-    str,
-    Field(min_length=1, max_length=63),
-    Rule.matching(
-        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "a name is made of lower-case letters, digits and -, such as canary-2"
-    ),
-]
 DEFAULT_HOLD = Duration("5m")
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
 
@@ -101,10 +96,10 @@ class Canary(Model):
         return tuple(step.hold or self.hold for step in self.all_steps)
 
 
-StageKind = Canary | Shadow | BlueGreen
+StageKind = Canary | Shadow | BlueGreen | AbTest
 """What a stage does. Each kind says in `holds` how long its steps last at least."""
 
-_KINDS = ("canary", "shadow", "blueGreen")
+_KINDS = ("canary", "shadow", "blueGreen", "abTest")
 _ANY_KIND = f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}"
 
 
@@ -119,11 +114,13 @@ class Stage(Model):
     canary: Canary | None = None
     shadow: Shadow | None = None
     blue_green: BlueGreen | None = None
+    ab_test: AbTest | None = None
 
     @property
     def kind(self) -> StageKind:
         """What the stage does."""
-        return next(kind for kind in (self.canary, self.shadow, self.blue_green) if kind is not None)
+        kinds = (self.canary, self.shadow, self.blue_green, self.ab_test)
+        return next(kind for kind in kinds if kind is not None)
 
 
 def default_stages() -> tuple[Stage, ...]:

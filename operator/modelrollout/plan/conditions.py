@@ -14,6 +14,7 @@ from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatu
 from modelrollout.plan.edits_by_others import edits_by_others
 from modelrollout.rollout import expansion, template
 from modelrollout.traffic import router
+from modelrollout.trial.checks import TRAFFIC_AS_INTENDED
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.obstacles import SCALED_TO_ZERO, missing_because, obstacle
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE
@@ -60,6 +61,8 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
         yield APPLIED, "False", trouble
     if (edits := edits_by_others(facts)) is not None:
         yield EDITED, "True", edits
+    if (contradiction := traffic_contradiction(facts, status)) is not None:
+        yield TRAFFIC_AS_INTENDED, "False", contradiction
     if phase in SERVES_CANDIDATE and status.verdicts:
         yield "AnalysisAvailable", *_analysis(status)
     if phase in HAS_CANDIDATE_AHEAD and (seen := sensitivity(status)) is not None:
@@ -75,6 +78,24 @@ def _blocked_for_long(facts: Facts, status: ModelRolloutStatus) -> Finding | Non
         return None
     found = obstacle(facts, candidate)
     return found if found is not None and found.reason != SCALED_TO_ZERO else None
+
+
+def traffic_contradiction(facts: Facts, status: ModelRolloutStatus) -> Finding | None:
+    """How requests contradict the step's exposure, as of the look that first said so: its numbers do not move.
+
+    Between two looks it stays as it is told.
+    """
+    before = facts.rollout.status
+    if status.phase is not Phase.PROGRESSING or before.stage is None or status.stage is None:
+        return None
+    if (before.stage.index, before.stage.step) != (status.stage.index, status.stage.step):
+        return None
+    known = next((one for one in before.conditions if one.type == TRAFFIC_AS_INTENDED), None)
+    told = Finding(known.reason, known.message) if known is not None else None
+    if facts.traffic is None:
+        return told if status.stage.since is not None else None
+    found = facts.traffic.contradiction
+    return told if told is not None and found is not None and told.reason == found.reason else found
 
 
 def _on_its_way(facts: Facts, status: ModelRolloutStatus) -> Finding | None:

@@ -10,6 +10,7 @@ from modelrollout.plan.actions import NOT_UNDERSTOOD
 from modelrollout.plan.conditions import APPLIED, EDITED, sensitivity
 from modelrollout.plan.plan import Event
 from modelrollout.traffic.exposure import Exposure
+from modelrollout.trial.checks import TRAFFIC_AS_INTENDED
 from modelrollout.trial.outage import TRAFFIC_HELD
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, intended
 from modelrollout.trial.steps import exposure_at
@@ -34,6 +35,7 @@ def _differences(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Fin
     yield from _of_prometheus(before, after)
     yield from _of_plan(before, after)
     yield from _of_edits(before, after)
+    yield from _of_traffic(before, after)
 
 
 def _of_candidates(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
@@ -112,6 +114,17 @@ def _of_edits(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator
 
 def _edited(status: ModelRolloutStatus) -> Condition | None:
     return next((condition for condition in status.conditions if condition.type == EDITED), None)
+
+
+def _of_traffic(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
+    """Once for each way in which requests contradict the exposure, and once when they follow it again."""
+    known, now = (
+        next((one for one in of.conditions if one.type == TRAFFIC_AS_INTENDED), None) for of in (before, after)
+    )
+    if now is not None and (known is None or known.reason != now.reason):
+        yield Event("Warning", now.reason, f"The step is held: {now.message}")
+    elif known is not None and now is None and after.stage is not None and _step(before) == _step(after):
+        yield Event("Normal", TRAFFIC_AS_INTENDED, "Requests reach the candidate in the intended share again.")
 
 
 def _unavailable(status: ModelRolloutStatus) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from modelrollout.analysis.evidence.look import Intended
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, Judgement, judge
 from modelrollout.analysis.queries import Reach, history_queries, queries
@@ -28,6 +29,7 @@ from modelrollout.promql.query import Query, Unanswered
 from modelrollout.rollout.rollout import Wish
 from modelrollout.stages.way import way
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY
+from modelrollout.traffic.router import ALL_REQUESTS
 from modelrollout.trial.facts import Facts, is_on_trial
 from modelrollout.trial.question import Question
 from modelrollout.trial.steps import current, exposure_at
@@ -172,7 +174,27 @@ def _case(facts: Facts, status: ModelRolloutStatus, at: datetime) -> Case | None
         look_back=look_back(analysis.interval.timedelta, analysis.warm_up.timedelta).total_seconds(),
         thresholds=thresholds,
         seed=f"{facts.rollout.owner.uid}/{status.candidate.revision}",
+        intended=_intended(facts, status),
+        goal=current(way(wish), status).goal,
     )
+
+
+def _intended(facts: Facts, status: ModelRolloutStatus) -> Intended | None:
+    """The share of the requests that the candidate is to get; None where no gateway is to split them.
+
+    A Service splits connections, whose requests it cannot count. Whoever asks for the candidate comes on top.
+    """
+    wish, stage = facts.rollout.wish, status.stage
+    if wish is None or stage is None or stage.since is None or wish.router.splits_by_pods:
+        return None
+    exposure, step = exposure_at(stage), current(way(wish), status)
+    if exposure in (NOBODY, EVERYBODY) or facts.live(status.stable) != exposure:
+        return None
+    if step.part is not None:
+        return Intended(step.part, 0.0, stage.since.timestamp())
+    if exposure.asked or step.copied != ALL_REQUESTS:  # a part of some requests, which no counter knows
+        return None
+    return Intended(exposure.weight, float(exposure.mirror), stage.since.timestamp())
 
 
 def bases(status: ModelRolloutStatus, analysis: Analysis) -> dict[str, str]:

@@ -39,7 +39,7 @@ def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
     if judgement is None:
         facts = replace(facts, is_asking=looks.is_due(facts, known))
     else:
-        facts = replace(facts, verdicts=judgement.verdicts, checkpoint=judgement.checkpoint)
+        facts = replace(facts, verdicts=judgement.verdicts, checkpoint=judgement.checkpoint, traffic=judgement.traffic)
     made = plan_from(facts, known)
     question = looks.due(facts, known) if world.look is None and not made.rehearsal else None
     return replace(made, questions=question, recheck=_recheck(now, made.status, _wish(rollout, made.status)))

@@ -40,6 +40,10 @@ RARE_EFFECTS: Floats = np.array([1.03, 1.06, 1.12, 1.25, 1.5, 2.5])
 """Bets where few requests are good, as in conversions: a tenth fewer of them matters; statistics: 2.4."""
 RARE_EFFECT_WEIGHTS: Floats = np.array([0.20, 0.25, 0.25, 0.15, 0.10, 0.05])
 
+GOAL_EFFECTS: Floats = np.array([1.015, 1.03, 1.06, 1.12, 1.25, 1.5, 2.5, 6.0])
+"""Bets that a goal is met: by so much the odds of a good request are better than those at the bound."""
+GOAL_EFFECT_WEIGHTS: Floats = np.array([0.08, 0.15, 0.20, 0.20, 0.15, 0.10, 0.07, 0.05])
+
 # The same as tuples, which can be keys of a cache.
 _EFFECTS = tuple(EFFECTS.tolist())
 _RARE_EFFECTS = tuple(RARE_EFFECTS.tolist())
@@ -150,6 +154,14 @@ def better(counts: Counts, base: Floats, bound: Bound, effects: Floats = GOOD_EF
     return _log_e(counts, base, _bets(None, bound, tuple(effects.tolist()), _rows(base)))
 
 
+def shown(counts: Counts, base: Floats, bound: Bound) -> Floats:
+    """ln e (ticks × GOAL_EFFECTS) against `candidate is beyond the bound`, where a goal is to be shown.
+
+    The bets begin close to the bound: a few per cent more conversions are worth a test.
+    """
+    return _log_e(counts, base, _goal_bets(bound, _rows(base)))
+
+
 def both(
     counts: Counts, base: Floats, tolerated: Bound, excluded: Bound, *, is_rare: bool = False
 ) -> tuple[Floats, Floats]:
@@ -198,6 +210,13 @@ def _bets(
     if excluded:
         side = 0.0 if excluded.factor <= 0 and excluded.margin <= 0 else -1.0
         columns += [(*_null(excluded), JUST_WITHIN, JUST_WITHIN - 1, times, side) for times in effects]
+    return _Bets(*np.array(columns).T[:, None, :].repeat(rows, axis=1))
+
+
+@lru_cache(maxsize=64)
+def _goal_bets(bound: Bound, rows: int) -> _Bets:
+    side = 0.0 if bound.factor <= 0 and bound.margin <= 0 else -1.0
+    columns = [(*_null(bound), 1 / odds, 1 / odds - 1, math.inf, side) for odds in GOAL_EFFECTS.tolist()]
     return _Bets(*np.array(columns).T[:, None, :].repeat(rows, axis=1))
 
 

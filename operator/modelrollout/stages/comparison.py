@@ -39,9 +39,9 @@ def backend(trial: Trial) -> Backend:
     return Backend(f"{trial.candidate.workload}-{_SUFFIX}", trial.candidate.revision, COPIES_PORT)
 
 
-def fault(compare: Compare | None, wish: Wish) -> Finding | None:
+def fault(_: str, shadow: Shadow, wish: Wish) -> Finding | None:
     """Why nothing could be compared."""
-    if compare is None:
+    if shadow.compare is None:
         return None
     if wish.spec.traffic.grpc is not None:
         return Finding("InvalidSpec", "shadow.compare reads HTTP and JSON, not gRPC: leave compare out.")

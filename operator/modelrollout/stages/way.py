@@ -10,13 +10,14 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from modelrollout.api.ab_test import AbTest
 from modelrollout.api.blue_green import BlueGreen
 from modelrollout.api.findings import Finding
 from modelrollout.api.shadow import Shadow
 from modelrollout.api.stages import Canary, StageKind
 from modelrollout.rollout.agreement_metrics import judged_at
 from modelrollout.rollout.rollout import Wish
-from modelrollout.stages import blue_green, canary, comparison, promotion, shadow
+from modelrollout.stages import ab_test, blue_green, canary, comparison, promotion, shadow
 from modelrollout.trial.trial import Step
 
 StepsOf = Callable[[int, str, Any, Wish], Iterator[Step]]
@@ -26,7 +27,14 @@ STAGES: Mapping[type[StageKind], StepsOf] = {
     Shadow: shadow.steps,
     Canary: canary.steps,
     BlueGreen: blue_green.steps,
+    AbTest: ab_test.steps,
 }
+
+FAULTS: Mapping[type[StageKind], Callable[[str, Any, Wish], Finding | None]] = {
+    Shadow: comparison.fault,
+    AbTest: ab_test.fault,
+}
+"""What a kind of stage asks of a spec beyond what its steps ask of the router."""
 
 
 @lru_cache(maxsize=4)  # a pass asks a dozen times, of the same wish
@@ -54,9 +62,9 @@ def after(step: Step, wish: Wish) -> Step | None:
 
 def fault(wish: Wish) -> Finding | None:
     """The first request of a stage that cannot be fulfilled."""
+    for stage in wish.spec.stages:
+        check = FAULTS.get(type(stage.kind))
+        if check is not None and (found := check(stage.name, stage.kind, wish)) is not None:
+            return found
     traffic, can = wish.spec.traffic, wish.router.can
-    kinds = (one.kind for one in wish.spec.stages)
-    for kind in kinds:
-        if isinstance(kind, Shadow) and (why := comparison.fault(kind.compare, wish)) is not None:
-            return why
     return next((why for step in way(wish) if (why := can(traffic, step.exposure, step.copied)) is not None), None)

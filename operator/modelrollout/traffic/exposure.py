@@ -6,8 +6,10 @@ Exposures are ordered by who is exposed, so every rule about traffic is one comp
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import groupby
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -87,9 +89,20 @@ class Exposure:
 
     def __str__(self) -> str:
         copies = [f"a copy of {float(self.mirror):g} %"] if self.mirror else []
-        asked = [f"who asks with {match}" for match in sorted(self.asked)]
+        asked = [f"who asks with {match}" for match in _grouped(self.asked)]
         weight = [f"{self.weight} %"] if self.weight or not (copies or asked) else []
         return " and ".join([*weight, *copies, *asked])
+
+
+MOST_NAMED = 3
+"""Values of one header; more of them, such as an experiment's buckets, are counted."""
+
+
+def _grouped(asked: Iterable[Match]) -> Iterator[str]:
+    for header, matches in groupby(sorted(asked), key=lambda match: match.header):
+        values = [*matches]
+        named = [f"{header}: one of {len(values)} values"] if len(values) > MOST_NAMED else map(str, values)
+        yield from named
 
 
 NOBODY, EVERYBODY = Exposure(), Exposure(weight=100)

@@ -17,8 +17,11 @@ from modelrollout.trial.facts import is_on_trial
 from modelrollout.trial.hindrance import carried, hindrance
 from modelrollout.trial.obstacles import obstacle
 from modelrollout.trial.steps import exposure_at
-from modelrollout.trial.trial import Check, Trial
+from modelrollout.trial.trial import Check, Patience, Trial
 from modelrollout.workloads import pods
+
+TRAFFIC_AS_INTENDED = "TrafficAsIntended"
+"""The type of the condition that is there, and False, while requests do not reach the candidate as intended."""
 
 
 def was_rejected(trial: Trial) -> Finding | None:
@@ -68,12 +71,13 @@ def ready_until(candidate: CandidateArm, deadline: timedelta) -> datetime | None
 
 
 def evidence_came_too_late(trial: Trial) -> Finding | None:
-    if trial.wish.spec.analysis.on_inconclusive != "rollback" or not step_deadline_is_over(trial):
+    patience = patience_of(trial)
+    if patience.on_inconclusive != "rollback" or not step_deadline_is_over(trial):
         return None
     if trial.facts.is_asking:  # the answer that is on its way may be the missing evidence
         return None
     if missing := evidence_is_missing(trial):
-        return Finding("StepDeadlineExceeded", f"{missing.message} analysis.onInconclusive is rollback.")
+        return Finding("StepDeadlineExceeded", f"{missing.message} {patience.field} is rollback.")
     return None
 
 
@@ -156,14 +160,25 @@ def evidence_is_missing(trial: Trial) -> Finding | None:
         return Finding("AwaitingEvidence", f"{where} waiting for the next look at the metrics.")
     if not (open_ := [verdict for verdict in verdicts if verdict.verdict is not Verdict.PASS]):
         return None
-    may_promote = analysis.on_inconclusive == "promote" and step_deadline_is_over(trial)
+    may_promote = patience_of(trial).on_inconclusive == "promote" and step_deadline_is_over(trial)
     # Where the user allows it, too little evidence is enough; no evidence at all never is.
     if may_promote and all(verdict.verdict is Verdict.INCONCLUSIVE and verdict.samples for verdict in open_):
         return None
     # Status is refreshed now and then, not at every look; this sentence as well.
     shown = {verdict.metric: verdict for verdict in trial.status.verdicts}
     told = [_latest(shown.get(verdict.metric), verdict).message for verdict in open_]
+    if trial.step.goal is not None and step_deadline_is_over(trial):
+        field = patience_of(trial).deadline_field
+        over = f"within {field} nothing showed {trial.step.goal}. A person decides: raise it, or edit the spec."
+        return Finding("GoalNotShown", " ".join([where, over, *told]))
     return Finding("AwaitingEvidence", " ".join([where, *told]))
+
+
+def patience_of(trial: Trial) -> Patience:
+    """How long evidence is waited for at the step."""
+    analysis = trial.wish.spec.analysis
+    fields = ("analysis.stepDeadline", "analysis.onInconclusive")
+    return trial.step.patience or Patience(analysis.step_deadline.timedelta, analysis.on_inconclusive, *fields)
 
 
 def _latest(shown: MetricVerdict | None, fresh: MetricVerdict) -> MetricVerdict:
@@ -176,8 +191,30 @@ def step_deadline_is_over(trial: Trial) -> bool:
     stage, hold = trial.status.stage, trial.step.hold
     if stage is None or stage.since is None:
         return False
-    patience = max(hold, trial.wish.spec.analysis.step_deadline.timedelta)
+    patience = max(hold, patience_of(trial).deadline)
     return trial.facts.now >= max(stage.entered + patience, stage.since + hold)
+
+
+def users_exceed_intention(trial: Trial) -> Finding | None:
+    """The weight is the promise of how many users meet a bad model; with twice as many it is broken."""
+    traffic = trial.facts.traffic
+    if not is_on_trial(trial.status) or traffic is None or not traffic.is_far_more or traffic.contradiction is None:
+        return None
+    if trial.step.exposure.weight == 0:  # copies, whose answers nobody waits for
+        return None
+    retry = "Once that is mended, the version can be tried once more."
+    return Finding(traffic.contradiction.reason, f"{traffic.contradiction.message} {retry}")
+
+
+def traffic_contradicts(trial: Trial) -> Finding | None:
+    """A step shows nothing of its weight where requests do not follow it."""
+    traffic = trial.facts.traffic
+    if traffic is None or traffic.contradiction is None:
+        return None
+    told = next((one for one in trial.status.conditions if one.type == TRAFFIC_AS_INTENDED), None)
+    same = told is not None and told.reason == traffic.contradiction.reason  # its numbers are as of then
+    message = told.message if told is not None and same else traffic.contradiction.message
+    return Finding(traffic.contradiction.reason, f"{_where(trial)} {message}")
 
 
 def _where(trial: Trial) -> str:
@@ -206,6 +243,7 @@ ABORTS: tuple[Check, ...] = (
     was_rejected,  # decided before, but not saved
     crash_loops,  # it will not get better, and no metric is needed to see it
     metric_failed,
+    users_exceed_intention,
     ready_too_late,
     evidence_came_too_late,  # only where the user chose rollback for this
 )
@@ -225,6 +263,7 @@ SEEN_WAITS: tuple[Check, ...] = (
     weight_is_not_in_force,  # the clock has not started
     route_is_not_accepted,  # the weight is written, but no gateway follows it
     stable_is_not_ready,  # nothing to compare with, and nowhere to go back to
+    traffic_contradicts,  # more of the same evidence is none of this weight
     hold_is_not_over,
 )
 

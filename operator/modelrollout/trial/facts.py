@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from modelrollout.analysis.queries import ArmNames, pods_of
+from modelrollout.analysis.traffic_share import TrafficShare
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm, MetricEvidence, MetricVerdict, ModelRolloutStatus
 from modelrollout.objects.manifests import Manifest, Ref, annotation, revision_of
@@ -36,6 +37,7 @@ class Facts:
     now: datetime
     verdicts: tuple[MetricVerdict, ...] | None = None  # of the latest look; None: nobody looked
     checkpoint: tuple[MetricEvidence, ...] | None = None  # where the tests of that look stand
+    traffic: TrafficShare | None = None  # what that look says of the candidate's share of the requests
     is_asking: bool = False  # a look is due and not answered yet
 
     # Workloads

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
+from modelrollout.analysis.evidence.look import Goal
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import CandidateArm, ModelRolloutStatus, Phase, StageStatus
 from modelrollout.objects.manifests import Apply
@@ -25,6 +27,16 @@ class Place:
     index: int  # of the stage
     stage: str
     number: int  # within its stage
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long evidence is waited for at a step, and what follows then. The fields say so in a spec."""
+
+    deadline: timedelta
+    on_inconclusive: Literal["hold", "promote", "rollback"]
+    deadline_field: str
+    field: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,9 @@ class Step:
     is_judged: bool = True  # its time counts as time in which metrics are compared
     is_full_size: bool = False  # the candidate has all its pods; else what the router needs for the exposure
     judged: frozenset[str] | None = None  # the metrics that decide; None: all
+    part: int | None = None  # percent of requests that are to reach the candidate; None: as the weight or mirror says
+    goal: Goal | None = None  # what is to be shown of one metric, instead of what it excludes
+    patience: Patience | None = None  # None: as the spec's analysis says
     copied: Copied = ALL_REQUESTS
     copies_to: Callable[[Trial], Backend | None] = lambda _: None
     objects: Callable[[Trial], Iterator[Apply]] = lambda _: iter(())

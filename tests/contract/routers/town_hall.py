@@ -37,6 +37,7 @@ EXPOSURES = [
     Exposure(asked=frozenset({PREVIEW, TENANT})),
     Exposure(5, 20),
     Exposure(5, asked=frozenset({TENANT})),
+    Exposure(asked=frozenset(Match("x-bucket", f"b{number:02d}") for number in range(32))),
     Exposure(99, 100, frozenset({PREVIEW, TENANT})),
 ]
 

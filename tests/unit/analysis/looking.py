@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from modelrollout.analysis.evidence import ledger
-from modelrollout.analysis.evidence.look import Prior
+from modelrollout.analysis.evidence.look import Intended, Prior
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, Judgement, judge
 from modelrollout.analysis.queries import ArmNames, Reach, pods_of, queries
@@ -194,10 +194,11 @@ class Walk:
     values: Mapping[str, Sequence[Series]] = field(default_factory=dict)
     is_compared: bool = True
     kept: dict[str, MetricEvidence] = field(default_factory=dict)
+    intended: Intended | None = None
 
     def look(self, end: float, *, is_saved: bool = True) -> Judgement:
         """A look that ends so many seconds after noon. `is_saved`: its checkpoint is what the next one starts from."""
-        one = replace(case(self.analysis, self.course, end, self.usual), kept=self.kept)
+        one = replace(case(self.analysis, self.course, end, self.usual), kept=self.kept, intended=self.intended)
         asked = asked_by(one, is_compared=self.is_compared)
         told = judge(one, asked, self.answers(asked, end))
         if is_saved:

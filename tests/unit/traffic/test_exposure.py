@@ -116,3 +116,9 @@ def test_a_match_is_read_as_it_was_written(header: str, value: str) -> None:
 def test_a_text_that_is_no_match_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="header and its value"):
         Match.parse(text)
+
+
+def test_many_values_of_one_header_are_counted_and_not_named() -> None:
+    buckets = frozenset(Match("x-bucket", f"b{number}") for number in range(10))
+    assert str(Exposure(asked=buckets)) == "who asks with x-bucket: one of 10 values"
+    assert str(Exposure(asked=buckets | {Match("a", "b")})).startswith("who asks with a: b and who asks with x-bucket")

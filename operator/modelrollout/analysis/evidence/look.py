@@ -13,7 +13,7 @@ import numpy.typing as npt
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.ticks import Course
 from modelrollout.analysis.evidence.tracks import Track
-from modelrollout.api.metric import Metric
+from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.api.status import Verdict
 from modelrollout.promql.query import Series
 from modelrollout.sequential.levels import HOUR
@@ -30,12 +30,71 @@ _NOISY = frozenset({Mode.RANKED, Mode.DISPERSED, Mode.STRICT})
 
 
 @dataclass(frozen=True, slots=True)
+class Intended:
+    """The proportion in which requests are to reach the arms, and since when it is in force (unix seconds).
+
+    `weight`: percent of users' requests that the candidate answers. `mirror`: percent of which it gets a copy.
+    """
+
+    weight: int
+    mirror: float
+    since: float
+
+    @property
+    def odds(self) -> float:
+        """The candidate's requests, as a multiple of stable's."""
+        return (self.weight + self.mirror) / (100 - self.weight)
+
+
+ENOUGH = 10.0
+"""Requests of the candidate that were to come before anything is said of its share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Requests of both arms since the exposure is in force. `shown`: by side, ln of the evidence at this moment."""
+
+    intended: Intended
+    candidate: float
+    stable: float
+    shown: Mapping[str, float]
+
+    @property
+    def is_enough(self) -> bool:
+        odds = self.intended.odds
+        return (self.candidate + self.stable) * odds / (1 + odds) >= ENOUGH
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What is to be shown of a metric. `margin`: the loss that is acceptable; None: the candidate has to be better."""
+
+    metric: str
+    margin: Tolerance | None = None
+
+    @property
+    def mark(self) -> Floats:
+        """Its margin as numbers, for a checkpoint; another goal begins anew."""
+        return np.array([self.margin.relative.value, self.margin.absolute.value] if self.margin else [-1.0, -1.0])
+
+    def __str__(self) -> str:
+        if self.margin is None:
+            return f"that {self.metric} is better"
+        parts = (self.margin.relative, self.margin.absolute)
+        return f"that {self.metric} is worse by less than {' and '.join(str(one) for one in parts if one.value)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Missing:
-    """Why an arm cannot be judged. `mistake`: the user's metric is to blame, so waiting does not help."""
+    """Why an arm cannot be judged. `mistake`: the user's metric is to blame, so waiting does not help.
+
+    `arrivals`: requests reach the other arm, and so it may be known that too few reach this one.
+    """
 
     verdict: Literal[Verdict.NO_DATA, Verdict.UNAVAILABLE]
     why: str
     mistake: bool = False
+    arrivals: Arrivals | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +146,8 @@ class LookStart:
     warm_up: float
     threshold: float | None  # ln, by calibration; None: 1/α
     seed: str
+    intended: Intended | None = None  # of the exposure in force, where the gateway is to split requests
+    goal: Goal | None = None  # where this metric has one
 
     def restarts(self, edges: Floats) -> Floats:
         """The stake added in each tick between `edges`. Tests that begin late add the stakes due before at once."""
@@ -120,6 +181,7 @@ class Evidence:
     notes: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()  # regressions that would not be detected
     gap: Missing | None = None  # why an arm that should be compared is not
+    arrivals: Arrivals | None = None
 
     @property
     def good(self) -> float:

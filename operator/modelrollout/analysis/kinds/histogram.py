@@ -20,8 +20,9 @@ from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet, carry_over
+from modelrollout.analysis.kinds import arrivals, request_shares, time_to_pass
 from modelrollout.analysis.kinds import edges as bucket_edges
-from modelrollout.analysis.kinds import request_shares, time_to_pass
+from modelrollout.analysis.kinds.arrivals import Arriving
 from modelrollout.analysis.kinds.edges import Edges, slack
 from modelrollout.analysis.kinds.histogram_history import histogram_prior
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
@@ -37,7 +38,7 @@ from modelrollout.analysis.kinds.tails import (
 )
 from modelrollout.analysis.parts import HISTOGRAM
 from modelrollout.analysis.samples import silent_arms
-from modelrollout.analysis.samples.buckets import ArmHistograms, histograms_of, quantile
+from modelrollout.analysis.samples.buckets import ArmHistograms, counts_beyond, histograms_of, quantile
 from modelrollout.analysis.samples.counters import SampleWindow
 from modelrollout.analysis.samples.over_time import SeriesOfArm, quantiles
 from modelrollout.api.metric import Metric, Tolerance
@@ -55,7 +56,7 @@ def histogram_evidence(start: LookStart, candidate: Parts, stable: Parts | Missi
     window = SampleWindow(start.since, start.look_back, start.warm_up)
     mine = histograms_of(candidate[HISTOGRAM], "the candidate", window)
     if isinstance(mine, Missing):
-        return mine
+        return _stable_alone(start, mine, stable, window)
     theirs = _stable_side(stable, mine, window) if start.metric.tolerance is not None else None
     other = theirs if isinstance(theirs, ArmHistograms) else None
     arms = {"the candidate": mine.scrapes, "stable": other.scrapes if other else None}
@@ -68,7 +69,23 @@ def histogram_evidence(start: LookStart, candidate: Parts, stable: Parts | Missi
     usual = slow_by_pod(other, nears, window) if other is not None and nears else None
     frontier = min(*(side.scrapes.frontier for side in (mine, other) if side is not None), start.end)
     noise = pod_noise(start, counted.ticks.edges, frontier, slow_by_pod(mine, (), window), usual)
-    return _HistogramJudge(start, counted, noise, is_compared=other is not None).evidence(gap)
+    arriving = arrivals.nothing_arrives(start)
+    if other is not None:
+        own, bounds = counted.ticks.counts, counted.ticks.edges
+        arriving = arrivals.arriving(start, bounds, own.candidate, own.stable, mine.scrapes, other.scrapes)
+    return _HistogramJudge(start, counted, noise, arriving, is_compared=other is not None).evidence(gap)
+
+
+def _stable_alone(start: LookStart, mine: Missing, stable: Parts | Missing | None, window: SampleWindow) -> Missing:
+    """Without any sample of the candidate: requests that reach stable show that it gets none."""
+    if stable is None or isinstance(stable, Missing) or start.metric.tolerance is None:
+        return mine
+    theirs = histograms_of(stable[HISTOGRAM], "stable", window)
+    if isinstance(theirs, Missing):
+        return mine
+    edges = start.course.edges(start.first, min(theirs.scrapes.frontier, start.end))
+    _, total = counts_beyond(theirs, (), edges, window)
+    return replace(mine, arrivals=arrivals.arriving(start, edges, 0 * total, total, theirs.scrapes).now)
 
 
 def _stable_side(
@@ -103,8 +120,11 @@ def _edges(start: LookStart, mine: ArmHistograms, theirs: ArmHistograms | None) 
 class _HistogramJudge:
     """Turns the counted tails of a look into evidence."""
 
-    def __init__(self, start: LookStart, counted: CountedTails, noise: PodNoise, *, is_compared: bool) -> None:
+    def __init__(
+        self, start: LookStart, counted: CountedTails, noise: PodNoise, arriving: Arriving, *, is_compared: bool
+    ) -> None:
         self._start, self._counted, self._noise, self._is_compared = start, counted, noise, is_compared
+        self._arriving = arriving
         metric, ledger = start.metric, start.ledger
         self._q = metric.quantile_share
         self._unit = bucket_edges.unit_of_edges(metric)
@@ -146,6 +166,7 @@ class _HistogramJudge:
             notes=(*self._where(), *self._noise.notes) if self._is_compared else (),
             unseen=tuple(unseen),
             gap=gap or self._blank(),
+            arrivals=self._arriving.now,
         )
 
     def _blank(self) -> Missing | None:
@@ -248,6 +269,7 @@ class _HistogramJudge:
         if counted.keep_shifts is not None:
             kept |= counted.keep_shifts(count)
         kept |= self._noise.keep(count)
+        kept |= self._arriving.keep(count)
         for one in self._wealths:
             kept |= one.ledger(count)
         return {**carry_over(ledger, counted.ticks.beginnings, count), **kept}

@@ -5,6 +5,7 @@ A share of good requests is tested as the share of all others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,11 +16,12 @@ from modelrollout.analysis.evidence import shifts
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Keep, Tested, Words, carry_over, keep_all
-from modelrollout.analysis.kinds import groups, rankings, request_shares, time_to_pass
+from modelrollout.analysis.kinds import arrivals, groups, rankings, request_shares, time_to_pass
+from modelrollout.analysis.kinds.arrivals import Arriving
 from modelrollout.analysis.kinds.groups import Comparison
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
 from modelrollout.analysis.kinds.pod_noise import PodNoise, by_pod, keep_nothing, pod_noise
-from modelrollout.analysis.kinds.ratio_bounds import bounds_of, counts_good
+from modelrollout.analysis.kinds.ratio_bounds import bounds_of, counts_good, goal_bound
 from modelrollout.analysis.kinds.ratio_history import ratio_prior
 from modelrollout.analysis.kinds.request_shares import Ticks, Totals
 from modelrollout.analysis.parts import BAD, GOOD, TOTAL
@@ -50,6 +52,7 @@ class _Counted:
     ticks: Ticks
     keep_shifts: Keep
     noise: PodNoise
+    arriving: Arriving
 
     @property
     def is_bad(self) -> bool:
@@ -72,7 +75,7 @@ def ratio_evidence(start: LookStart, candidate: Parts, stable: Parts | Missing |
     window = SampleWindow(start.since, start.look_back, start.warm_up)
     mine = _counters(part, candidate, "the candidate", window)
     if isinstance(mine, Missing):
-        return mine
+        return arrivals.alone(start, mine, clean(stable[TOTAL]), window) if isinstance(stable, Mapping) else mine
     theirs = stable if stable is None or isinstance(stable, Missing) else _counters(part, stable, "stable", window)
     other = theirs if isinstance(theirs, ArmCounters) else None
     counted = _count(start, mine, other, window)
@@ -117,7 +120,12 @@ def _count(start: LookStart, mine: ArmCounters, theirs: ArmCounters | None, wind
     ticks = Ticks(edges, counts.first(count), beginnings, restarts, discount, settled)
     usual = by_pod(theirs, window) if theirs is not None else None
     noise = pod_noise(start, edges, frontier, by_pod(mine, window), usual)
-    return _Counted(start, mine, theirs, window, frontier, ticks, jumps.keep if jumps else keep_nothing, noise)
+    arriving = arrivals.nothing_arrives(start)
+    if theirs is not None:
+        own = counts.first(count)
+        arriving = arrivals.arriving(start, edges, own.candidate, own.stable, mine.scrapes, theirs.scrapes)
+    keep = jumps.keep if jumps else keep_nothing
+    return _Counted(start, mine, theirs, window, frontier, ticks, keep, noise, arriving)
 
 
 def _bad_and_total(side: ArmCounters, edges: Floats, window: SampleWindow) -> tuple[Floats, Floats] | Missing:
@@ -170,6 +178,7 @@ def _evidence(counted: _Counted, gap: Missing | None) -> Evidence:
         notes=(*_uncounted(counted.mine, counted.theirs), *(counted.noise.notes if is_compared else ())),
         unseen=tuple(unseen for one in tested for unseen in one.unseen),
         gap=gap,
+        arrivals=counted.arriving.now,
     )
 
 
@@ -177,6 +186,8 @@ def _comparisons(counted: _Counted, theirs: ArmCounters) -> list[Tested]:
     """Candidate against stable, as a whole and by groups."""
     metric = counted.start.metric
     tolerated, unacceptable = bounds_of(metric)
+    if (goal := counted.start.goal) is not None:
+        unacceptable = goal_bound(metric, goal)
     comparison = Comparison(
         counted.start, counted.ticks, counted.mine, theirs, counted.window, tolerated, unacceptable, counted.noise
     )
@@ -188,21 +199,26 @@ def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
     """All requests, by counted events, by the ranks of pods, or by both."""
     start, ticks, totals, prior = counted.start, counted.ticks, counted.totals, counted.start.prior
     noise, unacceptable = counted.noise, comparison.unacceptable
+    base, known = _stable_rate(counted)
     wealths = request_shares.compare(
         "tolerance",
         ticks,
-        _stable_rate(counted),
+        base,
         comparison.tolerated,
         unacceptable,
         noise,
-        start.ledger,
+        _for_this_goal(start),
         is_rare=prior.share is not None and prior.share > MOSTLY_BAD,
+        known=known if start.goal is not None else None,
     )
     tolerated = noise.allowed(comparison.tolerated)
     words = request_shares.words(tolerated, unacceptable, totals, is_bad=counted.is_bad)
+    if start.goal is not None and start.goal.margin is None:
+        words = replace(words, unacceptable="that it is no better than stable")
     limit = tolerated.factor * totals.stable_share + tolerated.margin
     is_kept = totals.stable > 0 and totals.share <= limit + request_shares.ROUNDING
-    drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, noise.discounts)
+    is_goal = start.goal is not None
+    drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, noise.discounts, is_goal=is_goal)
     track = request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, threshold=start.threshold)
     if prior.mode not in (Mode.RANKED, Mode.STRICT):
         return Tested((replace(track, share=prior.share_kept),), wealths.ledger)
@@ -212,12 +228,19 @@ def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
     return Tested((rankings.with_ranks(track, ranks, prior.mode),), keep_all([wealths.ledger, ranks.keep]))
 
 
-def _stable_rate(counted: _Counted) -> Floats:
-    """Stable's rate as known before each tick."""
+def _for_this_goal(start: LookStart) -> Ledger:
+    """The ledger; without what was ruled out for another goal, since somebody edited it."""
+    kept = start.ledger.get("goal.step")
+    is_same = start.goal is None or (kept is not None and np.array_equal(kept, start.goal.mark))
+    return start.ledger if is_same else {name: one for name, one in start.ledger.items() if name != "tolerance.good"}
+
+
+def _stable_rate(counted: _Counted) -> tuple[Floats, Floats]:
+    """Stable's rate as known before each tick, and from how many requests."""
     counts = counted.ticks.counts
     left = decay(counted.start.course.tick)
     events, requests, _ = counted.baseline.before_each(counts.bad_stable, counts.stable, left)
-    return rate(events, requests)
+    return rate(events, requests), requests
 
 
 def _limits(counted: _Counted) -> list[Tested]:
@@ -256,7 +279,7 @@ def _limit_words(limit: Limit, allowed: float, *, is_high: bool) -> Words:
 
 def _keeper(counted: _Counted, keepers: list[Keep]) -> Keep:
     start, ticks = counted.start, counted.ticks
-    keep_tests = keep_all([counted.keep_shifts, counted.noise.keep, *keepers])
+    keep_tests = keep_all([counted.keep_shifts, counted.noise.keep, counted.arriving.keep, *keepers])
 
     def keep(count: int) -> Ledger:
         seen = ticks.counts.first(count)
@@ -266,6 +289,7 @@ def _keeper(counted: _Counted, keepers: list[Keep]) -> Keep:
             **request_shares.totals_in_ledger(request_shares.totals_after(ticks, count, start.ledger)),
             **request_shares.ratios_after(start.ledger, ticks.weighed.first(count)),
             "baseline": np.array([after.events, after.requests]),
+            **({"goal.step": start.goal.mark} if start.goal is not None else {}),
             **keep_tests(count),
         }
 

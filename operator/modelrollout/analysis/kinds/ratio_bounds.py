@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from modelrollout.analysis.evidence.look import Goal
 from modelrollout.analysis.kinds.margins import margins
 from modelrollout.analysis.kinds.request_shares import NEGLIGIBLE_SHARE
 from modelrollout.api.metric import Metric, Tolerance
@@ -18,6 +19,11 @@ EVERYTHING = 1 - 1e-9
 def bounds_of(metric: Metric) -> tuple[Bound, Bound]:
     """The tolerated and the unacceptable bound, on the share of what is bad."""
     return margins(metric, partial(_as_bound, counts_good=counts_good(metric)), _twice)
+
+
+def goal_bound(metric: Metric, goal: Goal) -> Bound:
+    """What is to be ruled out: that the candidate is no better, or worse by the margin."""
+    return _as_bound(goal.margin, counts_good=counts_good(metric)) if goal.margin is not None else Bound(1.0)
 
 
 def counts_good(metric: Metric) -> bool:

@@ -31,6 +31,9 @@ ROUNDING = 1e-12  # two equal shares may differ in their last digit
 HARM_WEIGHTS = weights(EFFECT_WEIGHTS)
 RARE_WEIGHTS = weights(tests.RARE_EFFECT_WEIGHTS)
 GOOD_WEIGHTS = weights(tests.GOOD_WEIGHTS)
+FEWEST_FOR_GOAL = 100.0
+"""Requests of stable before its rate is known well enough to bet on a few per cent."""
+GOAL_WEIGHTS = weights(tests.GOAL_EFFECT_WEIGHTS)
 LIMIT_GOOD_WEIGHTS = weights(np.ones(4))
 
 
@@ -111,16 +114,22 @@ def compare(
     ledger: Ledger,
     *,
     is_rare: bool = False,
+    known: Floats | None = None,
 ) -> Wealths:
-    """Candidate against stable. `base`: stable's rate before each tick. `is_rare`: few requests go right."""
+    """Candidate against stable. `base`: stable's rate before each tick. `is_rare`: few requests go right.
+
+    `known`: where `unacceptable` is a goal, that a few per cent decide about: the requests that `base` is known from.
+    """
     weights_of_harm = RARE_WEIGHTS if is_rare else HARM_WEIGHTS
     harm, good = _factors(ticks.weighed, base, tolerated, unacceptable, noise, is_rare=is_rare)
+    if known is not None:
+        good = np.where(known[:, None] < FEWEST_FOR_GOAL, 0.0, tests.shown(ticks.weighed, base, unacceptable))
     return bet(
         name,
         harm / noise.harm[:, None],
         weights_of_harm,
         good / noise.good[:, None],
-        GOOD_WEIGHTS,
+        GOOD_WEIGHTS if known is None else GOAL_WEIGHTS,
         restarts=ticks.restarts,
         beginnings=ticks.beginnings,
         ledger=ledger,
@@ -168,7 +177,7 @@ def unacceptable_limit(limit: float) -> float:
 
 
 def comparison_drifts(
-    totals: Totals, tolerated: Bound, unacceptable: Bound, discounts: tuple[float, float]
+    totals: Totals, tolerated: Bound, unacceptable: Bound, discounts: tuple[float, float], *, is_goal: bool = False
 ) -> tuple[float, float]:
     """The expected growth of ln harm and ln good with each further request of the candidate.
 
@@ -182,7 +191,8 @@ def comparison_drifts(
     parts = (share, 1.0, usual * totals.stable / totals.candidate, totals.stable / totals.candidate)
     one = Counts(*(np.array([part]) for part in parts))
     base = np.array([usual])
-    harm, good = tests.worse(one, base, tolerated).max(), tests.better(one, base, unacceptable).max()
+    rule_out = tests.shown if is_goal else tests.better
+    harm, good = tests.worse(one, base, tolerated).max(), rule_out(one, base, unacceptable).max()
     return max(float(harm) / discounts[0], 0.0), max(float(good) / discounts[1], 0.0)
 
 
