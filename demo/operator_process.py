@@ -18,6 +18,8 @@ from localcluster.processes.children import Process
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+IMAGE = "modelrollout.dev/modelrollout"
+"""The operator's own image, which also compares answers; the local cluster has it as a folder."""
 
 
 class OperatorFailedError(Exception):
@@ -45,7 +47,7 @@ class Operator:
         """Returns when it says that it is healthy. Raises `OperatorFailedError`."""
         command = [sys.executable, "-m", "modelrollout", "run", "--kubeconfig", str(self._kubeconfig)]
         command += ["--prometheus-url", self._prometheus_url, "--host", "127.0.0.1", "--port", str(self._port)]
-        command += ["--log-format", "text"]
+        command += ["--log-format", "text", "--comparer-image", IMAGE]
         self._process = await Process.start(command, folder=Path.cwd(), environment=os.environ, log=self._log)
         ended = asyncio.create_task(self._process.wait())
         healthy = asyncio.create_task(self._healthy())

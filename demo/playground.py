@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from demo.folder import claimed
-from demo.operator_process import Operator, OperatorFailedError, operator
+from demo.operator_process import IMAGE, Operator, OperatorFailedError, operator
 from demo.trouble import TROUBLE
 from localcluster.cluster import LocalCluster, local_cluster
 from localcluster.processes.signals import run_until_told
@@ -55,8 +55,8 @@ def _image(text: str) -> tuple[str, Path]:
 
 
 def images(more: Mapping[str, Path] | None = None) -> dict[str, Path]:
-    """The example images and `more`."""
-    return {"modelrollout.dev/digits": EXAMPLES / "digits", **(more or {})}
+    """The example images, the operator's own, and `more`."""
+    return {"modelrollout.dev/digits": EXAMPLES / "digits", IMAGE: EXAMPLES.parent / "operator", **(more or {})}
 
 
 async def _run(flags: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.broken import Broken
+from tests.broken_compares import BROKEN_COMPARES
 from tests.broken_routes import BROKEN_ROUTES
 from tests.broken_stages import BROKEN_STAGES, STAGES_ONLY_THE_OPERATOR
 from tests.builders import GONE, canary, good_metric, histogram_metric, metric, stepwise, value_metric, workload_ref
@@ -16,6 +17,10 @@ def _metrics(*metrics: dict[str, Any]) -> dict[str, Any]:
 
 _ONE = "spec.analysis.metrics[0]"
 _VALUES = "supported values"
+_ONE_ROUTER = (
+    "traffic needs exactly one router: set one of traffic.gatewayAPI, traffic.grpc, traffic.routeRef, "
+    "traffic.istio and traffic.service"
+)
 
 
 def _workload_refs(*mistakes: tuple[str, dict[str, Any], str, str, str | None]) -> tuple[Broken, ...]:
@@ -73,20 +78,24 @@ BROKEN = (
         "two routers",
         {"traffic.service": {}},
         "spec.traffic",
-        "traffic needs exactly one router: set one of traffic.gatewayAPI, traffic.grpc and traffic.service",
+        _ONE_ROUTER,
     ),
     Broken(
         "a route for HTTP and one for gRPC",
         {"traffic.grpc": {"parentRefs": [{"name": "inference"}]}},
         "spec.traffic",
-        "traffic needs exactly one router: set one of traffic.gatewayAPI, traffic.grpc and traffic.service",
+        _ONE_ROUTER,
     ),
     Broken(
-        "no router", {"traffic.gatewayAPI": GONE}, "spec.traffic", "set one of traffic.gatewayAPI, traffic.grpc and"
+        "no router",
+        {"traffic.gatewayAPI": GONE},
+        "spec.traffic",
+        "set one of traffic.gatewayAPI, traffic.grpc, traffic.routeRef, traffic.istio and",
     ),
     Broken("port 0", {"traffic.port": 0}, "spec.traffic.port", "must be 1 or more", "greater than or equal to 1"),
     Broken("port is text", {"traffic.port": "80"}, "spec.traffic.port", "a whole number, without quotes", "integer"),
     *BROKEN_ROUTES,
+    *BROKEN_COMPARES,
     *BROKEN_STAGES,
     Broken("no stages", {"stages": []}, "spec.stages", "needs at least 1 element", "at least 1 items"),
     Broken(
@@ -448,6 +457,16 @@ BROKEN = (
 )
 
 ONLY_THE_OPERATOR = (
+    # Of a value that may be a text or a number, CEL cannot bound the cost.
+    *(
+        Broken(
+            f"a rule of a route that is called {rule!r}",
+            {"traffic.gatewayAPI": GONE, "traffic.routeRef": {"name": "models", "rule": rule}},
+            "spec.traffic.routeRef.rule",
+            "this is neither the name of a rule nor its place in the route, from 0 to 15",
+        )
+        for rule in ("Fraud v1", 16, -1)
+    ),
     *STAGES_ONLY_THE_OPERATOR,
     # What each preset takes and brings.
     Broken(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from modelrollout.api.base import KIND as ROLLOUT
 from modelrollout.api.metric_templates import CLUSTER_KIND, KIND, MetricTemplateSpec
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.objects.manifests import Manifest, Owner, ref_of
+from modelrollout.objects.manifests import Manifest, Owner, outcome, ref_of
 from modelrollout.rollout.expansion import TemplateKey, expanded
 from modelrollout.rollout.rollout import Wish, read_wish
 from modelrollout.stages.way import fault
 from modelrollout.traffic.router import Backend, Routing
-from tests.builders import deployment, small
+from modelrollout.traffic.router_table import ROUTERS, presumed
+from tests.builders import deployment, small, spec
 from tests.docs import blocks
 from tests.places import ROOT
 
@@ -37,7 +39,8 @@ TEMPLATES = {
 EXAMPLES: dict[str, Manifest] = {path.name: yaml.safe_load(path.read_text()) for path in ROOT.glob("examples/*.yaml")}
 (FIRST,) = (block for block in blocks(README) if block.get("kind") == ROLLOUT)
 ROLLOUTS = EXAMPLES | {README.name: FIRST}
-TRAFFIC = [block["traffic"] for block in blocks(README) if "traffic" in block]
+ROUTES = blocks(ROOT / "docs/routes.md")
+TRAFFIC = [block["traffic"] for block in (*blocks(README), *ROUTES) if "traffic" in block]
 FRAGMENTS = [(page.name, block) for page in PAGES for block in blocks(page) if "analysis" in block]
 
 
@@ -59,11 +62,12 @@ def route_of(manifest: Manifest) -> Manifest:
     there = {**deployment("default"), "metadata": {"namespace": "default", "name": reference.get("name", "none")}}
     wish = read_wish(manifest["spec"], objects={ref_of(there): there}, namespace="default")
     assert isinstance(wish, Wish), wish
+    wish = replace(wish, comparer_image="modelrollout")
     assert fault(wish) is None
-    owner = Owner("default", manifest["metadata"]["name"], "uid")
+    owner, objects = presumed(Owner("default", manifest["metadata"]["name"], "uid"), wish.spec.traffic)
     stable = Backend("stable", wish.revision, wish.spec.traffic.port)
-    (write,) = wish.router.render(owner, wish.spec.traffic, Routing(stable), {})
-    return write.manifest
+    (write,) = wish.router.render(owner, wish.spec.traffic, Routing(stable), objects)
+    return outcome(write, objects.get(write.ref))
 
 
 @pytest.mark.parametrize("name", sorted(ROLLOUTS))
@@ -73,8 +77,12 @@ def test_a_rollout_in_the_docs_can_be_carried_out(name: str) -> None:
 
 @pytest.mark.parametrize("traffic", TRAFFIC, ids=lambda traffic: "-".join(traffic))
 def test_traffic_in_the_readme_leads_to_a_route_with_its_matches(traffic: dict[str, Any]) -> None:
-    route = route_of({"metadata": {"name": "fraud"}, "spec": small(traffic=traffic)})
-    assert len(route["spec"]["rules"][0]["matches"]) == 1
+    spec = route_of({"metadata": {"name": "fraud"}, "spec": small(traffic=traffic)})["spec"]
+    if "routeRef" in traffic:
+        assert [ref["name"] for ref in spec["rules"][0]["backendRefs"]] == ["stable"]  # its matches are the user's
+    else:
+        (rule,) = spec.get("rules") or spec["http"]
+        assert len(rule.get("matches") or rule["match"]) == 1
 
 
 def test_two_models_of_the_examples_share_a_host_name_and_no_match() -> None:
@@ -84,7 +92,7 @@ def test_two_models_of_the_examples_share_a_host_name_and_no_match() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_stages_in_the_docs_can_be_carried_out(page: Path) -> None:
+def test_stages_on_a_page_can_be_carried_out(page: Path) -> None:
     for block in blocks(page):
         if "kind" not in block and "stages" in block:
             assert route_of({"metadata": {"name": "fraud"}, "spec": small(**block)})["spec"]
@@ -117,3 +125,20 @@ def test_the_page_on_adoption_takes_the_size_out_of_argo_cds_hands() -> None:
     (application,) = (block for block in ADOPTION if block.get("kind") == "Application")
     (ignored,) = application["spec"]["ignoreDifferences"]
     assert ignored["jsonPointers"] == ["/spec/replicas"]
+
+
+STAGES = [*blocks(ROOT / "docs/strategies.md"), *blocks(ROOT / "docs/comparing-answers.md")]
+
+
+@pytest.mark.parametrize("block", STAGES, ids=lambda block: "-".join(stage["name"] for stage in block["stages"]))
+def test_stages_on_their_own_pages_can_be_carried_out(block: dict[str, Any]) -> None:
+    assert route_of({"metadata": {"name": "fraud"}, "spec": spec(**block)})["spec"]
+
+
+def test_the_page_on_routes_has_a_line_for_every_router_and_takes_the_rules_out_of_argo_cds_hands() -> None:
+    text = (ROOT / "docs/routes.md").read_text()
+    assert all(f"| `{field}` |" in text for field in ROUTERS)
+    (application,) = (block for block in ROUTES if block.get("kind") == "Application")
+    (ignored,) = application["spec"]["ignoreDifferences"]
+    assert ignored["jqPathExpressions"] == [".spec.rules"]
+    assert application["spec"]["syncPolicy"]["syncOptions"] == ["RespectIgnoreDifferences=true"]

@@ -122,8 +122,35 @@ grpc_routes: st.SearchStrategy[Spec] = _with(
     matches=st.lists(_grpc_matches, min_size=1, max_size=3),
     filters=_filters(*_header_filters),
 )
+lent_routes: st.SearchStrategy[Spec] = st.fixed_dictionaries({"name": _domains, "rule": _domains | st.integers(0, 15)})
+_text = st.sampled_from([{"exact": "a"}, {"prefix": "/v1/"}, {"regex": "[a-z]+"}])
+_lower = st.from_regex(r"[a-z0-9-]{1,12}", fullmatch=True)
+_texts = st.dictionaries(_lower, _text, min_size=1, max_size=3)
+_istio_gateways = st.lists(st.sampled_from(["mesh", "public", "istio-ingress/public"]), min_size=1, max_size=3)
+_istio_durations = st.sampled_from(["10s", "1m30s", "500ms", "0.5s"])
+_istio_matches = _maybe(
+    uri=_text,
+    ignoreUriCase=st.booleans(),
+    authority=_text,
+    method=_text,
+    headers=_texts,
+    withoutHeaders=_texts,
+    queryParams=_texts,
+    sourceLabels=st.dictionaries(_labels, _labels, min_size=1, max_size=2),
+    gateways=_istio_gateways,
+)
+istio_routes: st.SearchStrategy[Spec] = _with(
+    {"hosts": st.lists(_domains | _domains.map(lambda domain: f"*.{domain}") | st.just("*"), min_size=1, max_size=3)},
+    gateways=_istio_gateways,
+    matches=st.lists(_istio_matches, min_size=1, max_size=3),
+    rewrite=_maybe(uri=_paths, authority=_domains),
+    timeout=_istio_durations,
+    retries=_with({"attempts": st.integers(0, 100)}, perTryTimeout=_istio_durations, retryOn=st.just("5xx")),
+)
 routers: st.SearchStrategy[Spec] = (
     st.just({"service": {}})
     | http_routes.map(lambda route: {"gatewayAPI": route})
     | grpc_routes.map(lambda route: {"grpc": route})
+    | istio_routes.map(lambda route: {"istio": route})
+    | lent_routes.map(lambda route: {"routeRef": route})
 )

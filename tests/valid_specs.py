@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from modelrollout.api.scalars import DURATION_PATTERN
 from tests.builders import Spec, canary
+from tests.valid_compares import compares
 from tests.valid_routes import routers
 
 
@@ -77,7 +78,7 @@ def _stages(draw: st.DrawFn) -> list[dict[str, Any]]:
         each = draw(_maybe(hold=_holds))
         kind = draw(st.sampled_from(["steps", "weights", "shadow", "blueGreen", "abTest"]))
         if kind == "shadow":
-            stages.append({"name": name, "shadow": {**draw(_copies), **each}})
+            stages.append({"name": name, "shadow": {**draw(_copies), **draw(_maybe(compare=compares)), **each}})
         elif kind == "blueGreen":
             stages.append({"name": name, "blueGreen": {**draw(_switches), **each}})
         elif kind == "abTest":

@@ -1,11 +1,12 @@
-"""The command line: `modelrollout run` starts the operator, `status` shows a rollout, `backtest` tries a policy."""
+"""The command line: `modelrollout run` starts the operator, `status` shows a rollout, `disagreements`
+where its versions answer differently, `backtest` tries a policy."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from modelrollout.cli import status_flags
+from modelrollout.cli import disagreement_flags, status_flags
 from modelrollout.cli.backtest import flags as backtest_flags
 from modelrollout.shell import settings as operator_settings
 from modelrollout.shell.settings import Settings
@@ -21,6 +22,13 @@ def main(arguments: list[str] | None = None) -> int:
     status_flags.add_flags(
         commands.add_parser("status", help="show where a rollout stands", description="Show a rollout.")
     )
+    disagreements = commands.add_parser(
+        "disagreements",
+        help="show where candidate and stable answer differently",
+        description="Show the newest requests that candidate and stable answered differently, while a shadow stage "
+        "compares them.",
+    )
+    disagreement_flags.add_flags(disagreements)
     backtest = commands.add_parser("backtest", help="replay a policy over what Prometheus remembers")
     backtest_flags.add_flags(backtest)
     flags = parser.parse_args(backtest_flags.joined(sys.argv[1:] if arguments is None else arguments))
@@ -29,6 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
         from modelrollout.cli.status import run as run_status
 
         return run_status(flags)
+    if flags.command == "disagreements":
+        from modelrollout.cli.disagreements import run as run_disagreements
+
+        return run_disagreements(flags)
     if flags.command == "backtest":
         from modelrollout.cli.backtest.command import run as run_backtest
 

@@ -48,6 +48,7 @@ from tests.fakes.cluster import FakeCluster, Killed, copied
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 KEY = ("ml", "fraud")
 OWNER = Owner("ml", "fraud", "uid-fraud")
+COMPARER_IMAGE = "registry.example/modelrollout:operator"
 BLINK = timedelta(milliseconds=200)
 """From a change of the world to the pass that it wakes."""
 
@@ -80,6 +81,7 @@ class Metrics:
     town: Town
     rps: float = 100
     bad: dict[str, float] = field(default_factory=dict)
+    other: dict[str, float] = field(default_factory=dict)  # by version, the part of answers unlike stable's
     is_down: bool = False
     why_down: str = "connection refused"
     is_silent: bool = False
@@ -147,7 +149,9 @@ class Metrics:
         status = self.town.status
         arm = status.candidate if query.arm == "candidate" else status.stable
         assert arm is not None
-        bad = self.bad.get(arm.model.version, 0.0)
+        is_compared = query.metric.endswith("-agreement")
+        bad = (self.other if is_compared else self.bad).get(arm.model.version, 0.0)
+        told = {"rollout_ns": OWNER.namespace, "rollout": OWNER.name, "revision": arm.revision} if is_compared else {}
         end = min(query.end, self.town.now - self.lag)
         scrape, noon = self.scrape.total_seconds(), NOON.timestamp()
         first = math.floor((query.start - NOON) / self.scrape) + 1
@@ -155,7 +159,7 @@ class Metrics:
         so_far = since if query.arm == "candidate" else list(map(self._stable_seconds, since))
         return tuple(
             Series(
-                {"__name__": name, "namespace": OWNER.namespace, "pod": f"{arm.workload}-0", "code": code},
+                {"__name__": name, "namespace": OWNER.namespace, "pod": f"{arm.workload}-0", "code": code, **told},
                 tuple(
                     (noon + at, 1e6 + round(self.rps * share * grown)) for at, grown in zip(since, so_far, strict=True)
                 ),
@@ -175,8 +179,8 @@ def _counters(query: Query, bad: float) -> list[tuple[str, str, float]]:
 class Town:
     """Everything a rollout needs, and hands to move it with."""
 
-    def __init__(self, cluster: FakeCluster | None = None) -> None:
-        self.cluster = cluster or FakeCluster()
+    def __init__(self, cluster: FakeCluster | None = None, comparer_image: str | None = COMPARER_IMAGE) -> None:
+        self.cluster, self.comparer_image = cluster or FakeCluster(), comparer_image
         self.now = NOON
         self.metrics = Metrics(self)
         self.restarts = 0
@@ -208,6 +212,7 @@ class Town:
             resync=timedelta(minutes=5),
             clock=lambda: self.now,
             sleep=no_sleep,
+            comparer_image=self.comparer_image,
         )
         self._due, self._failures = self.now, 0
 
@@ -248,7 +253,8 @@ class Town:
         town.cluster.missing_gateways = set(old.missing_gateways)
         town.cluster.is_gateway_down = old.is_gateway_down
         metrics, shares = self.metrics, list(self.metrics.times_stable)
-        town.metrics = replace(metrics, town=town, bad=dict(metrics.bad), asked=[], times_stable=shares)
+        bad, other = dict(metrics.bad), dict(metrics.other)
+        town.metrics = replace(metrics, town=town, bad=bad, other=other, asked=[], times_stable=shares)
         town.now, town.old, town.new = self.now, self.old, self.new
         town.restart()
         town._seen = self._seen
@@ -385,7 +391,7 @@ class Town:
 
     def rollout(self) -> Rollout:
         """What a pass would make of the resource."""
-        return parse(self.manifest, self.objects)
+        return parse(self.manifest, self.objects, self.comparer_image)
 
     @property
     def status(self) -> ModelRolloutStatus:

@@ -17,6 +17,7 @@ from modelrollout.objects.manifests import REJECTED, REVISION_LABEL, Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, KNOWN, PODS, SERVICES
 from modelrollout.rollout.rollout import Wish
 from modelrollout.stages.way import way
+from modelrollout.traffic.lent_route import noted_as
 from modelrollout.trial.phases import intended, is_allowed
 from modelrollout.trial.trial import Step
 from tests.fakes.cluster import copied
@@ -315,7 +316,8 @@ class Witness:
 
     def _rejected_note(self, plural: str) -> str | None:
         route = next((r for k, r in self.town.cluster.objects.items() if k == (plural, "ml", "fraud")), None)
-        text = ((route or {}).get("metadata", {}).get("annotations") or {}).get(REJECTED)
+        notes = (route or {}).get("metadata", {}).get("annotations") or {}
+        text = notes.get(REJECTED, notes.get(noted_as("fraud", REJECTED)))  # of our own route, or of one that is lent
         return None if text is None or not text.startswith("{") else yaml.safe_load(text)["revision"]
 
     def _rejected_note_of(self, revision: str) -> bool:
@@ -345,7 +347,7 @@ def _weights_are_sound(route: Manifest | None) -> None:
 
 def _route_of(wish: Wish) -> str:
     """The plural of the object by which users move."""
-    ref, *_ = wish.router.refs(OWNER)
+    ref, *_ = wish.router.refs(OWNER, wish.spec.traffic)
     return ref.resource.plural
 
 

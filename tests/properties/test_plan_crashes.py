@@ -11,13 +11,23 @@ import pytest
 
 from modelrollout.api.status import Phase
 from modelrollout.objects.manifests import Manifest
-from modelrollout.objects.resources import SERVICES
+from modelrollout.objects.resources import DEPLOYMENTS, SERVICES
 from tests import builders
 from tests.fakes.town import Town
 from tests.properties.crash import Run, Story, retold, told
 
 GATEWAY = {"port": 8080, "gatewayAPI": {"parentRefs": [{"name": "inference-gateway"}]}}
 PLAIN = {"port": 8080, "service": {}}
+LENT = {"port": 8080, "routeRef": {"name": "fraud", "rule": 0}}
+THEIRS: Manifest = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "HTTPRoute",
+    "metadata": {"namespace": "ml", "name": "fraud"},
+    "spec": {
+        "parentRefs": [{"name": "inference-gateway"}],
+        "rules": [{"backendRefs": [{"name": "theirs", "port": 80, "weight": 100}]}],
+    },
+}
 
 
 def quick(traffic: Manifest = GATEWAY) -> dict[str, Any]:
@@ -44,6 +54,12 @@ def switching(traffic: Manifest = GATEWAY) -> Callable[[], Town]:
     return lambda: upgrading(traffic, [*copies, builders.blue_green(**preview, previewHold="4s", hold="4s")])
 
 
+def comparing() -> Town:
+    """As upgrading, by copies whose answers are compared."""
+    compare = {"minAgreement": "98%"}
+    return upgrading(stages=[builders.shadow(methods=["POST"], hold="4s", compare=compare)])
+
+
 def installing() -> Town:
     town = begun()
     town.old = town.wish("1", **quick())
@@ -52,7 +68,10 @@ def installing() -> Town:
 
 def upgrading(traffic: Manifest = GATEWAY, stages: list[Manifest] | None = None) -> Town:
     """Version 1 serves everybody, and version 2 was applied a moment ago."""
-    town, spec = begun(), {**quick(traffic), **({"stages": stages} if stages else {})}
+    town = begun()
+    if traffic is LENT:
+        town.cluster.put(THEIRS)
+    spec = {**quick(traffic), **({"stages": stages} if stages else {})}
     town.old = town.wish("1", **spec)
     town.go(Phase.HEALTHY, minutes=1)
     town.run(seconds=10)
@@ -86,6 +105,11 @@ def with_a_preview(happens: Callable[[Town], object]) -> Callable[[Town], None]:
 
 def fails(town: Town) -> None:
     town.metrics.bad = {"2": 0.5}
+
+
+def answers_otherwise(town: Town) -> None:
+    if not town.is_gone and town.cluster.get(DEPLOYMENTS, f"fraud-{town.new}-cmp") is not None:
+        town.metrics.other = {"2": 0.5}
 
 
 def crashes(town: Town) -> None:
@@ -164,6 +188,9 @@ STORIES = {
     "a preview and a switch by Services": Story(switching(PLAIN), serves("2")),
     "rollback by copies": Story(switching(), serves("1", Phase.ROLLED_BACK), with_copies(fails)),
     "rollback of a preview": Story(switching(), serves("1", Phase.ROLLED_BACK), with_a_preview(crashes)),
+    "promotion by a lent rule": Story(lambda: upgrading(LENT), serves("2")),
+    "rollback by a lent rule": Story(lambda: upgrading(LENT), serves("1", Phase.ROLLED_BACK), at(50, fails)),
+    "rollback by other answers": Story(comparing, serves("1", Phase.ROLLED_BACK), answers_otherwise),
     "deletion": Story(upgrading, lambda town: town.is_gone, at(10, is_deleted)),
 }
 RISING = (

@@ -104,6 +104,18 @@ def test_preview_is_not_judged_since_its_users_may_try_what_fails() -> None:
     town.go(Phase.HEALTHY)
 
 
+def test_preview_that_lasts_is_no_lack_of_evidence() -> None:
+    strict = {"interval": "15s", "metrics": [LIMITED], "onInconclusive": "rollback", "stepDeadline": "2m"}
+    stages = [builders.blue_green(preview=PREVIEW, **QUICK)]
+    town = releasing(stages=stages, analysis=strict)
+    town.run(until=is_seen, minutes=5)
+    town.cluster.limping = {"1": 2}  # stable lacks pods, so the switch has to wait
+    town.run(minutes=5)
+    assert (town.phase, town.share(town.new)) == (Phase.PROGRESSING, 0)
+    town.cluster.limping = {}
+    town.go(Phase.PROGRESSING, 100)
+
+
 def test_copies_before_the_switch_judge_the_candidate_before_any_user_meets_it() -> None:
     town = switching(preview=PREVIEW, mirror={"methods": ["POST"]})
     witness = Witness(town)

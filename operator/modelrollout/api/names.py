@@ -22,11 +22,10 @@ Name = Annotated[
     ),
 ]
 """Of a stage or a metric."""
-ObjectName = Annotated[
-    str,
-    Field(min_length=1, max_length=253),
-    Rule.matching(rf"^{_DOMAIN}$", "this is not the name of an object: lower-case letters, digits, - and . only"),
-]
+OBJECT_NAME = Rule.matching(
+    rf"^{_DOMAIN}$", "this is not the name of an object: lower-case letters, digits, - and . only"
+)
+ObjectName = Annotated[str, Field(min_length=1, max_length=253), OBJECT_NAME]
 Namespace = Annotated[
     str,
     Field(min_length=1, max_length=63),

@@ -7,6 +7,7 @@ from typing import Annotated, get_args
 from pydantic import Field
 
 from modelrollout.api.base import Model
+from modelrollout.api.compare import Compare
 from modelrollout.api.matches import HAS_PATH_CHARACTERS, IS_ABSOLUTE, IS_NORMAL, Method
 from modelrollout.api.rules import Rule
 from modelrollout.api.scalars import Duration, FinePercent
@@ -48,6 +49,10 @@ class Shadow(Copies):
     """The candidate gets copies of users' requests and is judged by how it answers them; stable serves everybody."""
 
     hold: Annotated[Duration, Field(description="Shortest time with copies.")] = Duration("10m")
+    compare: Annotated[
+        Compare | None,
+        Field(description="Send the copies to a comparer, which asks both versions; else to the candidate alone."),
+    ] = None
 
     @property
     def holds(self) -> tuple[Duration, ...]:

@@ -286,6 +286,13 @@ class ModelRolloutStatus(Record):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["revision"]},
         ),
     ] = ()
+    lent: Annotated[
+        tuple[str, ...],
+        Field(
+            exclude_if=not_,
+            description="Routes of yours (spec.traffic.routeRef) that this rollout has changed, or is about to.",
+        ),
+    ] = ()
     history: Annotated[
         tuple[Outcome, ...], Field(description="The last ten releases, newest first.", max_length=10)
     ] = ()

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import not_
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from modelrollout.api.base import Model
 from modelrollout.api.filters import GRPCFilters, HTTPFilters
+from modelrollout.api.istio import Istio
 from modelrollout.api.matches import MOST_MATCHES, GRPCMatch, HTTPMatch
-from modelrollout.api.names import Group, Hostname, Kind, Namespace, ObjectName
+from modelrollout.api.names import OBJECT_NAME, Group, Hostname, Kind, Namespace, ObjectName
 from modelrollout.api.rules import Rule, exactly_one_of
 from modelrollout.api.scalars import Duration
 
@@ -158,6 +159,30 @@ class GRPC(_OwnRoute):
     filters: GRPCFilters = ()
 
 
+def _is_place(rule: Any) -> bool:
+    """A name or a number; True is a whole number to Python, and to nobody else."""
+    return (
+        len(rule) <= 253 and OBJECT_NAME.holds(rule) if isinstance(rule, str) else type(rule) is int and 0 <= rule <= 15
+    )
+
+
+# The operator alone checks it: of a value that may be either, CEL cannot bound the cost.
+_PLACE = Rule(_is_place, "this is neither the name of a rule nor its place in the route, from 0 to 15", cel=None)
+
+
+class RouteRef(Model):
+    """Split traffic by weight in one rule of an HTTPRoute of yours. All else in it stays as you write it, and the rule
+    is given back as it was found."""
+
+    name: Annotated[ObjectName, Field(description="Name of the HTTPRoute, in the namespace of the rollout.")]
+    rule: Annotated[
+        int | str,
+        PlainValidator(_PLACE.check),
+        WithJsonSchema({"x-kubernetes-int-or-string": True}),
+        Field(description="The rule, by its name or by its place in the route, counted from 0."),
+    ]
+
+
 class ServiceTraffic(Model):
     """Plain Services, no gateway: one Service named after the rollout. 0 and 100 % are exact; between them the share is
     that of ready pods, and the status says which share that is."""
@@ -168,12 +193,15 @@ class Traffic(Model):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         exactly_one_of(
-            *("gatewayAPI", "grpc", "service"),
-            message="traffic needs exactly one router: set one of traffic.gatewayAPI, traffic.grpc and traffic.service",
+            *("gatewayAPI", "grpc", "routeRef", "istio", "service"),
+            message="traffic needs exactly one router: set one of traffic.gatewayAPI, traffic.grpc, traffic.routeRef, "
+            "traffic.istio and traffic.service",
         ),
     )
 
     port: Annotated[Port, Field(description="The port that the model server's container listens on.")]
     gateway_api: Annotated[GatewayAPI | None, Field(alias="gatewayAPI")] = None
     grpc: GRPC | None = None
+    route_ref: RouteRef | None = None
+    istio: Istio | None = None
     service: ServiceTraffic | None = None

@@ -19,7 +19,7 @@ from modelrollout.kube.connection import Connection, Credentials, Request
 from modelrollout.kube.errors import Conflict, Gone, NotFound, Unreachable
 from modelrollout.kube.watching import WatchEvent, by_key, differences, remember
 from modelrollout.objects.manifests import Manifest
-from modelrollout.objects.resources import KNOWN, Resource
+from modelrollout.objects.resources import KNOWN, PODS, Resource
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,13 @@ class Cluster:
             return await self._connection.call(Request("get", resource, namespace, name))
         except NotFound:
             return None
+
+    async def ask_pod(self, namespace: str, name: str, port: int, path: str) -> Manifest:
+        """The JSON that a pod serves at a path, through the API server: no way into the cluster's network is needed.
+
+        RBAC calls it `get` of `pods/proxy`.
+        """
+        return await self._connection.call(Request("get", PODS, namespace, f"{name}:{port}", "proxy", beyond=path))
 
     async def list(
         self,

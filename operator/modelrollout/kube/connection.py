@@ -49,10 +49,11 @@ class Request:
     query: dict[str, str] = field(default_factory=dict)
     body: Manifest | None = None
     content_type: str = "application/json"
+    beyond: str = ""  # a path of the object itself, as of a pod behind its proxy
 
     @property
     def path(self) -> str:
-        return self.resource.path(self.namespace, self.name, self.subresource)
+        return self.resource.path(self.namespace, self.name, self.subresource) + self.beyond
 
     @property
     def counted_as(self) -> tuple[str, str]:

@@ -16,6 +16,10 @@ Manifest = dict[str, Any]
 
 ROLLOUT_LABEL = f"{GROUP}/rollout"
 REVISION_LABEL = f"{GROUP}/revision"
+COMPARER_LABEL = f"{GROUP}/comparer"
+"""Label of the pods that compare answers for a rollout. They are none of its models', so they have no other of ours."""
+COMPARER_PORT = 9090
+"""The port on which such a pod shows its metrics and the disagreements that it keeps."""
 APPLIED = f"{GROUP}/applied"
 """Annotation with the digest of what was applied last: tells that a field was taken out of a template."""
 MODEL = f"{GROUP}/model"
@@ -79,6 +83,24 @@ Write = Apply | Patch | Delete
 """`needs` names the objects whose own write comes first: while it fails this one waits, and no other does."""
 
 
+def outcome(write: Apply | Patch, found: object) -> Manifest:
+    """The object as the write leaves it, but for what the API server fills in; `found`: as it was, if it was."""
+    return write.manifest if isinstance(write, Apply) else merged(found if isinstance(found, dict) else {}, write.patch)
+
+
+def merged(base: Manifest, patch: Manifest) -> Manifest:
+    """JSON merge patch (RFC 7386): None removes a field, lists are replaced whole."""
+    result = dict(base)
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict):
+            result[key] = merged(result[key] if isinstance(result.get(key), dict) else {}, value)
+        else:
+            result[key] = value
+    return result
+
+
 def ref_of(manifest: Manifest) -> Ref:
     metadata = manifest["metadata"]
     resource = KNOWN[manifest["apiVersion"], manifest["kind"]]
@@ -103,11 +125,15 @@ def digest(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The rollout that objects belong to. Kubernetes' garbage collector removes them with it."""
+    """The rollout that objects belong to. Kubernetes' garbage collector removes them with it.
+
+    `lent`: names of routes of the user's that it may change a rule of. They never belong to it.
+    """
 
     namespace: str
     name: str
     uid: str
+    lent: tuple[str, ...] = ()
 
     def owns(self, manifest: Manifest) -> bool:
         owners = manifest["metadata"].get("ownerReferences") or []

@@ -29,7 +29,7 @@ class Resource:
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         within = ["namespaces", namespace] if namespace and self.namespaced else []
         rest = [part for part in (*within, self.plural, name, subresource) if part]
-        return "/".join([root, *(quote(part, safe="") for part in rest)])
+        return "/".join([root, *(quote(part, safe=":") for part in rest)])
 
 
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
@@ -56,6 +56,7 @@ GATEWAY_CLASSES = Resource("gateway.networking.k8s.io", "v1", "gatewayclasses", 
 GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "gateways", "Gateway")
 HTTP_ROUTES = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 GRPC_ROUTES = Resource("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
+VIRTUAL_SERVICES = Resource("networking.istio.io", "v1", "virtualservices", "VirtualService")
 MODEL_ROLLOUTS = Resource("modelrollout.dev", "v1alpha1", "modelrollouts", "ModelRollout")
 METRIC_TEMPLATES = Resource("modelrollout.dev", "v1alpha1", "metrictemplates", "MetricTemplate")
 CLUSTER_METRIC_TEMPLATES = Resource(
@@ -88,6 +89,7 @@ KNOWN: Mapping[tuple[str, str], Resource] = {
         GATEWAYS,
         HTTP_ROUTES,
         GRPC_ROUTES,
+        VIRTUAL_SERVICES,
         MODEL_ROLLOUTS,
         METRIC_TEMPLATES,
         CLUSTER_METRIC_TEMPLATES,

@@ -13,6 +13,7 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatus, Phase, Verdict
 from modelrollout.plan.edits_by_others import edits_by_others
 from modelrollout.rollout import expansion, template
+from modelrollout.traffic import router
 from modelrollout.trial.checks import TRAFFIC_AS_INTENDED
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.obstacles import SCALED_TO_ZERO, missing_because, obstacle
@@ -23,6 +24,8 @@ EDITED = "Edited"
 Truth = Literal["True", "False", "Unknown"]
 APPLIED = "Applied"
 """The type of the condition that is there, and False, while the API server refuses one of our writes."""
+_MAY_ARRIVE = (expansion.NOT_FOUND, template.NOT_FOUND, router.NOT_FOUND)
+"""Reasons of a spec that names an object which does not exist: with GitOps it may be on its way."""
 _IN_MOTION = HAS_CANDIDATE_AHEAD | {Phase.ROLLING_BACK}
 
 
@@ -50,7 +53,7 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
     yield "Ready", "True" if is_done else "False", trouble or ((way or serving[1]) if phase is Phase.HEALTHY else why)
     yield "Progressing", "True" if phase in _IN_MOTION else "False", why
     yield "Healthy", *serving
-    if phase in (Phase.ROLLED_BACK, Phase.INVALID) and why.reason not in (expansion.NOT_FOUND, template.NOT_FOUND):
+    if phase in (Phase.ROLLED_BACK, Phase.INVALID) and why.reason not in _MAY_ARRIVE:
         yield "Stalled", "True", why
     if phase in HAS_CANDIDATE_AHEAD and (blocked := _blocked_for_long(facts, status)) is not None:
         yield "Stalled", "True", blocked

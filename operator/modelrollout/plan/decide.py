@@ -19,6 +19,7 @@ from modelrollout.rollout.rollout import Wish
 from modelrollout.stages.way import after, way
 from modelrollout.stages.way import fault as fault_of_stages
 from modelrollout.traffic.exposure import NOBODY, Exposure
+from modelrollout.traffic.router import Wanted
 from modelrollout.trial import capacity, checks, outage
 from modelrollout.trial.facts import Facts, is_on_trial
 from modelrollout.trial.hindrance import carried, hindrance
@@ -51,7 +52,7 @@ def mended(facts: Facts) -> ModelRolloutStatus:
 def decide(facts: Facts, status: ModelRolloutStatus) -> Decision:
     """One step of the machine, from a mended status; the next pass takes the next one."""
     wish = facts.rollout.wish
-    fault = facts.rollout.fault or name_is_taken(facts) or (_fault_of(wish) if wish else None)
+    fault = facts.rollout.fault or (_fault_of(facts, wish) if wish else None)
     if fault is not None or wish is None:
         broken = changed(status, phase=Phase.INVALID, resumes=intended(status))
         return Decision(broken, fault or Finding("InvalidSpec", "The spec cannot be read."))
@@ -84,18 +85,12 @@ def trial_of(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Trial | No
     return Trial(facts, status, wish, status.candidate, current(way(wish), status))
 
 
-def _fault_of(wish: Wish) -> Finding | None:
-    return fault_of_stages(wish) or fault_of_pods(wish)
-
-
-def name_is_taken(facts: Facts) -> Finding | None:
-    """Whether an object of somebody else has the name that our route needs."""
-    exposures = (step.exposure for step in way(facts.rollout.wish)) if facts.rollout.wish else ()
-    for found in facts.names_taken(exposures):
-        kind, name = found["kind"], found["metadata"]["name"]
-        why = f"{kind} '{name}' exists and belongs to somebody else: rename this ModelRollout, or delete that {kind}."
-        return Finding("NameTaken", why)
-    return None
+def _fault_of(facts: Facts, wish: Wish) -> Finding | None:
+    wanted: list[Wanted] = [(step.exposure, step.copied) for step in way(wish)]
+    fault = facts.fault_of_routes(wanted) or fault_of_stages(wish) or fault_of_pods(wish)
+    if fault is not None or facts.rollout.status.stage is not None:
+        return fault  # a release that is on its way shows by itself whether the gateway follows
+    return facts.fault_of_gateways(wanted)
 
 
 def without_gone(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
@@ -249,7 +244,7 @@ def _at_a_step(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
 
 def _begins(facts: Facts, status: ModelRolloutStatus, step: Step) -> Finding:
     """What is told of a step when it begins; with the pods that the candidate is given for it."""
-    told = (step.begins.message, capacity.told(facts, status, step.exposure))
+    told = (step.begins.message, capacity.told(facts, status, carried(facts, status, step)))
     return Finding(step.begins.reason, " ".join(filter(None, told)))
 
 

@@ -17,6 +17,7 @@ from modelrollout.objects.manifests import (
     Ref,
     Write,
     is_applied,
+    outcome,
     ref_of,
 )
 from modelrollout.objects.resources import SERVICES
@@ -26,8 +27,8 @@ from modelrollout.rollout.rollout import Wish
 from modelrollout.traffic import rejections, revision_service
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
 from modelrollout.traffic.router import MANAGER as TRAFFIC
-from modelrollout.traffic.router import Backend, Notes, Routing
-from modelrollout.traffic.router_table import route_refs
+from modelrollout.traffic.router import Backend, Move, Notes, Routing
+from modelrollout.traffic.router_table import given_up
 from modelrollout.trial import capacity, outage
 from modelrollout.trial.facts import Facts, is_on_trial
 from modelrollout.trial.hindrance import carried
@@ -137,7 +138,7 @@ def _annotated(metadata: Manifest, model: str) -> Manifest:
     return {**metadata, "annotations": {**(metadata.get("annotations") or {}), MODEL: model}}
 
 
-def _routes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Apply, ...]:
+def _routes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Move, ...]:
     if (stable := status.stable) is None:
         return ()
     exposure = effective(facts, status)
@@ -159,10 +160,11 @@ def routing_at(
     return Routing(facts.backend(stable), candidate, exposure, notes, step.copied, step.copies_to(trial))
 
 
-def _named_by(route: Apply, facts: Facts, wish: Wish) -> frozenset[Ref]:
+def _named_by(route: Move, facts: Facts, wish: Wish) -> frozenset[Ref]:
     """The Services that a route would name: users must not be sent to one that could not be written."""
     owner = facts.rollout.owner
-    led_to = wish.router.in_force(owner, {route.ref: route.manifest}, Backend("", "", 0)).services
+    written = outcome(route, facts.world.objects.get(route.ref))
+    led_to = wish.router.in_force(owner, {route.ref: written}, Backend("", "", 0)).services
     return frozenset(Ref(SERVICES, owner.namespace, name) for name in led_to or ())
 
 
@@ -220,7 +222,7 @@ def _resized(facts: Facts, arm: Arm, size: int) -> Iterator[Patch]:
         yield kind.resized(Ref(kind.resource, facts.rollout.owner.namespace, arm.workload), size)
 
 
-def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set[Ref]) -> Iterator[Delete]:
+def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set[Ref]) -> Iterator[Write]:
     """Objects of revisions that serve nobody, once their time is over and no route names them.
 
     A gateway that has not accepted the route goes on by the one before, and may send users to any of them.
@@ -228,9 +230,9 @@ def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set
     owner = facts.rollout.owner
     if facts.unaccepted() is not None:
         return
-    # A route of a router that the spec no longer asks for. The new one has to be there first.
+    # A route that the spec no longer asks for. The new one has to be there first.
     if status.phase is Phase.HEALTHY and facts.routing(wish.router, None).exists:
-        yield from map(_deletion, _replaced_routes(facts, wish))
+        yield from given_up(owner, facts.world.objects, kept=wish.router.refs(owner, wish.spec.traffic))
     kept = {arm.workload for arm in (status.stable, status.candidate) if arm is not None}
     kept |= {old.workload for old in status.retired if facts.now < old.delete_after}
     for manifest in (*facts.world.workloads, *facts.world.services):
@@ -246,14 +248,6 @@ def _is_preview(facts: Facts, status: ModelRolloutStatus, manifest: Manifest) ->
     if facts.router is None or ref_of(manifest) not in facts.router.refs(facts.rollout.owner):
         return False
     return bool(facts.live(status.stable).asked or (status.stage and status.stage.asked))
-
-
-def _replaced_routes(facts: Facts, wish: Wish) -> Iterator[Manifest]:
-    owner, present = facts.rollout.owner, set(wish.router.refs(facts.rollout.owner))
-    for ref in route_refs(owner):
-        found = facts.world.objects.get(ref)
-        if ref not in present and isinstance(found, dict) and owner.owns(found):
-            yield found
 
 
 def _deletion(manifest: Manifest) -> Delete:

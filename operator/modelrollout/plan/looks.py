@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -110,7 +111,8 @@ def _with_candidate(facts: Facts, status: ModelRolloutStatus, look: Question, ca
         return look
     compares = facts.live(stable) != EVERYBODY
     beside = facts.arm_names(stable, "stable") if compares else None
-    reaches = {metric.name: _reach(case, metric, at) for metric in case.analysis.metrics}
+    judged = _judged(facts, status)
+    reaches = {metric.name: _reach(case, metric, at) for metric in case.analysis.metrics if judged(metric.name)}
     return Question(
         revision=candidate.revision,
         history=look.history,
@@ -266,7 +268,17 @@ def judgement(facts: Facts, status: ModelRolloutStatus) -> Judgement | None:
     if not _is_exposed(facts, status):
         return None
     case = _case(facts, status, look.at)
-    return judge(replace(case, intended=look.intended), look.asked, facts.world.answers) if case is not None else None
+    if case is None:
+        return None
+    case, judged = replace(case, intended=look.intended), _judged(facts, status)
+    found = judge(case, look.asked, facts.world.answers)
+    return replace(found, verdicts=tuple(verdict for verdict in found.verdicts if judged(verdict.metric)))
+
+
+def _judged(facts: Facts, status: ModelRolloutStatus) -> Callable[[str], bool]:
+    """Which metrics are asked for at the step of a status: those of another stage would only say that it is over."""
+    judged = current(way(facts.rollout.wish), status).judged if facts.rollout.wish else None
+    return lambda name: judged is None or name in judged
 
 
 def _speaks_of(look: Question, status: ModelRolloutStatus) -> bool:

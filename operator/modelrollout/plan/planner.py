@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import MetricVerdict, ModelRolloutStatus, Phase, StageStatus, Verdict
-from modelrollout.objects.manifests import Delete, Owner, Write, ref_of
+from modelrollout.api.traffic import Traffic
+from modelrollout.objects.manifests import Owner, Write
 from modelrollout.plan import adoption, desired, looks
 from modelrollout.plan.conditions import conditions
 from modelrollout.plan.conditions import unseen as unseen_conditions
@@ -17,7 +18,7 @@ from modelrollout.plan.history import with_choice
 from modelrollout.plan.plan import Event, Plan
 from modelrollout.plan.statuses import changed
 from modelrollout.rollout.rollout import Rollout, Wish
-from modelrollout.traffic.router_table import route_refs
+from modelrollout.traffic.router_table import given_up, lent
 from modelrollout.trial import outage
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.world import World
@@ -91,12 +92,10 @@ def _wish(rollout: Rollout, status: ModelRolloutStatus) -> Wish | None:
 def finalise(owner: Owner, world: World) -> tuple[Write, ...]:
     """Deletion: users are turned away at the route before any pod goes. Kubernetes' garbage collector does the rest.
 
-    A workload of the user's that was scaled to zero is given its pods back; last, since that may be refused.
+    A route of the user's is given the backends back that were found in it. A workload of the user's that was scaled to
+    zero is given its pods back; last, since that may be refused.
     """
-    routes = map(world.objects.get, route_refs(owner))
-    ours = (route for route in routes if isinstance(route, dict) and owner.owns(route))
-    deletions = (Delete(ref_of(route), route["metadata"]["uid"]) for route in ours)
-    return (*deletions, *adoption.given_back(owner, world.objects))
+    return (*given_up(owner, world.objects), *adoption.given_back(owner, world.objects))
 
 
 def _completed(facts: Facts, decision: Decision, known: ModelRolloutStatus) -> ModelRolloutStatus:
@@ -106,12 +105,17 @@ def _completed(facts: Facts, decision: Decision, known: ModelRolloutStatus) -> M
         status,
         observed_generation=facts.rollout.generation,
         message=told.message,
+        lent=lent(facts.rollout.owner, _traffic(facts.rollout), facts.world.objects),
         conditions=conditions(facts, status, decision.why),
     )
     if facts.checkpoint is None or facts.rollout.wish is None:
         return status
     interval = facts.rollout.wish.spec.analysis.interval.timedelta
     return changed(status, evidence=looks.checkpointed(facts.rollout.status, status, facts.checkpoint, interval))
+
+
+def _traffic(rollout: Rollout) -> Traffic | None:
+    return rollout.wish.spec.traffic if rollout.wish else None
 
 
 def _shown(facts: Facts, status: ModelRolloutStatus, known: ModelRolloutStatus) -> tuple[MetricVerdict, ...]:

@@ -18,9 +18,10 @@ from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, VersionInfo
 from modelrollout.objects.manifests import Manifest, Owner, annotation
 from modelrollout.objects.reads import Objects
+from modelrollout.rollout.agreement_metrics import with_agreement_metrics
 from modelrollout.rollout.expansion import NO_TEMPLATES, Templates, expanded
 from modelrollout.rollout.identity import is_known, revision_by_meaning, revision_by_words
-from modelrollout.rollout.references import templates_among
+from modelrollout.rollout.references import owner_of, templates_among
 from modelrollout.rollout.template import template_of
 from modelrollout.traffic.router import Router
 from modelrollout.traffic.router_table import router_of
@@ -33,7 +34,7 @@ ACTION = f"{GROUP}/action"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wish:
-    """A spec that makes sense: what shall be served, and how it gets there. Equal to itself alone: each is read once."""
+    """A spec that makes sense: what shall be served, and how it gets there. Each is equal to itself alone."""
 
     spec: ModelRolloutSpec  # expanded: all metrics are in analysis.metrics, none are in presets or templates
     revision: str
@@ -43,6 +44,7 @@ class Wish:
     size: int | None  # pods; None: an autoscaler's
     router: Router
     by_words: str  # the revision that an older operator made of it
+    comparer_image: str | None = None  # for stages that compare answers; None: the operator was told of none
     first_weights: Mapping[str, int] = field(default_factory=dict)  # of canaries, by stage: chosen for this release
 
 
@@ -61,17 +63,19 @@ class Rollout:
         return f"{self.owner.name}-{revision}"
 
 
-def parse(manifest: Manifest, objects: Objects) -> Rollout:
-    """`objects`: what was found of those that `references.reads` names.
+def parse(manifest: Manifest, objects: Objects, comparer_image: str | None = None) -> Rollout:
+    """`objects`: what was found of those that `references.reads` names. `comparer_image`: see `Wish`.
 
     Raises pydantic.ValidationError when the status is not one that this operator or an older one wrote.
     """
     metadata = manifest["metadata"]
-    owner = Owner(metadata["namespace"], metadata["name"], metadata["uid"])
+    owner = owner_of(manifest)
     status = ModelRolloutStatus.model_validate(manifest.get("status") or {})
     wish = _wish_in(manifest, objects)
     if isinstance(wish, Wish) and is_known(wish.by_words, wish.spec.traffic.port, owner, status, objects):
         wish = replace(wish, revision=wish.by_words)
+    if isinstance(wish, Wish):
+        wish = replace(wish, comparer_image=comparer_image)
     return Rollout(
         owner=owner,
         generation=int(metadata.get("generation", 1)),
@@ -104,6 +108,9 @@ def read_wish(
     """The wish in a spec, or the sentence that says what is wrong with it. `objects` has what workloadRef names."""
     try:
         spec = expanded(ModelRolloutSpec.model_validate(raw), templates)
+        if isinstance(spec, Finding):
+            return spec
+        spec = with_agreement_metrics(spec)
         if isinstance(spec, Finding):
             return spec
         found = template_of(spec.workload, objects or {}, namespace)

@@ -104,7 +104,9 @@ class Shell:
         self._announcer = Announcer(self._cluster)
         self._announcing: asyncio.Task[None] | None = None
         self._reconciler = Reconciler(
-            self._cluster, self._mirrors, self._asker, self._announcer, self._telemetry, resync=settings.resync_every
+            *(self._cluster, self._mirrors, self._asker, self._announcer, self._telemetry),
+            resync=settings.resync_every,
+            comparer_image=settings.comparer_image,
         )
         self._webhook: Webhook | None = None
         if settings.webhook_certificates is not None:

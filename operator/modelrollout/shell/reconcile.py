@@ -18,13 +18,13 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.kube import Cluster, Conflict, Failed, KubeError, Refused
 from modelrollout.kube.errors import NotFound
-from modelrollout.objects.manifests import APPLIED, Apply, Manifest, Owner, Ref, annotation, ref_of
+from modelrollout.objects.manifests import APPLIED, Apply, Manifest, Owner, Ref, Write, annotation, ref_of
 from modelrollout.objects.reads import UNREADABLE, Objects, Reads
 from modelrollout.objects.resources import MODEL_ROLLOUTS
 from modelrollout.plan.plan import Event, Plan
 from modelrollout.plan.planner import RECHECK_SOON, finalise, plan, unseen, upkeep
 from modelrollout.promql.query import Answer, Query
-from modelrollout.rollout.references import essential, reads
+from modelrollout.rollout.references import beyond, essential, owner_of, reads
 from modelrollout.rollout.rollout import Rollout, parse
 from modelrollout.shell.announce import Announcer
 from modelrollout.shell.apply import Applier
@@ -74,12 +74,15 @@ class Reconciler:
         resync: timedelta | None = None,
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        comparer_image: str | None = None,
     ) -> None:
         self._cluster, self._reader, self._asker = cluster, reader, asker
+        self._comparer_image = comparer_image
         self._announcer, self._telemetry = announcer, telemetry
         self._resync, self._clock, self._sleep = resync, clock, sleep
         self._applier = Applier(cluster, reader)
         self._refusals, self._objections = Refusals(), Refusals()  # to writes, and to rehearsals
+        self._beyond: dict[RolloutKey, tuple[Ref, ...]] = {}  # what the objects of the last pass led to
         self._unseen: set[RolloutKey] = set()  # rollouts whose surroundings the API server did not show
 
     async def reconcile(self, key: RolloutKey, poked: Poked) -> timedelta | None:
@@ -152,7 +155,17 @@ class Reconciler:
                 raise Conflict("it was edited while we asked")
 
     async def _read(self, manifest: Manifest, needed: Reads, asking: Asking) -> Objects:
-        """All objects of a pass. While any of them has to be asked for, traffic that has to go back does not wait."""
+        """All objects of a pass, with those that they lead to; of these nothing is known where they may not be read."""
+        key = _key(manifest)
+        known = self._beyond.get(key, ())
+        while True:
+            objects = await self._read_these(manifest, replace(needed, named=(*needed.named, *known)), asking)
+            if (led_to := beyond(manifest, objects)) == known:
+                return objects
+            self._beyond[key] = known = led_to
+
+    async def _read_these(self, manifest: Manifest, needed: Reads, asking: Asking) -> Objects:
+        """While any of them has to be asked for, traffic that has to go back does not wait."""
         key = _key(manifest)
         while (objects := self._reader.at_hand(key, needed)) is None:
             if (some := self._reader.at_hand(key, essential(manifest))) is not None:
@@ -164,7 +177,7 @@ class Reconciler:
         return objects
 
     def _plan(self, manifest: Manifest, objects: Objects, now: datetime, rehearsed: Rehearsed) -> PlannedPass:
-        key, rollout = _key(manifest), parse(manifest, objects)
+        key, rollout = _key(manifest), parse(manifest, objects, self._comparer_image)
         refused = {ref: why for ref, why in self._refusals.told(key).items() if ref.resource != MODEL_ROLLOUTS}
         world = observed(objects, rollout.owner, refused)
         made = plan(rollout, world, now)
@@ -311,12 +324,10 @@ class Reconciler:
         self._applier.forget(*key)
         self._reader.forget(key)
         self._telemetry.forget(key)
+        self._beyond.pop(key, None)
         if manifest is None or "orphan" in (manifest["metadata"].get("finalizers") or []):
             return
-        metadata = manifest["metadata"]
-        owner = Owner(metadata["namespace"], metadata["name"], metadata["uid"])
-        leaving = finalise(owner, World(owner.name, await self._left(key, reads(manifest).named)))
-        done = await self._applier.carry_out_all(leaving, Reads(), {})  # unconditional: whoever changed it
+        leaving, done = await self._leave(key, owner_of(manifest), reads(manifest).named)
         self._refusals.met(key, done.refused, ())
         if (trouble := done.away or next(iter(self._refusals.uncertain(key, done.refused)), None)) is not None:
             raise trouble
@@ -325,6 +336,19 @@ class Reconciler:
         self._unseen.discard(key)
         if leaving:
             await self._sleep(ROUTE_AHEAD_OF_PODS.total_seconds())
+
+    async def _leave(self, key: RolloutKey, owner: Owner, refs: tuple[Ref, ...]) -> tuple[tuple[Write, ...], Written]:
+        """Carries out the writes of a deletion: unconditionally, whoever changed our objects meanwhile.
+
+        A part of an object of the user's is given back on condition of what was read. Raises Conflict while that keeps
+        changing.
+        """
+        for _ in range(MOST_RETREATS):
+            leaving = finalise(owner, World(owner.name, await self._left(key, refs)))
+            done = await self._applier.carry_out_all(leaving, Reads(), {})
+            if done.conflict is None:
+                return leaving, done
+        raise Conflict("a route changed whenever it was to be given back")
 
     async def _left(self, key: RolloutKey, refs: Iterable[Ref]) -> Objects:
         """The objects of these that can be read. Raises Failed when that fails for the first time."""

@@ -22,6 +22,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     namespaces: tuple[str, ...] = ()  # none: the whole cluster
+    comparer_image: str | None = None  # none: no stage can compare answers
     prometheus_url: Annotated[str | None, Field(pattern=r"^https?://.+")] = None
     kubeconfig: Path | None = None
     context: str | None = None
@@ -41,6 +42,7 @@ class Settings(BaseModel):
 _HELP = {
     "namespaces": "namespaces to serve, separated by commas; the whole cluster when left out",
     "prometheus_url": "Prometheus to ask where spec.analysis.prometheus says no other",
+    "comparer_image": "image with modelrollout in it, mostly the operator's own, for stages that compare answers",
     "kubeconfig": "kubeconfig to use; in a pod its service account, else $KUBECONFIG or ~/.kube/config",
     "context": "context of the kubeconfig",
     "host": "address that /healthz, /metrics and the webhook are served on",

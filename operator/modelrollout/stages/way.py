@@ -6,6 +6,7 @@ A new kind of stage is a file beside this one and a line in STAGES.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,8 +15,9 @@ from modelrollout.api.blue_green import BlueGreen
 from modelrollout.api.findings import Finding
 from modelrollout.api.shadow import Shadow
 from modelrollout.api.stages import Canary, StageKind
+from modelrollout.rollout.agreement_metrics import judged_at
 from modelrollout.rollout.rollout import Wish
-from modelrollout.stages import ab_test, blue_green, canary, promotion, shadow
+from modelrollout.stages import ab_test, blue_green, canary, comparison, promotion, shadow
 from modelrollout.trial.trial import Step
 
 StepsOf = Callable[[int, str, Any, Wish], Iterator[Step]]
@@ -29,6 +31,7 @@ STAGES: Mapping[type[StageKind], StepsOf] = {
 }
 
 FAULTS: Mapping[type[StageKind], Callable[[str, Any, Wish], Finding | None]] = {
+    Shadow: comparison.fault,
     AbTest: ab_test.fault,
 }
 """What a kind of stage asks of a spec beyond what its steps ask of the router."""
@@ -41,7 +44,13 @@ def way(wish: Wish) -> tuple[Step, ...]:
     found = [
         step for index, one in enumerate(stages) for step in STAGES[type(one.kind)](index, one.name, one.kind, wish)
     ]
-    return (*found, *promotion.steps(len(stages), wish))
+    return tuple(_with_its_metrics(step, wish) for step in (*found, *promotion.steps(len(stages), wish)))
+
+
+def _with_its_metrics(step: Step, wish: Wish) -> Step:
+    """A stage that compares answers brings a metric, which says nothing once the stage is over."""
+    judged = judged_at(wish.spec, step.place.index)
+    return step if judged is None or step.judged is not None else replace(step, judged=judged)
 
 
 def after(step: Step, wish: Wish) -> Step | None:

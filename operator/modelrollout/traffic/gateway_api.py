@@ -6,7 +6,7 @@ ask for the candidate have a rule of their own in front, which is told from the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -22,6 +22,7 @@ from modelrollout.objects.manifests import (
     Manifest,
     Owner,
     Ref,
+    Write,
     annotation,
     is_applied,
     seal,
@@ -31,6 +32,7 @@ from modelrollout.objects.resources import Resource
 from modelrollout.traffic import acceptance, requests
 from modelrollout.traffic.edits import Edit, is_as_written_for, told
 from modelrollout.traffic.exposure import Exposure, Match
+from modelrollout.traffic.features import gateways_of
 from modelrollout.traffic.route_rules import MIRROR, Rules, deciding
 from modelrollout.traffic.router import (
     ALL_REQUESTS,
@@ -42,6 +44,9 @@ from modelrollout.traffic.router import (
     InForce,
     Notes,
     Routing,
+    Wanted,
+    deleted,
+    name_is_taken,
     ours,
     own,
 )
@@ -97,7 +102,7 @@ class GatewayRouter:
     sees_methods: bool = True  # of HTTP; else all requests have the same one
     splits_by_pods: bool = False
 
-    def refs(self, owner: Owner) -> tuple[Ref, ...]:
+    def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:
         return (Ref(self.resource, owner.namespace, owner.name),)
 
     def can(self, traffic: Traffic, exposure: Exposure, copied: Copied) -> Finding | None:
@@ -107,6 +112,13 @@ class GatewayRouter:
             return Finding("RouterCannot", why)
         matches = RouteSettings.of(asked_for).matches
         return requests.fault(f"spec.traffic.{self.field}", matches, exposure, self._copied(copied))
+
+    def fault(self, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted] = ()) -> Finding | None:
+        return name_is_taken(self, owner, traffic, there, wanted)
+
+    def gateways(self, owner: Owner, traffic: Traffic, there: Objects) -> tuple[Ref, ...]:
+        asked_for = self.asked_for(traffic) if self.sees_methods else None  # of gRPC there are no such features
+        return gateways_of(RouteSettings.of(asked_for).parent_refs, owner.namespace) if asked_for else ()
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
         (ref,) = self.refs(owner)
@@ -147,7 +159,7 @@ class GatewayRouter:
         (ref,) = self.refs(owner)
         if (route := own(owner, there, ref)) is None:
             return InForce()
-        rules = Rules.of(route, _asked_by(route))
+        rules = Rules.of(route, asked_by(annotation(route, ASKED)))
         return InForce(
             exists=True,
             exposure=rules.exposure(stable.service),
@@ -157,6 +169,9 @@ class GatewayRouter:
             refusal=acceptance.refusal(route),
             awaited=acceptance.awaited(route),
         )
+
+    def given_up(self, owner: Owner, there: Objects, ref: Ref) -> tuple[Write, ...]:
+        return deleted(owner, there, ref)
 
     def pods(self, exposure: Exposure, size: int | None) -> int | None:
         return size
@@ -168,11 +183,11 @@ class GatewayRouter:
         return owner.object(
             self.resource,
             owner.name,
-            annotations=routing.notes.annotations | _asked(routing, present),
+            annotations=routing.notes.annotations | asked(routing, present),
             spec={
                 "parentRefs": list(settings.parent_refs),
                 **_hostnames(settings, present),
-                "rules": _rules_for(settings, routing, self._copied(routing.copied)),
+                "rules": rules_for(settings, routing, self._copied(routing.copied)),
             },
         )
 
@@ -231,7 +246,7 @@ class GatewayRouter:
 _PARENT: Manifest = {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
 
 
-def _asked(routing: Routing, present: Manifest | None) -> dict[str, str]:
+def asked(routing: Routing, present: Manifest | None) -> dict[str, str]:
     """The annotation; an empty one takes the place of somebody else's, which leaving it out would not take off."""
     text = "\n".join(map(str, sorted(routing.exposure.asked)))
     return {ASKED: text} if text or annotation(present, ASKED) is not None else {}
@@ -243,7 +258,7 @@ def _hostnames(settings: RouteSettings, present: Manifest | None) -> Manifest:
     return {"hostnames": list(settings.hostnames)} if settings.hostnames or theirs is not None else {}
 
 
-def _rules_for(settings: RouteSettings, routing: Routing, copied: Copied) -> list[Manifest]:
+def rules_for(settings: RouteSettings, routing: Routing, copied: Copied) -> list[Manifest]:
     """Requests that ask for the candidate come first, and then those that are copied, if not all are.
 
     Their matches are more specific, and their order says so, too. A request that does both asks: gateways look at paths
@@ -287,9 +302,9 @@ def _part(percent: int | Fraction) -> Manifest:
     return {"fraction": {"numerator": part.numerator, "denominator": part.denominator}}
 
 
-def _asked_by(route: Manifest) -> frozenset[Match]:
-    lines = (annotation(route, ASKED) or "").split("\n")
+def asked_by(text: str | None) -> frozenset[Match]:
+    """The headers that the annotation ASKED names."""
     try:
-        return frozenset(Match.parse(line) for line in lines if line)
+        return frozenset(Match.parse(line) for line in (text or "").split("\n") if line)
     except ValueError:  # an annotation is anybody's to edit; what is not understood counts as weight
         return frozenset()

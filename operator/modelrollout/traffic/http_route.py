@@ -6,6 +6,6 @@ from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import HTTP_ROUTES
 from modelrollout.traffic.gateway_api import GatewayRouter
 
-_EVERY_PATH: Manifest = {"path": {"type": "PathPrefix", "value": "/"}}
+EVERY_PATH: Manifest = {"path": {"type": "PathPrefix", "value": "/"}}
 
-HTTP_ROUTE = GatewayRouter("gatewayAPI", HTTP_ROUTES, _EVERY_PATH, lambda traffic: traffic.gateway_api)
+HTTP_ROUTE = GatewayRouter("gatewayAPI", HTTP_ROUTES, EVERY_PATH, lambda traffic: traffic.gateway_api)

@@ -6,6 +6,8 @@ ready pods: the candidate is given as many pods as come nearest to the weight wi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from modelrollout.api.base import GROUP
 from modelrollout.api.findings import Finding
 from modelrollout.api.traffic import Traffic
@@ -18,6 +20,7 @@ from modelrollout.objects.manifests import (
     Manifest,
     Owner,
     Ref,
+    Write,
     annotation,
     is_applied,
     seal,
@@ -27,7 +30,20 @@ from modelrollout.objects.resources import SERVICES
 from modelrollout.traffic import preview_service
 from modelrollout.traffic.edits import Edit, is_as_written_for, told
 from modelrollout.traffic.exposure import BY_SERVICE, EVERYBODY, NOBODY, Exposure
-from modelrollout.traffic.router import MANAGER, SINCE, Backend, Copied, InForce, Notes, Routing, ours, own
+from modelrollout.traffic.router import (
+    MANAGER,
+    SINCE,
+    Backend,
+    Copied,
+    InForce,
+    Notes,
+    Routing,
+    Wanted,
+    deleted,
+    name_is_taken,
+    ours,
+    own,
+)
 from modelrollout.traffic.selection import edits_of_service, ours_among, selects_the_same
 
 WEIGHT = f"{GROUP}/weight"
@@ -47,7 +63,7 @@ class ServiceRouter:
     field = "service"
     splits_by_pods = True
 
-    def refs(self, owner: Owner) -> tuple[Ref, ...]:
+    def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:
         return _front(owner), preview_service.ref(owner)
 
     def can(self, traffic: Traffic, exposure: Exposure, copied: Copied) -> Finding | None:
@@ -59,6 +75,12 @@ class ServiceRouter:
             )
         return None
 
+    def fault(self, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted] = ()) -> Finding | None:
+        return name_is_taken(self, owner, traffic, there, wanted)
+
+    def gateways(self, owner: Owner, traffic: Traffic, there: Objects) -> tuple[Ref, ...]:
+        return ()
+
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
         found = there.get(_front(owner))
         wanted = _wanted(owner, routing, found)
@@ -68,13 +90,13 @@ class ServiceRouter:
     def edits(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> Finding | None:
         ref = _front(owner)
         found = own(owner, there, ref)
-        wanted = _wanted(owner, routing, found)
+        wanted, of_preview = _wanted(owner, routing, found), preview_service.edits(owner, routing, there)
         if found is None or not is_as_written_for(wanted, found):
-            return None
+            return of_preview
         edits = [*edits_of_service(wanted, found)]
         if (weight := annotation(found, WEIGHT)) != annotation(wanted, WEIGHT):
             edits.append(Edit(f"metadata.annotations[{WEIGHT}]", weight, "who is served is decided by spec.stages"))
-        return told(ref, edits)
+        return told(ref, edits) or of_preview
 
     def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Apply, ...]:
         if (route := own(owner, there, _front(owner))) is None:
@@ -111,6 +133,9 @@ class ServiceRouter:
             since=annotation(route, SINCE),
             rejected=annotation(route, REJECTED),
         )
+
+    def given_up(self, owner: Owner, there: Objects, ref: Ref) -> tuple[Write, ...]:
+        return deleted(owner, there, ref)
 
     def pods(self, exposure: Exposure, size: int | None) -> int | None:
         if size is None or exposure == EVERYBODY:

@@ -5,12 +5,14 @@ Taken back it leads to stable until it is deleted, so whoever uses it is never l
 
 from __future__ import annotations
 
+from modelrollout.api.findings import Finding
 from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Apply, Manifest, Owner, Ref, is_applied
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import SERVICES
+from modelrollout.traffic.edits import is_as_written_for, told
 from modelrollout.traffic.exposure import BY_SERVICE, EVERYBODY, NOBODY, Exposure
 from modelrollout.traffic.router import MANAGER, Backend, Routing, own
-from modelrollout.traffic.selection import ours_among, selects_the_same
+from modelrollout.traffic.selection import edits_of_service, ours_among, selects_the_same
 
 PORT_NAME = "http-preview"
 """Another name than that of the front and of the revisions' Services, so that no monitor finds a pod through two."""
@@ -34,6 +36,15 @@ def render(owner: Owner, routing: Routing, there: Objects) -> tuple[Apply, ...]:
 def retreat(owner: Owner, there: Objects, to: Backend) -> tuple[Apply, ...]:
     exposure, _ = in_force(owner, there, to)
     return () if exposure == NOBODY else (Apply(_leading_to(to, owner), MANAGER),)
+
+
+def edits(owner: Owner, routing: Routing, there: Objects) -> Finding | None:
+    """What others made of it since it was written to lead to the candidate."""
+    found = own(owner, there, ref(owner))
+    if found is None or routing.candidate is None or BY_SERVICE not in routing.exposure.asked:
+        return None
+    wanted = _leading_to(routing.candidate, owner)
+    return told(ref(owner), [*edits_of_service(wanted, found)]) if is_as_written_for(wanted, found) else None
 
 
 def in_force(owner: Owner, there: Objects, stable: Backend) -> tuple[Exposure, frozenset[str]]:

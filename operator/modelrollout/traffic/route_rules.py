@@ -49,6 +49,14 @@ class Rules:
         """The same requests, all of them answered by these backends and none of them copied elsewhere."""
         return [self._led_back(rule, backends, stable) for rule in self.rules or ({},)]
 
+    def led_to(self, rule: Manifest) -> frozenset[str]:
+        """The backends of a rule, whatever their weights."""
+        return frozenset(self._weights(rule))
+
+    def copied_to(self, one: Manifest) -> str | None:
+        """Where a filter copies requests to; None where it does something else."""
+        return next((self._copied_to(mirror) for mirror in _mirrors_in([one])), None)
+
     def _exposure(self, rule: Manifest, stable: str) -> Exposure:
         weights = self._weights(rule)
         total, off = weights.total(), weights.total() - weights[stable]
@@ -73,13 +81,13 @@ class Rules:
     def _weights(self, rule: Manifest) -> Counter[str]:
         weights: Counter[str] = Counter()
         for ref in rule.get("backendRefs") or ():
-            weights[self._name(ref)] += 1 if ref.get("weight") is None else int(ref["weight"])
+            weights[self.name_of(ref)] += 1 if ref.get("weight") is None else int(ref["weight"])
         return weights
 
     def _copied_to(self, mirror: Manifest) -> str:
-        return self._name(mirror.get("backendRef") or {})
+        return self.name_of(mirror.get("backendRef") or {})
 
-    def _name(self, ref: Manifest) -> str:
+    def name_of(self, ref: Manifest) -> str:
         """A Service of another namespace, or something that is no Service, may have the name of one of ours."""
         name, namespace = str(ref.get("name") or "?"), ref.get("namespace") or self.namespace
         kind = f"{ref.get('group') or ''}/{ref.get('kind') or 'Service'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -9,7 +10,17 @@ from typing import Protocol
 from modelrollout.api.base import GROUP
 from modelrollout.api.findings import Finding
 from modelrollout.api.traffic import Traffic
-from modelrollout.objects.manifests import REJECTED, ROLLOUT_LABEL, Apply, Manifest, Owner, Ref
+from modelrollout.objects.manifests import (
+    REJECTED,
+    ROLLOUT_LABEL,
+    Apply,
+    Delete,
+    Manifest,
+    Owner,
+    Patch,
+    Ref,
+    Write,
+)
 from modelrollout.objects.reads import Objects
 from modelrollout.traffic.exposure import NOBODY, Exposure
 
@@ -19,9 +30,16 @@ SERVICE_PORT = 80
 MANAGER = "modelrollout-traffic"
 """Field manager of all objects that users' requests pass through."""
 
+NOT_FOUND = "RouteNotFound"
+"""The reason while a route that a spec names does not exist."""
+
 SINCE = f"{GROUP}/in-force-since"
 """Annotation on the route: when the candidate's exposure was written. It shows that a route was written anew, even if
 the status was restored from earlier."""
+
+
+Move = Apply | Patch
+"""A write that sends users somewhere: of a whole object that is ours, or of a part of one that is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +73,9 @@ class Copied:
 
 
 ALL_REQUESTS = Copied()
+
+Wanted = tuple[Exposure, Copied]
+"""What a step of a release asks of a router."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +121,19 @@ class Router(Protocol):
     def splits_by_pods(self) -> bool:
         """The share is that of ready pods: a candidate that is only partly ready gets less."""
 
-    def refs(self, owner: Owner) -> tuple[Ref, ...]:
-        """The objects that it reads and writes."""
+    def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:
+        """The objects that it reads and writes for a spec; without one, all that it may have written for any."""
 
     def can(self, traffic: Traffic, exposure: Exposure, copied: Copied) -> Finding | None:
         """Why it cannot do this, or None. A spec that asks for it is refused."""
 
-    def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
+    def fault(self, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted] = ()) -> Finding | None:
+        """Why the objects there are do not do for what is wanted of them, or None; with the mend."""
+
+    def gateways(self, owner: Owner, traffic: Traffic, there: Objects) -> tuple[Ref, ...]:
+        """The Gateways whose classes say what can be asked of them."""
+
+    def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Move, ...]:
         """The writes that lead from what is there to the routing; none where all is in force already."""
 
     def edits(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> Finding | None:
@@ -115,7 +142,7 @@ class Router(Protocol):
         None where they were written for another: nobody knows then whose a difference is.
         """
 
-    def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Apply, ...]:
+    def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Move, ...]:
         """The routes as they were read, with nobody sent or copied anywhere but to stable.
 
         Needs no spec, so a broken one is no obstacle.
@@ -124,8 +151,35 @@ class Router(Protocol):
     def in_force(self, owner: Owner, there: Objects, stable: Backend) -> InForce:
         """What its routes do at present, those of somebody else left out."""
 
+    def given_up(self, owner: Owner, there: Objects, ref: Ref) -> tuple[Write, ...]:
+        """The writes by which one of its objects is the rollout's no more."""
+
     def pods(self, exposure: Exposure, size: int | None) -> int | None:
         """Pods that the candidate needs; `size` is what the spec says (None: an autoscaler's)."""
+
+
+def deleted(owner: Owner, there: Objects, ref: Ref) -> tuple[Write, ...]:
+    """The end of an object that is the rollout's as a whole."""
+    found = there.get(ref)
+    return (Delete(ref, found["metadata"]["uid"]),) if isinstance(found, dict) and owner.owns(found) else ()
+
+
+def name_is_taken(
+    router: Router, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted]
+) -> Finding | None:
+    """Whether an object of somebody else has a name that the rollout's own needs, for nobody or for what is wanted."""
+    found = {ref: one for ref in router.refs(owner) if isinstance(one := there.get(ref), dict)}
+    taken = {ref: one for ref, one in found.items() if not owner.may_own(one)}
+    if not taken:
+        return None
+    anybody = Backend("", "", 0)
+    routings = (Routing(anybody, anybody, exposure) for exposure in (NOBODY, *(exposure for exposure, _ in wanted)))
+    written = {write.ref for routing in routings for write in router.render(owner, traffic, routing, {})}
+    for one in (one for ref, one in taken.items() if ref in written):
+        kind, name = one["kind"], one["metadata"]["name"]
+        why = f"{kind} '{name}' exists and belongs to somebody else: rename this ModelRollout, or delete that {kind}."
+        return Finding("NameTaken", why)
+    return None
 
 
 def own(owner: Owner, there: Objects, ref: Ref) -> Manifest | None:

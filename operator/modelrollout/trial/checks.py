@@ -153,7 +153,7 @@ def hold_is_not_over(trial: Trial) -> Finding | None:
 
 def evidence_is_missing(trial: Trial) -> Finding | None:
     analysis = trial.wish.spec.analysis
-    if analysis.readiness_only:
+    if analysis.readiness_only or trial.step.judged == frozenset():
         return None
     where, verdicts = _where(trial), _deciding(trial)
     if verdicts is None:

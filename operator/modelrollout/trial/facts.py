@@ -14,7 +14,8 @@ from modelrollout.objects.manifests import Manifest, Ref, annotation, revision_o
 from modelrollout.rollout.rollout import Rollout
 from modelrollout.traffic import rejections, revision_service
 from modelrollout.traffic.exposure import NOBODY, Exposure
-from modelrollout.traffic.router import Backend, InForce, Router, Routing
+from modelrollout.traffic.features import lacking
+from modelrollout.traffic.router import Backend, InForce, Router, Wanted
 from modelrollout.traffic.router_table import ROUTERS
 from modelrollout.trial.phases import SERVES_CANDIDATE, intended
 from modelrollout.trial.world import World
@@ -190,18 +191,15 @@ class Facts:
         since = _moment(self._present_routing.since)
         return since if since is not None and since <= self.now + CLOCKS_DIFFER else None
 
-    def names_taken(self, exposures: Iterable[Exposure]) -> Iterator[Manifest]:
-        """Objects of somebody else that have the names our routes need, for nobody and for these exposures."""
-        wish, owner = self.rollout.wish, self.rollout.owner
-        refs = wish.router.refs(owner) if wish else ()
-        found = [(ref, one) for ref in refs if isinstance(one := self.world.objects.get(ref), dict)]
-        taken = {ref: one for ref, one in found if not owner.may_own(one)}
-        if wish is None or not taken:
-            return
-        old, new, traffic = Backend("", "", 0), Backend("", "", 0), wish.spec.traffic
-        routings = (Routing(old, new, exposure) for exposure in (NOBODY, *exposures))
-        written = {write.ref for routing in routings for write in wish.router.render(owner, traffic, routing, {})}
-        yield from (one for ref, one in taken.items() if ref in written)
+    def fault_of_routes(self, wanted: Iterable[Wanted]) -> Finding | None:
+        """Why the route that the spec asks for does not do for what is wanted of it."""
+        owner, wish, there = self.rollout.owner, self.rollout.wish, self.world.objects
+        return wish.router.fault(owner, wish.spec.traffic, there, wanted) if wish else None
+
+    def fault_of_gateways(self, wanted: Iterable[Wanted]) -> Finding | None:
+        """What a Gateway of the route is known not to do, of all that is wanted."""
+        owner, wish, there = self.rollout.owner, self.rollout.wish, self.world.objects
+        return lacking(wish.router.gateways(owner, wish.spec.traffic, there), there, wanted) if wish else None
 
     # Names
 

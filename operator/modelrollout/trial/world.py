@@ -29,9 +29,7 @@ class World:
     objections: Mapping[Ref, Finding] | None = field(default_factory=dict)  # see `tried`; None: it was not asked
     look: Question | None = None  # that was answered; None: Prometheus was not asked
     answers: Mapping[Query, Answer] = field(default_factory=dict)
-    routings: dict[object, InForce] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )  # as read so far
+    routings: dict[object, InForce] = field(default_factory=dict, init=False, repr=False, compare=False)  # read so far
 
     @classmethod
     def of(cls, rollout: str, manifests: Iterable[Manifest]) -> World:

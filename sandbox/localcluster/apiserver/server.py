@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from localcluster.apiserver import answers, discovery, errors, openapi, patches, reading, requests, scale
+from localcluster.apiserver import answers, discovery, errors, openapi, patches, pod_proxy, reading, requests, scale
 from localcluster.apiserver.answers import as_document, as_json, as_outcome
 from localcluster.apiserver.builtin.kinds import built_in_kinds
 from localcluster.apiserver.builtin.services import Addresses
@@ -74,6 +74,8 @@ class Server:
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         if request.path.startswith(("/healthz", "/readyz", "/livez")):
             return web.Response(text="ok")
+        if (door := pod_proxy.door(request.path)) is not None and (pods := self._registry.find("", "v1", "pods")):
+            return await pod_proxy.passed_on(request, door, self._writes.read(pods, door.namespace, door.pod))
         at = requests.route(request.path)
         if at is None:
             return self._discover(request)

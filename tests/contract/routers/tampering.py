@@ -11,7 +11,9 @@ import pytest
 from modelrollout.objects.manifests import APPLIED, REVISION_LABEL, Manifest
 from modelrollout.traffic.gateway_api import ASKED, GatewayRouter
 from modelrollout.traffic.http_route import HTTP_ROUTE
+from modelrollout.traffic.istio import IstioRouter
 from modelrollout.traffic.plain_service import WEIGHT, ServiceRouter
+from modelrollout.traffic.route_ref import RouteRefRouter
 from modelrollout.traffic.router import SINCE, Router
 from tests.contract.routers.town_hall import Place
 
@@ -36,7 +38,12 @@ class Hand:
 
 
 def _rule(route: Manifest) -> Manifest:
-    return route["spec"]["rules"][0]  # type: ignore[no-any-return]
+    """The rule with the weights."""
+    return next(rule for rule in route["spec"]["rules"] if {"fraud-old", "fraud-new"} == _names(rule))
+
+
+def _names(rule: Manifest) -> set[str]:
+    return {ref["name"] for ref in rule["backendRefs"]}
 
 
 def _filter(one: Manifest) -> Edit:
@@ -119,6 +126,31 @@ _OF_HTTP: dict[str, Edit] = {
         }
     ),
 }
+_OF_LENT_RULES = [
+    "weights changed",
+    "weights of a thousand",
+    "backend removed",
+    "backend of another namespace",
+    "backend of another kind",
+    "backend on another port",
+    "third backend",
+    "copies to the candidate",
+    "filter of a backend",
+    "copies by a backend",
+    "rule added",
+    "said to be asked for",
+    "small part copied",
+]
+"""All else in a route of the user's is theirs to edit."""
+OF_THE_USER: dict[str, Edit] = {
+    **{name: _OF_GATEWAYS[name] for name in ("headers changed", "copies to a third party", "users turned away")},
+    **{name: _OF_GATEWAYS[name] for name in ("rule in front", "host name added", "parent added", "retry added")},
+    "timeouts added": _OF_HTTP["timeouts added"],
+    "rule behind": lambda route: route["spec"]["rules"].append({"backendRefs": [{"name": "theirs", "port": 80}]}),
+    "other rule changed": lambda route: route["spec"]["rules"][0]["backendRefs"][0].update(name="theirs"),
+    "other rule removed": lambda route: route["spec"]["rules"].pop(),
+    "rules turned round": lambda route: route["spec"]["rules"].reverse(),
+}
 _OF_SERVICES: dict[str, Edit] = {
     "weight changed": _noted(WEIGHT, "90"),
     "weight removed": _noted(WEIGHT, None),
@@ -128,11 +160,64 @@ _OF_SERVICES: dict[str, Edit] = {
 }
 
 
+def _istio_rule(route: Manifest) -> Manifest:
+    return route["spec"]["http"][0]  # type: ignore[no-any-return]
+
+
+def _istio_edited(**fields: Any) -> Edit:
+    return lambda route: _istio_rule(route).update(fields)
+
+
+def _destination(host: str, **more: Any) -> Manifest:
+    return {"destination": {"host": host, "port": {"number": 80}}, **more}
+
+
+def _istio_route(*route: Manifest) -> Edit:
+    return _istio_edited(route=list(route))
+
+
+_OF_ISTIO: dict[str, Edit] = {
+    "weights changed": _istio_route(_destination("fraud-old", weight=10), _destination("fraud-new", weight=90)),
+    "weights of a thousand": _istio_route(_destination("fraud-old", weight=1), _destination("fraud-new", weight=999)),
+    "destination removed": lambda route: _istio_rule(route)["route"].pop(),
+    "weight left out": _istio_route(_destination("fraud-new")),
+    "long name": _istio_route(_destination("fraud-new.theirs.svc.cluster.local")),
+    "third destination": lambda route: _istio_rule(route)["route"].append(_destination("theirs", weight=1)),
+    "subset chosen": lambda route: _istio_rule(route)["route"][0]["destination"].update(subset="v1"),
+    "port changed": lambda route: _istio_rule(route)["route"][0]["destination"]["port"].update(number=81),
+    "headers of a destination": lambda route: _istio_rule(route)["route"][0].update(
+        headers={"request": {"remove": ["authorization"]}}
+    ),
+    "copies to the candidate": _istio_edited(mirrors=[_destination("fraud-new")]),
+    "copies as Istio had them before": _istio_edited(mirror=_destination("fraud-new")["destination"]),
+    "small part copied": _istio_edited(mirrors=[_destination("theirs", percentage={"value": 0.0001})]),
+    "redirect": lambda route: route["spec"]["http"].append({"redirect": {"authority": "evil.example.com"}}),
+    "answered at once": lambda route: route["spec"]["http"].insert(0, {"directResponse": {"status": 503}}),
+    "delegated": lambda route: route["spec"]["http"].insert(0, {"delegate": {"name": "theirs"}}),
+    "rule added": lambda route: route["spec"]["http"].append({"route": [_destination("fraud-new")]}),
+    "rule in front": lambda route: route["spec"]["http"].insert(0, {"route": [_destination("theirs")]}),
+    "users turned away": _istio_edited(match=[{"headers": {"x-friend": {"exact": "1"}}}]),
+    "timeout changed": _istio_edited(timeout="1s"),
+    "retries added": _istio_edited(retries={"attempts": 9}),
+    "faults injected": _istio_edited(fault={"abort": {"httpStatus": 500}}),
+    "host added": lambda route: route["spec"]["hosts"].append("b.example.com"),
+    "gateway added": lambda route: route["spec"].setdefault("gateways", []).append("theirs"),
+    "hidden from others": lambda route: route["spec"].update(exportTo=["."]),
+    "plain connections to the candidate": lambda route: route["spec"].update(
+        tcp=[{"route": [_destination("fraud-new")]}]
+    ),
+    "said to be asked for": _noted(ASKED, "x-friend: 1"),
+}
+
+
 def hands(router: Router) -> list[Hand]:
     """All that can be done to a router's objects."""
     edits = dict(_OF_ALL)
     edits |= _OF_GATEWAYS if isinstance(router, GatewayRouter) else {}
     edits |= _OF_HTTP if router is HTTP_ROUTE else {}
+    if isinstance(router, RouteRefRouter):
+        edits |= {name: {**_OF_GATEWAYS, **_OF_HTTP}[name] for name in _OF_LENT_RULES}
+    edits |= _OF_ISTIO if isinstance(router, IstioRouter) else {}
     edits |= _OF_SERVICES if isinstance(router, ServiceRouter) else {}
     return [Hand(name, edit) for name, edit in edits.items()]
 

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import pytest
-import pytest_asyncio
-import yaml
 
-from localcluster.gateway import CRDS
 from modelrollout.api.traffic import Traffic
-from modelrollout.kube import Cluster, Refused
-from modelrollout.objects.manifests import REJECTED, Owner
-from modelrollout.objects.resources import GRPC_ROUTES, HTTP_ROUTES, Resource
+from modelrollout.objects.manifests import REJECTED
 from modelrollout.traffic.exposure import NOBODY, Exposure
 from modelrollout.traffic.router import ALL_REQUESTS, InForce, Notes, Router
-from tests.clusters import api_server_of_kind
 from tests.contract.routers.tampering import Hand, hands, said_by_a_gateway
 from tests.contract.routers.town_hall import (
     ALL,
@@ -32,14 +25,11 @@ from tests.contract.routers.town_hall import (
     reached,
     specs,
 )
-from tests.fakes.cluster import FakeCluster
-from tests.integration.patience import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 HALF = Exposure(50)
-_numbers = itertools.count(1)
 
 EVERY_ROUTER = pytest.mark.parametrize("router", ALL, ids=lambda router: router.field)
 EVERY_GATEWAY = pytest.mark.parametrize("router", GATEWAYS, ids=lambda router: router.field)
@@ -51,38 +41,6 @@ EVERY_HAND = pytest.mark.parametrize(
     ("router", "hand"),
     [pytest.param(router, hand, id=f"{router.field}-{hand.name}") for router in ALL for hand in hands(router)],
 )
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["dictionaries", "built-in", "real"])
-async def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
-    if request.param == "dictionaries":
-        yield cast("Cluster", FakeCluster())
-        return
-    async with (
-        api_server_of_kind(request.param, tmp_path_factory.mktemp("kubernetes")) as endpoint,
-        Cluster.connect(endpoint.kubeconfig, user_agent="somebody") as cluster,
-    ):
-        for name in ("httproutes", "grpcroutes"):
-            await cluster.create(yaml.safe_load((CRDS / f"{name}.yaml").read_text()))
-        await eventually(lambda: serves(cluster, HTTP_ROUTES, GRPC_ROUTES), "the server knows both kinds of routes")
-        yield cluster
-
-
-async def serves(cluster: Cluster, *kinds: Resource) -> bool:
-    try:
-        for kind in kinds:
-            await cluster.list(kind, "default")
-    except Refused:
-        return False
-    return True
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def place(cluster: Cluster, router: Router) -> Place:
-    """A namespace of the test's own."""
-    name = f"routers-{next(_numbers)}"
-    await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return Place(cluster, router, Owner(name, "fraud", "uid-fraud"))
 
 
 # There and back
@@ -225,11 +183,7 @@ async def test_words_of_the_spec_are_in_every_write(place: Place) -> None:
 @pytest.mark.parametrize("controller", [True, False], ids=["owned", "by name"])
 async def test_route_of_somebody_else_is_neither_read_nor_taken_back(place: Place, controller: bool) -> None:
     await place.put(HALF)
-    if controller:
-        owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "uid-x", "controller": True}
-        await place.edited(metadata={"ownerReferences": [owner]})
-    else:
-        await place.edited(metadata={"ownerReferences": None, "labels": None})
+    await place.taken_from_us(by_a_controller=controller)
     assert await place.in_force() == InForce()
     before = await place.route()
     await place.retreat(rejected="why")
@@ -331,6 +285,8 @@ async def spec_of(place: Place) -> Any:
 def said(route: Any, traffic: Traffic) -> bool:
     """Whether a route says, in each of its rules, what the spec says."""
     (words,) = (part for part in traffic.to_wire().values() if isinstance(part, dict))
+    if traffic.istio is not None:
+        return said_by_istio(route, words)
     rules = route["spec"].get("rules") or ()
     return all(
         (route["spec"].get(name) or []) == words[name] for name in ("hostnames", "parentRefs") if name in words
@@ -343,6 +299,23 @@ def said(route: Any, traffic: Traffic) -> bool:
         )
         for rule in rules
     )
+
+
+def said_by_istio(route: Any, words: Any) -> bool:
+    """The same of a VirtualService."""
+    named = all((route["spec"].get(name) or []) == words.get(name, []) for name in ("hosts", "gateways"))
+    return named and all(
+        all(rule.get(name) == words.get(name) for name in ("rewrite", "timeout", "retries"))
+        and all(any(_includes(one, match) for one in rule["match"]) for match in words.get("matches", ()))
+        for rule in route["spec"]["http"]
+    )
+
+
+def _includes(match: Any, wanted: Any) -> bool:
+    return {**match, "headers": {**match.get("headers", {}), **wanted.get("headers", {})}} == {
+        **wanted,
+        "headers": match.get("headers", {}),
+    }
 
 
 def within(match: Any, wanted: Any) -> Any:

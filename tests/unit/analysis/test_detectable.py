@@ -73,6 +73,15 @@ def test_a_plan_that_cannot_see_a_doubling_is_known(rate: float, sees: bool) -> 
     assert sees_a_doubling(wished.metrics[0], wished, Prior(share=0.001, rate=rate), PLAN) is sees
 
 
+def test_copies_of_everything_show_more_than_any_share_of_it() -> None:
+    """Stable answers all of it as well, so there is as much to compare with."""
+    usual = Prior(share=0.01, rate=50.0)
+    copied, half = Stretch(1.0, 900, is_copied=True), Stretch(0.5, 900)
+    seen = [smallest_share(usual, Bound(1.0), 0.01, [one]) for one in (copied, half)]
+    assert 0.01 < seen[0] < seen[1] < math.inf
+    assert (copied.part, copied.seen, str(copied)) == (0.5, 2.0, "a copy of 100 %")
+
+
 def test_at_full_weight_there_is_nobody_to_compare_with() -> None:
     assert smallest_share(Prior(share=0.01, rate=1e4), Bound(1.0), 0.01, [Stretch(1.0, 86_400)]) == math.inf
 

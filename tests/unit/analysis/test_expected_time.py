@@ -18,6 +18,7 @@ from modelrollout.sequential.noise import Mode
 from tests.unit.analysis.looking import ERRORS, GAUGE, LATENCY, analysis
 
 PLAN = [Stretch(0.05, 300), Stretch(0.25, 300), Stretch(0.5, 300), Stretch(1.0, 300)]
+COPIED = Stretch(1.0, 300, is_copied=True)
 BUCKETS = {0.1: 50_000.0, 0.25: 90_000.0, 0.5: 98_500.0, 1.0: 99_900.0, math.inf: 100_000.0}
 
 
@@ -39,6 +40,13 @@ def test_thin_traffic_takes_hours_and_the_deadline_of_a_step_is_named(fields: di
         "at this traffic the plan will probably take about 3 h "
         f"(5 % alone about 2 h, longer than stepDeadline (2h), after which it {does})"
     )
+
+
+def test_copies_of_everything_take_half_the_time_of_half_the_users() -> None:
+    wished, usual = analysis(ERRORS), Prior(Mode.PLAIN, share=0.001, rate=5.0)
+    copied, half = (sentence(wished.metrics[0], wished, usual, [one]) for one in (COPIED, Stretch(0.5, 300)))
+    assert copied == "at this traffic the plan will probably take about 9 min (a copy of 100 % alone about 9 min)"
+    assert half == "at this traffic the plan will probably take about 18 min (50 % alone about 18 min)"
 
 
 def test_a_deadline_that_is_long_enough_is_not_spoken_of() -> None:

@@ -17,7 +17,9 @@ finally:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["status", "--help"], ["run", "--help"], ["backtest", "--help"]], ids=" ".join
+    "arguments",
+    [["--help"], ["status", "--help"], ["run", "--help"], ["disagreements", "--help"], ["backtest", "--help"]],
+    ids=" ".join,
 )
 def test_a_help_text_waits_for_nothing_heavy(arguments: list[str]) -> None:
     ran = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=False)  # noqa: S603

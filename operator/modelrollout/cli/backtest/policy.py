@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -71,13 +72,28 @@ def read_policy(files: Sequence[Path], name: str | None = None) -> Policy:
         or (one.get("kind") == TEMPLATE_KIND and _metadata(one).get("namespace", namespace) == namespace)
     }
     spec = manifest.get("spec")
-    wish = read_wish(spec if isinstance(spec, dict) else {}, templates)
+    wish = read_wish(_without_comparisons(spec) if isinstance(spec, dict) else {}, templates)
     if isinstance(wish, Finding):
         more = " Give its file with a further -f." if wish.reason == "TemplateNotFound" else ""
         raise MisuseError(f"-f {path}: {wish.message.replace('; traffic stays as it is', '')}{more}")
     if not wish.spec.analysis.metrics:
         raise MisuseError(f"-f {path}: spec.analysis has readinessOnly: there is nothing to replay; give it metrics.")
     return Policy(namespace, called, wish, is_placed="namespace" in metadata)
+
+
+def _without_comparisons(spec: Manifest) -> Manifest:
+    """Nobody compared answers in the past, so agreement cannot be replayed; the stages are."""
+    stages = spec.get("stages")
+    if not isinstance(stages, list):
+        return spec
+    return {**spec, "stages": [_without_comparison(stage) for stage in stages]}
+
+
+def _without_comparison(stage: Any) -> Any:
+    shadow = stage.get("shadow") if isinstance(stage, dict) else None
+    if not isinstance(shadow, dict):
+        return stage
+    return {**stage, "shadow": {name: value for name, value in shadow.items() if name != "compare"}}
 
 
 def _which(files: Sequence[Path], names: Sequence[str], wished: str | None) -> str:

@@ -24,7 +24,7 @@ from modelrollout.api.status import (
     VersionInfo,
 )
 from modelrollout.cli.backtest.policy import Policy
-from modelrollout.objects.manifests import Manifest, Owner
+from modelrollout.objects.manifests import Manifest, Owner, outcome
 from modelrollout.plan.history import adapted
 from modelrollout.plan.looks import bases
 from modelrollout.plan.plan import Plan
@@ -36,6 +36,7 @@ from modelrollout.stages.way import way
 from modelrollout.traffic.acceptance import accepted
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY
 from modelrollout.traffic.router import Backend, Notes, Routing
+from modelrollout.traffic.router_table import presumed
 from modelrollout.trial.phases import SERVES_CANDIDATE
 from modelrollout.trial.question import Question as Question
 from modelrollout.trial.steps import current, exposure_at
@@ -100,7 +101,8 @@ class Replay:
         self._way = way(wish)
         self._interval = policy.analysis.interval.timedelta
         self._grain = grain
-        self._owner = Owner(policy.namespace, policy.name, f"backtest/{seed}")
+        owner = Owner(policy.namespace, policy.name, f"backtest/{seed}")
+        self._owner, self._presumed = presumed(owner, policy.wish.spec.traffic)
         candidate = CandidateArm(
             revision=wish.revision,
             model=wish.model,
@@ -289,7 +291,9 @@ class Replay:
         sides = [Backend(arm.workload, arm.revision, wish.spec.traffic.port) for arm in (stable, candidate)]
         notes = Notes(since=status.stage.counted_from if status.stage else None)
         routing = Routing(sides[0], sides[1], exposure, notes)
-        routes = [accepted(write.manifest) for write in wish.router.render(self._owner, wish.spec.traffic, routing, {})]
+        there = self._presumed
+        writes = wish.router.render(self._owner, wish.spec.traffic, routing, there)
+        routes = [accepted(outcome(write, there.get(write.ref))) for write in writes]
         return World.of(self._owner.name, [*routes, self._ready(stable, wish.size), self._ready(candidate, size)])
 
     def _ready(self, arm: Arm, size: int | None) -> Manifest:

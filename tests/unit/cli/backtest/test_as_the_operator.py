@@ -12,6 +12,7 @@ import pytest
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.objects.resources import PODS
 from modelrollout.promql.query import Answer, Query
+from tests import builders
 from tests.fakes.past import Past, Pod, from_then_on
 from tests.fakes.town import NOON, Town
 from tests.unit.cli.backtest.policies import ACCURACY, ERRORS, found, policy, replayed
@@ -58,15 +59,26 @@ def operated(document: dict[str, Any], worse: dict[str, Any]) -> tuple[Town, Pas
     return town, past, steps
 
 
+CANARY = {"name": "canary", "canary": {"weights": [5, 25, 50, 100], "hold": "2m"}}
+SHADOW = builders.shadow(methods=["POST"], hold="2m")
+SWITCH = builders.blue_green(preview={"header": {"name": "x", "value": "1"}}, previewHold="2m", hold="2m")
+
+
 @pytest.mark.parametrize(
-    "worse", [{}, {"errors": from_then_on(0.01, 0.03, NOON + timedelta(minutes=6))}], ids=["good", "bad later"]
+    ("worse", "stages"),
+    [
+        ({}, [CANARY]),
+        ({"errors": from_then_on(0.01, 0.03, NOON + timedelta(minutes=6))}, [CANARY]),
+        ({}, [SHADOW, SWITCH]),
+    ],
+    ids=["good", "bad later", "copies and a switch"],
 )
 def test_steps_and_end_come_when_the_operator_takes_them(
-    worse: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    worse: dict[str, Any], stages: list[dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    document = policy(ERRORS, ACCURACY)
-    # The past was split by nobody. With a gateway the operator would see that it does not follow the weights.
-    document["spec"]["traffic"] = {"port": 8080, "service": {}}
+    document = policy(ERRORS, ACCURACY, stages=stages)
+    if CANARY in stages:  # nobody split the past, and with a gateway the operator would see that
+        document["spec"]["traffic"] = {"port": 8080, "service": {}}
     town, past, steps = operated(document, worse)
     status: ModelRolloutStatus = town.status
     start = steps[0][2]

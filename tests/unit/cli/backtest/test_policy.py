@@ -10,7 +10,7 @@ import yaml
 
 from modelrollout.cli.backtest.policy import read_policy
 from modelrollout.cli.backtest.trouble import MisuseError
-from tests.builders import metric_template, rollout
+from tests.builders import metric_template, rollout, shadow
 
 
 def written(folder: Path, *documents: Any, name: str = "rollout.yaml") -> Path:
@@ -34,6 +34,13 @@ def test_presets_and_templates_of_other_files_are_filled_in(tmp_path: Path) -> N
 )
 def test_a_file_may_leave_its_namespace_to_kubectl(tmp_path: Path, metadata: dict[str, str], is_placed: bool) -> None:
     assert read_policy([written(tmp_path, {**rollout(), "metadata": metadata})]).is_placed is is_placed
+
+
+def test_a_stage_that_compares_is_replayed_without_its_comparison(tmp_path: Path) -> None:
+    wanted = rollout(stages=[shadow(compare={"minAgreement": "98%"})])
+    policy = read_policy([written(tmp_path, wanted)])
+    assert [metric.name for metric in policy.analysis.metrics] == ["errors"]
+    assert [stage.name for stage in policy.wish.spec.stages] == ["shadow"]
 
 
 def test_a_template_that_is_missing_is_asked_for_with_a_further_file(tmp_path: Path) -> None:

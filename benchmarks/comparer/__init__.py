@@ -1,0 +1,1 @@
+"""How many requests a comparer compares on one core, and what each costs."""

@@ -1,0 +1,77 @@
+"""A shadow stage that compares answers, on real parts: an Envoy copies, a comparer asks both, Prometheus counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modelrollout.api.status import Phase
+from modelrollout.cli.disagreements import NobodyComparesError, kept
+from modelrollout.objects.manifests import COMPARER_LABEL
+from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, MODEL_ROLLOUTS, PODS
+from tests.integration.releases import Release, comes_true, place, release
+
+__all__ = ["place", "release"]
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+COMPARE = {"minAgreement": "88%", "agreement": {"path": "$.label"}, "segment": {"header": "x-true-label", "values": 3}}
+SHADOW = {"name": "shadow", "shadow": {"methods": ["POST"], "hold": "5s", "compare": COMPARE}}
+CANARY = {"name": "canary", "canary": {"weights": [50, 100], "hold": "3s"}}
+
+
+async def compares(release: Release) -> None:
+    """Judged by errors and by agreement: in real life, true labels arrive when the release is over."""
+    cluster = release.place.local.cluster
+    manifest = await cluster.read(MODEL_ROLLOUTS, release.namespace, release.name) or {}
+    errors = [metric for metric in manifest["spec"]["analysis"]["metrics"] if metric["name"] == "errors"]
+    await release.patch({"stages": [SHADOW, CANARY], "analysis": {"metrics": errors}})
+
+
+async def comparers(release: Release) -> list[dict[str, Any]]:
+    found = await release.place.local.cluster.list(PODS, release.namespace, labels={COMPARER_LABEL: release.name})
+    return found.items
+
+
+async def disagreements(release: Release) -> list[dict[str, Any]]:
+    """What `modelrollout disagreements` shows; nothing while there is nobody to ask."""
+    try:
+        found = await kept(release.place.local.cluster, release.namespace, release.name)
+    except NobodyComparesError:
+        return []
+    return [*found.disagreements]
+
+
+async def is_tidy(release: Release) -> bool:
+    """Nothing of the stage is left, and no copy goes anywhere."""
+    cluster = release.place.local.cluster
+    deployments = (await cluster.list(DEPLOYMENTS, release.namespace)).items
+    route = await cluster.read(HTTP_ROUTES, release.namespace, release.name)
+    left = [one["metadata"]["name"] for one in deployments if one["metadata"]["name"].endswith("-cmp")]
+    return not left and not await comparers(release) and "requestMirror" not in str(route)
+
+
+async def keeps_some(release: Release) -> bool:
+    return bool(await disagreements(release))
+
+
+async def test_wrong_answers_without_any_error_are_caught_before_users_meet_them_and_like_answers_go_on(
+    release: Release,
+) -> None:
+    await compares(release)
+    async with release.users(rate=60) as users:
+        await release.version("v4")
+        await comes_true(lambda: keeps_some(release), 60)
+        (one, *_) = await disagreements(release)
+        status = await release.until(lambda s: s.phase is Phase.ROLLED_BACK, 90)
+        assert status.rejected[0].reason == "MetricFailed"
+        assert status.rejected[0].message.startswith("shadow-agreement:")
+        await comes_true(lambda: is_tidy(release), 30)
+    assert one["reason"] == "number"
+    assert "stableBody" not in one
+    assert {by for by, count in users.snapshot().by_version.items() if count} == {"v1"}
+    async with release.users(rate=60):
+        await release.version("v2")
+        await release.at(50, 120)
+        await comes_true(lambda: is_tidy(release), 30)

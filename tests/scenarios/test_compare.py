@@ -1,0 +1,202 @@
+"""A shadow stage with a comparer: a candidate that answers otherwise is caught before any user meets it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from modelrollout.api.status import Phase
+from modelrollout.comparer.config import Config
+from modelrollout.objects.manifests import Manifest
+from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, PODS, SERVICES
+from tests import builders
+from tests.fakes.town import COMPARER_IMAGE, Town, releasing
+from tests.fakes.witness import Witness
+
+
+def comparing(analysis: dict[str, Any] | None = None, **compare: Any) -> Town:
+    """Version 2 was just applied; its answers are compared with stable's first, then it gets a share of the traffic."""
+    wanted = {"minAgreement": "98%", "agreement": {"path": "$.label"}, **compare}
+    stages = [builders.shadow(methods=["POST"], hold="1m", compare=wanted), builders.canary(50, hold="1m")]
+    return releasing(stages=stages, **({"analysis": analysis} if analysis else {}))
+
+
+def comparer(town: Town) -> Manifest | None:
+    return town.cluster.get(DEPLOYMENTS, f"fraud-{town.new}-cmp")
+
+
+def is_compared(town: Town) -> bool:
+    return mirrored_to(town) == [f"fraud-{town.new}-cmp"]
+
+
+def mirrored_to(town: Town) -> list[str]:
+    route = town.cluster.get(HTTP_ROUTES, "fraud")
+    filters = [one for rule in (route or {})["spec"]["rules"] for one in rule.get("filters") or ()]
+    return [one["requestMirror"]["backendRef"]["name"] for one in filters]
+
+
+def told(deployment: Manifest) -> Config:
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return Config.model_validate_json(container["args"][-1])
+
+
+def test_copies_go_to_a_comparer_that_knows_both_versions() -> None:
+    town = comparing(sample="20%")
+    Witness(town)
+    town.run(until=is_compared, minutes=5)
+    deployment, service = comparer(town), town.cluster.get(SERVICES, f"fraud-{town.new}-cmp")
+    assert deployment is not None
+    assert service is not None
+    template = deployment["spec"]["template"]
+    assert service["spec"]["selector"] == template["metadata"]["labels"]
+    assert service["spec"]["ports"][0]["targetPort"] == template["spec"]["containers"][0]["ports"][0]["containerPort"]
+    assert template["spec"]["containers"][0]["image"] == COMPARER_IMAGE
+    config = told(deployment)
+    services = [town.cluster.get(SERVICES, f"fraud-{revision}") or {} for revision in (town.old, town.new)]
+    urls = [f"http://{found['spec']['clusterIP']}:80" for found in services]
+    assert [config.stable.url, config.candidate.url] == urls
+    assert (config.rollout, config.namespace, config.methods) == ("fraud", "ml", ("POST",))
+    assert config.compare.sample.value == 0.2
+
+
+def test_its_pods_are_no_version_of_the_model() -> None:
+    town = comparing()
+    town.run(until=is_compared, minutes=5)
+    town.run(seconds=10)
+    (pod,) = (pod for pod in town.cluster.all(PODS) if "-cmp-" in pod["metadata"]["name"])
+    assert "modelrollout.dev/rollout" not in pod["metadata"]["labels"]
+    assert pod not in town.world().pods
+
+
+def test_a_pod_runs_without_any_right() -> None:
+    town = comparing()
+    town.run(until=is_compared, minutes=5)
+    deployment = comparer(town)
+    assert deployment is not None
+    spec = deployment["spec"]["template"]["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert (spec["securityContext"]["runAsNonRoot"], spec["securityContext"]["seccompProfile"]) == (
+        True,
+        {"type": "RuntimeDefault"},
+    )
+    assert spec["containers"][0]["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_good_candidate_passes_and_the_comparer_goes() -> None:
+    town = comparing()
+    Witness(town)
+    town.run(until=is_compared, minutes=5)
+    town.go(Phase.PROGRESSING, 50)
+    town.run(seconds=15)
+    assert comparer(town) is None
+    assert town.cluster.get(SERVICES, f"fraud-{town.new}-cmp") is None
+    assert [verdict.metric for verdict in town.status.verdicts] == ["errors"]
+    town.go(Phase.HEALTHY)
+
+
+def test_candidate_that_answers_otherwise_is_taken_back_without_any_error() -> None:
+    town = comparing()
+    witness = Witness(town)
+    town.metrics.other = {"2": 0.2}
+    town.run(until=is_compared, minutes=5)
+    town.go(Phase.ROLLED_BACK, minutes=10)
+    assert all(shares.get(town.new, 0) == 0 for shares in witness.history)
+    (rejected,) = town.status.rejected
+    assert rejected.reason == "MetricFailed"
+    assert rejected.message.startswith("shadow-agreement:")
+    town.run(minutes=2)
+    assert (mirrored_to(town), comparer(town)) == ([], None)
+
+
+def test_fewer_disagreements_than_allowed_are_fine() -> None:
+    town = comparing()
+    town.metrics.other = {"2": 0.005}
+    town.go(Phase.HEALTHY)
+
+
+def test_the_metric_is_a_ratio_of_the_comparers_counters() -> None:
+    town = comparing()
+    town.run(until=is_compared, minutes=5)
+    town.run(seconds=30)
+    asked = {query.promql for query in town.metrics.asked if query.metric == "shadow-agreement"}
+    assert asked == {
+        '{__name__=~"modelrollout_comparer_disagreements_total|modelrollout_comparer_comparisons_total",'
+        f'rollout_ns="ml",rollout="fraud",revision="{town.new}"}}'
+    }
+
+
+def test_without_a_comparer_nothing_is_said_and_the_stage_waits() -> None:
+    town = comparing()
+    town.run(until=is_compared, minutes=5)
+    town.cluster.remove(DEPLOYMENTS, f"fraud-{town.new}-cmp")
+    town.metrics.is_silent = True
+    town.run(minutes=10)
+    assert town.phase is Phase.PROGRESSING
+    assert town.status.stage is not None
+    assert town.status.stage.name == "shadow"
+    town.metrics.is_silent = False
+    town.go(Phase.HEALTHY)
+
+
+def test_agreement_may_be_all_that_is_judged() -> None:
+    town = comparing(analysis={"interval": "15s", "readinessOnly": True})
+    town.metrics.other = {"2": 0.2}
+    town.go(Phase.ROLLED_BACK, minutes=10)
+    good = comparing(analysis={"interval": "15s", "readinessOnly": True})
+    good.go(Phase.HEALTHY)
+
+
+def refusal(town: Town, **spec: Any) -> str:
+    """The message about a spec that makes no sense."""
+    town.wish("1", **{"stages": [builders.shadow(compare={"minAgreement": "98%"})], **spec})
+    town.run(seconds=10)
+    assert town.phase is Phase.INVALID
+    return town.status.message or ""
+
+
+def test_an_operator_without_an_image_says_so() -> None:
+    assert "--comparer-image" in refusal(Town(comparer_image=None))
+
+
+def test_a_metric_of_the_same_name_is_refused() -> None:
+    named = {**builders.ERRORS, "name": "shadow-agreement"}
+    message = refusal(Town(), analysis={"interval": "15s", "metrics": [named]})
+    assert "shadow-agreement is the name of the metric that a stage with `compare` brings" in message
+
+
+def test_calls_of_grpc_are_not_compared() -> None:
+    assert "not gRPC" in refusal(Town(), traffic={"port": 8080, "grpc": {"parentRefs": [{"name": "g"}]}})
+
+
+def test_what_it_is_told_holds_nothing_that_kubernetes_would_fill_in() -> None:
+    town = comparing(agreement={"path": "$['$(HOME)']"})
+    town.run(until=is_compared, minutes=5)
+    deployment = comparer(town)
+    assert deployment is not None
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert "$(" not in container["args"][-1]
+    assert json.loads(container["args"][-1])["compare"]["agreement"]["path"] == "$['$(HOME)']"
+
+
+def test_a_status_that_is_lost_meanwhile_does_not_take_the_comparer_for_a_version() -> None:
+    town = comparing()
+    town.run(until=is_compared, minutes=5)
+    town.cluster.put({name: part for name, part in town.manifest.items() if name != "status"})
+    town.run(seconds=30)
+    assert town.status.stable is not None
+    assert town.status.stable.revision == town.old
+    town.go(Phase.HEALTHY)
+    assert town.share(town.new) == 100
+
+
+def test_an_operator_that_dies_while_answers_are_compared_goes_on() -> None:
+    town = comparing()
+    town.metrics.other = {"2": 0.2}
+    town.run(until=is_compared, minutes=5)
+    town.restart()
+    town.go(Phase.ROLLED_BACK, minutes=10)
+    assert town.share(town.old) == 100
