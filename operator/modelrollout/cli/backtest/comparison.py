@@ -146,8 +146,10 @@ def _grain(policy: Policy, length: timedelta) -> timedelta | None:
 def _note(comparison: CandidateReplay, look: Look) -> None:
     comparison.last = look
     comparison.looks += 1
-    for each, verdict in zip(comparison.histories, look.verdicts, strict=True):
-        each.add(look.at, verdict)
+    told = {verdict.metric: verdict for verdict in look.verdicts}  # of the metrics that are judged at this step
+    for each in comparison.histories:
+        if (verdict := told.get(each.metric)) is not None:
+            each.add(look.at, verdict)
 
 
 async def _preflight(
