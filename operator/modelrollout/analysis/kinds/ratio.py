@@ -18,6 +18,7 @@ from modelrollout.analysis.evidence.tracks import Keep, Tested, Words, carry_ove
 from modelrollout.analysis.kinds import groups, rankings, request_shares, time_to_pass
 from modelrollout.analysis.kinds.groups import Comparison
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
+from modelrollout.analysis.kinds.pod_cells import HitCells, hit_cells
 from modelrollout.analysis.kinds.pod_noise import PodNoise, by_pod, keep_nothing, pod_noise
 from modelrollout.analysis.kinds.ratio_bounds import bounds_of, counts_good
 from modelrollout.analysis.kinds.ratio_history import ratio_prior
@@ -187,16 +188,18 @@ def _comparisons(counted: _Counted, theirs: ArmCounters) -> list[Tested]:
 def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
     """All requests, by counted events, by the ranks of pods, or by both."""
     start, ticks, totals, prior = counted.start, counted.ticks, counted.totals, counted.start.prior
-    noise, unacceptable = counted.noise, comparison.unacceptable
+    noise, unacceptable, usual = counted.noise, comparison.unacceptable, _stable_rate(counted)
+    in_cells = _in_cells(counted, comparison, usual)
     wealths = request_shares.compare(
         "tolerance",
         ticks,
-        _stable_rate(counted),
+        usual,
         comparison.tolerated,
         unacceptable,
         noise,
         start.ledger,
         is_rare=prior.share is not None and prior.share > MOSTLY_BAD,
+        in_cells=in_cells.log_e if in_cells else None,
     )
     tolerated = noise.allowed(comparison.tolerated)
     words = request_shares.words(tolerated, unacceptable, totals, is_bad=counted.is_bad)
@@ -205,11 +208,29 @@ def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
     drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, noise.discounts)
     track = request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, threshold=start.threshold)
     if prior.mode not in (Mode.RANKED, Mode.STRICT):
-        return Tested((replace(track, share=prior.share_kept),), wealths.ledger)
+        keep = keep_all([wealths.ledger, in_cells.keep]) if in_cells else wealths.ledger
+        return Tested((replace(track, share=prior.share_kept),), keep)
     ranks = rankings.rank_blocks(
         start, ticks.edges, counted.frontier, counted.mine, comparison.theirs, counted.window, comparison.tolerated
     )
     return Tested((rankings.with_ranks(track, ranks, prior.mode),), keep_all([wealths.ledger, ranks.keep]))
+
+
+def _in_cells(counted: _Counted, comparison: Comparison, usual: Floats) -> HitCells | None:
+    """The bets on cells; None where pods' noise is known."""
+    if counted.start.prior.mode is not Mode.ASSUMED:
+        return None
+    return hit_cells(
+        counted.start,
+        counted.ticks,
+        counted.frontier,
+        counted.mine,
+        comparison.theirs,
+        counted.window,
+        usual,
+        comparison.tolerated,
+        counted.noise,
+    )
 
 
 def _stable_rate(counted: _Counted) -> Floats:

@@ -13,6 +13,7 @@ from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet
 from modelrollout.analysis.kinds.pod_noise import PodNoise
+from modelrollout.sequential import cells
 from modelrollout.sequential import proportions as tests
 from modelrollout.sequential.intervals import RATIOS, interval, likelihoods
 from modelrollout.sequential.proportions import Baseline, Bound, Counts
@@ -30,6 +31,7 @@ INTERVAL_ALPHA = 0.01
 ROUNDING = 1e-12  # two equal shares may differ in their last digit
 HARM_WEIGHTS = weights(EFFECT_WEIGHTS)
 RARE_WEIGHTS = weights(tests.RARE_EFFECT_WEIGHTS)
+CELL_WEIGHTS = weights(cells.EFFECT_WEIGHTS)
 GOOD_WEIGHTS = weights(tests.GOOD_WEIGHTS)
 LIMIT_GOOD_WEIGHTS = weights(np.ones(4))
 
@@ -111,13 +113,21 @@ def compare(
     ledger: Ledger,
     *,
     is_rare: bool = False,
+    in_cells: Floats | None = None,
 ) -> Wealths:
-    """Candidate against stable. `base`: stable's rate before each tick. `is_rare`: few requests go right."""
+    """Candidate against stable. `base`: stable's rate before each tick. `is_rare`: few requests go right.
+
+    `in_cells`: ln e of more bets on harm, half of the stakes.
+    """
     weights_of_harm = RARE_WEIGHTS if is_rare else HARM_WEIGHTS
     harm, good = _factors(ticks.weighed, base, tolerated, unacceptable, noise, is_rare=is_rare)
+    harm /= noise.harm[:, None]
+    if in_cells is not None:
+        harm = np.concatenate((harm, in_cells), axis=1)
+        weights_of_harm = np.concatenate((weights_of_harm, CELL_WEIGHTS)) - math.log(2)
     return bet(
         name,
-        harm / noise.harm[:, None],
+        harm,
         weights_of_harm,
         good / noise.good[:, None],
         GOOD_WEIGHTS,
