@@ -1,17 +1,18 @@
-"""Cells of one pod and one tick that have bad requests: evidence that clusters of errors cannot exaggerate. Pure.
+"""Cells of one pod and a short time that bad requests hit: evidence that clusters cannot exaggerate. Pure.
 
-While nothing is known of how errors cluster, a hundred of them in one pod at one time may be one accident. So a cell
-counts once: of its n requests with x bad ones each is kept with probability f = m/n, and
+While nothing is known of how errors cluster, a hundred of them in one pod at one time may be one accident. So a cell of
+the candidate counts once. Of its n requests, of which x are bad, m are drawn without replacement, and
 
-    y = 1 − (1 − f)^x
+    y = 1 − C(n − x, m)/C(n, m)
 
-is the probability that a bad one is among those kept, for as many requests m of each cell. Whatever the clusters, y lies
-in [0, 1], so cells are streams of a Bernoulli kind (`proportions`; parts of an event are valid by Jensen). Candidates
-whose shares are at most `ρ·θ_s + δ`, in clusters like stable's, have E[y_c] ≤ ρ·E[y_s] + δ·m: a cell with ρ times as
-many clusters is at most ρ times as often hit, and requests that fail on account of δ are at most δ·m of those kept.
+is the probability that a bad one is among them. Stable's cells are taken apart into n/m such draws. So y are shares of
+Bernoulli trials (`proportions`), each of m requests, and a part of a hit is valid by Jensen. For a candidate whose
+errors come in clusters like stable's, and which are at most ρ times as many and δ of its requests more, E[y_c] ≤
+ρ·E[y_s] + δ·m: taking clusters apart hits more trials, and only stable's are. That each cluster hits several of them
+makes the test slower, not wrong, as long as clusters are rare enough to come one by one (Poisson): fewer than that
+would be the clusters themselves.
 
-Keeping few of many requests takes clusters apart, and more cells are hit. That must not happen to the candidate more
-than to stable. So where its pods have more to do, stable's are put together until they are as busy.
+Where the candidate's pods have more to do than stable's, stable's are put together until they are as busy.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammaln
 
 from modelrollout.sequential.levels import busiest
 from modelrollout.sequential.proportions import Bound, Counts, worse
@@ -33,6 +35,7 @@ ERRORS_KEPT = 0.5
 """Of stable in a cell, so that cells are neither all hit nor none."""
 SHORTEST = 10.0
 """Seconds of a cell. What a pod does in a shorter time is no evidence of its own."""
+ROUNDING = 1e-9
 LEFT_OUT = 0.1
 """The share of stable's pods that may be left out of a tick, because they had fewer requests than are kept."""
 STEP = 0.05
@@ -60,8 +63,8 @@ def cells(bad: Floats, total: Floats, bad_stable: Floats, total_stable: Floats, 
         groups = np.arange(len(total_stable) // many) * many
         their_bad, theirs = (np.add.reduceat(part[:, at], groups, axis=0) for part in (bad_stable, total_stable))
         kept[at] = np.minimum(np.minimum(own[at], _low(theirs)), ERRORS_KEPT / usual[at])
-        columns[0, at], columns[1, at] = _hit(bad[:, at], total[:, at], kept[at], least=0.0, is_whole=True)
-        columns[2, at], columns[3, at] = _hit(their_bad, theirs, kept[at], least=1.0, is_whole=False)
+        columns[0, at], columns[1, at] = _hit(bad[:, at], total[:, at], kept[at], np.full_like(own[at], np.inf))
+        columns[2, at], columns[3, at] = _hit(their_bad, theirs, kept[at], own[at])
     busier = np.maximum(np.divide(own, everybody, out=np.ones(own.size), where=everybody > 0), 1.0)
     return Cells(Counts(*columns), kept, busier)
 
@@ -91,10 +94,17 @@ def _rounded_up(margins: Floats) -> Floats:
     return np.where(margins > 0, np.minimum(whole, 1.0), 0.0)
 
 
-def _hit(bad: Floats, total: Floats, kept: Floats, *, least: float, is_whole: bool) -> tuple[Floats, Floats]:
-    """The cells that were hit, and all of them. `least`: the part of the requests kept that a cell has to have."""
-    there = (total > 0) & (total >= least * kept * (1 - 1e-9)) & (kept > 0)
+def _hit(bad: Floats, total: Floats, kept: Floats, each: Floats) -> tuple[Floats, Floats]:
+    """The trials that were hit, and all of them. `each`: the requests of a trial; a cell is one at least."""
+    there = (total > 0) & (kept > 0) & ((total >= kept * (1 - ROUNDING)) | np.isinf(each))
+    drawn = np.minimum(kept, total)
     share = np.divide(kept, total, out=np.ones_like(total), where=there).clip(max=1.0)
-    hit = np.where(bad <= 1, share * bad, 1 - (1 - share) ** np.maximum(bad, 1.0))
-    many = np.where(there, 1.0 if is_whole else 1 / share, 0.0)
+    some = np.clip(bad, 1.0, np.maximum(total, 1.0))
+    missed = gammaln(np.maximum(total - some, 0) + 1) - gammaln(np.maximum(total - some - drawn, 0) + 1)
+    missed += gammaln(np.maximum(total - drawn, 0) + 1) - gammaln(total + 1)
+    hit = np.where(total - some < drawn, 1.0, 1 - np.exp(np.minimum(missed, 0.0)))
+    hit = np.where(bad < 1, share * bad, hit)
+    many = np.where(
+        there, np.maximum(np.divide(total, each, out=np.ones_like(total), where=there & (each > 0)), 1.0), 0.0
+    )
     return (hit * many).sum(axis=0), many.sum(axis=0)
