@@ -53,7 +53,7 @@ class Cells:
 
 
 def cells(bad: Floats, total: Floats, bad_stable: Floats, total_stable: Floats, usual: Floats) -> Cells:
-    """From pods × ticks. `usual`: stable's share of bad requests, as known before each tick."""
+    """From pods × times. `usual`: stable's share of bad requests, as known before each tick."""
     own, everybody = busiest(total), total_stable.sum(axis=0)
     lowest = _low(total_stable)
     each = np.maximum(np.ceil(own / np.maximum(lowest, 1e-9) - LEFT_OUT), 1).clip(max=len(total_stable)).astype(int)
@@ -86,7 +86,8 @@ def _low(requests: Floats) -> Floats:
     there = np.sort(requests, axis=0)
     idle = (requests <= 0).sum(axis=0)
     place = idle + (LEFT_OUT * np.maximum(len(requests) - idle - 1, 0)).astype(int)
-    return np.take_along_axis(there, np.minimum(place, len(requests) - 1)[None, :], axis=0)[0]
+    low: Floats = np.take_along_axis(there, np.minimum(place, len(requests) - 1)[None, :], axis=0)[0]
+    return low
 
 
 def _rounded_up(margins: Floats) -> Floats:

@@ -248,7 +248,7 @@ def _outlasts(ranks: Floats, hour: int) -> bool:
     spread = np.square(each).sum(axis=(0, 2)) / (pods - 1)
     sums = np.square(each.sum(axis=2)).sum(axis=0)
     found = np.divide(sums, spread, out=np.zeros(hours), where=spread > 0)
-    return float(found.sum()) > chdtri((pods - 1) * hours, BY_CHANCE)
+    return float(found.sum()) > float(chdtri((pods - 1) * hours, BY_CHANCE))
 
 
 def _ranks(bad: Floats, total: Floats) -> Floats:

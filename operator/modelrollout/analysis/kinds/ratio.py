@@ -18,7 +18,7 @@ from modelrollout.analysis.evidence.tracks import Keep, Tested, Words, carry_ove
 from modelrollout.analysis.kinds import groups, rankings, request_shares, time_to_pass
 from modelrollout.analysis.kinds.groups import Comparison
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
-from modelrollout.analysis.kinds.pod_cells import HitCells, hit_cells
+from modelrollout.analysis.kinds.pod_cells import CellBets, HitCells, hit_cells
 from modelrollout.analysis.kinds.pod_noise import PodNoise, by_pod, keep_nothing, pod_noise
 from modelrollout.analysis.kinds.ratio_bounds import bounds_of, counts_good
 from modelrollout.analysis.kinds.ratio_history import ratio_prior
@@ -220,17 +220,9 @@ def _in_cells(counted: _Counted, comparison: Comparison, usual: Floats) -> HitCe
     """The bets on cells; None where pods' noise is known."""
     if counted.start.prior.mode is not Mode.ASSUMED:
         return None
-    return hit_cells(
-        counted.start,
-        counted.ticks,
-        counted.frontier,
-        counted.mine,
-        comparison.theirs,
-        counted.window,
-        usual,
-        comparison.tolerated,
-        counted.noise,
-    )
+    by_pods = by_pod(counted.mine, counted.window), by_pod(comparison.theirs, counted.window)
+    bets = CellBets(usual, comparison.tolerated, counted.noise.width)
+    return hit_cells(counted.start, counted.ticks, counted.frontier, by_pods, bets)
 
 
 def _stable_rate(counted: _Counted) -> Floats:
