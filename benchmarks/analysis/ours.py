@@ -237,7 +237,7 @@ def _noisy(trial: Counts, run: int, plan: Plan) -> Path:
     """Errors pod by pod: how they are counted follows from the history of stable's pods."""
     assert trial.pods is not None  # noqa: S101 - the caller's pattern
     pods = trial.pods
-    block = round(noise.BLOCKS[0] / plan.tick_seconds)
+    block = round(min(noise.BLOCKS) / plan.tick_seconds)
     bad, total = (
         np.add.reduceat(_floats(part[run]), np.arange(0, len(part[run]), block), axis=0).T
         for part in (pods.history_bad, pods.history_n)

@@ -124,7 +124,7 @@ class Metrics:
         if self.town.is_gone:
             return
         candidate = self.town.status.candidate
-        part = self.town.weights.get(candidate.workload, 0) / 100 if candidate else 0.0
+        part = self.town.part_of(candidate.workload) if candidate else 0.0
         part = self.town.values_asking / self.buckets if self.buckets and part < 1 else part
         split = 0 < part < 1
         part = self.candidates_part if split and self.candidates_part is not None else part
@@ -412,6 +412,17 @@ class Town:
         route = self.cluster.get(HTTP_ROUTES, "fraud")
         rules = (route["spec"].get("rules") or ()) if route else ()  # of somebody else's there may be none
         return {one["name"]: one["weight"] for one in rules[-1]["backendRefs"]} if rules else {}
+
+    def part_of(self, service: str) -> float:
+        """Of the requests that come to the rollout by a route, whoever's that is: those that a Service gets."""
+        rules = [rule for route in self.cluster.all(HTTP_ROUTES) for rule in route["spec"].get("rules") or ()]
+        named = [
+            rule["backendRefs"] for rule in rules if service in {ref["name"] for ref in rule.get("backendRefs", ())}
+        ]
+        if not named:
+            return 0.0
+        weights = {ref["name"]: ref.get("weight", 1) for ref in named[-1]}
+        return float(weights[service] / sum(weights.values()))
 
     @property
     def values_asking(self) -> int:

@@ -13,7 +13,7 @@ their worst is taken to be still to come.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,13 +21,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtri
 
-from modelrollout.sequential.levels import HOUR, Levels, busiest, measure_levels
+from modelrollout.sequential.levels import BY_CHANCE, HOUR, Levels, busiest, measure_levels
 from modelrollout.sequential.ranks import FEWEST_PODS
 
 Floats = npt.NDArray[np.float64]
 
-BLOCKS = (60.0, 300.0, 900.0)
-"""Seconds of a block in which dispersion is measured; statistics: 2.7 (histories are too coarse for its 10 s)."""
+BLOCKS: Mapping[float, float] = {60.0: 1.0, 300.0: 1.0, 900.0: 0.75}
+"""Seconds of a block in which dispersion is measured, and the part of it that counts; statistics: 2.7 (histories are
+too coarse for its 10 s). What INFLATION is for, blocks that are too short to show it all, is there in the longest."""
 CALM_DISPERSION = 1.10
 """Up to this dispersion requests are taken to fail independently."""
 FORGETFUL_CORRELATION = 0.05
@@ -75,6 +76,7 @@ class Noise:
     seconds: float  # of history
     levels: Levels = NO_LEVELS
     load: float = 0.0  # requests per second of a pod, at which the dispersion was measured
+    outlasts: bool = False  # whether the ranks of pods in an hour differ beyond chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +106,15 @@ def measure_noise(history: History) -> Noise | None:
         found = [
             _in_time(*(_merged(part, round(length / history.block)) for part in (bad, total))) for length in BLOCKS
         ]
-        return Noise(max(_beyond_chance(*one) for one in found), 0.0, 1, seconds, load=load)
+        return Noise(_largest(found), 0.0, 1, seconds, load=load)
     expected = _expected(bad, total)
     level = _merged(bad, hour) / np.maximum(_merged(expected, hour), TINY)
     own = expected * np.repeat(level, hour, axis=1)
     found = [_within_hours(bad, total, own, hour, max(round(length / history.block), 1)) for length in BLOCKS]
-    dispersion = max(_beyond_chance(*one) for one in found)
+    dispersion = _largest(found)
     levels = measure_levels(_merged(bad, hour), _merged(expected, hour), dispersion)
-    return Noise(dispersion, _memory(bad, total), pods, seconds, levels, load)
+    ranks = _ranks(bad, total)
+    return Noise(dispersion, _memory(ranks), pods, seconds, levels, load, _outlasts(ranks, hour))
 
 
 def choose_mode(noise: Noise | None, wish: str = "auto") -> Mode:
@@ -124,7 +127,7 @@ def choose_mode(noise: Noise | None, wish: str = "auto") -> Mode:
         return Mode.ASSUMED
     if noise.dispersion <= CALM_DISPERSION:
         return Mode.PLAIN
-    is_forgetful = noise.memory <= FORGETFUL_CORRELATION and noise.levels.spread == 0
+    is_forgetful = noise.memory <= FORGETFUL_CORRELATION and not noise.outlasts
     return Mode.RANKED if is_forgetful and noise.pods >= FEWEST_PODS else Mode.DISPERSED
 
 
@@ -175,6 +178,12 @@ def _beyond_chance(dispersion: float, freedom: float) -> float:
     return dispersion if dispersion > 1 + SURE_DEVIATIONS * math.sqrt(2 / max(freedom, 1.0)) else 1.0
 
 
+def _largest(found: Sequence[tuple[float, float]]) -> float:
+    """The largest of the dispersions in blocks of each length, as far as they count."""
+    parts = BLOCKS.values()
+    return max(max(part * _beyond_chance(*one), 1.0) for part, one in zip(parts, found, strict=True))
+
+
 def _rate(bad: Floats, total: Floats) -> Floats:
     """The share of bad requests of all pods in each block, so that common waves cancel."""
     everywhere = total.sum(axis=0)
@@ -222,25 +231,34 @@ def _differences(bad: Floats, total: Floats) -> tuple[Floats, Floats]:
     return np.where(counted, off**2 / chance, 0.0), counted.astype(np.float64)
 
 
-def _memory(bad: Floats, total: Floats) -> float:
+def _memory(ranks: Floats) -> float:
     """Correlation of pods' ranks in neighbouring blocks."""
-    rates = np.divide(bad, total, out=np.full_like(bad, np.nan), where=total > 0)
-    whole = ~np.isnan(rates).any(axis=0)
-    ranks = _ranks(rates[:, whole])
     if ranks.shape[1] < FEWEST_BLOCKS:
         return 0.0
-    centred = ranks - ranks.mean(axis=0)
-    squares = float((centred**2).sum())
+    squares = float((ranks**2).sum())
     if squares <= 0:
         return 0.0
-    return float((centred[:, 1:] * centred[:, :-1]).sum() / squares * ranks.shape[1] / (ranks.shape[1] - 1))
+    return float((ranks[:, 1:] * ranks[:, :-1]).sum() / squares * ranks.shape[1] / (ranks.shape[1] - 1))
 
 
-def _ranks(rates: Floats) -> Floats:
-    """Each pod's rank in its block, ties in the middle."""
+def _outlasts(ranks: Floats, hour: int) -> bool:
+    """Whether some pods rank higher than others for an hour; single bursts hardly move a rank (Friedman, 1937)."""
+    pods, hours = ranks.shape[0], max(ranks.shape[1] // hour, 1)
+    each = ranks[:, : hours * (ranks.shape[1] // hours)].reshape(pods, hours, -1)
+    spread = np.square(each).sum(axis=(0, 2)) / (pods - 1)
+    sums = np.square(each.sum(axis=2)).sum(axis=0)
+    found = np.divide(sums, spread, out=np.zeros(hours), where=spread > 0)
+    return float(found.sum()) > float(chdtri((pods - 1) * hours, BY_CHANCE))
+
+
+def _ranks(bad: Floats, total: Floats) -> Floats:
+    """Each pod's rank in its block, ties in the middle, less the mean; only of blocks in which all had requests."""
+    rates = np.divide(bad, total, out=np.full_like(bad, np.nan), where=total > 0)
+    rates = rates[:, ~np.isnan(rates).any(axis=0)]
     below = (rates[:, None, :] > rates[None, :, :]).sum(axis=1)
     equal = (rates[:, None, :] == rates[None, :, :]).sum(axis=1)
-    return np.asarray(below + (equal - 1) / 2, dtype=np.float64)
+    ranks = below + (equal - 1) / 2
+    return np.asarray(ranks - ranks.mean(axis=0), dtype=np.float64)
 
 
 def noisiest(found: Sequence[Noise | None]) -> Noise | None:

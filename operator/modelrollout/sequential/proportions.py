@@ -138,12 +138,12 @@ def rate(events: Floats, requests: Floats) -> Floats:
     return shares
 
 
-def worse(counts: Counts, base: Floats, bound: Bound) -> Floats:
-    """ln e (ticks × EFFECTS) against `candidate is within the bound`.
+def worse(counts: Counts, base: Floats, bound: Bound, effects: tuple[float, ...] = _EFFECTS) -> Floats:
+    """ln e (ticks × effects) against `candidate is within the bound`.
 
     `base` (ticks): the estimate of stable's rate, from before each tick.
     """
-    return _log_e(counts, base, _bets(bound, None, (), _rows(base)))
+    return _log_e(counts, base, _bets(bound, None, (), _rows(base), effects))
 
 
 def better(counts: Counts, base: Floats, bound: Bound, effects: Floats = GOOD_EFFECTS) -> Floats:

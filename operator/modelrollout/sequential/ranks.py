@@ -22,6 +22,7 @@ the other arm, which makes clusters alike. Both readings have to agree.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,10 @@ READINGS = 2
 FEWEST_PODS = 10
 BLOCK = 60.0
 """Seconds."""
+ALIKE = 0.1
+"""The difference in load, as a part of it, that makes no rate visibly wilder than another."""
+SURELY = 2.0
+"""Standard deviations of chance."""
 LEFT_OUT = 0.1
 """The share of an arm's pods that may be left out of a block, because they had fewer requests than are drawn."""
 
@@ -91,25 +96,39 @@ def _as_busy(pods: PodCounts, others: PodCounts) -> PodCounts:
 
 
 def _ranked(mine: PodCounts, theirs: PodCounts, tolerated: Bound, drawn: np.random.Generator) -> Floats:
-    mine_bad, theirs_bad = _made_alike(mine, theirs, tolerated, drawn)
-    pods = theirs_bad.size
-    below = (theirs_bad[None, :] < mine_bad[:, None]).sum(axis=1)
-    equal = (theirs_bad[None, :] == mine_bad[:, None]).sum(axis=1)
+    own, others = _made_alike(mine, theirs, tolerated, drawn)
+    pods = others.size
+    below = (others[None, :] < own[:, None]).sum(axis=1)
+    equal = (others[None, :] == own[:, None]).sum(axis=1)
     ranks = below + drawn.integers(0, equal + 1)
     shares = ranks[:, None] / (pods + 1)
     e = (pods + 1) * ((shares + 1 / (pods + 1)) ** POWERS - shares**POWERS)
     return np.asarray(np.log(np.maximum(e.mean(axis=0), 1e-300)), dtype=np.float64)
 
 
-def _made_alike(mine: PodCounts, theirs: PodCounts, tolerated: Bound, drawn: np.random.Generator) -> tuple[Ints, Ints]:
-    """The bad ones among equally many requests of each pod, with the tolerance given to stable's."""
-    requests = int(min(_low(mine.total), _low(theirs.total)))
-    mine_bad, theirs_bad = (_drawn_from(arm, requests, drawn) for arm in (mine, theirs))
+def _made_alike(
+    mine: PodCounts, theirs: PodCounts, tolerated: Bound, drawn: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Each pod's share of bad requests, of equally many, with the tolerance given to stable's."""
+    if not _are_as_busy(mine, theirs):
+        requests = int(min(_low(mine.total), _low(theirs.total)))
+        mine, theirs = (_drawn_from(arm, requests, drawn) for arm in (mine, theirs))
     larger = max(tolerated.factor, 1.0)
-    mine_bad = drawn.binomial(mine_bad, 1 / larger)
-    theirs_bad = drawn.binomial(theirs_bad, min(max(tolerated.factor, 0.0), 1.0))
-    added = drawn.binomial(requests, min(tolerated.margin / larger, 1.0), theirs_bad.size)
-    return mine_bad, np.minimum(theirs_bad + added, requests)
+    mine_bad = drawn.binomial(mine.bad.astype(np.int64), 1 / larger)
+    theirs_bad = drawn.binomial(theirs.bad.astype(np.int64), min(max(tolerated.factor, 0.0), 1.0))
+    added = drawn.binomial(theirs.total.astype(np.int64), min(tolerated.margin / larger, 1.0))
+    return _share(mine_bad, mine.total), _share(np.minimum(theirs_bad + added, theirs.total), theirs.total)
+
+
+def _are_as_busy(mine: PodCounts, theirs: PodCounts) -> bool:
+    """Whether the pods of both arms have as much to do, as far as chance allows to tell; then none have to be drawn."""
+    own, others = float(mine.total.mean()), float(theirs.total.mean())
+    chance = math.sqrt(others * (1 / mine.total.size + 1 / theirs.total.size))
+    return abs(own - others) <= ALIKE * others + SURELY * chance
+
+
+def _share(bad: Ints | Floats, total: Floats) -> Floats:
+    return np.divide(bad, total, out=np.zeros_like(total), where=total > 0)
 
 
 def _low(requests: Floats) -> float:
@@ -117,11 +136,13 @@ def _low(requests: Floats) -> float:
     return float(np.sort(requests)[int(LEFT_OUT * (requests.size - 1))])
 
 
-def _drawn_from(arm: PodCounts, requests: int, drawn: np.random.Generator) -> Ints:
+def _drawn_from(arm: PodCounts, requests: int, drawn: np.random.Generator) -> PodCounts:
     """The bad ones among so many requests of each pod that had as many."""
     there = arm.total >= requests
     bad, total = arm.bad[there].astype(np.int64), arm.total[there].astype(np.int64)
-    return np.asarray(drawn.hypergeometric(bad, total - bad, requests), dtype=np.int64)
+    return PodCounts(
+        drawn.hypergeometric(bad, total - bad, requests).astype(float), np.full(total.size, float(requests))
+    )
 
 
 def _number(seed: str) -> int:

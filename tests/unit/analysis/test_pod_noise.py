@@ -51,6 +51,22 @@ def test_a_gross_regression_of_a_service_without_history_is_found_within_minutes
     )
 
 
+def test_many_failures_among_few_requests_of_a_service_without_history_are_found_within_minutes() -> None:
+    """Three requests a second in all: 20 % of the candidate's fail."""
+    wished = analysis(STRICT)
+    series = [*pods("fraud-b41c", [0.2], 1, rps=1.5), *pods("fraud-7d9f", [0.002], 2, rps=1.5)]
+    assert Walk(wished, always(*series), course(wished), NOTHING_KNOWN).look(210).verdicts[0].verdict is Verdict.FAIL
+
+
+def test_cells_of_several_ticks_do_not_depend_on_when_anybody_looks() -> None:
+    wished = analysis(STRICT, interval="4s")
+    series = [*pods("fraud-b41c", [0.05], 1), *pods("fraud-7d9f", [0.02] * 4, 2)]
+    once, often = (Walk(wished, always(*series), course(wished), NOTHING_KNOWN) for _ in range(2))
+    for end in range(76, 600, 28):
+        often.look(end, is_saved=end % 8 == 0)
+    assert same(once.look(600).checkpoint[0], often.look(600).checkpoint[0])
+
+
 @pytest.mark.parametrize("usual", [NOTHING_KNOWN, Prior(mode=Mode.DISPERSED, dispersion=2.0, load=5.0, reach=0.3)])
 def test_what_is_learned_does_not_depend_on_when_anybody_looks(usual: Prior) -> None:
     once, often = walk(usual, 0.02), walk(usual, 0.02)

@@ -20,6 +20,7 @@ from modelrollout.analysis.kinds import arrivals, groups, rankings, request_shar
 from modelrollout.analysis.kinds.arrivals import Arriving
 from modelrollout.analysis.kinds.groups import Comparison
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
+from modelrollout.analysis.kinds.pod_cells import CellBets, HitCells, hit_cells
 from modelrollout.analysis.kinds.pod_noise import PodNoise, by_pod, keep_nothing, pod_noise
 from modelrollout.analysis.kinds.ratio_bounds import bounds_of, counts_good, goal_bound
 from modelrollout.analysis.kinds.ratio_history import ratio_prior
@@ -199,17 +200,19 @@ def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
     """All requests, by counted events, by the ranks of pods, or by both."""
     start, ticks, totals, prior = counted.start, counted.ticks, counted.totals, counted.start.prior
     noise, unacceptable = counted.noise, comparison.unacceptable
-    base, known = _stable_rate(counted)
+    usual, known = _stable_rate(counted)
+    in_cells = _in_cells(counted, comparison, usual)
     wealths = request_shares.compare(
         "tolerance",
         ticks,
-        base,
+        usual,
         comparison.tolerated,
         unacceptable,
         noise,
         _for_this_goal(start),
         is_rare=prior.share is not None and prior.share > MOSTLY_BAD,
         known=known if start.goal is not None else None,
+        in_cells=in_cells.log_e if in_cells else None,
     )
     tolerated = noise.allowed(comparison.tolerated)
     words = request_shares.words(tolerated, unacceptable, totals, is_bad=counted.is_bad)
@@ -221,7 +224,8 @@ def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
     drifts = request_shares.comparison_drifts(totals, tolerated, unacceptable, noise.discounts, is_goal=is_goal)
     track = request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, threshold=start.threshold)
     if prior.mode not in (Mode.RANKED, Mode.STRICT):
-        return Tested((replace(track, share=prior.share_kept),), wealths.ledger)
+        keep = keep_all([wealths.ledger, in_cells.keep]) if in_cells else wealths.ledger
+        return Tested((replace(track, share=prior.share_kept),), keep)
     ranks = rankings.rank_blocks(
         start, ticks.edges, counted.frontier, counted.mine, comparison.theirs, counted.window, comparison.tolerated
     )
@@ -233,6 +237,15 @@ def _for_this_goal(start: LookStart) -> Ledger:
     kept = start.ledger.get("goal.step")
     is_same = start.goal is None or (kept is not None and np.array_equal(kept, start.goal.mark))
     return start.ledger if is_same else {name: one for name, one in start.ledger.items() if name != "tolerance.good"}
+
+
+def _in_cells(counted: _Counted, comparison: Comparison, usual: Floats) -> HitCells | None:
+    """The bets on cells; None where pods' noise is known."""
+    if counted.start.prior.mode is not Mode.ASSUMED:
+        return None
+    by_pods = by_pod(counted.mine, counted.window), by_pod(comparison.theirs, counted.window)
+    bets = CellBets(usual, comparison.tolerated, counted.noise.width)
+    return hit_cells(counted.start, counted.ticks, counted.frontier, by_pods, bets)
 
 
 def _stable_rate(counted: _Counted) -> tuple[Floats, Floats]:

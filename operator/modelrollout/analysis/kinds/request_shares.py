@@ -13,6 +13,7 @@ from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet
 from modelrollout.analysis.kinds.pod_noise import PodNoise
+from modelrollout.sequential import cells
 from modelrollout.sequential import proportions as tests
 from modelrollout.sequential.intervals import RATIOS, interval, likelihoods
 from modelrollout.sequential.proportions import Baseline, Bound, Counts
@@ -30,6 +31,7 @@ INTERVAL_ALPHA = 0.01
 ROUNDING = 1e-12  # two equal shares may differ in their last digit
 HARM_WEIGHTS = weights(EFFECT_WEIGHTS)
 RARE_WEIGHTS = weights(tests.RARE_EFFECT_WEIGHTS)
+CELL_WEIGHTS = weights(cells.EFFECT_WEIGHTS)
 GOOD_WEIGHTS = weights(tests.GOOD_WEIGHTS)
 FEWEST_FOR_GOAL = 100.0
 """Requests of stable before its rate is known well enough to bet on a few per cent."""
@@ -115,18 +117,24 @@ def compare(
     *,
     is_rare: bool = False,
     known: Floats | None = None,
+    in_cells: Floats | None = None,
 ) -> Wealths:
     """Candidate against stable. `base`: stable's rate before each tick. `is_rare`: few requests go right.
 
     `known`: where `unacceptable` is a goal, that a few per cent decide about: the requests that `base` is known from.
+    `in_cells`: ln e of more bets on harm, half of the stakes.
     """
     weights_of_harm = RARE_WEIGHTS if is_rare else HARM_WEIGHTS
     harm, good = _factors(ticks.weighed, base, tolerated, unacceptable, noise, is_rare=is_rare)
     if known is not None:
         good = np.where(known[:, None] < FEWEST_FOR_GOAL, 0.0, tests.shown(ticks.weighed, base, unacceptable))
+    harm /= noise.harm[:, None]
+    if in_cells is not None:
+        harm = np.concatenate((harm, in_cells), axis=1)
+        weights_of_harm = np.concatenate((weights_of_harm, CELL_WEIGHTS)) - math.log(2)
     return bet(
         name,
-        harm / noise.harm[:, None],
+        harm,
         weights_of_harm,
         good / noise.good[:, None],
         GOOD_WEIGHTS if known is None else GOAL_WEIGHTS,
