@@ -9,7 +9,7 @@ import asyncio
 import atexit
 import functools
 import math
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,6 +31,7 @@ from modelrollout.objects.resources import (
     MODEL_ROLLOUTS,
     PODS,
     SERVICES,
+    VIRTUAL_SERVICES,
 )
 from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered, parsed
 from modelrollout.rollout.expansion import TemplateKey
@@ -414,15 +415,18 @@ class Town:
         return {one["name"]: one["weight"] for one in rules[-1]["backendRefs"]} if rules else {}
 
     def part_of(self, service: str) -> float:
-        """Of the requests that come to the rollout by a route, whoever's that is: those that a Service gets."""
-        rules = [rule for route in self.cluster.all(HTTP_ROUTES) for rule in route["spec"].get("rules") or ()]
-        named = [
-            rule["backendRefs"] for rule in rules if service in {ref["name"] for ref in rule.get("backendRefs", ())}
-        ]
-        if not named:
-            return 0.0
-        weights = {ref["name"]: ref.get("weight", 1) for ref in named[-1]}
-        return float(weights[service] / sum(weights.values()))
+        """Of the requests of everybody who comes to the rollout by a route, whosever that is: those of a Service."""
+        arms = {arm.workload for arm in (self.status.stable, self.status.candidate) if arm}
+        ours = [weights for weights in self._weights_in_rules() if arms & weights.keys()]
+        return float(ours[-1].get(service, 0) / sum(ours[-1].values())) if ours else 0.0
+
+    def _weights_in_rules(self) -> Iterator[dict[str, int]]:
+        for route in self.cluster.all(HTTP_ROUTES):
+            for rule in route["spec"].get("rules") or ():
+                yield {ref["name"]: ref.get("weight", 1) for ref in rule.get("backendRefs", ())}
+        for service in self.cluster.all(VIRTUAL_SERVICES):
+            for rule in service["spec"].get("http") or ():
+                yield {to["destination"]["host"].split(".")[0]: to.get("weight", 1) for to in rule.get("route", ())}
 
     @property
     def values_asking(self) -> int:
