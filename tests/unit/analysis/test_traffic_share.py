@@ -82,6 +82,15 @@ def test_as_intended_nothing_is_told(part: float, rps: float) -> None:
     assert told_at(walk(*arms(part, rps=rps))) is None
 
 
+@pytest.mark.parametrize(("mine", "theirs"), [(20, 20), (1, 20), (10, 1)])
+def test_probes_that_a_server_counts_are_no_contradiction(mine: int, theirs: int) -> None:
+    """Each pod is probed or scraped twice in three seconds; users send ten requests a second in all."""
+    probes = 0.7
+    candidate = [pod(f"fraud-b41c-{n}", probes + 0.5 / mine) for n in range(mine)]
+    stable = [pod(f"fraud-7d9f-{n}", probes + 9.5 / theirs) for n in range(theirs)]
+    assert told_at(walk(*candidate, *stable)) is None
+
+
 def test_nothing_is_said_where_no_gateway_is_to_split_requests() -> None:
     assert walk(*arms(0.5), intended=None).look(120).traffic is None
 

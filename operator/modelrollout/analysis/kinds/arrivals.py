@@ -5,6 +5,7 @@ are read for the metrics anyway, do. Real clusters are never exact, so
 
 - the odds may be a fourth off: retries, requests that never end, answers that a gateway gives by itself;
 - ticks count once the exposure has been in force for a tick and for a scrape: connections and streams take a while;
+- each pod may have a request a second that no gateway sent: probes and scrapes, which many servers count as well;
 - a tick in which more than a tenth of an arm's pods come or go does not count: their requests are seen in part only;
 - no tick, and no scrape, is enough by itself: bursts, and scrapes at different moments, shift requests between ticks.
 
@@ -40,6 +41,8 @@ ALLOWED = 1.25
 """Factor by which the odds may differ."""
 FAR = 2.0
 """Factor of the odds beyond which so many more users meet the candidate that it is taken back."""
+OWN_REQUESTS = 1.0
+"""Requests per second and pod that may be its own: with many pods and few users they are most of what is counted."""
 MOST_AT_ONCE = -math.log(FALSE_ALARM_RATE)
 """ln of what one tick, or all ticks of one scrape, may show at most. Only a part is ever staked, so it takes two."""
 FEW_PODS = 0.1
@@ -74,9 +77,11 @@ def arriving(start: LookStart, edges: Floats, candidate: Floats, stable: Floats,
     mine, theirs = np.where(counts, candidate, 0.0), np.where(counts, stable, 0.0)
     restarts = _restarts(start, edges)
     most = MOST_AT_ONCE * np.minimum(np.diff(edges) / spacing, 1.0)
+    users = [_of_users(counted, edges, arm) for counted, arm in ((mine, arms[0]), (theirs, arms[-1]))]
     paths: dict[str, Path] = {}
     for side, (factor, bets) in SIDES.items():
-        factors = np.minimum(tests.beyond(mine, theirs, intended.odds * factor, bets), most[:, None])
+        both = (mine, users[1]) if side == LESS else (users[0], theirs)
+        factors = np.minimum(tests.beyond(*both, intended.odds * factor, bets), most[:, None])
         paths[side] = grow(_kept_wealth(start.ledger, side, bets.size), factors, restarts, tests.WEIGHTS)
     known = _kept_counts(start.ledger, intended)
 
@@ -98,6 +103,11 @@ def alone(start: LookStart, missing: Missing, stable: Sequence[Samples], window:
     edges = start.course.edges(start.first, min(arm.frontier, start.end))
     grown = total_growth(stable, edges, arm, window)
     return replace(missing, arrivals=arriving(start, edges, np.zeros(len(grown)), grown, arm).now)
+
+
+def _of_users(counted: Floats, edges: Floats, arm: Scrapes) -> Floats:
+    """The requests of each tick that cannot be the pods' own."""
+    return np.maximum(counted - OWN_REQUESTS * len(arm.processes) * np.diff(edges), 0.0)
 
 
 def _are_scraped(arms: tuple[Scrapes, ...]) -> bool:
