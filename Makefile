@@ -54,8 +54,8 @@ bench-analysis: $(READY) ## false rollbacks and time to detect, beside other too
 bench-comparer: $(READY) ## how many answers a comparer compares on one core, and what each costs
 	$(BIN)/python -m benchmarks.comparer $(ARGS)
 
-demo: tools ## watch good and bad releases on real parts
-	$(BIN)/python -m demo
+demo: tools ## watch good and bad releases on real parts; STRATEGY=shadow, bluegreen, all-stages or canary
+	$(BIN)/python -m demo $(if $(STRATEGY),--strategy $(STRATEGY))
 
 sandbox: tools ## start the same cluster and leave it running
 	$(BIN)/python -m demo.playground

@@ -17,6 +17,7 @@ from demo.page import page
 from demo.play import Example, MissingExampleError, Played, play
 from demo.report import report
 from demo.screen import Screen, screen, show_table
+from demo.story import TOURS, Tour
 from demo.trouble import TROUBLE
 from demo.users import NoSamplesError
 from localcluster.processes.signals import ENDING, run_until_told
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with claimed(folder, "demo"):
             _log_to(folder / "logs" / "demo.log")
-            return _run(folder, flags.rps)
+            return _run(folder, flags.rps, TOURS[flags.strategy])
     except EXPECTED as error:
         logger.info("The demo could not go on.", exc_info=error)
         return _failed(f"{error}")
@@ -50,8 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _flags(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m demo",
-        description="Four releases of a small model on real parts: one better, two bad. Takes about three minutes.",
+        description="Releases of a small model on real parts, good and bad ones. Takes two or three minutes.",
     )
+    parser.add_argument("--strategy", choices=TOURS, default="canary", help="the stages that are shown (%(default)s)")
     parser.add_argument(
         "--directory", type=Path, default=Path("build/demo"), help="where reports and logs go (%(default)s)"
     )
@@ -75,20 +77,20 @@ def _log_to(path: Path) -> None:
     logging.captureWarnings(True)
 
 
-def _run(folder: Path, rate: float) -> int:
+def _run(folder: Path, rate: float, tour: Tour) -> int:
     stage, results = screen(), list[Played]()
     try:
-        code = run_until_told(_to_the_end(folder, rate, stage, results))
+        code = run_until_told(_to_the_end(folder, rate, tour, stage, results))
     except KeyboardInterrupt:  # another Ctrl-C, when all has been stopped
         code = 128 + signal.SIGINT
     for each in ENDING:  # nothing runs any more, and nothing below waits
         signal.signal(each, signal.SIG_IGN)
-    return code or _told(folder, results[0])
+    return code or _told(folder, tour, results[0])
 
 
-async def _to_the_end(folder: Path, rate: float, stage: Screen, results: list[Played]) -> None:
+async def _to_the_end(folder: Path, rate: float, tour: Tour, stage: Screen, results: list[Played]) -> None:
     """Plays. When cancelled it says so before it stops the parts: a second Ctrl-C leaves no time for that."""
-    playing = asyncio.create_task(play(Example.read(ROOT), folder, rate, stage))
+    playing = asyncio.create_task(play(Example.read(ROOT, tour, folder), folder, rate, stage))
     try:
         results.append(await asyncio.shield(playing))
     except asyncio.CancelledError:
@@ -101,8 +103,8 @@ async def _to_the_end(folder: Path, rate: float, stage: Screen, results: list[Pl
         stage.close()
 
 
-def _told(folder: Path, played: Played) -> int:
-    document = report(played.chronicle, interrupted=played.interrupted)
+def _told(folder: Path, tour: Tour, played: Played) -> int:
+    document = report(played.chronicle, tour, interrupted=played.interrupted)
     (folder / "report.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     (folder / "report.html").write_text(page(played.chronicle, document, played.panels))
     show_table(document)

@@ -15,13 +15,13 @@ from demo.chart import bars_chart, panel_chart, shown_limits, steps_chart
 from demo.chronicle import Chronicle, by_version
 from demo.curves import Panel
 from demo.report import DEFINITIONS, decided_at
-from demo.story import IN_WORDS, STORY
+from demo.story import IN_WORDS, TOURS
 from modelrollout.api.status import Phase
 from modelrollout.reports.markup import Node, element, html
 from modelrollout.reports.plot import Mark, Span, with_unit
 
 STYLE = Path(__file__).parent / "page.css"
-ABOUT = {release.name: release.about for release in STORY}
+ABOUT = {release.name: release.about for tour in TOURS.values() for release in tour.releases}
 COLUMNS = ("", "outcome", "max weight", "harmed", "helped", "failed by the switch", "to detect", "to restore")
 KINDS = {"Promoted": "promoted", "RolledBack": "taken-back", "Installed": "installed"}
 
@@ -39,17 +39,17 @@ def page(chronicle: Chronicle, document: Mapping[str, Any], panels: Sequence[Pan
         _section("What the operator said", _events(chronicle, span)),
         _closing(document),
     )
-    return html(element("html", {"lang": "en"}, _head(), element("body", {}, body)))
+    return html(element("html", {"lang": "en"}, _head(document["title"]), element("body", {}, body)))
 
 
-def _head() -> Element:
+def _head(title: str) -> Element:
     return element(
         "head",
         {},
         element("meta", {"charset": "utf-8"}),
         element("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
         element("meta", {"name": "color-scheme", "content": "light dark"}),
-        element("title", {}, "Four releases, two of them bad"),
+        element("title", {}, title),
         element("style", {}, STYLE.read_text()),
     )
 
@@ -76,7 +76,7 @@ def _opening(document: Mapping[str, Any]) -> Element:
             {"class": "kicker"},
             f"ModelRollout demo · {datetime.fromisoformat(document['startedAt']):%d %B %Y, %H:%M} UTC",
         ),
-        element("h1", {}, "Four releases, two of them bad"),
+        element("h1", {}, document["title"]),
         element("p", {"class": "lead"}, words),
         story,
     )

@@ -17,12 +17,12 @@ from demo import curves
 from demo.chronicle import Chronicle, Circumstances, by_version, workloads
 from demo.curves import Panel
 from demo.hands import Hands, hands
-from demo.operator_process import OperatorFailedError, operator
+from demo.operator_process import IMAGE, OperatorFailedError, operator
 from demo.recorder import Recorder
 from demo.report import ENDINGS
 from demo.scene import Scene
 from demo.screen import Screen
-from demo.story import STORY, Release
+from demo.story import Release, Tour
 from demo.users import Meter, Samples, answers, read_samples, sending
 from localcluster import gateway, metrics
 from localcluster.cluster import LocalCluster, local_cluster
@@ -39,6 +39,13 @@ AFTERMATH = 2.0  # seconds to see that nobody is served by a version any more
 FRAME = 0.25  # seconds between two looks of the screen
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes a value that stands in two places twice: people read this."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 class MissingExampleError(Exception):
     """The files that the demo plays with are not there; the message says which."""
 
@@ -48,14 +55,15 @@ class Example:
     """What is released: the resource's file, and what is read from it. `root` is where commands are typed."""
 
     root: Path
+    tour: Tour
     file: Path
     namespace: str
     name: str
     spec: ModelRolloutSpec
 
     @classmethod
-    def read(cls, root: Path) -> Example:
-        """Raises MissingExampleError."""
+    def read(cls, root: Path, tour: Tour, folder: Path) -> Example:
+        """The example of the tour; one with stages of its own is written to `folder`. Raises MissingExampleError."""
         file = Path("examples/digits.yaml")
         try:
             manifest = yaml.safe_load((root / file).read_text())
@@ -64,12 +72,16 @@ class Example:
                 f"{root / file} does not exist: the demo plays with the examples of a clone of the repository."
             ) from None
         metadata = manifest["metadata"]
+        manifest["spec"] = tour.spec(manifest["spec"])
         spec = ModelRolloutSpec.model_validate(manifest["spec"])
-        return cls(root, file, metadata.get("namespace", "default"), metadata["name"], spec)
+        if tour.stages:
+            file = (folder / file.name).relative_to(root) if folder.is_relative_to(root) else folder / file.name
+            (root / file).write_text(yaml.dump(manifest, Dumper=_Dumper, sort_keys=False))
+        return cls(root, tour, file, metadata.get("namespace", "default"), metadata["name"], spec)
 
     @property
     def images(self) -> dict[str, Path]:
-        return {"modelrollout.dev/digits": self.server}
+        return {"modelrollout.dev/digits": self.server, IMAGE: self.root / "operator"}
 
     @property
     def server(self) -> Path:
@@ -100,7 +112,7 @@ async def play(example: Example, folder: Path, rate: float, screen: Screen) -> P
         binary()  # before anything is started, so that a missing program is reported at once
     async with AsyncExitStack() as parts:
         screen.say("Starting an API server, Envoy, Prometheus and a place for pods …")
-        reading = asyncio.create_task(read_samples(example.server, [release.name for release in STORY]))
+        reading = asyncio.create_task(read_samples(example.server, [release.name for release in example.tour.releases]))
         parts.push_async_callback(_given_up, reading)
         place = await parts.enter_async_context(local_cluster(folder, images=example.images, definitions=definitions()))
         for line in _places(place):
@@ -144,7 +156,7 @@ class Telling:
         """Release after release; why it was broken off, if it was."""
         async with AsyncExitStack() as parts:
             await parts.enter_async_context(running(self._showing()))
-            for release in STORY:
+            for release in self._example.tour.releases:
                 if (why := await self._told(release)) is not None:
                     return why
                 expected = self._samples.answers[release.name]

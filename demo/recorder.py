@@ -70,7 +70,7 @@ class Recorder:
         if manifest["metadata"]["name"] != self._name:
             return
         rules = manifest["spec"].get("rules") or [{}]
-        refs = rules[0].get("backendRefs") or ()
+        refs = rules[-1].get("backendRefs") or ()  # of everybody: those who ask for the candidate come before
         shares = percent({ref["name"]: int(ref.get("weight", 1)) for ref in refs})
         if not self.splits or self.splits[-1].shares != shares:
             self.splits.append(Split(self._clock(), shares))

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from demo.chronicle import Chronicle, ReleaseStart
-from demo.story import STORY, Release, complaints
+from demo.story import TOURS, Tour, complaints
 from localcluster.load import Outcome
 from modelrollout.api.status import Phase
 
@@ -39,11 +39,12 @@ FAILURES = 20  # told one by one
 ENDINGS = ("Installed", "Promoted", "RolledBack")
 
 
-def report(chronicle: Chronicle, story: Sequence[Release] = STORY, interrupted: str | None = None) -> dict[str, Any]:
+def report(chronicle: Chronicle, tour: Tour = TOURS["canary"], interrupted: str | None = None) -> dict[str, Any]:
     """The whole document; `interrupted` says why the story was broken off, if it was."""
     facts, rows = chronicle.facts, [row(chronicle, begun) for begun in chronicle.releases]
-    wrong = ([interrupted] if interrupted else []) + list(complaints(rows, story))
+    wrong = ([interrupted] if interrupted else []) + list(complaints(rows, tour.releases))
     return {
+        "title": tour.title,
         "releases": rows,
         "asTold": not wrong,
         "complaints": wrong,

@@ -1,4 +1,4 @@
-"""The story that the demo tells: which versions are released, and how each release should end. Pure data."""
+"""The stories that the demo can tell: which versions are released by which stages, and how each should end. Pure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,64 @@ class Release:
     ending: Ending
 
 
-STORY = (
-    Release("v1", "is the first version: 93 % of its answers are right", "Installed"),
-    Release("v2", "is better: 97 % right", "Promoted"),
-    Release("v3", "answers one request in five with an error", "RolledBack"),
-    Release("v4", "is quietly wrong: every 1 and 7 mixed up, no error, as quick as ever", "RolledBack"),
-)
+@dataclass(frozen=True, slots=True)
+class Tour:
+    """A story told by one strategy.
+
+    `stages` take the place of the example's, and `without` names its metrics that are left out; nothing of either where
+    the example is released as it is.
+    """
+
+    title: str
+    releases: tuple[Release, ...]
+    stages: tuple[Mapping[str, Any], ...] = ()
+    without: frozenset[str] = frozenset()
+
+    def spec(self, example: Mapping[str, Any]) -> dict[str, Any]:
+        """The spec that is released, made from the example's."""
+        analysis = example["analysis"]
+        metrics = [metric for metric in analysis["metrics"] if metric["name"] not in self.without]
+        stages = [*self.stages] or example["stages"]
+        return {**example, "stages": stages, "analysis": {**analysis, "metrics": metrics}}
+
+
+FIRST = Release("v1", "is the first version: 93 % of its answers are right", "Installed")
+BETTER = Release("v2", "is better: 97 % right", "Promoted")
+FAILING = Release("v3", "answers one request in five with an error", "RolledBack")
+WRONG = Release("v4", "is quietly wrong: every 1 and 7 mixed up, no error, as quick as ever", "RolledBack")
+STORY = (FIRST, BETTER, FAILING, WRONG)
+
+_COMPARE = {"minAgreement": "88%", "agreement": {"path": "$.label"}}
+_SHADOW = {"name": "shadow", "shadow": {"methods": ["POST"], "hold": "8s", "compare": _COMPARE}}
+_PREVIEW = {"header": {"name": "x-preview", "value": "1"}}
+_COPIES = {"percent": 100, "methods": ["POST"]}
+_SWITCH = {"preview": _PREVIEW, "mirror": _COPIES, "previewHold": "10s", "hold": "8s"}
+_LABELS = frozenset({"accuracy"})  # in real life, true labels arrive when a release is over
+
+TOURS: Mapping[str, Tour] = {
+    "canary": Tour("Four releases, two of them bad", STORY),
+    "shadow": Tour(
+        "A wrong model is found before any user meets it",
+        (FIRST, WRONG, BETTER),
+        (_SHADOW, {"name": "canary", "canary": {"weights": [25, 100], "hold": "6s"}}),
+        _LABELS,
+    ),
+    "bluegreen": Tour(
+        "One switch for a good model, none for a bad one",
+        (FIRST, FAILING, BETTER),
+        ({"name": "switch", "blueGreen": _SWITCH},),
+    ),
+    "all-stages": Tour(
+        "Shadow, canary and one switch in a row",
+        (FIRST, WRONG, FAILING, BETTER),
+        (
+            _SHADOW,
+            {"name": "canary", "canary": {"weights": [25], "hold": "6s"}},
+            {"name": "switch", "blueGreen": {"hold": "8s"}},
+        ),
+        _LABELS,
+    ),
+}
 
 SHOULD = {
     "Installed": "be installed",

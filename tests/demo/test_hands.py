@@ -17,6 +17,7 @@ from demo.chronicle import EventSeen, Split
 from demo.hands import Client, CommandFailedError, Kubectl, hands
 from demo.play import Example, MissingExampleError
 from demo.recorder import Recorder
+from demo.story import TOURS
 from modelrollout.api.status import Phase
 from modelrollout.kube import WatchEvent
 from modelrollout.objects.manifests import Manifest
@@ -131,10 +132,10 @@ async def test_an_example_that_fails_says_why(tmp_path: Path) -> None:
 
 def test_a_place_without_examples_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingExampleError, match=r"examples/digits.yaml does not exist: .* clone of the repository"):
-        Example.read(tmp_path)
+        Example.read(tmp_path, TOURS["canary"], tmp_path)
 
 
-def test_the_demo_knows_its_own_example() -> None:
-    example = Example.read(ROOT)
+def test_the_demo_knows_its_own_example(tmp_path: Path) -> None:
+    example = Example.read(ROOT, TOURS["canary"], tmp_path)
     assert (example.namespace, example.name, example.host) == ("default", "digits", "digits.example.com")
     assert (example.server / "samples.py").exists()

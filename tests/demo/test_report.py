@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from demo.chronicle import Chronicle, Split, StatusChange
 from demo.report import report, row
-from demo.story import STORY, Release, complaints
+from demo.story import STORY, Release, Tour, complaints
 from localcluster.load import Failure
 from modelrollout.api.status import Phase
 from tests.demo.demo_chronicles import FACTS, at, begun, ended, status, taken_back, user, with_users
@@ -97,7 +97,7 @@ def test_a_promoted_release_has_no_times_even_if_it_harmed_somebody() -> None:
 
 
 def test_the_report_says_what_else_is_useful_and_is_json() -> None:
-    document = json.loads(json.dumps(report(taken_back(), story=(TAKEN_BACK,)), allow_nan=False))
+    document = json.loads(json.dumps(report(taken_back(), Tour("One bad release", (TAKEN_BACK,))), allow_nan=False))
     assert document["asTold"] is True
     assert document["complaints"] == []
     assert document["apiServer"] == {"kind": "built-in", "version": "v1.33.0"}
@@ -122,7 +122,7 @@ def test_an_answer_that_stable_would_have_got_wrong_helped_its_user() -> None:
 
 
 def test_a_story_that_was_broken_off_is_not_as_told() -> None:
-    document = report(taken_back(), story=(TAKEN_BACK,), interrupted="v3 took too long.")
+    document = report(taken_back(), Tour("One bad release", (TAKEN_BACK,)), interrupted="v3 took too long.")
     assert (document["asTold"], document["complaints"]) == (False, ["v3 took too long."])
 
 
