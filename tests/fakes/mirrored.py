@@ -17,7 +17,8 @@ from tests.fakes.watched import Stream, settle
 
 RESYNC = timedelta(minutes=5)
 ROUTES = ("httproutes", "services")
-WATCHED = (*ROUTES, "deployments", "pods")
+WORKLOADS = ("deployments", "pods")
+WATCHED = (*ROUTES, *WORKLOADS)
 
 
 def watches(*plurals: str) -> st.SearchStrategy[Act]:
@@ -34,6 +35,11 @@ class MirroredTown(Town):
     """As a Town, but passes find the world in mirrors; these are told what happened before every pass."""
 
     mirrors: Mirrors | None = None
+    was_deaf: bool = False  # something of a workload was never told, and nothing was read anew since
+
+    @property
+    def hears_of_workloads(self) -> bool:  # type: ignore[override]
+        return not self.was_deaf and not any(stream.is_holding for stream in self.streams(*WORKLOADS))
 
     def make_reader(self, cluster: Any) -> Mirrors:
         if self.mirrors is not None:
@@ -72,7 +78,7 @@ class MirroredTown(Town):
             await self.mirrors.look()
         except KubeError:
             return  # it tries again before the next pass
-        self._looked = self.now
+        self._looked, self.was_deaf = self.now, False
 
     def _seconds(self) -> float:
         return self.now.timestamp()
@@ -95,6 +101,7 @@ class MirroredLife(MirroredTown, Life):
             case ("lose", plural):
                 for stream in self.streams(plural):
                     stream.lose()
+                self.was_deaf |= plural in WORKLOADS
             case ("break", plural) if plural in WATCHED:
                 for stream in self.streams(plural):
                     stream.fail(ConnectionResetError(plural))

@@ -180,6 +180,9 @@ def _counters(query: Query, bad: float) -> list[tuple[str, str, float]]:
 class Town:
     """Everything a rollout needs, and hands to move it with."""
 
+    hears_of_workloads = True
+    """Whether the operator can know which workloads are ready."""
+
     def __init__(self, cluster: FakeCluster | None = None, comparer_image: str | None = COMPARER_IMAGE) -> None:
         self.cluster, self.comparer_image = cluster or FakeCluster(), comparer_image
         self.now = NOON

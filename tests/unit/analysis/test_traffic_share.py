@@ -91,6 +91,14 @@ def test_probes_that_a_server_counts_are_no_contradiction(mine: int, theirs: int
     assert told_at(walk(*candidate, *stable)) is None
 
 
+def test_requests_while_prometheus_was_away_are_no_contradiction() -> None:
+    """It had not seen the candidate before, whose counter is thousands of requests old when it is seen at last."""
+    candidate = pod("fraud-b41c-x", 2.5, begins=75.0)
+    stable = [pod(f"fraud-7d9f-{n}", 12.0) for n in range(4)]
+    gone = [replace(one, samples=tuple(s for s in one.samples if not START + 10 < s[0] < START + 75)) for one in stable]
+    assert told_at(walk(candidate, *gone)) is None
+
+
 def test_nothing_is_said_where_no_gateway_is_to_split_requests() -> None:
     assert walk(*arms(0.5), intended=None).look(120).traffic is None
 

@@ -129,11 +129,14 @@ def _in_flux(edges: Floats, spacing: float, arms: tuple[Scrapes, ...]) -> npt.ND
 
 
 def _unseen(arm: Scrapes, spacing: float) -> Iterator[tuple[float, float]]:
-    """When pods of an arm may serve without being counted: before they are warm, and after their last scrape."""
+    """When pods of an arm may serve without being counted: before they are warm, between two scrapes that lie far
+    apart (a series that began meanwhile has lost what it counted), and after the last one."""
     for target, warm in arm.warm.items():
         yield arm.first[target] - spacing, warm
     newest = max((process.known for process in arm.processes.values()), default=0.0)
     for process in arm.processes.values():
+        gaps = np.flatnonzero(np.diff(process.scrapes) > ALIVE_SCRAPES * spacing)
+        yield from zip(process.scrapes[gaps].tolist(), process.scrapes[gaps + 1].tolist(), strict=True)
         if process.known < newest - ALIVE_SCRAPES * spacing:
             yield process.known, process.known + spacing
 
