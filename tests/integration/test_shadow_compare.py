@@ -62,14 +62,16 @@ async def test_wrong_answers_without_any_error_are_caught_before_users_meet_them
     await compares(release)
     async with release.users(rate=60) as users:
         await release.version("v4")
-        await comes_true(lambda: keeps_some(release), 60)
-        (one, *_) = await disagreements(release)
+        # A real API server passes nothing on to loopback, where the pods of a local cluster are: see test_pod_proxy.py.
+        if release.place.local.kubernetes.kind == "built-in":
+            await comes_true(lambda: keeps_some(release), 60)
+            (one, *_) = await disagreements(release)
+            assert one["reason"] == "number"
+            assert "stableBody" not in one
         status = await release.until(lambda s: s.phase is Phase.ROLLED_BACK, 90)
         assert status.rejected[0].reason == "MetricFailed"
         assert status.rejected[0].message.startswith("shadow-agreement:")
         await comes_true(lambda: is_tidy(release), 30)
-    assert one["reason"] == "number"
-    assert "stableBody" not in one
     assert {by for by, count in users.snapshot().by_version.items() if count} == {"v1"}
     async with release.users(rate=60):
         await release.version("v2")
