@@ -81,7 +81,7 @@ def arriving(start: LookStart, edges: Floats, candidate: Floats, stable: Floats,
     paths: dict[str, Path] = {}
     for side, (factor, bets) in SIDES.items():
         both = (mine, users[1]) if side == LESS else (users[0], theirs)
-        factors = np.minimum(tests.beyond(*both, intended.odds * factor, bets), most[:, None])
+        factors = np.minimum(tests.beyond(both[0], both[1], intended.odds * factor, bets), most[:, None])
         paths[side] = grow(_kept_wealth(start.ledger, side, bets.size), factors, restarts, tests.WEIGHTS)
     known = _kept_counts(start.ledger, intended)
 
