@@ -6,7 +6,7 @@ ask for the candidate have a rule of their own in front, which is told from the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -16,16 +16,13 @@ from modelrollout.api.base import GROUP
 from modelrollout.api.findings import Finding
 from modelrollout.api.traffic import GRPC, GatewayAPI, Traffic
 from modelrollout.objects.manifests import (
-    APPLIED,
     REJECTED,
     Apply,
     Manifest,
     Owner,
     Ref,
-    Write,
     annotation,
     is_applied,
-    seal,
 )
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import Resource
@@ -44,10 +41,8 @@ from modelrollout.traffic.router import (
     InForce,
     Notes,
     Routing,
-    Wanted,
-    deleted,
-    name_is_taken,
-    ours,
+    WholeObjects,
+    led_back,
     own,
 )
 
@@ -92,7 +87,7 @@ class RouteSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayRouter:
+class GatewayRouter(WholeObjects):
     """`default`: what the API server fills into a match that leaves it out. `asked_for`: the route's part of a spec."""
 
     field: str
@@ -112,9 +107,6 @@ class GatewayRouter:
             return Finding("RouterCannot", why)
         matches = RouteSettings.of(asked_for).matches
         return requests.fault(f"spec.traffic.{self.field}", matches, exposure, self._copied(copied))
-
-    def fault(self, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted] = ()) -> Finding | None:
-        return name_is_taken(self, owner, traffic, there, wanted)
 
     def gateways(self, owner: Owner, traffic: Traffic, there: Objects) -> tuple[Ref, ...]:
         asked_for = self.asked_for(traffic) if self.sees_methods else None  # of gRPC there are no such features
@@ -143,17 +135,8 @@ class GatewayRouter:
         (ref,) = self.refs(owner)
         if (route := own(owner, there, ref)) is None:
             return ()
-        noted = {name: text for name in (APPLIED, REJECTED) if (text := annotation(route, name)) is not None}
-        if notes.rejected:
-            noted[REJECTED] = notes.rejected
         rules = Rules.of(route).led_back(_backend_refs(Routing(to)), to.service)
-        manifest = {
-            "apiVersion": route["apiVersion"],
-            "kind": route["kind"],
-            "metadata": {**ours(owner, route), "annotations": noted},
-            "spec": {**route["spec"], "rules": rules},
-        }
-        return (Apply(seal(manifest), MANAGER),)
+        return (led_back(owner, route, {**route["spec"], "rules": rules}, notes),)
 
     def in_force(self, owner: Owner, there: Objects, stable: Backend) -> InForce:
         (ref,) = self.refs(owner)
@@ -169,9 +152,6 @@ class GatewayRouter:
             refusal=acceptance.refusal(route),
             awaited=acceptance.awaited(route),
         )
-
-    def given_up(self, owner: Owner, there: Objects, ref: Ref) -> tuple[Write, ...]:
-        return deleted(owner, there, ref)
 
     def pods(self, exposure: Exposure, size: int | None) -> int | None:
         return size
@@ -246,9 +226,14 @@ class GatewayRouter:
 _PARENT: Manifest = {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
 
 
+def asked_text(exposure: Exposure) -> str:
+    """The value of the annotation ASKED; `asked_by` reads it."""
+    return "\n".join(map(str, sorted(exposure.asked)))
+
+
 def asked(routing: Routing, present: Manifest | None) -> dict[str, str]:
     """The annotation; an empty one takes the place of somebody else's, which leaving it out would not take off."""
-    text = "\n".join(map(str, sorted(routing.exposure.asked)))
+    text = asked_text(routing.exposure)
     return {ASKED: text} if text or annotation(present, ASKED) is not None else {}
 
 

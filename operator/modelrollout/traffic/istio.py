@@ -7,7 +7,7 @@ stay with one of them needs a match in front of the weights, as those who ask ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from pydantic.alias_generators import to_camel
 
@@ -15,22 +15,19 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.istio import Istio
 from modelrollout.api.traffic import Traffic
 from modelrollout.objects.manifests import (
-    APPLIED,
     REJECTED,
     Apply,
     Manifest,
     Owner,
     Ref,
-    Write,
     annotation,
     is_applied,
-    seal,
 )
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import VIRTUAL_SERVICES
-from modelrollout.traffic import virtual_service
+from modelrollout.traffic import requests, virtual_service
 from modelrollout.traffic.edits import Edit, is_as_written_for, told
-from modelrollout.traffic.exposure import BY_SERVICE, Exposure
+from modelrollout.traffic.exposure import Exposure
 from modelrollout.traffic.gateway_api import ASKED, asked, asked_by
 from modelrollout.traffic.route_rules import Rules
 from modelrollout.traffic.router import (
@@ -42,10 +39,8 @@ from modelrollout.traffic.router import (
     InForce,
     Notes,
     Routing,
-    Wanted,
-    deleted,
-    name_is_taken,
-    ours,
+    WholeObjects,
+    led_back,
     own,
 )
 
@@ -53,7 +48,7 @@ _MENDS = {"match": "matches", "hosts": "hosts", "gateways": "gateways"}
 """The field of the spec that makes a part of the VirtualService, where it has another name."""
 
 
-class IstioRouter:
+class IstioRouter(WholeObjects):
     field = "istio"
     splits_by_pods = False
 
@@ -63,12 +58,6 @@ class IstioRouter:
     def can(self, traffic: Traffic, exposure: Exposure, copied: Copied) -> Finding | None:
         found = next(_faults(traffic.istio, exposure, copied), None) if traffic.istio else None
         return Finding("RouterCannot", found) if found else None
-
-    def fault(self, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted] = ()) -> Finding | None:
-        return name_is_taken(self, owner, traffic, there, wanted)
-
-    def gateways(self, owner: Owner, traffic: Traffic, there: Objects) -> tuple[Ref, ...]:
-        return ()
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
         (ref,) = self.refs(owner)
@@ -91,16 +80,7 @@ class IstioRouter:
         (ref,) = self.refs(owner)
         if (found := own(owner, there, ref)) is None:
             return ()
-        noted = {name: text for name in (APPLIED, REJECTED) if (text := annotation(found, name)) is not None}
-        if notes.rejected:
-            noted[REJECTED] = notes.rejected
-        manifest = {
-            "apiVersion": found["apiVersion"],
-            "kind": found["kind"],
-            "metadata": {**ours(owner, found), "annotations": noted},
-            "spec": virtual_service.led_back(found["spec"], to.service),
-        }
-        return (Apply(seal(manifest), MANAGER),)
+        return (led_back(owner, found, virtual_service.led_back(found["spec"], to.service), notes),)
 
     def in_force(self, owner: Owner, there: Objects, stable: Backend) -> InForce:
         (ref,) = self.refs(owner)
@@ -115,9 +95,6 @@ class IstioRouter:
             rejected=annotation(found, REJECTED),
             refusal=_refusal(found),
         )
-
-    def given_up(self, owner: Owner, there: Objects, ref: Ref) -> tuple[Write, ...]:
-        return deleted(owner, there, ref)
 
     def pods(self, exposure: Exposure, size: int | None) -> int | None:
         return size
@@ -222,17 +199,9 @@ def _mend(part: str) -> str:
 
 def _faults(settings: Istio, exposure: Exposure, of: Copied) -> Iterator[str]:
     matches = [match.to_wire() for match in settings.matches]
-    if BY_SERVICE in exposure.asked:
-        yield (
-            f"spec.traffic.istio looks into requests, and a stage asks for {exposure}: use a header for its preview, "
-            'such as preview: {header: {name: x-preview, value: "1"}}.'
-        )
-    for one in sorted(exposure.asked):
-        if not virtual_service.asking(matches, [one]):
-            yield (
-                f"all of spec.traffic.istio.matches ask for another value of the header {one.header}, so nobody could "
-                f"ask for the candidate by '{one}': choose another header."
-            )
+    yield from requests.faults_of_asking(
+        "spec.traffic.istio", exposure, lambda asked: virtual_service.asking(matches, [asked])
+    )
     if not exposure.mirror or of == ALL_REQUESTS:
         return
     if of.paths and settings.rewrite is not None and settings.rewrite.uri is not None:

@@ -6,8 +6,6 @@ ready pods: the candidate is given as many pods as come nearest to the weight wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from modelrollout.api.base import GROUP
 from modelrollout.api.findings import Finding
 from modelrollout.api.traffic import Traffic
@@ -20,7 +18,6 @@ from modelrollout.objects.manifests import (
     Manifest,
     Owner,
     Ref,
-    Write,
     annotation,
     is_applied,
     seal,
@@ -38,9 +35,7 @@ from modelrollout.traffic.router import (
     InForce,
     Notes,
     Routing,
-    Wanted,
-    deleted,
-    name_is_taken,
+    WholeObjects,
     ours,
     own,
 )
@@ -59,7 +54,7 @@ _LARGEST_MIX = 99
 exact switch to all, which waits for all pods."""
 
 
-class ServiceRouter:
+class ServiceRouter(WholeObjects):
     field = "service"
     splits_by_pods = True
 
@@ -74,12 +69,6 @@ class ServiceRouter:
                 + (_PREVIEW_IS_A_SERVICE if exposure.asked else ""),
             )
         return None
-
-    def fault(self, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted] = ()) -> Finding | None:
-        return name_is_taken(self, owner, traffic, there, wanted)
-
-    def gateways(self, owner: Owner, traffic: Traffic, there: Objects) -> tuple[Ref, ...]:
-        return ()
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
         found = there.get(_front(owner))
@@ -133,9 +122,6 @@ class ServiceRouter:
             since=annotation(route, SINCE),
             rejected=annotation(route, REJECTED),
         )
-
-    def given_up(self, owner: Owner, there: Objects, ref: Ref) -> tuple[Write, ...]:
-        return deleted(owner, there, ref)
 
     def pods(self, exposure: Exposure, size: int | None) -> int | None:
         if size is None or exposure == EVERYBODY:

@@ -5,7 +5,7 @@ Each match is made from one of the route's own and narrower than it, so whatever
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.matches import MOST_MATCHES
@@ -25,18 +25,23 @@ def fault(where: str, matches: Sequence[Manifest], exposure: Exposure, of: Copie
     return Finding("RouterCannot", found) if found else None
 
 
-def _faults(where: str, matches: Sequence[Manifest], exposure: Exposure, of: Copied) -> Iterator[str]:
+def faults_of_asking(where: str, exposure: Exposure, can_ask: Callable[[Match], object]) -> Iterator[str]:
+    """Why nobody could ask for the candidate as the exposure says. `can_ask`: whether any request of the route does."""
     if BY_SERVICE in exposure.asked:
         yield (
             f"{where} looks into requests, and a stage asks for {exposure}: use a header for its preview, such as "
             'preview: {header: {name: x-preview, value: "1"}}.'
         )
     for asked in sorted(exposure.asked):
-        if not asking(matches, [asked]):
+        if not can_ask(asked):
             yield (
                 f"all of {where}.matches ask for another value of the header {asked.header}, so nobody could ask for "
                 f"the candidate by '{asked}': choose another header."
             )
+
+
+def _faults(where: str, matches: Sequence[Manifest], exposure: Exposure, of: Copied) -> Iterator[str]:
+    yield from faults_of_asking(where, exposure, lambda asked: asking(matches, [asked]))
     some = copied(matches, of) if exposure.mirror and of != ALL_REQUESTS else []
     if of.paths and any((match.get("path") or EVERY_PATH)["type"] == "RegularExpression" for match in matches):
         yield f"{where}.matches has a path of type RegularExpression, of which no part can be copied: leave paths out."

@@ -19,8 +19,8 @@ from modelrollout.traffic import acceptance, requests
 from modelrollout.traffic.edits import Edit, told
 from modelrollout.traffic.exposure import NOBODY, Exposure
 from modelrollout.traffic.features import gateways_of
-from modelrollout.traffic.gateway_api import ASKED, RouteSettings, asked_by, rules_for
-from modelrollout.traffic.http_route import EVERY_PATH
+from modelrollout.traffic.gateway_api import ASKED, RouteSettings, asked_by, asked_text, rules_for
+from modelrollout.traffic.http_route import EVERY_REQUEST
 from modelrollout.traffic.lent_route import LENT, LentRoute, Loan, Place, controller, matches_of, noted_as
 from modelrollout.traffic.route_rules import REDIRECT, Rules, deciding
 from modelrollout.traffic.router import (
@@ -166,7 +166,7 @@ def _settings(rule: Manifest) -> RouteSettings:
 
 
 def _noted(loan: Loan, split: list[Manifest], routing: Routing) -> Mapping[str, str]:
-    asked = "\n".join(map(str, sorted(routing.exposure.asked)))
+    asked = asked_text(routing.exposure)
     notes = {**routing.notes.annotations, **({ASKED: asked} if asked else {}), LENT: str(loan)}
     return {**notes, APPLIED: digest([split, notes])}
 
@@ -218,7 +218,7 @@ def _rule_in(traffic: Traffic) -> Place:
 
 
 def _decide(rules: Iterable[Manifest]) -> list[Manifest]:
-    return [deciding(rule, EVERY_PATH) for rule in rules]
+    return [deciding(rule, EVERY_REQUEST) for rule in rules]
 
 
 def _edits(written: list[Manifest], found: Sequence[Manifest]) -> Iterator[Edit]:
@@ -238,7 +238,7 @@ _DECIDED = (
 
 def _others(found: Iterable[Manifest], written: list[Manifest]) -> list[Manifest]:
     decided = _decide(written)
-    return [rule for rule in found if deciding(rule, EVERY_PATH) not in decided]
+    return [rule for rule in found if deciding(rule, EVERY_REQUEST) not in decided]
 
 
 # Refusing

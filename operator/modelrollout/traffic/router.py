@@ -11,6 +11,7 @@ from modelrollout.api.base import GROUP
 from modelrollout.api.findings import Finding
 from modelrollout.api.traffic import Traffic
 from modelrollout.objects.manifests import (
+    APPLIED,
     REJECTED,
     ROLLOUT_LABEL,
     Apply,
@@ -20,6 +21,8 @@ from modelrollout.objects.manifests import (
     Patch,
     Ref,
     Write,
+    annotation,
+    seal,
 )
 from modelrollout.objects.reads import Objects
 from modelrollout.traffic.exposure import NOBODY, Exposure
@@ -158,13 +161,25 @@ class Router(Protocol):
         """Pods that the candidate needs; `size` is what the spec says (None: an autoscaler's)."""
 
 
-def deleted(owner: Owner, there: Objects, ref: Ref) -> tuple[Write, ...]:
-    """The end of an object that is the rollout's as a whole."""
-    found = there.get(ref)
-    return (Delete(ref, found["metadata"]["uid"]),) if isinstance(found, dict) and owner.owns(found) else ()
+class WholeObjects:
+    """What routers have in common whose objects are the rollout's as a whole."""
+
+    __slots__ = ()
+
+    def fault(
+        self: Router, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted] = ()
+    ) -> Finding | None:
+        return _name_is_taken(self, owner, traffic, there, wanted)
+
+    def gateways(self, owner: Owner, traffic: Traffic, there: Objects) -> tuple[Ref, ...]:
+        return ()
+
+    def given_up(self, owner: Owner, there: Objects, ref: Ref) -> tuple[Write, ...]:
+        found = there.get(ref)
+        return (Delete(ref, found["metadata"]["uid"]),) if isinstance(found, dict) and owner.owns(found) else ()
 
 
-def name_is_taken(
+def _name_is_taken(
     router: Router, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted]
 ) -> Finding | None:
     """Whether an object of somebody else has a name that the rollout's own needs, for nobody or for what is wanted."""
@@ -201,3 +216,17 @@ def ours(owner: Owner, route: Manifest) -> Manifest:
         **({"labels": labels} if labels else {}),
         **({"ownerReferences": owners} if owners else {}),
     }
+
+
+def led_back(owner: Owner, route: Manifest, spec: Manifest, notes: Notes) -> Apply:
+    """A route of ours as it was read, with another spec. What was noted on it stays."""
+    noted = {name: text for name in (APPLIED, REJECTED) if (text := annotation(route, name)) is not None}
+    if notes.rejected:
+        noted[REJECTED] = notes.rejected
+    manifest = {
+        "apiVersion": route["apiVersion"],
+        "kind": route["kind"],
+        "metadata": {**ours(owner, route), "annotations": noted},
+        "spec": spec,
+    }
+    return Apply(seal(manifest), MANAGER)
