@@ -57,9 +57,7 @@ def warnings(rollout: Rollout, asked: Sequence[Query], answers: Mapping[Query, A
     wish = rollout.wish
     if wish is None or not asked:
         return ()
-    usual = history.summarised(wish, asked, answers, {})
-    if (adapted := history.adapted(wish, usual)) is not wish:
-        usual = history.summarised(adapted, asked, answers, {})
+    _, usual = history.foreseen(wish, asked, answers, {})
     return in_sentences(usual)
 
 

@@ -38,6 +38,15 @@ def summarised(
     return summarise_history(analysis, asked, answers, basis, stretches(wish), tick)
 
 
+def foreseen(
+    wish: Wish, asked: Sequence[Query], answers: Mapping[Query, Answer], basis: Mapping[str, str]
+) -> tuple[Wish, tuple[UsualMetric, ...]]:
+    """The wish as its release will begin, and the record of each metric for that plan."""
+    usual = summarised(wish, asked, answers, basis)
+    begins = adapted(wish, usual)
+    return begins, usual if begins is wish else summarised(begins, asked, answers, basis)
+
+
 def adapted(wish: Wish, usual: Sequence[UsualMetric]) -> Wish:
     """The wish whose canaries begin with a weight that can tell, as far as the user allows it.
 

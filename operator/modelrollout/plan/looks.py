@@ -251,10 +251,12 @@ def informed(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
     if any(not answer.rejected for answer in unanswered) and status.stage is None:
         return status  # Prometheus is away, and there is time to ask again
     wish, analysis = history.with_choice(wish, status), wish.spec.analysis
-    found = history.summarised(wish, look.history, answers, bases(status, analysis))
-    if status.stage is None and (adapted := history.adapted(wish, found)) is not wish:
-        status = statuses.with_candidate(status, first_weights=adapted.first_weights)
-        found = history.summarised(adapted, look.history, answers, bases(status, analysis))
+    told = look.history, answers, bases(status, analysis)
+    if status.stage is None:
+        begins, found = history.foreseen(wish, *told)
+        status = statuses.with_candidate(status, first_weights=begins.first_weights)
+    else:
+        found = history.summarised(wish, *told)
     known, past = status.evidence or EvidenceStatus(), _known_past(status, analysis)
     usual = tuple(past.get(one.metric, one) for one in found)  # how events are counted does not change on the way
     return changed(status, evidence=EvidenceStatus(**{**dict(known), "at": known.at or facts.now, "usual": usual}))
