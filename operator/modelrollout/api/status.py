@@ -309,3 +309,7 @@ class ModelRolloutStatus(Record):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ] = ()
+
+    def condition(self, type_: str) -> Condition | None:
+        """The condition of a type, if it is there."""
+        return next((one for one in self.conditions if one.type == type_), None)

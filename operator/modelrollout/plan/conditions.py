@@ -90,7 +90,7 @@ def traffic_contradiction(facts: Facts, status: ModelRolloutStatus) -> Finding |
         return None
     if (before.stage.index, before.stage.step) != (status.stage.index, status.stage.step):
         return None
-    known = next((one for one in before.conditions if one.type == TRAFFIC_AS_INTENDED), None)
+    known = before.condition(TRAFFIC_AS_INTENDED)
     told = Finding(known.reason, known.message) if known is not None else None
     if facts.traffic is None:
         return told if status.stage.since is not None else None

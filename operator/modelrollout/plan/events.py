@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modelrollout.api.findings import Finding
-from modelrollout.api.status import Condition, ModelRolloutStatus, Phase, Verdict
+from modelrollout.api.status import ModelRolloutStatus, Phase, Verdict
 from modelrollout.plan.actions import NOT_UNDERSTOOD
 from modelrollout.plan.conditions import APPLIED, EDITED, sensitivity
 from modelrollout.plan.plan import Event
@@ -67,7 +67,7 @@ def _of_phase(after: ModelRolloutStatus, why: Finding) -> Iterator[Event]:
 
 def _of_refusals(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
     """Once for each thing that the API server says, however often it says it."""
-    known, now = (next((one for one in of.conditions if one.type == APPLIED), None) for of in (before, after))
+    known, now = before.condition(APPLIED), after.condition(APPLIED)
     if now is not None and (known is None or known.message != now.message):
         yield Event("Warning", now.reason, now.message)
 
@@ -107,20 +107,14 @@ def _of_plan(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[
 
 def _of_edits(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
     """Tells what goes, before it goes: once, however long the mend may take."""
-    was, now = _edited(before), _edited(after)
+    was, now = before.condition(EDITED), after.condition(EDITED)
     if now is not None and (was is None or was.message != now.message):
         yield Event("Warning", now.reason, now.message)
 
 
-def _edited(status: ModelRolloutStatus) -> Condition | None:
-    return next((condition for condition in status.conditions if condition.type == EDITED), None)
-
-
 def _of_traffic(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
     """Once for each way in which requests contradict the exposure, and once when they follow it again."""
-    known, now = (
-        next((one for one in of.conditions if one.type == TRAFFIC_AS_INTENDED), None) for of in (before, after)
-    )
+    known, now = before.condition(TRAFFIC_AS_INTENDED), after.condition(TRAFFIC_AS_INTENDED)
     if now is not None and (known is None or known.reason != now.reason):
         yield Event("Warning", now.reason, f"The step is held: {now.message}")
     elif known is not None and now is None and after.stage is not None and _step(before) == _step(after):

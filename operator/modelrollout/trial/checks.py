@@ -211,7 +211,7 @@ def traffic_contradicts(trial: Trial) -> Finding | None:
     traffic = trial.facts.traffic
     if traffic is None or traffic.contradiction is None:
         return None
-    told = next((one for one in trial.status.conditions if one.type == TRAFFIC_AS_INTENDED), None)
+    told = trial.status.condition(TRAFFIC_AS_INTENDED)
     same = told is not None and told.reason == traffic.contradiction.reason  # its numbers are as of then
     message = told.message if told is not None and same else traffic.contradiction.message
     return Finding(traffic.contradiction.reason, f"{_where(trial)} {message}")
