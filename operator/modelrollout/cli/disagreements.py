@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from modelrollout.cli.ending import run_to_the_end
 from modelrollout.kube import Cluster, KubeError, Listing
 from modelrollout.objects.manifests import COMPARER_LABEL, COMPARER_PORT, Manifest
 from modelrollout.objects.resources import PODS, Resource
@@ -21,7 +22,6 @@ from modelrollout.objects.resources import PODS, Resource
 PATH = "/disagreements"
 NO_VALUE = "-"
 COLUMNS = ("TIME", "REASON", "SEGMENT", "REQUEST", "REQUEST ID", "STABLE", "CANDIDATE")
-INTERRUPTED = 130
 
 
 class PodReader(Protocol):
@@ -48,14 +48,7 @@ class Found:
 
 def run(flags: argparse.Namespace) -> int:
     """The exit code: 1 when nobody compares."""
-    try:
-        asyncio.run(_run(flags))
-    except (KubeError, NobodyComparesError) as trouble:
-        sys.stderr.write(f"modelrollout: {trouble}\n")
-        return 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return 0
+    return run_to_the_end(_run(flags), NobodyComparesError)
 
 
 async def _run(flags: argparse.Namespace) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -14,14 +12,13 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from modelrollout.api.status import ModelRolloutStatus
+from modelrollout.cli.ending import run_to_the_end
 from modelrollout.cli.status_page import page
-from modelrollout.kube import Cluster, KubeError, WatchEvent
+from modelrollout.kube import Cluster, WatchEvent
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import MODEL_ROLLOUTS, Resource
 
 CLEAR = "\033[H\033[2J"
-INTERRUPTED = 130
-"""As shells report Ctrl-C."""
 
 
 class ClusterReader(Protocol):
@@ -40,16 +37,7 @@ class NothingToShowError(Exception):
 
 def run(flags: argparse.Namespace) -> int:
     """The exit code: 1 when there is nothing to show."""
-    try:
-        asyncio.run(_run(flags))
-    except (KubeError, NothingToShowError) as trouble:
-        sys.stderr.write(f"modelrollout: {trouble}\n")
-        return 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:  # as by `| head`; without this Python would complain again when it flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return run_to_the_end(_run(flags), NothingToShowError)
 
 
 async def _run(flags: argparse.Namespace) -> None:

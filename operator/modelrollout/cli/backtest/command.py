@@ -34,11 +34,11 @@ from modelrollout.cli.backtest.policy import Policy, read_policy
 from modelrollout.cli.backtest.progress import Progress
 from modelrollout.cli.backtest.replay import Arms
 from modelrollout.cli.backtest.trouble import BacktestError, MisuseError
+from modelrollout.cli.ending import INTERRUPTED
 from modelrollout.prometheus import Prometheus
 
 ANSWER_TIMEOUT = timedelta(seconds=60)
 """For one answer: pieces of history are larger than what a look asks for."""
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
