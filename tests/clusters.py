@@ -6,12 +6,14 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 import pytest_asyncio
 
 from localcluster.kubernetes import KubernetesEndpoint, api_server, envtest_assets
 from modelrollout.kube import Cluster
+from tests.fakes.cluster import FakeCluster
 
 _numbers = itertools.count(1)
 
@@ -28,6 +30,19 @@ async def api_server_of_kind(kind: str, directory: Path) -> AsyncIterator[Kubern
             if endpoint.kind != kind:
                 pytest.skip("the usual envtest folder has a real API server, which is tested by itself")
             yield endpoint
+
+
+@asynccontextmanager
+async def any_cluster(kind: str, directory: Path) -> AsyncIterator[Cluster]:
+    """A cluster that stands for Kubernetes: plain dictionaries, or an API server of a kind."""
+    if kind == "dictionaries":
+        yield cast("Cluster", FakeCluster())
+        return
+    async with (
+        api_server_of_kind(kind, directory) as endpoint,
+        Cluster.connect(endpoint.kubeconfig, user_agent="test") as cluster,
+    ):
+        yield cluster
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["built-in", "real"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import cast
 
 import pytest
 import pytest_asyncio
@@ -15,24 +14,17 @@ from modelrollout.kube.errors import NotFound
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import CONFIG_MAPS, DEPLOYMENTS
 from tests.builders import deployment, settings
-from tests.clusters import api_server_of_kind, namespace
-from tests.fakes.cluster import FakeCluster
+from tests.clusters import any_cluster, namespace
 
 __all__ = ["namespace"]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["fake", "built-in", "real"])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["dictionaries", "built-in", "real"])
 async def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
     """Each cluster in turn, through the verbs of the client."""
-    if request.param == "fake":
-        yield cast("Cluster", FakeCluster())
-        return
-    async with (
-        api_server_of_kind(request.param, tmp_path_factory.mktemp("kubernetes")) as endpoint,
-        Cluster.connect(endpoint.kubeconfig, user_agent="test") as cluster,
-    ):
+    async with any_cluster(request.param, tmp_path_factory.mktemp("kubernetes")) as cluster:
         yield cluster
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -23,7 +23,7 @@ from modelrollout.workloads.kind import Kind, Names
 from modelrollout.workloads.kind_table import KINDS
 from modelrollout.workloads.state import WorkloadState
 from modelrollout.workloads.stateful_set import STATEFUL_SET
-from tests.clusters import api_server_of_kind
+from tests.clusters import any_cluster
 from tests.fakes.cluster import FakeCluster, merged
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -44,13 +44,7 @@ EVERY_KIND = pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.resource
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["dictionaries", "built-in", "real"])
 async def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
-    if request.param == "dictionaries":
-        yield cast("Cluster", FakeCluster())
-        return
-    async with (
-        api_server_of_kind(request.param, tmp_path_factory.mktemp("kubernetes")) as endpoint,
-        Cluster.connect(endpoint.kubeconfig, user_agent="somebody") as cluster,
-    ):
+    async with any_cluster(request.param, tmp_path_factory.mktemp("kubernetes")) as cluster:
         yield cluster
 
 

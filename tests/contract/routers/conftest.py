@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import cast
 
 import pytest
 import pytest_asyncio
@@ -16,9 +15,8 @@ from modelrollout.kube import Cluster, Refused
 from modelrollout.objects.manifests import Owner
 from modelrollout.objects.resources import GRPC_ROUTES, HTTP_ROUTES, VIRTUAL_SERVICES, Resource
 from modelrollout.traffic.router import Router
-from tests.clusters import api_server_of_kind
+from tests.clusters import any_cluster
 from tests.contract.routers.town_hall import Place
-from tests.fakes.cluster import FakeCluster
 from tests.integration.patience import eventually
 
 _numbers = itertools.count(1)
@@ -26,23 +24,22 @@ _numbers = itertools.count(1)
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["dictionaries", "built-in", "real"])
 async def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
-    if request.param == "dictionaries":
-        yield cast("Cluster", FakeCluster())
-        return
-    async with (
-        api_server_of_kind(request.param, tmp_path_factory.mktemp("kubernetes")) as endpoint,
-        Cluster.connect(endpoint.kubeconfig, user_agent="somebody") as cluster,
-    ):
-        for file in (
-            CRDS / "httproutes.yaml",
-            CRDS / "grpcroutes.yaml",
-            Path(__file__).parent / "virtualservices.yaml",
-        ):
-            await cluster.create(yaml.safe_load(file.read_text()))
-        await eventually(
-            lambda: serves(cluster, HTTP_ROUTES, GRPC_ROUTES, VIRTUAL_SERVICES), "the server knows all kinds of routes"
-        )
+    async with any_cluster(request.param, tmp_path_factory.mktemp("kubernetes")) as cluster:
+        if request.param != "dictionaries":
+            await knows_routes(cluster)
         yield cluster
+
+
+async def knows_routes(cluster: Cluster) -> None:
+    for file in (
+        CRDS / "httproutes.yaml",
+        CRDS / "grpcroutes.yaml",
+        Path(__file__).parent / "virtualservices.yaml",
+    ):
+        await cluster.create(yaml.safe_load(file.read_text()))
+    await eventually(
+        lambda: serves(cluster, HTTP_ROUTES, GRPC_ROUTES, VIRTUAL_SERVICES), "the server knows all kinds of routes"
+    )
 
 
 async def serves(cluster: Cluster, *kinds: Resource) -> bool:
