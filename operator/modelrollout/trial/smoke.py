@@ -97,8 +97,9 @@ def method_of(request: SmokeRequest) -> str:
 
 
 _TROUBLE = {
-    Trouble.UNREACHABLE: "the operator cannot reach the candidate's own Service at {url}. It has to run where Services of the cluster can be reached, "
-    "and a NetworkPolicy has to let it through to the candidate's pods; until then nobody is exposed",
+    Trouble.UNREACHABLE: "the operator cannot reach the candidate's own Service at {url}. It has to run where Services "
+    "of the cluster can be reached, and a NetworkPolicy has to let it through to the candidate's pods; until then "
+    "nobody is exposed",
     Trouble.TOO_LARGE: f"the answer is larger than {LARGEST >> 20} MiB, the most that is read: ask for less",
     Trouble.TIMEOUT: "expected an answer within {longest}, got none",
     Trouble.BROKEN: "expected an answer, and the connection broke off, or what came was no HTTP",
