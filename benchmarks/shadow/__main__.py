@@ -11,9 +11,9 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,48 +28,43 @@ from localcluster.gateway.envoy import Envoy, running_envoy
 from localcluster.load import LoadGenerator, Outcome, Sample
 
 HEAD = (
-    "| the candidate | requests | copies | not answered by stable | p50 ms | p99 ms | p99 ÷ without |\n|:---"
-    + "|---:" * 6
-    + "|\n"
+    "| the candidate | requests | copies | not answered by stable | p50 ms | p99 ms | p99 ÷ without | half of the turns |\n"
+    "|:---|---:|---:|---:|---:|---:|---:|---:|\n"
 )
 SAMPLES = [Sample(tuple(0.1 * number for number in range(32)), 1)]
 SETTLED = 0.3
 """Seconds after a change of the route that nobody measures."""
 
 
-@dataclass(slots=True)
-class Seen:
-    """What users saw: seconds of each request that stable answered, and how many it did not; copies that Envoy made."""
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What users saw: seconds of each request that stable answered, how many it did not, copies that Envoy made."""
 
-    latencies: list[float] = field(default_factory=list)
-    lost: int = 0
-    copies: int = 0
+    latencies: tuple[float, ...]
+    lost: int
+    copies: int
 
     @classmethod
-    def of(cls, several: Iterable[Seen]) -> Seen:
-        parts = [*several]
-        return cls([one for part in parts for one in part.latencies], sum(part.lost for part in parts))
+    def of(cls, outcomes: Sequence[Outcome], copies: int) -> Turn:
+        answered = tuple(one.latency for one in outcomes if one.failure is None and one.version == STABLE)
+        return cls(answered, len(outcomes) - len(answered), copies)
 
-    def add(self, outcomes: Iterable[Outcome]) -> None:
-        for one in outcomes:
-            if one.failure is None and one.version == STABLE:
-                self.latencies.append(one.latency)
-            else:
-                self.lost += 1
-
-    def row(self, name: str, without: Seen) -> str:
-        half, most = np.quantile(self.latencies, (0.5, 0.99)) * 1e3
-        times = most / (np.quantile(without.latencies, 0.99) * 1e3)
-        count = len(self.latencies) + self.lost
-        return f"| {name} | {count} | {self.copies} | {self.lost} | {half:.1f} | {most:.1f} | {times:.2f} |\n"
+    def milliseconds(self, quantile: float) -> float:
+        return float(np.quantile(self.latencies, quantile)) * 1e3
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Users with a shadow, and users of the turns before without one."""
+Pair = tuple[Turn, Turn]
+"""Without a shadow, and right after it with one."""
 
-    shadowed: Seen = field(default_factory=Seen)
-    without: Seen = field(default_factory=Seen)
+
+def _row(name: str, turns: Sequence[Turn], without: Sequence[Turn]) -> str:
+    """Medians of the turns: one in which the machine was busy with something else does not decide."""
+    half, most = (float(np.median([turn.milliseconds(quantile) for turn in turns])) for quantile in (0.5, 0.99))
+    times = [mine.milliseconds(0.99) / theirs.milliseconds(0.99) for mine, theirs in zip(turns, without, strict=True)]
+    low, middle, high = np.quantile(times, (0.25, 0.5, 0.75))
+    count = sum(len(turn.latencies) + turn.lost for turn in turns)
+    copies, lost = (sum(numbers) for numbers in ((turn.copies for turn in turns), (turn.lost for turn in turns)))
+    return f"| {name} | {count} | {copies} | {lost} | {half:.1f} | {most:.1f} | {middle:.2f} | {low:.2f}–{high:.2f} |\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +77,19 @@ class Users:
     rate: float
     seconds: float
 
-    async def meet(self, shadow: int | None, seen: Seen | None = None) -> None:
+    async def meet(self, shadow: int | None) -> Turn:
         refused = await self.envoy.program(configuration(self.address, self.envoy.folder, self.stable, shadow))
         if refused:
             raise RuntimeError(refused)
+        await self._ask(SETTLED)
+        outcomes = await self._ask(self.seconds)
+        return Turn.of(outcomes, await self._copies())
+
+    async def _ask(self, seconds: float) -> Sequence[Outcome]:
         url = f"http://{self.address[0]}:{self.address[1]}/predict"
-        for seconds, notes in ((SETTLED, None), (self.seconds, seen)):
-            users = LoadGenerator(url, SAMPLES, [1], stable=STABLE, rate=self.rate)
-            await users.run(timedelta(seconds=seconds))
-            if notes is not None:
-                notes.add(users.outcomes)
-                notes.copies += await self._copies()
+        users = LoadGenerator(url, SAMPLES, [1], stable=STABLE, rate=self.rate)
+        await users.run(timedelta(seconds=seconds))
+        return users.outcomes
 
     async def _copies(self) -> int:
         """Of this turn: a target of copies that comes anew is counted anew. One that nobody takes counts as well."""
@@ -106,8 +103,8 @@ class Users:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shadow", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=6, help="turns of each row (default 6)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each turn (default 2)")
+    parser.add_argument("--rounds", type=int, default=15, help="turns of each row (default 15)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each turn (default 1)")
     parser.add_argument("--rate", type=float, default=100.0, help="users' requests a second (default 100)")
     options = parser.parse_args(arguments)
     asyncio.run(_measure(options.rounds, options.seconds, options.rate))
@@ -121,18 +118,19 @@ async def _measure(rounds: int, seconds: float, rate: float) -> None:
             await users.meet(None)  # the first requests load code and open connections
             seen = await _in_turns(users, shadows, rounds)
     sys.stdout.write(HEAD)
-    without = Seen.of(pair.without for pair in seen.values())
-    sys.stdout.write(without.row("is not there", without))
-    for name, pair in seen.items():
-        sys.stdout.write(pair.shadowed.row(name, pair.without))
+    for name, pairs in seen.items():
+        without, turns = zip(*pairs, strict=True)
+        sys.stdout.write(_row(name, turns, without))
+    # The same seconds in another order: how much two turns differ that are alike.
+    alone = [without for pairs in seen.values() for without, _ in pairs]
+    sys.stdout.write(_row("none, beside none", alone[1:], alone[:-1]))
 
 
-async def _in_turns(users: Users, shadows: Mapping[str, int], rounds: int) -> dict[str, Pair]:
-    found = {name: Pair() for name in shadows}
+async def _in_turns(users: Users, shadows: Mapping[str, int], rounds: int) -> dict[str, list[Pair]]:
+    found: dict[str, list[Pair]] = {name: [] for name in shadows}
     for _ in range(rounds):
         for name, port in shadows.items():
-            await users.meet(None, found[name].without)
-            await users.meet(port, found[name].shadowed)
+            found[name].append((await users.meet(None), await users.meet(port)))
     return found
 
 
