@@ -24,6 +24,7 @@ from modelrollout.objects.manifests import (
 )
 from modelrollout.objects.resources import DEPLOYMENTS, SERVICES
 from modelrollout.rollout.rollout import Wish
+from modelrollout.traffic import revision_service
 from modelrollout.traffic.router import SERVICE_PORT, Backend
 from modelrollout.trial.trial import Step, Trial
 
@@ -165,13 +166,8 @@ def _told(copies: Copies, compare: Compare, trial: Trial) -> str:
 
 
 def _url(trial: Trial, workload: str) -> str:
-    """By its address, if that is known: then no lookup stands between a question and its answer."""
     namespace = trial.facts.rollout.owner.namespace
-    found = trial.facts.world.objects.get(Ref(SERVICES, namespace, workload))
-    address = (found.get("spec") or {}).get("clusterIP") if isinstance(found, dict) else None
-    if not address or address == "None":
-        address = f"{workload}.{namespace}.svc"
-    return f"http://{f'[{address}]' if ':' in address else address}:{SERVICE_PORT}"
+    return revision_service.url(namespace, workload, trial.facts.world.objects.get(Ref(SERVICES, namespace, workload)))
 
 
 def _labels(trial: Trial) -> dict[str, str]:

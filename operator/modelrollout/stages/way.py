@@ -17,7 +17,7 @@ from modelrollout.api.shadow import Shadow
 from modelrollout.api.stages import Canary, StageKind
 from modelrollout.rollout.agreement_metrics import judged_at
 from modelrollout.rollout.rollout import Wish
-from modelrollout.stages import ab_test, blue_green, canary, comparison, promotion, shadow
+from modelrollout.stages import ab_test, blue_green, canary, comparison, promotion, shadow, smoke
 from modelrollout.trial.trial import Step
 
 StepsOf = Callable[[int, str, Any, Wish], Iterator[Step]]
@@ -67,5 +67,7 @@ def fault(wish: Wish) -> Finding | None:
         check = FAULTS.get(type(stage.kind))
         if check is not None and (found := check(stage.name, stage.kind, wish)) is not None:
             return found
+    if (unasked := smoke.fault(wish)) is not None:
+        return unasked
     traffic, can = wish.spec.traffic, wish.router.can
     return next((why for step in way(wish) if (why := can(traffic, step.exposure, step.copied)) is not None), None)

@@ -15,7 +15,7 @@ from modelrollout.objects.manifests import REVISION_LABEL, Apply
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES
 from modelrollout.rollout.rollout import Wish
 from modelrollout.stages import way as stages
-from modelrollout.traffic.exposure import Exposure, Match
+from modelrollout.traffic.exposure import EVERYBODY, Exposure, Match
 from modelrollout.trial.trial import Step, Trial
 from tests.fakes.town import OWNER, Town, releasing
 
@@ -99,7 +99,7 @@ def test_objects_of_a_step_live_as_long_as_it_does(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_candidate_of_full_size_has_all_pods_however_few_users_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    town = releasing_with(monkeypatch, PLAIN, is_full_size=True, exposure=Exposure(weight=20))
+    town = releasing_with(monkeypatch, PLAIN, pods_for=EVERYBODY, exposure=Exposure(weight=20))
     town.run(until=lambda town: town.cluster.get(DEPLOYMENTS, f"fraud-{town.new}") is not None, minutes=2)
     found = town.cluster.get(DEPLOYMENTS, f"fraud-{town.new}")
     assert found is not None
