@@ -65,6 +65,11 @@ class Step:
     copies_to: Callable[[Trial], Backend | None] = lambda _: None
     objects: Callable[[Trial], Iterator[Apply]] = lambda _: iter(())
 
+    @property
+    def reach(self) -> Exposure:
+        """The exposure by its size: those who were drawn weigh as much as any other users."""
+        return self.exposure if self.part is None else Exposure(weight=self.part)
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:

@@ -13,6 +13,7 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import Phase
 from modelrollout.objects.manifests import REVISION_LABEL, Apply
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES
+from modelrollout.plan.history import stretches
 from modelrollout.rollout.rollout import Wish, read_wish
 from modelrollout.stages import way as stages
 from modelrollout.traffic.exposure import Exposure, Match
@@ -101,6 +102,13 @@ def test_nobody_buys_because_of_a_copy_so_copies_are_not_judged_by_a_goal() -> N
         "50 %": None,
         "who asks with x-bucket: one of 10 values": None,
     }
+
+
+def test_those_who_were_drawn_weigh_as_much_as_any_other_users() -> None:
+    wish = read_wish(builders.spec(stages=[builders.canary(25), builders.ab_test(percent=50)]))
+    assert isinstance(wish, Wish), wish
+    assert [step.reach.share for step in stages.way(wish)] == [0.25, 0.5, 1.0, 1.0]
+    assert [stretch.weight for stretch in stretches(wish)][:2] == [0.25, 0.5]
 
 
 def test_objects_of_a_step_live_as_long_as_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
