@@ -12,19 +12,21 @@ from modelrollout.api.rules import Rule
 from modelrollout.api.scalars import Duration
 from modelrollout.api.shadow import Copies
 
+HeaderValue = Annotated[
+    str,
+    Field(min_length=1, max_length=256, description="Value that the header must have."),
+    Rule.matching(
+        r"^[!-~]([ -~]*[!-~])?$",
+        "the value of a header is made of ASCII characters, and neither begins nor ends with a space",
+    ),
+]
+
 
 class PreviewHeader(Model):
     """The header by which a request asks for the candidate."""
 
     name: Annotated[HeaderName, Field(description="Name of the header; upper and lower case are the same.")]
-    value: Annotated[
-        str,
-        Field(min_length=1, max_length=256, description="Value that the header must have."),
-        Rule.matching(
-            r"^[!-~]([ -~]*[!-~])?$",
-            "the value of a header is made of ASCII characters, and neither begins nor ends with a space",
-        ),
-    ]
+    value: HeaderValue
 
 
 class Preview(Model):
