@@ -57,7 +57,7 @@ bench-shadow: $(READY) ## whether users notice that a candidate gets copies of t
 bench-comparer: $(READY) ## how many answers a comparer compares on one core, and what each costs
 	$(BIN)/python -m benchmarks.comparer $(ARGS)
 
-demo: tools ## watch good and bad releases on real parts; STRATEGY=shadow, bluegreen, all-stages or canary
+demo: tools ## watch good and bad releases on real parts; STRATEGY=ab, shadow, bluegreen, all-stages or canary
 	$(BIN)/python -m demo $(if $(STRATEGY),--strategy $(STRATEGY))
 
 sandbox: tools ## start the same cluster and leave it running

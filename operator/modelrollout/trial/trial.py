@@ -69,6 +69,11 @@ class Step:
     objects: Callable[[Trial], Iterator[Apply]] = lambda _: iter(())
     smoke: Smoke | None = None  # what the operator itself asks of the candidate
 
+    @property
+    def reach(self) -> Exposure:
+        """The exposure by its size: those who were drawn weigh as much as any other users."""
+        return self.exposure if self.part is None else Exposure(weight=self.part)
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
