@@ -11,6 +11,7 @@ from modelrollout.api.compare import Compare
 from modelrollout.api.findings import Finding
 from modelrollout.api.shadow import Shadow
 from modelrollout.comparer.config import Config, Version
+from modelrollout.objects.access import OWN, Access
 from modelrollout.objects.manifests import (
     COMPARER_LABEL,
     COMPARER_PORT,
@@ -27,6 +28,7 @@ from modelrollout.trial.trial import Trial
 MANAGER = "modelrollout-comparer"
 """Field manager of a comparer's objects."""
 COPIES_PORT = 8080
+ACCESS = (Access(DEPLOYMENTS, OWN), Access(SERVICES, OWN))
 _SUFFIX = "cmp"  # a Service's name has 63 characters at most, and a rollout's may have 46, its revision 10
 _MEBI = 1 << 20
 _OWN_MEMORY = 160 * _MEBI

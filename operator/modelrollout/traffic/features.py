@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from modelrollout.api.findings import Finding
+from modelrollout.objects.access import READ, Access, Integration
 from modelrollout.objects.manifests import Manifest, Ref
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import GATEWAY_CLASSES, GATEWAYS
 from modelrollout.traffic.router import Copied, Wanted
 
 _GROUP = "gateway.networking.k8s.io"
+GATEWAYS_ARE_READ = tuple(
+    Access(one, READ, Integration.GATEWAY_API, anywhere=True) for one in (GATEWAYS, GATEWAY_CLASSES)
+)
 
 
 def gateways_of(parents: Iterable[Manifest], namespace: str) -> tuple[Ref, ...]:
