@@ -5,7 +5,17 @@ its calls take are values of `modelrollout.objects.resources`.
 """
 
 from modelrollout.kube.cluster import Cluster, Labels, Listing
-from modelrollout.kube.errors import AlreadyExists, Conflict, Failed, Gone, KubeError, NoCluster, Refused, Unreachable
+from modelrollout.kube.errors import (
+    AlreadyExists,
+    Conflict,
+    Failed,
+    Gone,
+    KubeError,
+    LeftAlone,
+    NoCluster,
+    Refused,
+    Unreachable,
+)
 from modelrollout.kube.mirror import Mirror
 from modelrollout.kube.watching import WatchEvent
 
@@ -17,6 +27,7 @@ __all__ = [
     "Gone",
     "KubeError",
     "Labels",
+    "LeftAlone",
     "Listing",
     "Mirror",
     "NoCluster",

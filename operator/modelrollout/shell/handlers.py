@@ -22,8 +22,10 @@ from modelrollout.kube import Cluster
 from modelrollout.prometheus.servers import Servers
 from modelrollout.shell.admission import Advisor
 from modelrollout.shell.announce import Announcer
+from modelrollout.shell.installation import rollouts_are_served
 from modelrollout.shell.mirrors import Mirrors
 from modelrollout.shell.notes import NoDiffBase, NoProgress
+from modelrollout.shell.permissions import left_alone
 from modelrollout.shell.probes import Probes
 from modelrollout.shell.reconcile import FINALIZER, Reconciler
 from modelrollout.shell.settings import Settings
@@ -77,6 +79,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.persistence.diffbase_storage = NoDiffBase()
     settings.networking.request_timeout = 30
     settings.posting.enabled = False  # Events come from plans
+    settings.scanning.disabled = True  # else it asks to see all namespaces and all definitions of the cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class Shell:
         """Raises CertificateError when the webhook is wanted and its files cannot be used."""
         self._settings = settings
         self.wakeups = Wakeups()
-        self._cluster = Cluster.connect(settings.kubeconfig, settings.context)
+        self._cluster = Cluster.connect(settings.kubeconfig, settings.context, left_alone=left_alone(settings.without))
         self._asker = Servers(settings.prometheus_url)
         self._telemetry = Telemetry(self._cluster)
         self._probes = Probes(self._telemetry, settings.host, settings.port)
@@ -119,6 +122,7 @@ class Shell:
         self._announcing = asyncio.create_task(self._announcer.run())
         port = await self._probes.start()
         logger.info("Serving /healthz and /metrics on port %d.", port)
+        await rollouts_are_served(self._cluster, self._settings.namespaces)
         if self._webhook is not None:
             logger.info("Serving the admission webhook on port %d.", await self._webhook.start())
 

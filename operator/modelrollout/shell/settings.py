@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelrollout.api.scalars import Duration
+from modelrollout.objects.access import Integration
 
 PREFIX = "MODELROLLOUT_"
 
@@ -22,6 +23,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     namespaces: tuple[str, ...] = ()  # none: the whole cluster
+    without: tuple[Integration, ...] = ()
     comparer_image: str | None = None  # none: no stage can compare answers
     prometheus_url: Annotated[str | None, Field(pattern=r"^https?://.+")] = None
     kubeconfig: Path | None = None
@@ -41,6 +43,8 @@ class Settings(BaseModel):
 
 _HELP = {
     "namespaces": "namespaces to serve, separated by commas; the whole cluster when left out",
+    "without": "what the operator is not to touch, and needs no permissions for, separated by commas: "
+    + ", ".join(Integration),
     "prometheus_url": "Prometheus to ask where spec.analysis.prometheus says no other",
     "comparer_image": "image with modelrollout in it, mostly the operator's own, for stages that compare answers",
     "kubeconfig": "kubeconfig to use; in a pod its service account, else $KUBECONFIG or ~/.kube/config",
@@ -53,6 +57,7 @@ _HELP = {
     "log_level": "debug, info, warning or error",
     "resync": "look at every rollout at least this often, even if nothing seems to have happened",
 }
+_LISTS = ("namespaces", "without")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +73,7 @@ def from_flags(flags: argparse.Namespace, environment: Mapping[str, str] = os.en
     for name in _HELP:
         value = getattr(flags, name, None) or environment.get(PREFIX + name.upper())
         if value:
-            given[name] = [part.strip() for part in value.split(",")] if name == "namespaces" else value
+            given[name] = [part.strip() for part in value.split(",")] if name in _LISTS else value
     try:
         return Settings.model_validate(given)
     except ValidationError as error:

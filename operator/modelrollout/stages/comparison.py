@@ -14,6 +14,7 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.shadow import Copies
 from modelrollout.api.stages import StageKind
 from modelrollout.comparer.config import Config, Version
+from modelrollout.objects.access import OWN, Access
 from modelrollout.objects.manifests import (
     COMPARER_LABEL,
     COMPARER_PORT,
@@ -31,6 +32,7 @@ from modelrollout.trial.trial import Step, Trial
 MANAGER = "modelrollout-comparer"
 """Field manager of a comparer's objects."""
 COPIES_PORT = 8080
+ACCESS = (Access(DEPLOYMENTS, OWN), Access(SERVICES, OWN))
 _SUFFIX = "cmp"  # a Service's name has 63 characters at most, and a rollout's may have 46, its revision 10
 _MEBI = 1 << 20
 _OWN_MEMORY = 160 * _MEBI

@@ -15,6 +15,7 @@ from modelrollout.api.blue_green import BlueGreen
 from modelrollout.api.findings import Finding
 from modelrollout.api.shadow import Shadow
 from modelrollout.api.stages import Canary, StageKind
+from modelrollout.objects.access import Access
 from modelrollout.rollout.agreement_metrics import judged_at
 from modelrollout.rollout.rollout import Wish
 from modelrollout.stages import ab_test, blue_green, canary, comparison, promotion, shadow, smoke
@@ -36,6 +37,9 @@ FAULTS: Mapping[type[StageKind], Callable[[str, Any, Wish], Finding | None]] = {
     AbTest: ab_test.fault,
 }
 """What a kind of stage asks of a spec beyond what its steps ask of the router."""
+
+ACCESS: Mapping[type[StageKind], tuple[Access, ...]] = {Shadow: comparison.ACCESS}
+"""What a kind of stage does with objects beside the route and the revisions' own."""
 
 
 @lru_cache(maxsize=4)  # a pass asks a dozen times, of the same wish
