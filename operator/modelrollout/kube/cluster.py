@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
 from modelrollout.kube.connection import Connection, Credentials, Request
 from modelrollout.kube.errors import Conflict, Gone, NotFound, Unreachable
+from modelrollout.kube.server_time import here
 from modelrollout.kube.watching import WatchEvent, by_key, differences, remember
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import KNOWN, PODS, Resource
@@ -88,6 +90,10 @@ class Cluster:
     async def default_namespace(self) -> str:
         """The namespace that kubectl uses without `--namespace`. Raises NoCluster."""
         return await asyncio.to_thread(self._connection.default_namespace)
+
+    def now(self) -> datetime:
+        """The time by the API server's clock, as far as its answers tell."""
+        return self._connection.time.of(here())
 
     @property
     def requests(self) -> Counter[tuple[str, str]]:

@@ -48,6 +48,7 @@ class Process:
         reconciler = Reconciler(
             *(writing, self._mirrors, self._asker, self._announcer, self._telemetry),
             resync=settings.resync_every,
+            clock=self.cluster.now,
             comparer_image=settings.comparer_image,
             succession=Succession(writing, self._mirrors) if leadership is not None else None,
         )
@@ -62,7 +63,8 @@ class Process:
         if settings.webhook_certificates is None:
             return None
         certificate = Certificate(settings.webhook_certificates)
-        return Webhook(Advisor(self.cluster, self._asker), certificate, settings.host, settings.webhook_port)
+        advisor = Advisor(self.cluster, self._asker, clock=self.cluster.now)
+        return Webhook(advisor, certificate, settings.host, settings.webhook_port)
 
     async def start(self) -> None:
         """Raises KubeError, and OSError when a port is taken."""
