@@ -40,6 +40,7 @@ from modelrollout.shell.announce import Announcer
 from modelrollout.shell.observe import observed
 from modelrollout.shell.reader import Direct, Reader
 from modelrollout.shell.reconcile import Reconciler
+from modelrollout.shell.succession import Succession
 from modelrollout.shell.telemetry import Telemetry
 from modelrollout.trial.world import World
 from tests import builders
@@ -76,6 +77,8 @@ class Town:
 
     hears_of_workloads = True
     """Whether the operator can know which workloads are ready."""
+    has_successors = False
+    """Whether an earlier process may still be about when one starts."""
 
     def __init__(self, cluster: FakeCluster | None = None, comparer_image: str | None = COMPARER_IMAGE) -> None:
         self.cluster, self.comparer_image = cluster or FakeCluster(), comparer_image
@@ -112,6 +115,7 @@ class Town:
             sleep=no_sleep,
             comparer_image=self.comparer_image,
             smoker=self.answers,
+            succession=Succession(cluster, self.reader) if self.has_successors else None,
         )
         self._due, self._failures = self.now, 0
 
