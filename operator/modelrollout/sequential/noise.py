@@ -29,8 +29,8 @@ Floats = npt.NDArray[np.float64]
 CALM_DISPERSION = 1.10
 """Up to this dispersion requests are taken to fail independently."""
 FORGETFUL_CORRELATION = 0.10
-"""Up to this correlation of pods' ranks from block to block, blocks are taken as independent. Bursts of a minute have up
-to 0.05, drifts over minutes 0.3 where they can be seen; an hour of twenty pods shows it to about 0.03."""
+"""Up to this correlation of pods' ranks from block to block, blocks are taken as independent. Bursts of a minute have
+up to 0.05, drifts over minutes 0.3 where they can be seen; an hour of twenty pods shows it to about 0.03."""
 NO_LEVELS = Levels()
 INFLATION = 1.5
 """Safety factor on the dispersion, which is only an estimate."""
