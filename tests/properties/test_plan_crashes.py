@@ -60,6 +60,13 @@ def comparing() -> Town:
     return upgrading(stages=[builders.shadow(methods=["POST"], hold="4s", compare=compare)])
 
 
+def keeping() -> Town:
+    """As upgrading, by users whom a cookie keeps: a fifth of them, then half."""
+    ends = {"minDuration": "2s", "maxDuration": "4s", "onInconclusive": "promote"}
+    cookie = {"sticky": {"cookie": {"name": "arm"}}}
+    return upgrading(stages=[builders.ab_test(f"ab-{part}", percent=part, **cookie, **ends) for part in (20, 50)])
+
+
 def installing() -> Town:
     town = begun()
     town.old = town.wish("1", **quick())
@@ -191,6 +198,7 @@ STORIES = {
     "promotion by a lent rule": Story(lambda: upgrading(LENT), serves("2")),
     "rollback by a lent rule": Story(lambda: upgrading(LENT), serves("1", Phase.ROLLED_BACK), at(50, fails)),
     "rollback by other answers": Story(comparing, serves("1", Phase.ROLLED_BACK), answers_otherwise),
+    "rollback of users kept by a cookie": Story(keeping, serves("1", Phase.ROLLED_BACK), at(50, fails)),
     "deletion": Story(upgrading, lambda town: town.is_gone, at(10, is_deleted)),
 }
 RISING = (
@@ -207,6 +215,7 @@ CONDEMNED = (
     "rollback by verdict",
     "rollback by crash loop",
     "rollback by deadline",
+    "rollback of users kept by a cookie",
     "superseding",
     "going back to stable",
 )
