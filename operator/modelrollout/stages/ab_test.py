@@ -54,8 +54,8 @@ def fault(name: str, ab_test: AbTest, wish: Wish) -> Finding | None:
     if metric is None:
         names = ", ".join(one.name for one in wish.spec.analysis.metrics) or "none"
         return Finding("InvalidSpec", f"{where}.goal.metric: there is no metric '{wanted}' in spec.analysis ({names}).")
-    if metric.ratio is None or metric.tolerance is None:
-        why = "a goal is shown by a ratio with a tolerance, such as users who bought among users who came"
+    if (metric.ratio is None and metric.mean is None) or metric.tolerance is None:
+        why = "a goal is shown by a ratio or a mean, with a tolerance, such as users who bought among users who came"
         return Finding("InvalidSpec", f"{where}.goal.metric: '{wanted}' is none. {why[:1].upper()}{why[1:]}.")
     return None
 
