@@ -83,6 +83,7 @@ async def _serve(process: Process, settings: Settings, told: asyncio.Event, unti
 
     async def end() -> None:
         await until
+        process.rounds.end()
         over.set()
 
     ending = asyncio.create_task(end())
