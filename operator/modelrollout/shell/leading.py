@@ -49,7 +49,7 @@ async def _leadership(settings: Settings, ending: contextlib.AsyncExitStack) -> 
     cluster = await ending.enter_async_context(own)
     namespace = settings.lease_namespace or await cluster.default_namespace()
     identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"  # of this process: a restarted one is another
-    return Leadership(cluster, Candidacy(namespace, settings.lease, identity, terms))
+    return Leadership(cluster, Candidacy(namespace, settings.lease, identity, terms, settings.namespaces))
 
 
 async def _elected(leadership: Leadership, process: Process, told: asyncio.Event) -> bool:
