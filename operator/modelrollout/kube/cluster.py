@@ -65,12 +65,14 @@ class Cluster:
         *,
         timeout: float = 10,
         user_agent: str = "modelrollout",
+        left_alone: Mapping[Resource, str] | None = None,
     ) -> Self:
         """Without arguments the pod's own service account, else $KUBECONFIG or ~/.kube/config.
 
         `timeout` (seconds) covers each call whole; `user_agent` names the field manager of writes other than `apply`.
+        Requests for a kind that is `left_alone` raise `LeftAlone` with the name given for it.
         """
-        return cls(Connection(kubeconfig, context, timeout, user_agent), timeout)
+        return cls(Connection(kubeconfig, context, timeout, user_agent, left_alone or {}), timeout)
 
     def fenced(self, fence: Fence) -> Cluster:
         """The same connection, for one who may write only while the fence is open."""

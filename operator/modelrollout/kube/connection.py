@@ -10,7 +10,7 @@ import ipaddress
 import json
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,8 +77,16 @@ class Credentials:
 
 
 class Connection:
-    def __init__(self, kubeconfig: Path | None, context: str | None, timeout: float, user_agent: str) -> None:
+    def __init__(
+        self,
+        kubeconfig: Path | None,
+        context: str | None,
+        timeout: float,
+        user_agent: str,
+        left_alone: Mapping[Resource, str],
+    ) -> None:
         self._kubeconfig, self._context, self._timeout, self._user_agent = kubeconfig, context, timeout, user_agent
+        self._left_alone = left_alone
         self._api: Any = None
         self._renewing = asyncio.Lock()
         self.requests: Counter[tuple[str, str]] = Counter()
@@ -149,6 +157,8 @@ class Connection:
                     yield event
 
     async def _send(self, request: Request, patience: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        if (integration := self._left_alone.get(request.resource)) is not None:
+            raise errors.LeftAlone(integration, request.path)
         self.requests[request.counted_as] += 1
         reply, token = await self._send_once(request, patience)
         if reply.status != 401:

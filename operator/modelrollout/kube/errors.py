@@ -60,6 +60,16 @@ class Gone(Unreachable):
     """That point in history is no longer kept (410). `watch` and `list` start from a fresh list."""
 
 
+class LeftAlone(Refused):
+    """Our own: the kind belongs to what this process was started without, so the API server was not asked.
+
+    To all others it looks like a kind that the cluster does not have.
+    """
+
+    def __init__(self, integration: str, target: str) -> None:
+        super().__init__(404, f"this operator was started with --without {integration}", target)
+
+
 class NotFound(Refused):
     """There is no object of that name."""
 

@@ -53,6 +53,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.persistence.diffbase_storage = NoDiffBase()
     settings.networking.request_timeout = 30
     settings.posting.enabled = False  # Events come from plans
+    settings.scanning.disabled = True  # else it asks to see all namespaces and all definitions of the cluster
 
 
 async def connection_info(process: Process) -> kopf.ConnectionInfo:

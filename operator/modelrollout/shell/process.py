@@ -10,7 +10,9 @@ from modelrollout.kube import Cluster, Leadership
 from modelrollout.prometheus.servers import Servers
 from modelrollout.shell.admission import Advisor
 from modelrollout.shell.announce import Announcer
+from modelrollout.shell.installation import rollouts_are_served
 from modelrollout.shell.mirrors import Mirrors
+from modelrollout.shell.permissions import left_alone
 from modelrollout.shell.probes import Probes
 from modelrollout.shell.reconcile import Reconciler
 from modelrollout.shell.rounds import Rounds
@@ -35,8 +37,9 @@ class Process:
 
     def __init__(self, settings: Settings, leadership: Leadership | None) -> None:
         """Raises CertificateError when the webhook is wanted and its files cannot be used."""
+        self._namespaces = settings.namespaces
         self._running = contextlib.AsyncExitStack()
-        self.cluster = Cluster.connect(settings.kubeconfig, settings.context)
+        self.cluster = Cluster.connect(settings.kubeconfig, settings.context, left_alone=left_alone(settings.without))
         wakeups, writing = Wakeups(), self.cluster if leadership is None else self.cluster.fenced(leadership)
         self._telemetry = Telemetry(self.cluster)
         self._asker = Servers(settings.prometheus_url)
@@ -77,6 +80,7 @@ class Process:
         port = await self._probes.start()
         ending.push_async_callback(self._probes.stop)
         logger.info("Serving /healthz and /metrics on port %d.", port)
+        await rollouts_are_served(self.cluster, self._namespaces)
         if self._webhook is not None:
             logger.info("Serving the admission webhook on port %d.", await self._webhook.start())
             ending.push_async_callback(self._webhook.stop)

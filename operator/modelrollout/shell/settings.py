@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelrollout.api.names import Name, Namespace
 from modelrollout.api.scalars import Duration
+from modelrollout.objects.access import Integration
 
 PREFIX = "MODELROLLOUT_"
 
@@ -23,6 +24,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     namespaces: tuple[str, ...] = ()  # none: the whole cluster
+    without: tuple[Integration, ...] = ()
     comparer_image: str | None = None  # none: no stage can compare answers
     prometheus_url: Annotated[str | None, Field(pattern=r"^https?://.+")] = None
     kubeconfig: Path | None = None
@@ -46,6 +48,8 @@ class Settings(BaseModel):
 
 _HELP = {
     "namespaces": "namespaces to serve, separated by commas; the whole cluster when left out",
+    "without": "what the operator is not to touch, and needs no permissions for, separated by commas: "
+    + ", ".join(Integration),
     "prometheus_url": "Prometheus to ask where spec.analysis.prometheus says no other",
     "comparer_image": "image with modelrollout in it, mostly the operator's own, for stages that compare answers",
     "kubeconfig": "kubeconfig to use; in a pod its service account, else $KUBECONFIG or ~/.kube/config",
@@ -61,6 +65,7 @@ _HELP = {
     "lease_namespace": "namespace of that Lease; in a pod its own, else that of the kubeconfig's context",
     "lease_duration": "time after which another process leads when the leader falls silent",
 }
+_LISTS = ("namespaces", "without")
 ALONE = "--no-leader-election"
 
 
@@ -79,7 +84,7 @@ def from_flags(flags: argparse.Namespace, environment: Mapping[str, str] = os.en
     for name in (*_HELP, "leader_election"):
         value = getattr(flags, name, None) or environment.get(PREFIX + name.upper())
         if value:
-            given[name] = [part.strip() for part in value.split(",")] if name == "namespaces" else value
+            given[name] = [part.strip() for part in value.split(",")] if name in _LISTS else value
     try:
         return Settings.model_validate(given)
     except ValidationError as error:

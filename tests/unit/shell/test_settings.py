@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from modelrollout.objects.access import Integration
 from modelrollout.shell import settings as operator_settings
 from modelrollout.shell.settings import Settings
 
@@ -30,6 +31,11 @@ def test_namespaces_are_separated_by_commas() -> None:
     assert told("--namespaces", "ml, fraud").namespaces == ("ml", "fraud")
 
 
+def test_what_is_left_alone_is_separated_by_commas() -> None:
+    assert told("--without", "istio, statefulSets").without == (Integration.ISTIO, Integration.STATEFUL_SETS)
+    assert told(MODELROLLOUT_WITHOUT="gatewayAPI").without == (Integration.GATEWAY_API,)
+
+
 def test_there_is_no_webhook_without_certificates() -> None:
     assert told("--webhook-port", "9000").webhook_certificates is None
     settings = told("--webhook-certificates", "/certificates")
@@ -44,6 +50,7 @@ def test_there_is_no_webhook_without_certificates() -> None:
         (("--prometheus-url", "prometheus:9090"), "--prometheus-url"),
         (("--resync", "often"), "--resync"),
         (("--log-level", "loud"), "--log-level"),
+        (("--without", "istio,linkerd"), "--without"),
     ],
 )
 def test_a_wrong_value_names_its_flag_and_its_variable(arguments: tuple[str, str], flag: str) -> None:
