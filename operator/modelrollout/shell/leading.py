@@ -32,7 +32,8 @@ async def run(settings: Settings) -> int:
         leadership = await _leadership(settings, ending) if settings.leader_election else None
         process = Process(settings, leadership)
         ending.push_async_callback(process.stop)
-        await process.start()
+        if await _first(process.start(), told.wait()) == 1:
+            return 0
         if leadership is None:
             await _serve(process, settings, told, told.wait())
             return 0
