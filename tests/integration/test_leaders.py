@@ -176,6 +176,13 @@ async def is_told_to_stop(pair: Pair, leader: Replica) -> None:
     assert await leader.ended(ends + 1) == 0
 
 
+async def stops_while_it_stands_by(pair: Pair, one: Replica) -> None:
+    await pair.stands_by(one)
+    ends = len(one.codes)
+    one.signal(signal.SIGTERM)
+    assert await one.ended(ends + 1) == 0
+
+
 TROUBLES = (is_killed, is_frozen_for_two_leases_and_wakes, is_cut_off_and_heard_again, is_told_to_stop)
 
 
@@ -197,6 +204,7 @@ async def test_whatever_becomes_of_the_leader_the_release_goes_on_as_planned_and
             await pair.stands_by(pair.other(leader))
             await trouble(pair, leader)
         await release.serves("v2", seconds=120)
+        await stops_while_it_stands_by(pair, pair.other(await pair.leader()))
     assert pair.answers.keys() == {"v1", "v2"}, pair.answers
     assert [weight for _, weight in pair.rises] == WEIGHTS
     times = [moment for moment, _ in pair.rises]

@@ -83,9 +83,11 @@ async def _serve(process: Process, settings: Settings, told: asyncio.Event, unti
     register(registry, process)
 
     async def end() -> None:
-        await until
-        process.rounds.end()
-        over.set()
+        try:
+            await until
+        finally:  # even where that fails: nobody would renew the Lease any more
+            process.rounds.end()
+            over.set()
 
     ending = asyncio.create_task(end())
     others = asyncio.all_tasks()
@@ -100,7 +102,9 @@ async def _serve(process: Process, settings: Settings, told: asyncio.Event, unti
     try:
         await kopf.run_tasks(tasks, ignored=others)
     finally:
-        await _ended(ending)
+        ending.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ending
 
 
 async def _first(*those: Coroutine[Any, Any, object], beside: Coroutine[Any, Any, None] | None = None) -> int:

@@ -54,6 +54,8 @@ def test_there_is_no_webhook_without_certificates() -> None:
         (("--resync", "often"), "--resync"),
         (("--log-level", "loud"), "--log-level"),
         (("--without", "istio,linkerd"), "--without"),
+        (("--lease", "Model Rollout"), "--lease"),
+        (("--lease-duration", "1s"), "--lease-duration"),
     ],
 )
 def test_a_wrong_value_names_its_flag_and_its_variable(arguments: tuple[str, str], flag: str) -> None:
