@@ -7,7 +7,8 @@ READY  := $(VENV)/.ready
 VERSION := 0.1.0
 IMAGE  ?= modelrollout.dev/modelrollout:$(VERSION)
 
-.PHONY: help install tools lint test test-demo test-fast crds chart image lock presets docs bench-analysis bench-comparer demo sandbox kind clean
+.PHONY: help install tools lint test test-demo test-fast crds chart image lock presets docs bench-analysis bench-comparer \
+  bench-shadow demo sandbox kind clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -73,10 +74,13 @@ docs: presets ## write what the code makes in docs/: presets.md, pictures, and t
 bench-analysis: $(READY) ## false rollbacks and time to detect, beside other tools and the limit; ARGS=--full for all runs
 	$(BIN)/python -m benchmarks.analysis $(ARGS)
 
+bench-shadow: $(READY) ## whether users notice that a candidate gets copies of their requests
+	$(BIN)/python -m benchmarks.shadow $(ARGS)
+
 bench-comparer: $(READY) ## how many answers a comparer compares on one core, and what each costs
 	$(BIN)/python -m benchmarks.comparer $(ARGS)
 
-demo: tools ## watch good and bad releases on real parts; STRATEGY=shadow, bluegreen, all-stages or canary
+demo: tools ## watch good and bad releases on real parts; STRATEGY=ab, shadow, bluegreen, all-stages or canary
 	$(BIN)/python -m demo $(if $(STRATEGY),--strategy $(STRATEGY))
 
 sandbox: tools ## start the same cluster and leave it running

@@ -47,7 +47,7 @@ class Operator:
         """Returns when it says that it is healthy. Raises `OperatorFailedError`."""
         command = [sys.executable, "-m", "modelrollout", "run", *self._flags, "--kubeconfig", str(self._kubeconfig)]
         command += ["--prometheus-url", self._prometheus_url, "--host", "127.0.0.1", "--port", str(self._port)]
-        command += ["--log-format", "text", "--comparer-image", IMAGE]
+        command += ["--log-format", "text", "--comparer-image", IMAGE, "--no-leader-election"]
         self._process = await Process.start(command, folder=Path.cwd(), environment=os.environ, log=self._log)
         ended = asyncio.create_task(self._process.wait())
         healthy = asyncio.create_task(self._healthy())

@@ -47,9 +47,9 @@ class Place:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     directory = tmp_path_factory.mktemp("sandbox")
-    plain = Path(__file__).parent / "images" / "plain"
+    own = {f"test/{name}": Path(__file__).parent / "images" / name for name in ("plain", "shop")}
     try:
-        async with local_cluster(directory, images=images({"test/plain": plain}), definitions=definitions()) as parts:
+        async with local_cluster(directory, images=images(own), definitions=definitions()) as parts:
             log = directory / "operator.log"
             async with operator(parts.kubernetes.kubeconfig, parts.metrics.url, log) as beside:
                 yield Place(parts, beside)

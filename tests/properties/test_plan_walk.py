@@ -16,6 +16,7 @@ import pytest
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm, MetricVerdict, ModelRolloutStatus, Phase, Verdict
+from modelrollout.comparer.answers import Reply
 from modelrollout.objects.manifests import (
     REJECTED,
     Apply,
@@ -29,7 +30,7 @@ from modelrollout.objects.manifests import (
 )
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, PODS
-from modelrollout.plan import looks
+from modelrollout.plan import looks, smoking
 from modelrollout.plan.decide import mended
 from modelrollout.plan.plan import Plan
 from modelrollout.plan.planner import plan_from
@@ -44,6 +45,7 @@ from modelrollout.trial.phases import intended, is_allowed
 from modelrollout.trial.steps import exposure_at
 from modelrollout.trial.world import World
 from tests import builders
+from tests.fakes.answers import GOOD, LOADING, UNREACHABLE
 from tests.fakes.town import NOON
 
 GATEWAY = {"port": 8080, "gatewayAPI": {"parentRefs": [{"name": "g"}]}}
@@ -66,6 +68,7 @@ class Event:
     verdict: Verdict | None = None
     hand: str = ""  # what somebody does to the route
     is_gateway_down: bool = False  # what was written is not accepted
+    reply: Reply | None = None  # to whatever the operator asks the candidate
 
 
 CONDITIONS = [
@@ -98,6 +101,7 @@ class Situation:
     now: Any
     refused: frozenset[str] = frozenset()  # revisions that failed for good, by the walk's own books
     out_since: datetime | None = None  # since when stable has no ready pod, by them as well
+    vouched_for: frozenset[str] = frozenset()  # revisions that answered well, by them as well
 
     def place(self, traffic: dict[str, Any]) -> object:
         """What tells it from other situations; times are left out."""
@@ -110,9 +114,10 @@ class Situation:
             *arms,
             status.candidate is not None and status.candidate.unready_since is not None,
             self.out_since is not None and status.phase in MAY_TAKE_OVER,
-            stage and (stage.name, stage.step, exposure_at(stage), stage.since is not None),
+            stage and (stage.name, stage.step, exposure_at(stage), stage.since is not None, stage.smoke is not None),
             tuple(sorted(entry.revision for entry in status.rejected)),
             self.refused,
+            self.vouched_for,
             tuple(sorted(_kernel(one) for one in self.objects.values() if is_of_interest(one))),
         )
 
@@ -176,6 +181,7 @@ class Walk:
         known_before = here.out_since
         here = self.happened(here, event)
         plan, facts = self.planned(here, event)
+        here = self.vouched(here, facts)
         self.check(here, event, facts, plan)
         refused = here.refused | self.newly_refused(here, plan)
         objects, stages_of_it = dict(here.objects), list[Situation]()
@@ -195,6 +201,10 @@ class Walk:
         self.plans += 1
         facts = Facts(self.rollout(here), World("fraud", here.objects), here.now)
         known = mended(facts)
+        if event.reply is not None and (asked := smoking.due(facts, known)) is not None:
+            replies = {request.name: event.reply for request in asked.requests}
+            facts = replace(facts, world=facts.world.replied(asked, replies))
+            known = smoking.informed(facts, known)
         if event.verdict is not None and looks.is_due(facts, known):
             said = MetricVerdict(metric="errors", verdict=event.verdict, message="as it was told", samples=100)
             facts = replace(facts, verdicts=(said,))
@@ -217,7 +227,13 @@ class Walk:
             refused &= {entry.revision for entry in here.status.rejected}
         now = here.now + event.after
         out_since = (here.out_since or now) if is_out(objects, here.status.stable) else None
-        return Situation(event.spec or here.spec, here.status, objects, now, refused, out_since)
+        return Situation(event.spec or here.spec, here.status, objects, now, refused, out_since, here.vouched_for)
+
+    def vouched(self, here: Situation, facts: Facts) -> Situation:
+        """Who answered well in this pass, in the walk's own books."""
+        asked = facts.world.smoke
+        is_good = asked is not None and all(reply == GOOD for reply in facts.world.replies.values())
+        return replace(here, vouched_for=here.vouched_for | {asked.revision}) if asked and is_good else here
 
     def newly_refused(self, here: Situation, plan: Plan) -> frozenset[str]:
         """Whom this pass condemned: on its route before its status, or in its status."""
@@ -240,6 +256,7 @@ class Walk:
         told = (here.spec, after.phase, after.stage, event, plan.status.phase, plan.status.message)
         candidate = plan.status.candidate
         self.moves_only_to_the_ready(here, facts, plan, before, now, told)
+        self.meets_nobody_before_it_is_vouched_for(here, plan, before, now, told)
         if after.candidate and after.candidate.revision in here.refused and candidate == after.candidate:
             assert now <= before, ("2: rises after a fail", told)
         if after.candidate and after.candidate.revision in here.refused | self.newly_refused(here, plan):
@@ -284,6 +301,16 @@ class Walk:
             assert (now, count) == (EVERYBODY, facts.rollout.wish and facts.rollout.wish.size), ("1: a part", told)
             return
         assert facts.can_serve(status.stable) or status.phase is Phase.BAKING, ("1: stable is not ready", told)
+
+    def meets_nobody_before_it_is_vouched_for(
+        self, here: Situation, plan: Plan, before: Exposure, now: Exposure, told: object
+    ) -> None:
+        """Smoke requests come before the first exposure; only where stable is gone for good nobody waits for them."""
+        wish, candidate = self.rollout(here).wish, plan.status.candidate
+        if wish is None or candidate is None or now <= before or plan.status.phase is Phase.PROMOTING:
+            return
+        asks = any(step.smoke is not None for step in stages.way(wish))
+        assert not asks or candidate.revision in here.vouched_for, ("smoke: is met before it answered", told)
 
     def decides_nothing_without_evidence(self, here: Situation, event: Event, plan: Plan, told: object) -> None:
         if event.after > HOLD + timedelta(seconds=1):
@@ -431,6 +458,9 @@ def test_every_place_of_a_small_canary_keeps_all_promises(traffic: dict[str, Any
 
 HEADER = {"header": {"name": "x-preview", "value": "1"}}
 SWITCH = {"previewHold": "1m", "hold": "1m"}
+REPLIES = [
+    Event(after, reply=reply) for after in (timedelta(seconds=1), HOLD) for reply in (GOOD, LOADING, UNREACHABLE)
+]
 ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
 
 
@@ -440,12 +470,14 @@ ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TR
         (GATEWAY, [builders.shadow(methods=ALL_METHODS, hold="1m"), builders.blue_green(preview=HEADER, **SWITCH)]),
         (SERVICE, [builders.blue_green(preview={}, **SWITCH)]),
         (GATEWAY, [builders.ab_test(minDuration="1m", maxDuration="20m")]),
+        (GATEWAY, [builders.blue_green(preview=HEADER, smoke=[builders.smoke()], smokeDeadline="1m", **SWITCH)]),
     ],
-    ids=["gatewayAPI", "service", "abTest"],
+    ids=["gatewayAPI", "service", "abTest", "smoke"],
 )
 def test_every_place_of_other_stages_keeps_all_promises(traffic: dict[str, Any], row: list[dict[str, Any]]) -> None:
     """Whatever kinds of stages come: their exposures are kept to, and taken back, like weights."""
     walk = Walk(traffic, *row)
+    replies = REPLIES if any("smoke" in fields for stage in row for fields in stage.values()) else ()
     # Of what happens within a hold nothing differs from the canary's, and edits are walked in test_edited_ways.
     unlike = [event for event in EVENTS if event.after >= HOLD or event not in CONDITIONS]
-    assert walk.everywhere([event for event in unlike if event.spec != "other steps"]) > 50
+    assert walk.everywhere([*replies, *(event for event in unlike if event.spec != "other steps")]) > 50

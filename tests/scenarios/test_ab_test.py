@@ -132,6 +132,15 @@ def test_nobody_changes_the_version_but_towards_the_candidate_and_a_rollback_mov
     assert on_candidate(town) == set()
 
 
+def test_more_users_by_an_edit_are_no_contradiction_to_those_who_were_drawn_before() -> None:
+    town = experiment(percent=5, goal=LOSS)
+    town.run(until=is_testing, minutes=5)
+    town.run(minutes=1)
+    town.wish("2", stages=[builders.ab_test(percent=50, goal=LOSS)])
+    town.run(seconds=30)
+    assert (town.phase, on_candidate(town)) == (Phase.PROGRESSING, set(USERS[:10]))
+
+
 def test_an_audience_meets_the_candidate_by_its_header() -> None:
     town = experiment(audience=[{"name": "x-bucket", "value": "b07"}], goal=LOSS)
     town.run(until=is_testing, minutes=5)

@@ -10,7 +10,7 @@ import pytest
 
 from modelrollout.api.status import Phase
 from modelrollout.objects.manifests import Manifest
-from modelrollout.objects.resources import DEPLOYMENTS
+from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES
 from tests import builders
 from tests.fakes.cluster import merged
 from tests.fakes.town import Town
@@ -54,6 +54,12 @@ def test_candidate_has_the_pods_that_each_weight_needs_before_it_has_the_weight(
     needed = {share: max(1, ceil(replicas * share / 100)) for share in (5, 25, 50, 100)}
     assert {share: seen[share] for share in needed} == needed
     assert size(town, town.new) == replicas
+
+
+def test_candidate_has_the_pods_that_users_who_were_drawn_need() -> None:
+    town = crowded(stages=[builders.ab_test(percent=50)])
+    town.run(until=lambda town: "x-bucket" in str(town.cluster.get(HTTP_ROUTES, "fraud")), minutes=2)
+    assert town.pods(town.new) == 5
 
 
 def test_weight_waits_for_pods_and_says_who_scales_what() -> None:

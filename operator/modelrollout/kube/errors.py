@@ -28,6 +28,10 @@ class AlreadyExists(KubeError):
     """Nobody's: somebody was quicker, or this was done before."""
 
 
+class NotLeading(KubeError):
+    """Nobody's: this process does not hold the Lease that it leads by, so it sent nothing. Another one acts."""
+
+
 class Refused(KubeError):
     """The caller's: the API server said no, and will say it again. `message` is its own sentence."""
 

@@ -157,7 +157,8 @@ def routing_at(
     if (trial := trial_of(facts, status, wish)) is None:
         return Routing(facts.backend(stable), None, exposure, notes)
     step, candidate = trial.step, facts.backend(trial.candidate)
-    return Routing(facts.backend(stable), candidate, exposure, notes, step.copied, step.copies_to(trial))
+    to, draw = step.copies_to(trial), step.draw(trial)
+    return Routing(facts.backend(stable), candidate, exposure, notes, step.copied, to, draw)
 
 
 def _named_by(route: Move, facts: Facts, wish: Wish) -> frozenset[Ref]:
