@@ -4,12 +4,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+VERSION := 0.1.0
+IMAGE  ?= modelrollout.dev/modelrollout:$(VERSION)
 
 # What is imported is compiled once: otherwise each worker and each process that a test starts does it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install tools lint test test-demo test-fast crds chart presets docs bench-analysis bench-comparer bench-shadow \
-  demo sandbox kind clean
+.PHONY: help install tools lint test test-demo test-fast crds chart image lock presets docs bench-analysis bench-comparer \
+  bench-shadow demo sandbox kind clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -51,6 +53,20 @@ crds: $(READY) ## write crds/ from the models, and the chart's copy
 
 chart: $(READY) ## write what is generated in the chart: permissions, definitions, table of values
 	$(BIN)/python -m charts
+
+image: ## build the operator's image with an SBOM, by Docker with its containerd image store; IMAGE=name:tag, PUSH=1
+	docker buildx build --file operator/Dockerfile --tag $(IMAGE) --sbom=true --provenance=mode=max \
+	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(if $(PUSH),--push,--load) .
+	mkdir -p build
+	docker buildx imagetools inspect $(IMAGE) --format '{{ json .SBOM }}' > build/sbom.json || \
+	  echo 'The SBOM is part of the image; a copy in build/sbom.json needs an image that was pushed (PUSH=1).'
+
+lock: ## choose the newest versions for the image, and write them down with their hashes
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	build/lock/bin/uv pip compile pyproject.toml --quiet --upgrade --generate-hashes --no-annotate \
+	  --python-version 3.11 --python-platform linux --custom-compile-command 'make lock' \
+	  --output-file operator/requirements.lock
 
 presets: $(READY) ## write docs/presets.md from the catalogue
 	$(BIN)/python -m modelrollout.api.presets docs/presets.md

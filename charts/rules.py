@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from modelrollout.objects.access import Access, Integration
+from modelrollout.objects.access import Access, Integration, Where
 from modelrollout.shell.permissions import ALL
 
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete")
@@ -22,10 +22,8 @@ _HEAD = """\
 
 def template() -> str:
     """The text of templates/_rules.tpl."""
-    near = [one for one in ALL if not one.is_cluster_wide]
-    far = [one for one in ALL if one.is_cluster_wide]
-    parts = (_without(), _defined("modelrollout.rules.namespaced", near), _defined("modelrollout.rules.cluster", far))
-    return _HEAD + "\n".join(parts)
+    parts = [_defined(where, [one for one in ALL if one.scope is where]) for where in Where]
+    return _HEAD + "\n".join([_without(), *parts])
 
 
 def _without() -> str:
@@ -41,8 +39,8 @@ def _without() -> str:
 """
 
 
-def _defined(name: str, accesses: Iterable[Access]) -> str:
-    return f'{{{{- define "{name}" }}}}\n' + "".join(_parts([*accesses])) + "{{- end }}\n"
+def _defined(where: Where, accesses: list[Access]) -> str:
+    return f'{{{{- define "modelrollout.rules.{where}" }}}}\n' + "".join(_parts(accesses)) + "{{- end }}\n"
 
 
 def _parts(accesses: list[Access]) -> Iterator[str]:

@@ -70,7 +70,7 @@ def _run(settings: Settings) -> int:
     logging.getLogger("kopf.objects").setLevel("DEBUG" if settings.log_level == "debug" else "WARNING")
     try:
         return asyncio.run(leading.run(settings))
-    except KubeError as error:
+    except (KubeError, OSError) as error:  # OSError: a port is taken
         sys.stderr.write(f"modelrollout: {error}\n")
         return 1
 

@@ -30,7 +30,7 @@ from modelrollout.objects.resources import (
 )
 from tests.chart.helm import CHART, RELEASE, Values, rendered
 from tests.chart.installed import Right, Site, site
-from tests.chart.test_rules import operators, rights
+from tests.chart.test_rules import leases, operators, rights
 from tests.integration.releases import Place, Release, comes_true
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
@@ -218,15 +218,19 @@ async def ground(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def forbidden_and_used(ground: Site) -> tuple[list[str], set[Right]]:
-    """Everything is released at once: most of the time is waiting."""
+    """Everything is released at once, as most of the time is waiting; one process leads, and another takes over."""
     ground.helm("install", RELEASE, str(CHART), values=EVERYTHING)
-    cluster = ground.local.cluster
-    async with ground.operator(EVERYTHING, ground.local.directory / "operator.log") as running:
-        releases = [Release(Place(ground.local, running)) for _ in SCENARIOS]
+    cluster, logs = ground.local.cluster, ground.local.directory
+    async with (
+        ground.operator(EVERYTHING, logs / "leader.log") as leader,
+        ground.operator(EVERYTHING, logs / "standby.log"),
+    ):
+        releases = [Release(Place(ground.local, leader)) for _ in SCENARIOS]
         async with asyncio.TaskGroup() as together:
             for scenario, release in zip(SCENARIOS, releases, strict=True):
                 await release.settle()
                 together.create_task(scenario(release))
+        await leader.stop()
         for release in releases:
             await cluster.delete(MODEL_ROLLOUTS, release.namespace, release.name)
         for release in releases:
@@ -243,7 +247,8 @@ async def test_no_request_is_forbidden(forbidden_and_used: tuple[list[str], set[
 
 async def test_no_right_is_unused(forbidden_and_used: tuple[list[str], set[Right]]) -> None:
     _, used = forbidden_and_used
-    granted = rights(operators(rendered(EVERYTHING), "ClusterRole"))
+    objects = rendered(EVERYTHING)
+    granted = rights([*operators(objects, "ClusterRole"), *leases(objects)])
     assert granted - used - ASKED_BY_ADMISSION == set()
 
 
@@ -267,4 +272,4 @@ async def test_with_namespaces_it_serves_these_and_asks_for_nothing_elsewhere(
     asked = [*ground.asked()][before:]
     assert [one.what for one in asked if one.code == 403] == []
     elsewhere = {one.right[1] for one in asked if one.namespace != "narrow"}
-    assert elsewhere == {"gateways", "gatewayclasses"}
+    assert elsewhere == {"gateways", "gatewayclasses", "leases"}

@@ -43,7 +43,7 @@ async def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         api_server_of_kind("real", tmp_path_factory.mktemp("restricted")) as endpoint,
         Cluster.connect(endpoint.kubeconfig, user_agent="test") as cluster,
     ):
-        for name in (NAMESPACE, "ml", "fraud"):
+        for name in (NAMESPACE, "ml", "fraud", "leases"):
             metadata = {"name": name, "labels": RESTRICTED}
             await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         yield endpoint.kubeconfig

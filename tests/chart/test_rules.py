@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from charts.rules import VERBS
-from modelrollout.objects.access import Integration
+from modelrollout.objects.access import Integration, Where
 from modelrollout.objects.manifests import Manifest
 from modelrollout.shell.permissions import ALL, left_alone
 from tests.chart.helm import Values, container, needs_helm, of_kind, only, rendered
@@ -28,11 +28,11 @@ def rights(roles: Iterable[Manifest]) -> set[Right]:
     }
 
 
-def asked_for(without: Iterable[str] = (), *, cluster_wide: bool | None = None) -> set[Right]:
+def asked_for(where: Where, without: Iterable[str] = ()) -> set[Right]:
     return {
         (one.resource.group, "/".join(filter(None, (one.resource.plural, one.subresource))), verb)
         for one in ALL
-        if one.integration not in without and cluster_wide in (None, one.is_cluster_wide)
+        if one.integration not in without and one.scope is where
         for verb in one.verbs
     }
 
@@ -41,11 +41,17 @@ def operators(objects: list[Manifest], kind: str) -> list[Manifest]:
     return [one for one in of_kind(objects, kind) if one["metadata"]["name"] == "modelrollout"]
 
 
+def leases(objects: list[Manifest]) -> list[Manifest]:
+    return [one for one in of_kind(objects, "Role") if one["metadata"]["name"] == "modelrollout-lease"]
+
+
 @needs_helm
 @pytest.mark.parametrize("off", [(), *((name,) for name in Integration), tuple(Integration)], ids=str)
 def test_the_operator_has_the_rights_that_its_parts_ask_for(off: tuple[Integration, ...]) -> None:
     objects = rendered({**SMALL, "integrations": {name: name not in off for name in Integration}})
-    assert rights(operators(objects, "ClusterRole")) == asked_for(off)
+    everywhere = asked_for(Where.ANYWHERE, off) | asked_for(Where.SERVED, off)
+    assert rights(operators(objects, "ClusterRole")) == everywhere
+    assert rights(leases(objects)) == asked_for(Where.OWN)
     told = [one for one in container(objects)["args"] if one.startswith("--without=")]
     assert told == ([f"--without={','.join(off)}"] if off else [])
 
@@ -55,15 +61,24 @@ def test_with_namespaces_it_has_no_right_elsewhere_but_to_read_what_belongs_to_t
     objects = rendered({**SMALL, "watchNamespaces": ["ml", "fraud"]})
     roles = operators(objects, "Role")
     assert [one["metadata"]["namespace"] for one in roles] == ["ml", "fraud"]
-    assert all(rights([one]) == asked_for([Integration.ISTIO], cluster_wide=False) for one in roles)
+    assert all(rights([one]) == asked_for(Where.SERVED, [Integration.ISTIO]) for one in roles)
     beyond = rights(operators(objects, "ClusterRole"))
-    assert beyond == asked_for([Integration.ISTIO], cluster_wide=True)
+    assert beyond == asked_for(Where.ANYWHERE, [Integration.ISTIO])
     assert {resource for _, resource, _ in beyond} == {"gateways", "gatewayclasses", "clustermetrictemplates"}
     assert {verb for _, _, verb in beyond} == {"get", "list", "watch"}
     bindings = operators(objects, "RoleBinding")
     assert [one["metadata"]["namespace"] for one in bindings] == ["ml", "fraud"]
     subject = {"kind": "ServiceAccount", "name": "modelrollout", "namespace": "modelrollout"}
     assert all(one["subjects"] == [subject] for one in [*bindings, only(objects, "ClusterRoleBinding")])
+
+
+@needs_helm
+def test_releases_for_different_namespaces_may_keep_their_leases_together() -> None:
+    objects = rendered({**SMALL, "leaderElection": {"namespace": "releases"}})
+    (role,) = leases(objects)
+    binding = next(one for one in of_kind(objects, "RoleBinding") if one["metadata"]["name"] == "modelrollout-lease")
+    assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "releases"
+    assert binding["subjects"][0]["namespace"] == "modelrollout"
 
 
 @needs_helm

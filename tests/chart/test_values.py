@@ -23,6 +23,7 @@ SHOWS: Values = {
     "comparer": {"enabled": True},
     "rbac": {"create": True, "aggregate": True},
     "serviceAccount": {"create": True},
+    "podDisruptionBudget": {"enabled": True},
     "metrics": {"service": {"enabled": True}, "podMonitor": {"enabled": False}},
 }
 """Changes of `everything`, by which a value shows that another one hides."""
@@ -121,6 +122,9 @@ BAD: list[tuple[str, Any, str]] = [
     ("prometheus.url", "prometheus:9090", "prometheus.url: Does not match pattern"),
     ("resync", "often", "resync: Does not match pattern"),
     ("resync", 300, "resync: Invalid type. Expected: string, given: integer"),
+    ("replicas", -1, "replicas: Must be greater than or equal to 0"),
+    ("leaderElection.duration", "15", "leaderElection.duration: Does not match pattern"),
+    ("podDisruptionBudget.maxUnavailable", "half", "podDisruptionBudget.maxUnavailable: Does not match pattern"),
     ("log.level", "loud", "log.level must be one of the following"),
     ("webhook.port", 70000, "webhook.port: Must be less than or equal to 65535"),
     ("webhook.timeoutSeconds", 60, "webhook.timeoutSeconds: Must be less than or equal to 30"),
@@ -173,6 +177,9 @@ def test_by_default_it_installs_an_operator_its_definitions_and_its_permissions(
         "CustomResourceDefinition modelrollouts.modelrollout.dev",
         "Deployment modelrollout",
         "Pod modelrollout-test",
+        "PodDisruptionBudget modelrollout",
+        "Role modelrollout-lease",
+        "RoleBinding modelrollout-lease",
         "Service modelrollout-metrics",
         "ServiceAccount modelrollout",
     ]
@@ -191,6 +198,9 @@ def test_the_operator_is_told_what_the_values_say() -> None:
         "--log-level=info",
         "--log-format=json",
         "--resync=5m",
+        "--lease=modelrollout",
+        "--lease-namespace=modelrollout",
+        "--lease-duration=15s",
         "--namespaces=ml,fraud",
         "--without=istio",
         "--prometheus-url=http://prometheus",

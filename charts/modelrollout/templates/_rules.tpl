@@ -9,7 +9,7 @@
 {{- join "," $without }}
 {{- end }}
 
-{{- define "modelrollout.rules.namespaced" }}
+{{- define "modelrollout.rules.served" }}
 - apiGroups: [modelrollout.dev]
   resources: [modelrollouts]
   verbs: [get, list, watch, patch]
@@ -48,7 +48,13 @@
 {{- end }}
 {{- end }}
 
-{{- define "modelrollout.rules.cluster" }}
+{{- define "modelrollout.rules.own" }}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, list, watch, create, update]
+{{- end }}
+
+{{- define "modelrollout.rules.anywhere" }}
 - apiGroups: [modelrollout.dev]
   resources: [clustermetrictemplates]
   verbs: [get, list, watch]

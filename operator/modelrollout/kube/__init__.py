@@ -5,7 +5,7 @@ its calls take are values of `modelrollout.objects.resources`.
 """
 
 from modelrollout.kube.cluster import Cluster, Labels, Listing
-from modelrollout.kube.election import Terms
+from modelrollout.kube.election import Candidacy, Terms
 from modelrollout.kube.errors import (
     AlreadyExists,
     Conflict,
@@ -18,7 +18,7 @@ from modelrollout.kube.errors import (
     Refused,
     Unreachable,
 )
-from modelrollout.kube.lease import Candidacy, Leadership
+from modelrollout.kube.lease import Leadership
 from modelrollout.kube.mirror import Mirror
 from modelrollout.kube.watching import WatchEvent
 

@@ -8,17 +8,21 @@ that succeeded. The holder's time begins before the others' can, so it ends befo
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from modelrollout.api.base import GROUP
-from modelrollout.objects.manifests import Manifest
+from modelrollout.objects.manifests import Manifest, annotation
 from modelrollout.objects.resources import LEASES
 
 LABEL = f"{GROUP}/lease"
 """Label of the Leases that operators lead by."""
+NAMESPACES = f"{GROUP}/namespaces"
+"""Annotation on such a Lease: the namespaces that its holder serves, separated by commas."""
+EVERYWHERE = "*"
+"""Stands for all namespaces of the cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,17 @@ class Terms:
     def lasts(self) -> float:
         """The seconds that others wait; all that the holder began has ended by then."""
         return self.duration.total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidacy:
+    """Who wants to lead, by which Lease, and where (`namespaces`; none: everywhere). One process uses an identity."""
+
+    namespace: str
+    name: str
+    identity: str
+    terms: Terms
+    namespaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +105,9 @@ def holder(lease: Manifest | None) -> str:
     return str(_spec(lease).get("holderIdentity") or "")
 
 
-def taken(lease: Manifest, identity: str, terms: Terms, at: datetime) -> Manifest:
+def taken(lease: Manifest, candidacy: Candidacy, at: datetime) -> Manifest:
     """The Lease, taken or renewed. Moments are for people to read; nothing is decided by them."""
+    identity, terms = candidacy.identity, candidacy.terms
     spec, moment = _spec(lease), f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
     changed: dict[str, Any] = {
         "holderIdentity": identity,
@@ -103,7 +119,19 @@ def taken(lease: Manifest, identity: str, terms: Terms, at: datetime) -> Manifes
         changed["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1 if spec else 0
     metadata = lease["metadata"]
     labels = {**(metadata.get("labels") or {}), LABEL: metadata["name"]}
-    return {**lease, "metadata": {**metadata, "labels": labels}, "spec": {**spec, **changed}}
+    served = ",".join(sorted(candidacy.namespaces)) or EVERYWHERE
+    annotations = {**(metadata.get("annotations") or {}), NAMESPACES: served}
+    metadata = {**metadata, "labels": labels, "annotations": annotations}
+    return {**lease, "metadata": metadata, "spec": {**spec, **changed}}
+
+
+def overlap(lease: Manifest, namespaces: Collection[str]) -> str | None:
+    """What the holder of another Lease serves of these namespaces, in words; None when they are apart."""
+    theirs = annotation(lease, NAMESPACES) or EVERYWHERE
+    if not namespaces or theirs == EVERYWHERE:
+        return "all namespaces" if theirs == EVERYWHERE else f"namespace {theirs}"
+    both = sorted({*namespaces} & {*theirs.split(",")})
+    return f"namespace {', '.join(both)}" if both else None
 
 
 def released(lease: Manifest) -> Manifest:
@@ -111,9 +139,9 @@ def released(lease: Manifest) -> Manifest:
     return {**lease, "spec": {**_spec(lease), "holderIdentity": "", "leaseDurationSeconds": 1}}
 
 
-def unheld(namespace: str, name: str) -> Manifest:
+def unheld(candidacy: Candidacy) -> Manifest:
     """A Lease that is yet to be made."""
-    metadata = {"namespace": namespace, "name": name}
+    metadata = {"namespace": candidacy.namespace, "name": candidacy.name}
     return {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata}
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from modelrollout.kube.cluster import Cluster
-from modelrollout.kube.election import LABEL, Hold, Seen, Terms, holder, released, taken, unheld
+from modelrollout.kube.election import LABEL, Candidacy, Hold, Seen, holder, overlap, released, taken, unheld
 from modelrollout.kube.errors import AlreadyExists, Conflict, KubeError, NotFound, NotLeading, Unreachable
 from modelrollout.kube.mirror import Mirror
 from modelrollout.kube.watching import WatchEvent
@@ -31,20 +31,11 @@ def own_clock() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-@dataclass(frozen=True, slots=True)
-class Candidacy:
-    """Who wants to lead, and by which Lease. An identity is used by one process, once."""
-
-    namespace: str
-    name: str
-    identity: str
-    terms: Terms
-
-
 class Leadership:
     """One process's part in an election: `campaign`, then `keep`, at last `resign`. `writing` is the fence.
 
     It needs a `Cluster` that is not fenced. Whoever has lost the Lease does not run for it again: its process ends.
+    Operators that share a namespace for their Leases see each other there, and no two of them serve the same namespace.
     """
 
     def __init__(
@@ -57,6 +48,8 @@ class Leadership:
     ) -> None:
         self._cluster, self._candidacy, self._clock, self._moment = cluster, candidacy, clock, moment
         self._seen = Seen(None, due=clock())
+        self._others: dict[str, Seen] = {}  # the Leases of other operators, by name
+        self._refusal = ""  # why this process does not lead although it could
         self._hold: Hold | None = None
         self._has_resigned = False
         self._news = asyncio.Event()
@@ -112,15 +105,13 @@ class Leadership:
             await asyncio.gather(following, return_exceptions=True)
 
     async def _follow(self) -> None:
-        """Watches the Lease, so that one which is given up is taken at once."""
-        place = (self._candidacy.namespace, self._candidacy.name)
-        mirror = Mirror(self._cluster, LEASES, self._candidacy.namespace, label=LABEL, only_labelled=True)
+        """Watches the Leases, so that one which is given up is taken at once."""
 
         def changed(event: WatchEvent) -> None:
-            if (event.object["metadata"]["namespace"], event.object["metadata"]["name"]) == place:
-                self._saw(None if event.type == "DELETED" else event.object)
+            gone = event.type == "DELETED"
+            self._heard(event.object["metadata"]["name"], None if gone else event.object)
 
-        await mirror.follow(changed)
+        await Mirror(self._cluster, LEASES, self._candidacy.namespace, label=LABEL, only_labelled=True).follow(changed)
 
     async def _next_chance(self) -> None:
         """Until the Lease changed, or is due. One that could not be taken is tried again a little later."""
@@ -133,19 +124,49 @@ class Leadership:
             return
 
     async def _attempt(self) -> bool:
-        """Takes the Lease if it may be taken; whether it was."""
+        """Takes the Lease if it may be taken; whether this process leads by it."""
         try:
             if self._seen.lease is None:
                 await self._look()
-            if self._seen.turn(self._clock()) > 0:
+            is_held = self._seen.turn(self._clock()) > 0 and self.leader != self._candidacy.identity
+            if is_held or self._is_served_by_others():
                 return False
             with suppress(Conflict, AlreadyExists):  # somebody was quicker
-                await self._take()
-                return True
+                return await self._is_alone(await self._take())
             await self._look()
         except Unreachable as trouble:
             logger.warning("The Lease %s cannot be reached: %s", self._place, trouble)
         return False
+
+    async def _is_alone(self, hold: Hold) -> bool:
+        """Leads, unless another operator serves one of its namespaces.
+
+        Of two that begin at a time each has taken its own Lease before it looks at the other's: one of them sees the
+        other, or both do, and give way.
+        """
+        for lease in (await self._cluster.list(LEASES, self._candidacy.namespace, labels=LABEL)).items:
+            self._heard(lease["metadata"]["name"], lease)
+        if not self._is_served_by_others():
+            self._hold = hold
+            return True
+        if self._seen.lease is not None:
+            self._saw(await self._cluster.replace(released(self._seen.lease)))
+        await asyncio.sleep(random.uniform(0, self._candidacy.terms.retry))  # noqa: S311 - so that one of two is first
+        return False
+
+    def _is_served_by_others(self) -> bool:
+        """Tells when it is so, and by whom. An operator that fell silent serves nothing."""
+        why, now = "", self._clock()
+        for name, seen in self._others.items():
+            if seen.lease is None or not seen.turn(now):
+                continue
+            if (shared := overlap(seen.lease, self._candidacy.namespaces)) is not None:
+                mend = "give each operator namespaces of its own (--namespaces)"
+                why = f"{holder(seen.lease)} serves {shared} by the Lease {self._candidacy.namespace}/{name}: {mend}"
+        if why and why != self._refusal:
+            logger.error("This process does not lead: %s.", why)
+        self._refusal = why
+        return bool(why)
 
     # Meanwhile: leading
 
@@ -156,7 +177,7 @@ class Leadership:
             await asyncio.sleep(min(terms.retry, self._hold.since + terms.renewal_deadline - self._clock()))
             try:
                 async with asyncio.timeout(max(0.0, self._hold.since + terms.renewal_deadline - self._clock())):
-                    await self._renew()
+                    self._hold = await self._renew() or self._hold
             except TimeoutError:
                 continue
             except KubeError as trouble:
@@ -166,14 +187,13 @@ class Leadership:
                 return f"{self.leader} holds it"
         return f"it could not be renewed within {terms.renewal_deadline:g} s"
 
-    async def _renew(self) -> None:
+    async def _renew(self) -> Hold | None:
         """Somebody may have noted something on it, or deleted it: that loses nobody the Lease."""
         try:
-            await self._take()
+            return await self._take()
         except (Conflict, AlreadyExists, NotFound):
             await self._look()
-            if self.leader in ("", self._candidacy.identity):
-                await self._take()
+            return await self._take() if self.leader in ("", self._candidacy.identity) else None
 
     # Afterwards: letting go
 
@@ -206,14 +226,21 @@ class Leadership:
     async def _look(self) -> None:
         self._saw(await self._cluster.read(LEASES, self._candidacy.namespace, self._candidacy.name))
 
-    async def _take(self) -> None:
+    async def _take(self) -> Hold:
         """Takes or renews it, if it still is as it was seen."""
-        candidacy, since = self._candidacy, self._clock()
-        lease = self._seen.lease or unheld(candidacy.namespace, candidacy.name)
-        wanted = taken(lease, candidacy.identity, candidacy.terms, self._moment())
+        since = self._clock()
+        wanted = taken(self._seen.lease or unheld(self._candidacy), self._candidacy, self._moment())
         write = self._cluster.create if self._seen.lease is None else self._cluster.replace
         self._saw(await write(wanted))
-        self._hold = Hold(since)
+        return Hold(since)
+
+    def _heard(self, name: str, lease: Manifest | None) -> None:
+        if name == self._candidacy.name:
+            self._saw(lease)
+            return
+        now = self._clock()
+        self._others[name] = self._others.get(name, Seen(None, due=now)).then(lease, now)
+        self._news.set()
 
     def _saw(self, lease: Manifest | None) -> None:
         self._seen = self._seen.then(lease, self._clock())

@@ -26,20 +26,27 @@ class Integration(StrEnum):
     STATEFUL_SETS = "statefulSets"
 
 
+class Where(StrEnum):
+    """In which namespaces."""
+
+    SERVED = "served"
+    """Those of the rollouts that an operator serves."""
+    OWN = "own"
+    """That of its Lease."""
+    ANYWHERE = "anywhere"
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The verbs for one kind of object. Without an integration it is always needed.
-
-    `anywhere`: also beyond the namespaces that an operator serves.
-    """
+    """The verbs for one kind of object. Without an integration it is always needed."""
 
     resource: Resource
     verbs: tuple[str, ...]
     integration: Integration | None = None
     subresource: str = ""
-    anywhere: bool = False
+    where: Where = Where.SERVED
 
     @property
-    def is_cluster_wide(self) -> bool:
-        """Whether a Role in the rollouts' namespaces does not do."""
-        return self.anywhere or not self.resource.namespaced
+    def scope(self) -> Where:
+        """Where it has to be granted: no Role of a namespace grants anything about objects without one."""
+        return self.where if self.resource.namespaced else Where.ANYWHERE

@@ -32,7 +32,8 @@ async def run(settings: Settings) -> int:
         leadership = await _leadership(settings, ending) if settings.leader_election else None
         process = Process(settings, leadership)
         ending.push_async_callback(process.stop)
-        await process.start()
+        if await _first(process.start(), told.wait()) == 1:
+            return 0
         if leadership is None:
             await _serve(process, settings, told, told.wait())
             return 0
@@ -49,7 +50,7 @@ async def _leadership(settings: Settings, ending: contextlib.AsyncExitStack) -> 
     cluster = await ending.enter_async_context(own)
     namespace = settings.lease_namespace or await cluster.default_namespace()
     identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"  # of this process: a restarted one is another
-    return Leadership(cluster, Candidacy(namespace, settings.lease, identity, terms))
+    return Leadership(cluster, Candidacy(namespace, settings.lease, identity, terms, settings.namespaces))
 
 
 async def _elected(leadership: Leadership, process: Process, told: asyncio.Event) -> bool:
@@ -82,8 +83,11 @@ async def _serve(process: Process, settings: Settings, told: asyncio.Event, unti
     register(registry, process)
 
     async def end() -> None:
-        await until
-        over.set()
+        try:
+            await until
+        finally:  # even where that fails: nobody would renew the Lease any more
+            process.rounds.end()
+            over.set()
 
     ending = asyncio.create_task(end())
     others = asyncio.all_tasks()
@@ -98,7 +102,9 @@ async def _serve(process: Process, settings: Settings, told: asyncio.Event, unti
     try:
         await kopf.run_tasks(tasks, ignored=others)
     finally:
-        await _ended(ending)
+        ending.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ending
 
 
 async def _first(*those: Coroutine[Any, Any, object], beside: Coroutine[Any, Any, None] | None = None) -> int:

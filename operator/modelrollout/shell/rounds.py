@@ -32,13 +32,19 @@ class Rounds:
 
     def __init__(self, cluster: Cluster, wakeups: Wakeups, reconciler: Reconciler, telemetry: Telemetry) -> None:
         self._cluster, self._wakeups, self._reconciler, self._telemetry = cluster, wakeups, reconciler, telemetry
+        self._are_over = False
 
     def poke(self, key: RolloutKey) -> None:
         """Have a pass made soon."""
         self._wakeups.poke(key)
 
+    def end(self) -> None:
+        """The process ends: no pass begins any more. What is left undone, the next process does."""
+        self._are_over = True
+        self._wakeups.poke_all()
+
     async def keep(self, key: RolloutKey, stopped: object) -> None:
-        """Pass after pass until the rollout or the operator goes. Must neither return nor raise by itself."""
+        """Pass after pass until the rollout or the process goes. Must neither return nor raise by itself."""
         failures = 0
         poked = functools.partial(self._wakeups.wait, key, None)
 
@@ -46,7 +52,7 @@ class Rounds:
             with self._telemetry.passes.time():
                 return None if stopped else await self._reconciler.reconcile(key, poked)
 
-        while not stopped:
+        while not stopped and not self._are_over:
             self._telemetry.next_pass(key, 0)
             if (made := await self._tried(key, make_a_pass)) is None:
                 pause: float | None = min(LONGEST_RETRY, FIRST_RETRY * 2**failures)
@@ -74,11 +80,11 @@ class Rounds:
         """One attempt, with the rollout to itself: deletion runs beside passes, not after them. None: it failed."""
         try:
             async with self._wakeups.lock(key):
-                return Done(await attempt())
+                return None if self._are_over else Done(await attempt())
         except NotLeading as why:  # this process is about to end
             logger.info("The pass over %s/%s ends: %s", *key, why)
-            return None
         except Exception:  # the only place that catches everything: whatever happens, there is a next attempt
-            logger.exception("A pass over %s/%s failed and will be tried again.", *key)
-            self._telemetry.failures.inc()
-            return None
+            if not self._are_over:
+                logger.exception("A pass over %s/%s failed and will be tried again.", *key)
+                self._telemetry.failures.inc()
+        return None

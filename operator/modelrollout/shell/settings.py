@@ -9,13 +9,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from modelrollout.api.names import Name, Namespace
 from modelrollout.api.scalars import Duration
 from modelrollout.objects.access import Integration
 
 PREFIX = "MODELROLLOUT_"
+SHORTEST_LEASE = timedelta(seconds=3)
+"""Below that a busy machine loses its Lease now and then."""
+
+
+def _long_enough(duration: Duration) -> Duration:
+    if duration.timedelta < SHORTEST_LEASE:
+        raise ValueError(f"a lease lasts for {SHORTEST_LEASE.total_seconds():g}s at least")
+    return duration
 
 
 class Settings(BaseModel):
@@ -39,7 +47,7 @@ class Settings(BaseModel):
     leader_election: bool = True
     lease: Name = "modelrollout"
     lease_namespace: Namespace | None = None
-    lease_duration: Duration = Duration("15s")
+    lease_duration: Annotated[Duration, AfterValidator(_long_enough)] = Duration("15s")
 
     @property
     def resync_every(self) -> timedelta:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from modelrollout.api.findings import Finding
-from modelrollout.objects.access import READ, Access, Integration
+from modelrollout.objects.access import READ, Access, Integration, Where
 from modelrollout.objects.manifests import Manifest, Ref
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import GATEWAY_CLASSES, GATEWAYS
@@ -18,7 +18,7 @@ from modelrollout.traffic.router import Copied, Wanted
 
 _GROUP = "gateway.networking.k8s.io"
 GATEWAYS_ARE_READ = tuple(
-    Access(one, READ, Integration.GATEWAY_API, anywhere=True) for one in (GATEWAYS, GATEWAY_CLASSES)
+    Access(one, READ, Integration.GATEWAY_API, where=Where.ANYWHERE) for one in (GATEWAYS, GATEWAY_CLASSES)
 )
 
 

@@ -33,8 +33,16 @@ class Clock:
         return self.now
 
 
-def candidate(cluster: Cluster, namespace: str, identity: str, clock: Clock | None = None) -> Leadership:
-    wanted = Candidacy(namespace, "modelrollout", identity, TERMS)
+def candidate(
+    cluster: Cluster,
+    namespace: str,
+    identity: str,
+    clock: Clock | None = None,
+    *,
+    lease: str = "modelrollout",
+    serves: tuple[str, ...] = (),
+) -> Leadership:
+    wanted = Candidacy(namespace, lease, identity, TERMS, serves)
     return Leadership(cluster, wanted, clock=clock) if clock else Leadership(cluster, wanted)
 
 
@@ -120,6 +128,55 @@ async def test_a_leader_renews_for_as_long_as_it_likes_whatever_is_noted_on_its_
             await steady.resign()
         keeping.cancel()
     assert (await leader(cluster, namespace)) in ("", "waiting")
+
+
+async def test_operators_with_namespaces_of_their_own_lead_beside_each_other(cluster: Cluster, namespace: str) -> None:
+    one = candidate(cluster, namespace, "one", lease="first", serves=("a", "b"))
+    two = candidate(cluster, namespace, "two", lease="second", serves=("c",))
+    async with asyncio.timeout(20):
+        await asyncio.gather(one.campaign(), two.campaign())
+    assert (one.leads, two.leads) == (True, True)
+
+
+async def test_an_operator_that_would_serve_what_another_does_refuses_to_lead_and_names_it(
+    cluster: Cluster, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = candidate(cluster, namespace, "one", lease="first", serves=("a", "b"))
+    two = candidate(cluster, namespace, "two", lease="second", serves=("b", "c"))
+    async with asyncio.timeout(20):
+        await one.campaign()
+        keeping = asyncio.create_task(one.keep())
+        async with campaigning(two) as (trying,):
+            await asyncio.sleep(1.5 * TERMS.lasts)
+            assert (one.leads, two.leads) == (True, False)
+            assert holder(await cluster.read(LEASES, namespace, "second")) == ""
+            told = [line for line in caplog.messages if "does not lead" in line]
+            assert len(told) == 1
+            assert f"one serves namespace b by the Lease {namespace}/first" in told[0]
+            await one.resign()
+            await trying
+        assert two.leads
+        keeping.cancel()
+
+
+async def test_of_overlapping_operators_that_start_at_a_time_one_leads_at_most(
+    cluster: Cluster, namespace: str
+) -> None:
+    those = [candidate(cluster, namespace, name, lease=name) for name in ("one", "two", "three")]
+    async with asyncio.timeout(20), campaigning(*those) as tasks:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(0.3)
+        assert [task for task in tasks if task.done()] == [*done]
+        assert sum(each.leads for each in those) == 1
+
+
+async def test_an_operator_that_fell_silent_keeps_nobody_from_serving_its_namespaces(
+    cluster: Cluster, namespace: str
+) -> None:
+    async with asyncio.timeout(20):
+        await candidate(cluster, namespace, "gone", lease="first").campaign()
+        await candidate(cluster, namespace, "here", lease="second").campaign()
+    assert await leader(cluster, namespace) == ""
 
 
 class Fence:

@@ -6,12 +6,30 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from modelrollout.kube.election import LABEL, Hold, Seen, Terms, holder, released, taken, unheld
+from modelrollout.kube.election import (
+    LABEL,
+    NAMESPACES,
+    Candidacy,
+    Hold,
+    Seen,
+    Terms,
+    holder,
+    overlap,
+    released,
+    taken,
+    unheld,
+)
 from modelrollout.objects.manifests import Manifest
 
 TERMS = Terms(timedelta(seconds=15))
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-BLANK = unheld("operators", "modelrollout")
+
+
+def candidacy(identity: str = "one", terms: Terms = TERMS, namespaces: tuple[str, ...] = ()) -> Candidacy:
+    return Candidacy("operators", "modelrollout", identity, terms, namespaces)
+
+
+BLANK = unheld(candidacy())
 
 
 def stored(lease: Manifest, version: int, uid: str = "uid") -> Manifest:
@@ -19,7 +37,7 @@ def stored(lease: Manifest, version: int, uid: str = "uid") -> Manifest:
 
 
 def held(by: str, version: int = 7, at: datetime = NOON) -> Manifest:
-    return stored(taken(BLANK, by, TERMS, at), version)
+    return stored(taken(BLANK, candidacy(by), at), version)
 
 
 def test_times_follow_from_the_duration_as_in_client_go() -> None:
@@ -52,7 +70,7 @@ def test_a_holder_whose_clock_is_wrong_is_waited_for_as_long_as_any_other(wrong:
 
 
 def test_the_wait_is_what_the_holder_asked_for_whatever_the_others_are_set_to() -> None:
-    patient = stored(taken(BLANK, "one", Terms(timedelta(seconds=60)), NOON), 7)
+    patient = stored(taken(BLANK, candidacy(terms=Terms(timedelta(seconds=60))), NOON), 7)
     assert Seen(None, due=0).then(patient, 1000).turn(1000) == 60
 
 
@@ -86,7 +104,7 @@ def test_no_two_lead_at_a_time_whenever_who_waits_read_the_renewal_and_whatever_
 
 
 def test_taking_it_counts_the_holders_and_a_renewal_does_not() -> None:
-    first = taken(BLANK, "one", TERMS, NOON)
+    first = taken(BLANK, candidacy("one"), NOON)
     assert first["spec"] == {
         "holderIdentity": "one",
         "leaseDurationSeconds": 15,
@@ -94,20 +112,20 @@ def test_taking_it_counts_the_holders_and_a_renewal_does_not() -> None:
         "renewTime": "2026-01-01T12:00:00.000000Z",
         "leaseTransitions": 0,
     }
-    again = taken(first, "one", TERMS, NOON + timedelta(seconds=2))
+    again = taken(first, candidacy("one"), NOON + timedelta(seconds=2))
     assert again["spec"] == {**first["spec"], "renewTime": "2026-01-01T12:00:02.000000Z"}
-    other = taken(again, "two", TERMS, NOON + timedelta(seconds=20))
+    other = taken(again, candidacy("two"), NOON + timedelta(seconds=20))
     assert (other["spec"]["leaseTransitions"], other["spec"]["acquireTime"]) == (1, "2026-01-01T12:00:20.000000Z")
-    assert taken(released(other), "three", TERMS, NOON)["spec"]["leaseTransitions"] == 2
+    assert taken(released(other), candidacy("three"), NOON)["spec"]["leaseTransitions"] == 2
 
 
 def test_what_others_noted_on_a_lease_stays_and_our_label_is_put_on() -> None:
     noted = {**BLANK, "metadata": {**BLANK["metadata"], "labels": {"team": "ml"}, "annotations": {"a": "b"}}}
-    assert taken(noted, "one", TERMS, NOON)["metadata"] == {
+    assert taken(noted, candidacy("one"), NOON)["metadata"] == {
         "namespace": "operators",
         "name": "modelrollout",
         "labels": {"team": "ml", LABEL: "modelrollout"},
-        "annotations": {"a": "b"},
+        "annotations": {"a": "b", NAMESPACES: "*"},
     }
 
 
@@ -116,4 +134,25 @@ def test_nobody_holds_what_is_not_there_or_was_given_up() -> None:
 
 
 def test_settings_shorter_than_a_second_are_told_to_others_as_a_whole_one() -> None:
-    assert taken(BLANK, "one", Terms(timedelta(seconds=0.4)), NOON)["spec"]["leaseDurationSeconds"] == 1
+    assert taken(BLANK, candidacy(terms=Terms(timedelta(seconds=0.4))), NOON)["spec"]["leaseDurationSeconds"] == 1
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "shared"),
+    [
+        (("a", "b"), ("c",), None),
+        (("a", "b"), ("b", "c"), "namespace b"),
+        (("a", "b", "c"), ("c", "b"), "namespace b, c"),
+        ((), ("b", "a"), "namespace a,b"),
+        (("a",), (), "all namespaces"),
+        ((), (), "all namespaces"),
+    ],
+)
+def test_operators_are_apart_where_their_namespaces_are(
+    ours: tuple[str, ...], theirs: tuple[str, ...], shared: str | None
+) -> None:
+    assert overlap(taken(BLANK, candidacy(namespaces=theirs), NOON), ours) == shared
+
+
+def test_a_lease_that_says_nothing_of_namespaces_stands_for_all_of_them() -> None:
+    assert overlap(BLANK, ("a",)) == "all namespaces"

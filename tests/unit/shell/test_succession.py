@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -124,6 +125,32 @@ def test_objects_are_left_as_they_were_found_but_for_their_version() -> None:
     town.cluster.log.clear()
     town.pass_()
     assert not [write for write in town.cluster.log if write[0] == "patch"]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("number", range(4))
+def test_a_new_leader_may_die_at_any_write_with_which_it_takes_over(moment: str, number: int) -> None:
+    town = Succeeded(Delaying())
+    town.wish("1")
+    town.go(Phase.HEALTHY)
+    town.wish("2")
+    town.go(Phase.PROGRESSING, 5)
+    patches = count()
+
+    def kill(when: str, verb: str, plural: str, name: str) -> None:
+        if (verb, when) == ("patch", moment) and next(patches) == number:
+            raise Killed
+
+    town.restart()
+    town.cluster.hook = kill
+    town.go(Phase.HEALTHY)
+    assert town.restarts == 1
+    assert town.status.stable is not None
+    assert town.status.stable.model.version == "2"
+    for resource in (HTTP_ROUTES, MODEL_ROLLOUTS):
+        found = town.cluster.get(resource, "fraud")
+        assert found is not None
+        assert MARK not in (found["metadata"].get("annotations") or {})
 
 
 def test_outside_a_release_a_new_leader_writes_nothing() -> None:
