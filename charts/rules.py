@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from modelrollout.objects.access import Access, Integration
-from modelrollout.shell.permissions import ALL
+from modelrollout.shell.permissions import ALL, OF_THE_ELECTION
 
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete")
 _HEAD = """\
@@ -24,7 +24,8 @@ def template() -> str:
     """The text of templates/_rules.tpl."""
     near = [one for one in ALL if not one.is_cluster_wide]
     far = [one for one in ALL if one.is_cluster_wide]
-    parts = (_without(), _defined("modelrollout.rules.namespaced", near), _defined("modelrollout.rules.cluster", far))
+    rules = {"namespaced": near, "cluster": far, "election": OF_THE_ELECTION}
+    parts = (_without(), *(_defined(f"modelrollout.rules.{name}", those) for name, those in rules.items()))
     return _HEAD + "\n".join(parts)
 
 

@@ -18,6 +18,7 @@ from localcluster.processes.children import Process
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+ALONE = ("--no-leader-election",)
 IMAGE = "modelrollout.dev/modelrollout"
 """The operator's own image, which also compares answers; the local cluster has it as a folder."""
 
@@ -29,7 +30,7 @@ class OperatorFailedError(Exception):
 class Operator:
     """A handle: `stop` lets it end in order, `kill` does not, `start` brings it back on the same port."""
 
-    def __init__(self, kubeconfig: Path, prometheus_url: str, log: Path, flags: Sequence[str] = ()) -> None:
+    def __init__(self, kubeconfig: Path, prometheus_url: str, log: Path, flags: Sequence[str] = ALONE) -> None:
         self._kubeconfig, self._prometheus_url, self._log, self._flags = kubeconfig, prometheus_url, log, flags
         self._port = _free_port()
         self._process: Process | None = None
@@ -47,7 +48,7 @@ class Operator:
         """Returns when it says that it is healthy. Raises `OperatorFailedError`."""
         command = [sys.executable, "-m", "modelrollout", "run", *self._flags, "--kubeconfig", str(self._kubeconfig)]
         command += ["--prometheus-url", self._prometheus_url, "--host", "127.0.0.1", "--port", str(self._port)]
-        command += ["--log-format", "text", "--comparer-image", IMAGE, "--no-leader-election"]
+        command += ["--log-format", "text", "--comparer-image", IMAGE]
         self._process = await Process.start(command, folder=Path.cwd(), environment=os.environ, log=self._log)
         ended = asyncio.create_task(self._process.wait())
         healthy = asyncio.create_task(self._healthy())
@@ -90,7 +91,7 @@ class Operator:
 
 @asynccontextmanager
 async def operator(
-    kubeconfig: Path, prometheus_url: str, log: Path, flags: Sequence[str] = ()
+    kubeconfig: Path, prometheus_url: str, log: Path, flags: Sequence[str] = ALONE
 ) -> AsyncIterator[Operator]:
     """A running operator until the block ends. Of `flags`, those that a local process needs otherwise do not count."""
     handle = Operator(kubeconfig, prometheus_url, log, flags)

@@ -28,7 +28,7 @@ from modelrollout.objects.resources import (
     SERVICES,
     STATEFUL_SETS,
 )
-from tests.chart.helm import CHART, RELEASE, Values, rendered
+from tests.chart.helm import CHART, NAMESPACE, RELEASE, Values, only, rendered
 from tests.chart.installed import Right, Site, site
 from tests.chart.test_rules import operators, rights
 from tests.integration.releases import Place, Release, comes_true
@@ -243,7 +243,8 @@ async def test_no_request_is_forbidden(forbidden_and_used: tuple[list[str], set[
 
 async def test_no_right_is_unused(forbidden_and_used: tuple[list[str], set[Right]]) -> None:
     _, used = forbidden_and_used
-    granted = rights(operators(rendered(EVERYTHING), "ClusterRole"))
+    objects = rendered(EVERYTHING)
+    granted = rights([*operators(objects, "ClusterRole"), only(objects, "Role")])
     assert granted - used - ASKED_BY_ADMISSION == set()
 
 
@@ -266,5 +267,5 @@ async def test_with_namespaces_it_serves_these_and_asks_for_nothing_elsewhere(
         await comes_true(lambda: within.has_none(MODEL_ROLLOUTS), 90)
     asked = [*ground.asked()][before:]
     assert [one.what for one in asked if one.code == 403] == []
-    elsewhere = {one.right[1] for one in asked if one.namespace != "narrow"}
-    assert elsewhere == {"gateways", "gatewayclasses"}
+    elsewhere = {(one.namespace, one.right[1]) for one in asked if one.namespace != "narrow"}
+    assert elsewhere == {("default", "gateways"), ("", "gatewayclasses"), (NAMESPACE, "leases")}

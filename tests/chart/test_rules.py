@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import pytest
 
 from charts.rules import VERBS
-from modelrollout.objects.access import Integration
+from modelrollout.objects.access import Access, Integration
 from modelrollout.objects.manifests import Manifest
-from modelrollout.shell.permissions import ALL, left_alone
-from tests.chart.helm import Values, container, needs_helm, of_kind, only, rendered
+from modelrollout.shell.permissions import ALL, OF_THE_ELECTION, left_alone
+from tests.chart.helm import NAMESPACE, Values, container, needs_helm, of_kind, only, rendered
 
 Right = tuple[str, str, str]
 SMALL: Values = {"crds": {"enabled": False}}
@@ -29,10 +29,13 @@ def rights(roles: Iterable[Manifest]) -> set[Right]:
 
 
 def asked_for(without: Iterable[str] = (), *, cluster_wide: bool | None = None) -> set[Right]:
+    return named(one for one in ALL if one.integration not in without and cluster_wide in (None, one.is_cluster_wide))
+
+
+def named(accesses: Iterable[Access]) -> set[Right]:
     return {
         (one.resource.group, "/".join(filter(None, (one.resource.plural, one.subresource))), verb)
-        for one in ALL
-        if one.integration not in without and cluster_wide in (None, one.is_cluster_wide)
+        for one in accesses
         for verb in one.verbs
     }
 
@@ -64,6 +67,24 @@ def test_with_namespaces_it_has_no_right_elsewhere_but_to_read_what_belongs_to_t
     assert [one["metadata"]["namespace"] for one in bindings] == ["ml", "fraud"]
     subject = {"kind": "ServiceAccount", "name": "modelrollout", "namespace": "modelrollout"}
     assert all(one["subjects"] == [subject] for one in [*bindings, only(objects, "ClusterRoleBinding")])
+
+
+@needs_helm
+@pytest.mark.parametrize("namespace", ["", "operators"])
+def test_it_may_lead_by_leases_in_one_namespace(namespace: str) -> None:
+    objects = rendered({**SMALL, "leaderElection": {"namespace": namespace}})
+    role, binding = only(objects, "Role"), only(objects, "RoleBinding")
+    assert rights([role]) == named(OF_THE_ELECTION)
+    assert {one["metadata"]["namespace"] for one in (role, binding)} == {namespace or NAMESPACE}
+    assert only(objects, "Deployment")["spec"]["strategy"] == {"type": "RollingUpdate"}
+
+
+@needs_helm
+def test_without_a_lease_one_pod_ends_before_the_next_begins() -> None:
+    objects = rendered({**SMALL, "leaderElection": {"enabled": False}})
+    assert not of_kind(objects, "Role")
+    assert "--no-leader-election" in container(objects)["args"]
+    assert only(objects, "Deployment")["spec"]["strategy"] == {"type": "Recreate"}
 
 
 @needs_helm

@@ -21,6 +21,7 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 SHOWS: Values = {
     "crds": {"enabled": False},  # they are long
     "comparer": {"enabled": True},
+    "leaderElection": {"enabled": True},
     "rbac": {"create": True, "aggregate": True},
     "serviceAccount": {"create": True},
     "metrics": {"service": {"enabled": True}, "podMonitor": {"enabled": False}},
@@ -119,6 +120,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("integrations.linkerd", True, "integrations: Additional property linkerd is not allowed"),
     ("integrations.istio", "yes", "integrations.istio: Invalid type. Expected: boolean, given: string"),
     ("prometheus.url", "prometheus:9090", "prometheus.url: Does not match pattern"),
+    ("leaderElection.namespace", "Team_A", "leaderElection.namespace: Does not match pattern"),
+    ("leaderElection.leaseDuration", "15", "leaderElection.leaseDuration: Does not match pattern"),
     ("resync", "often", "resync: Does not match pattern"),
     ("resync", 300, "resync: Invalid type. Expected: string, given: integer"),
     ("log.level", "loud", "log.level must be one of the following"),
@@ -144,6 +147,7 @@ def test_a_bad_value_is_refused_with_its_path(path: str, value: Any, why: str) -
 @pytest.mark.parametrize(
     ("values", "why"),
     [
+        ({"replicas": 2, "leaderElection": {"enabled": False}}, "leaderElection.enabled is off, so replicas can be 1"),
         ({"webhook": {"enabled": True}}, "webhook.secretName: name a Secret with a certificate"),
         ({"webhook": {"enabled": True, "secretName": "own"}}, "webhook.caBundle: give the authority"),
         (
@@ -173,6 +177,8 @@ def test_by_default_it_installs_an_operator_its_definitions_and_its_permissions(
         "CustomResourceDefinition modelrollouts.modelrollout.dev",
         "Deployment modelrollout",
         "Pod modelrollout-test",
+        "Role modelrollout-lease",
+        "RoleBinding modelrollout-lease",
         "Service modelrollout-metrics",
         "ServiceAccount modelrollout",
     ]
@@ -191,6 +197,9 @@ def test_the_operator_is_told_what_the_values_say() -> None:
         "--log-level=info",
         "--log-format=json",
         "--resync=5m",
+        "--lease=modelrollout",
+        "--lease-namespace=modelrollout",
+        "--lease-duration=15s",
         "--namespaces=ml,fraud",
         "--without=istio",
         "--prometheus-url=http://prometheus",

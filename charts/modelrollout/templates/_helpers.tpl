@@ -14,6 +14,10 @@
 {{- end }}
 {{- end }}
 
+{{- define "modelrollout.leaseNamespace" -}}
+{{- default .Release.Namespace .Values.leaderElection.namespace }}
+{{- end }}
+
 {{- define "modelrollout.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "modelrollout.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -58,3 +58,9 @@
   verbs: [get, list, watch]
 {{- end }}
 {{- end }}
+
+{{- define "modelrollout.rules.election" }}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, list, watch, create, update]
+{{- end }}

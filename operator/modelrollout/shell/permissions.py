@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from modelrollout.objects.access import READ, Access, Integration
-from modelrollout.objects.resources import EVENTS, MODEL_ROLLOUTS, Resource
+from modelrollout.objects.resources import EVENTS, LEASES, MODEL_ROLLOUTS, Resource
 from modelrollout.rollout import references
 from modelrollout.stages.way import ACCESS as OF_STAGES
 from modelrollout.traffic import revision_service
@@ -22,6 +22,9 @@ OF_THE_SHELL = (
     Access(MODEL_ROLLOUTS, ("update",), subresource="finalizers"),
     Access(EVENTS, ("create",)),
 )
+
+OF_THE_ELECTION = (Access(LEASES, (*READ, "create", "update")),)
+"""In the namespace of the Lease, and nowhere else."""
 
 ALL: tuple[Access, ...] = (
     *OF_THE_SHELL,
