@@ -12,6 +12,7 @@ import yaml
 from charts.value_table import Value, described
 from modelrollout.objects.manifests import merged
 from tests.chart.helm import CHART, Values, container, helm, needs_helm, of_kind, only, refusal, rendered, text
+from tests.docs import blocks
 from tests.places import ROOT
 
 DEFAULTS = {one.path: one.default for one in described((CHART / "values.yaml").read_text()) if isinstance(one, Value)}
@@ -206,6 +207,14 @@ def test_the_operator_is_told_what_the_values_say() -> None:
         "--comparer-image=modelrollout.dev/modelrollout:0.1.0",
         "--host=::",
     ]
+
+
+@needs_helm
+def test_the_page_on_several_operators_has_values_that_the_chart_takes() -> None:
+    two, part = blocks(ROOT / "docs/high-availability.md")
+    assert only(rendered(two), "Deployment")["spec"]["replicas"] == 2
+    told = container(rendered(part, "search"))["args"]
+    assert {"--lease=search-modelrollout", "--lease-namespace=modelrollout", "--namespaces=search"} <= {*told}
 
 
 @needs_helm
