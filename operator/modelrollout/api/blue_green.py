@@ -13,19 +13,21 @@ from modelrollout.api.scalars import Duration
 from modelrollout.api.shadow import Copies
 from modelrollout.api.smoke import Smoked
 
+HeaderValue = Annotated[
+    str,
+    Field(min_length=1, max_length=256, description="Value that the header must have."),
+    Rule.matching(
+        r"^[!-~]([ -~]*[!-~])?$",
+        "the value of a header is made of ASCII characters, and neither begins nor ends with a space",
+    ),
+]
+
 
 class PreviewHeader(Model):
     """The header by which a request asks for the candidate."""
 
     name: Annotated[HeaderName, Field(description="Name of the header; upper and lower case are the same.")]
-    value: Annotated[
-        str,
-        Field(min_length=1, max_length=256, description="Value that the header must have."),
-        Rule.matching(
-            r"^[!-~]([ -~]*[!-~])?$",
-            "the value of a header is made of ASCII characters, and neither begins nor ends with a space",
-        ),
-    ]
+    value: HeaderValue
 
 
 class Preview(Model):
@@ -52,6 +54,10 @@ class BlueGreen(Smoked):
     hold: Annotated[Duration, Field(description="Shortest time with all users, judged, before the bake.")] = Duration(
         "10m"
     )
+
+    @property
+    def copies(self) -> Copies | None:
+        return self.mirror
 
     @property
     def holds(self) -> tuple[Duration, ...]:

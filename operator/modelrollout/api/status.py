@@ -93,6 +93,14 @@ class CandidateArm(Arm):
             "the spec's first one (firstWeightAtMost).",
         ),
     ] = Field(default_factory=dict)
+    drawn: Annotated[
+        tuple[int, ...],
+        Field(
+            exclude_if=not_,
+            max_length=8,
+            description="Percentages at which a cookie of the route's has kept users (abTest with sticky.cookie).",
+        ),
+    ] = ()
     retried: Annotated[Time | None, Field(description="When somebody asked to try it once more.")] = None
     took_over: Annotated[
         Time | None, Field(description="When it took over from a stable version without a ready pod.")

@@ -6,13 +6,11 @@ The process may die after every await; the next pass finishes what this one bega
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
@@ -29,12 +27,14 @@ from modelrollout.rollout.rollout import Rollout, parse
 from modelrollout.shell.announce import Announcer
 from modelrollout.shell.apply import Applier
 from modelrollout.shell.asking import Asking, Poked
+from modelrollout.shell.finalizer import is_guarded
 from modelrollout.shell.observe import observed
 from modelrollout.shell.outside import Asker, Smoker, utc_now
 from modelrollout.shell.reader import Reader
 from modelrollout.shell.refusals import Refusal, Refusals, Rehearsed, Trouble, Written
 from modelrollout.shell.rehearsal import contents, rehearse
 from modelrollout.shell.smoking import ByHTTP
+from modelrollout.shell.succession import Succession
 from modelrollout.shell.telemetry import Telemetry
 from modelrollout.shell.wakeups import RolloutKey
 from modelrollout.trial.question import Question
@@ -42,7 +42,6 @@ from modelrollout.trial.world import World
 
 logger = logging.getLogger(__name__)
 
-FINALIZER = "modelrollout.dev/finalizer"
 AFTER_A_CONFLICT = timedelta(milliseconds=100)
 """Pause after a conflict: somebody else changed an object, so the next pass reads it again."""
 MOST_RETREATS = 5
@@ -78,9 +77,12 @@ class Reconciler:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         comparer_image: str | None = None,
         smoker: Smoker | None = None,
+        succession: Succession | None = None,
     ) -> None:
+        """`succession`: where another process may have led before this one."""
         self._cluster, self._reader, self._asker = cluster, reader, asker
         self._comparer_image, self._smoker = comparer_image, smoker or ByHTTP()
+        self._succession = succession
         self._announcer, self._telemetry = announcer, telemetry
         self._resync, self._clock, self._sleep = resync, clock, sleep
         self._applier = Applier(cluster, reader)
@@ -123,6 +125,8 @@ class Reconciler:
             decided, back = await self._take_traffic_back(
                 manifest, needed, await self._plan_with_answers(manifest, needed, asking)
             )
+            if self._succession is not None and await self._succession.took_over(key, manifest):
+                return AFTER_A_CONFLICT
             has_changed, done = await self._save_and_act_unless_traffic_goes(manifest, needed, decided, back, asking)
         has_tried_all = not decided.made.retreat and ref_of(manifest) not in done.refused
         untried = done.waiting if has_tried_all else self._refusals.of(key) | done.waiting
@@ -307,6 +311,8 @@ class Reconciler:
         self._reader.forget(key)
         self._telemetry.forget(key)
         self._beyond.pop(key, None)
+        if self._succession is not None:
+            self._succession.forget(key)
         if manifest is None or "orphan" in (manifest["metadata"].get("finalizers") or []):
             return
         leaving, done = await self._leave(key, owner_of(manifest), reads(manifest).named)
@@ -344,18 +350,6 @@ class Reconciler:
                     raise
         return found
 
-    async def release(self, key: RolloutKey) -> None:
-        """Takes our finalizer off, in a request that says nothing else: any other field of the object may be at its
-        limit, or beyond what the API server takes today. Raises KubeError."""
-        manifest = await self._cluster.read(MODEL_ROLLOUTS, *key)
-        finalizers = (manifest or {}).get("metadata", {}).get("finalizers") or []
-        if manifest is None or FINALIZER not in finalizers:
-            return
-        left = [one for one in finalizers if one != FINALIZER]
-        expected = {"finalizers": left or None, "resourceVersion": manifest["metadata"]["resourceVersion"]}
-        with contextlib.suppress(NotFound):
-            await self._cluster.patch(MODEL_ROLLOUTS, *key, {"metadata": expected})
-
 
 def _key(manifest: Manifest) -> RolloutKey:
     return manifest["metadata"]["namespace"], manifest["metadata"]["name"]
@@ -364,10 +358,3 @@ def _key(manifest: Manifest) -> RolloutKey:
 def _wire(status: ModelRolloutStatus) -> Manifest:
     wire: Manifest = status.model_dump(mode="json", by_alias=True, exclude_none=True)
     return wire
-
-
-def is_guarded(manifest: Mapping[str, Any]) -> bool:
-    """Whether we may act for a rollout: it has our finalizer, so that we take part in its deletion, and is not
-    being deleted."""
-    metadata = manifest["metadata"]
-    return FINALIZER in (metadata.get("finalizers") or []) and "deletionTimestamp" not in metadata

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from modelrollout.api.findings import Finding
+from modelrollout.objects.access import OWN, Access
 from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, is_applied, ref_of
 from modelrollout.objects.resources import SERVICES
 from modelrollout.traffic.edits import is_as_written_for, told
 from modelrollout.traffic.router import SERVICE_PORT, Backend
 from modelrollout.traffic.selection import edits_of_service, selects_the_same
+
+ACCESS = (Access(SERVICES, OWN),)
 
 
 def render(owner: Owner, backend: Backend) -> Manifest:
