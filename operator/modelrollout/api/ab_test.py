@@ -123,7 +123,12 @@ class Goal(Model):
     )
 
     metric: Annotated[
-        str, Field(min_length=1, max_length=63, description="A ratio of spec.analysis with a tolerance, by its name.")
+        str,
+        Field(
+            min_length=1,
+            max_length=63,
+            description="A ratio or a mean of spec.analysis, by its name. It has a tolerance.",
+        ),
     ]
     superiority: Annotated[
         StrictBool | None,
@@ -215,6 +220,10 @@ class AbTest(Model):
             "while there is no data."
         ),
     ] = "hold"
+
+    @property
+    def copies(self) -> None:
+        """Nobody gets any."""
 
     @property
     def holds(self) -> tuple[Duration, ...]:

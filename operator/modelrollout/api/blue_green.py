@@ -11,6 +11,7 @@ from modelrollout.api.names import HeaderName
 from modelrollout.api.rules import Rule
 from modelrollout.api.scalars import Duration
 from modelrollout.api.shadow import Copies
+from modelrollout.api.smoke import Smoked
 
 HeaderValue = Annotated[
     str,
@@ -41,7 +42,7 @@ class Preview(Model):
     ] = None
 
 
-class BlueGreen(Model):
+class BlueGreen(Smoked):
     """The candidate starts at full size and is looked at beside the stable version; then it gets everybody at once."""
 
     preview: Annotated[Preview | None, Field(description="A way to the candidate before the switch.")] = None
@@ -53,6 +54,10 @@ class BlueGreen(Model):
     hold: Annotated[Duration, Field(description="Shortest time with all users, judged, before the bake.")] = Duration(
         "10m"
     )
+
+    @property
+    def copies(self) -> Copies | None:
+        return self.mirror
 
     @property
     def holds(self) -> tuple[Duration, ...]:

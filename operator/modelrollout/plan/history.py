@@ -19,18 +19,12 @@ from modelrollout.api.status import ModelRolloutStatus, UsualMetric
 from modelrollout.promql.query import Answer, Query
 from modelrollout.rollout.rollout import Wish
 from modelrollout.stages.way import way
-from modelrollout.trial.trial import Step
 
 
 def stretches(wish: Wish) -> list[Stretch]:
     """The exposures that are planned, each for its time."""
     judged = [step for step in way(wish) if step.is_judged]
-    return [Stretch(_share(one), one.hold.total_seconds(), is_copied=bool(one.exposure.mirror)) for one in judged]
-
-
-def _share(step: Step) -> float:
-    """Of the requests that the candidate is to see: buckets that ask for it say nothing of how many users they hold."""
-    return step.exposure.share if step.part is None else step.part / 100
+    return [Stretch(one.reach.share, one.hold.total_seconds(), is_copied=bool(one.exposure.mirror)) for one in judged]
 
 
 def summarised(
