@@ -11,6 +11,7 @@ from modelrollout.kube import Conflict
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import HTTP_ROUTES, SERVICES
 from modelrollout.traffic.lent_route import LENT, noted_as
+from tests import builders
 from tests.fakes.cluster import FakeCluster, Killed, copied, merged
 from tests.fakes.town import Town
 
@@ -194,6 +195,26 @@ def test_sessions_that_the_gateway_pins_are_refused_where_weights_are_to_split()
     edit(town, spec={"rules": rules})
     town.go(Phase.HEALTHY)
     assert split(town) == {f"fraud-{town.new}": 100}
+
+
+def test_users_are_kept_by_rules_right_before_the_lent_one_which_go_with_a_rollback() -> None:
+    test = builders.ab_test(percent=50, sticky={"cookie": {"name": "arm"}})
+    town = Town()
+    town.cluster.put(THEIRS)
+    town.wish("1", traffic=lending(), stages=[test])
+    town.go(Phase.HEALTHY, minutes=2)
+    town.new = town.wish("2", traffic=lending(), stages=[test])
+    town.run(until=lambda town: len(route(town)["spec"]["rules"]) > len(THEIRS["spec"]["rules"]), minutes=5)
+    _, candidates, stables, lent = route(town)["spec"]["rules"][:4]
+    assert [[one["name"] for one in rule["matches"][0]["headers"]] for rule in (candidates, stables)] == [
+        ["cookie"]
+    ] * 2
+    assert ([ref["weight"] for ref in lent["backendRefs"]], lent["name"]) == ([50, 50], "fraud")
+    town.metrics.bad = {"2": 0.5}
+    town.go(Phase.ROLLED_BACK, minutes=5)
+    assert [rule.get("name") for rule in route(town)["spec"]["rules"]] == [
+        rule.get("name") for rule in THEIRS["spec"]["rules"]
+    ]
 
 
 def test_edits_of_all_else_are_let_be() -> None:

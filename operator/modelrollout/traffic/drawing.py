@@ -126,13 +126,17 @@ def _at_most(number: int) -> str:
     """Of whole numbers without leading zeros; up to 99."""
     tens, ones = divmod(number, 10)
     if not tens:
-        return f"[0-{ones}]"
-    return "|".join(["[0-9]", *([f"[1-{tens - 1}][0-9]"] if tens > 1 else ()), f"{tens}[0-{ones}]"])
+        return _digits(0, ones)
+    return "|".join(["[0-9]", *([f"{_digits(1, tens - 1)}[0-9]"] if tens > 1 else ()), f"{tens}{_digits(0, ones)}"])
 
 
 def _at_least(number: int) -> str:
     """Up to 99."""
     tens, ones = divmod(number, 10)
     if not tens:
-        return f"[{ones}-9]|[1-9][0-9]"
-    return "|".join([f"{tens}[{ones}-9]", *([f"[{tens + 1}-9][0-9]"] if tens < 9 else ())])
+        return f"{_digits(ones, 9)}|[1-9][0-9]"
+    return "|".join([f"{tens}{_digits(ones, 9)}", *([f"{_digits(tens + 1, 9)}[0-9]"] if tens < 9 else ())])
+
+
+def _digits(low: int, high: int) -> str:
+    return f"{low}" if low == high else f"[{low}-{high}]"

@@ -102,13 +102,11 @@ class Exposure:
         return Fraction(max(self.weight, self.mirror))
 
     def __str__(self) -> str:
+        kept = " and ".join(match.value for match in sorted(self.asked - self.asking))
+        weight = f"{self.weight} % of users, kept by the cookie {kept}" if kept else f"{self.weight} %"
         copies = [f"a copy of {float(self.mirror):g} %"] if self.mirror else []
-        asked = [
-            *_grouped(self.asking),
-            *(f"whom the cookie {match.value} keeps" for match in self.asked - self.asking),
-        ]
-        weight = [f"{self.weight} %"] if self.weight or not (copies or asked) else []
-        return " and ".join([*weight, *copies, *asked])
+        asked = [*_grouped(self.asking)]
+        return " and ".join([*([weight] if self.weight or kept or not (copies or asked) else []), *copies, *asked])
 
 
 MOST_NAMED = 3

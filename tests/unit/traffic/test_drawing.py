@@ -156,6 +156,7 @@ def test_a_cookie_is_one_of_the_cookies_and_all_of_its_value() -> None:
 
 def test_exposure_tells_whom_a_cookie_keeps() -> None:
     exposure = Exposure(25, asked=frozenset({KEPT, Match("x-preview", "1")}))
-    assert str(exposure) == "25 % and who asks with x-preview: 1 and whom the cookie fraud.arm keeps"
+    assert str(exposure) == "25 % of users, kept by the cookie fraud.arm and who asks with x-preview: 1"
+    assert str(Exposure(25, asked=frozenset({KEPT}))) == "25 % of users, kept by the cookie fraud.arm"
     assert (exposure.is_kept, exposure.asking) == (True, frozenset({Match("x-preview", "1")}))
     assert Match.parse(str(KEPT)) == KEPT

@@ -12,7 +12,8 @@ from modelrollout.api.errors import spec_error
 from modelrollout.api.traffic import Traffic
 from modelrollout.objects.manifests import Manifest, Owner, ref_of
 from modelrollout.traffic import virtual_service
-from modelrollout.traffic.exposure import NOBODY, Exposure, Match
+from modelrollout.traffic.drawing import Draw
+from modelrollout.traffic.exposure import NOBODY, STICKY, Exposure, Match
 from modelrollout.traffic.router import ALL_REQUESTS, Backend, Copied, Notes, Routing
 from modelrollout.traffic.router_table import ROUTERS
 
@@ -61,6 +62,26 @@ def test_weights_and_copies_are_in_one_rule_and_those_who_ask_come_before() -> N
                 {"destination": candidate, "weight": 5},
             ],
         },
+    ]
+
+
+def test_users_are_kept_by_rules_in_front_and_each_destination_sets_its_own_cookie() -> None:
+    kept = Exposure(50, asked=frozenset({Match(STICKY, "arm")}))
+    rules = http(kept, spec(matches=[{"uri": {"prefix": "/v1"}}]), draw=Draw("arm", "b41c", "Path=/", (5, 50)))
+    assert [[(to["destination"]["host"], to["weight"]) for to in rule["route"]] for rule in rules] == [
+        [("fraud-new", 100)],
+        [("fraud-old", 100)],
+        [("fraud-old", 50), ("fraud-new", 45)],
+        [("fraud-old", 50), ("fraud-new", 50)],
+    ]
+    cookie = {"cookie": {"regex": r"^(.*; *)?arm=b41c\.5-100(;.*)?$"}}
+    assert rules[2]["match"] == [{"uri": {"prefix": "/v1"}, "headers": cookie}]
+    assert rules[3]["match"] == [{"uri": {"prefix": "/v1"}}]
+    assert [to.get("headers") for rule in rules for to in rule["route"]] == [
+        None,
+        None,
+        *({"response": {"add": {"set-cookie": f"arm=b41c.{numbers}; Path=/"}}} for numbers in ("50-100", "5-50")),
+        *({"response": {"add": {"set-cookie": f"arm=b41c.{numbers}; Path=/"}}} for numbers in ("50-100", "0-50")),
     ]
 
 

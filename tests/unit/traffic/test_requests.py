@@ -9,7 +9,8 @@ import pytest
 from modelrollout.api.traffic import Traffic
 from modelrollout.objects.manifests import Manifest, Owner, ref_of
 from modelrollout.traffic import requests
-from modelrollout.traffic.exposure import Exposure, Match
+from modelrollout.traffic.drawing import Draw
+from modelrollout.traffic.exposure import STICKY, Exposure, Match
 from modelrollout.traffic.grpc_route import GRPC_ROUTE
 from modelrollout.traffic.http_route import HTTP_ROUTE
 from modelrollout.traffic.router import ALL_REQUESTS, Backend, Copied, Routing
@@ -72,6 +73,33 @@ def test_request_that_asks_is_answered_by_the_candidate_though_it_would_be_copie
     assert asking["matches"] == [{**path("/v1"), "method": "POST", **header}, header]
     assert asking["backendRefs"] == [{"name": "fraud-new", "port": 80, "weight": 100}]
     assert "filters" not in asking
+
+
+def test_users_are_kept_within_the_matches_of_the_route_and_treated_like_all_others() -> None:
+    filters = [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "a", "value": "b"}]}}]
+    kept = Exposure(25, asked=frozenset({Match(STICKY, "arm")}))
+    routing = Routing(OLD, NEW, kept, draw=Draw("arm", "b41c", "Path=/; HttpOnly", (25,)))
+    mine, theirs, others = rendered(routing, matches=[{**path("/v1"), "method": "POST"}], filters=filters)
+    (match,) = mine.pop("matches")
+    holders = {"type": "RegularExpression", "name": "cookie", "value": mine_are("[0-9]+-([0-9]|1[0-9]|2[0-5])")}
+    assert match == {**path("/v1"), "method": "POST", "headers": [holders]}
+    assert mine == {"filters": filters, "backendRefs": [{"name": "fraud-new", "port": 80, "weight": 100}]}
+    assert theirs["matches"][0]["headers"][0]["value"] == mine_are("(2[5-9]|[3-9][0-9])-[0-9]+")
+    assert theirs["backendRefs"] == [{"name": "fraud-old", "port": 80, "weight": 100}]
+    assert others["matches"] == [{**path("/v1"), "method": "POST"}]
+    assert [(ref["name"], ref["weight"], cookie_of(ref)) for ref in others["backendRefs"]] == [
+        ("fraud-old", 75, "arm=b41c.25-100; Path=/; HttpOnly"),
+        ("fraud-new", 25, "arm=b41c.0-25; Path=/; HttpOnly"),
+    ]
+
+
+def mine_are(numbers: str) -> str:
+    return rf"^(.*; *)?arm=b41c\.{numbers}(;.*)?$"
+
+
+def cookie_of(ref: Manifest) -> Any:
+    ((one,),) = ([header["value"] for header in part["responseHeaderModifier"]["add"]] for part in ref["filters"])
+    return one
 
 
 def test_copies_go_to_whoever_compares_them() -> None:
