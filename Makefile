@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help install tools lint test test-demo test-fast crds presets docs bench-analysis bench-comparer demo sandbox kind clean
+.PHONY: help install tools lint test test-demo test-fast crds presets docs bench-analysis bench-comparer bench-shadow demo sandbox kind clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ docs: presets ## write what the code makes in docs/: presets.md, pictures, and t
 
 bench-analysis: $(READY) ## false rollbacks and time to detect, beside other tools and the limit; ARGS=--full for all runs
 	$(BIN)/python -m benchmarks.analysis $(ARGS)
+
+bench-shadow: $(READY) ## whether users notice that a candidate gets copies of their requests
+	$(BIN)/python -m benchmarks.shadow $(ARGS)
 
 bench-comparer: $(READY) ## how many answers a comparer compares on one core, and what each costs
 	$(BIN)/python -m benchmarks.comparer $(ARGS)

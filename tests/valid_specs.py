@@ -46,6 +46,7 @@ _copies = _maybe(
     percent=st.integers(1, 100) | st.sampled_from(["0.5%", "0.0001%", "99.9999%", "12.50%", "100%"]),
     methods=st.lists(st.sampled_from(["GET", "HEAD", "POST", "PUT", "OPTIONS"]), min_size=1, unique=True),
     paths=st.lists(st.sampled_from(["/v1", "/v1/models", "/", "/a%20b/"]), min_size=1, unique=True),
+    compare=compares,
 )
 _previews = _maybe(header=st.fixed_dictionaries({"name": st.just("X-Preview"), "value": st.sampled_from(["1", "a b"])}))
 _switches = _maybe(preview=_previews, mirror=_copies, previewHold=_holds)
@@ -84,7 +85,7 @@ _after = _maybe(onInconclusive=st.sampled_from(["hold", "promote", "rollback"]))
 
 
 @st.composite
-def _stages(draw: st.DrawFn) -> list[dict[str, Any]]:
+def stages_of_specs(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Each rises by itself; one may start below the end of the one before it."""
     stages = []
     for name in draw(st.lists(_names, min_size=1, max_size=4, unique=True)):
@@ -92,7 +93,7 @@ def _stages(draw: st.DrawFn) -> list[dict[str, Any]]:
         each = draw(_maybe(hold=_holds))
         kind = draw(st.sampled_from(["steps", "weights", "shadow", "blueGreen", "abTest"]))
         if kind == "shadow":
-            stages.append({"name": name, "shadow": {**draw(_copies), **draw(_maybe(compare=compares)), **each}})
+            stages.append({"name": name, "shadow": {**draw(_copies), **each}})
         elif kind == "blueGreen":
             stages.append({"name": name, "blueGreen": {**draw(_switches), **each}})
         elif kind == "abTest":
@@ -225,7 +226,7 @@ valid_specs: st.SearchStrategy[Spec] = _with(
         "traffic": _traffic,
         "analysis": _analyses(),
     },
-    stages=_stages(),
+    stages=stages_of_specs(),
     promotion=_maybe(bake=durations, keepOld=durations),
     progressDeadline=_seconds,
 )

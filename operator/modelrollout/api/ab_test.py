@@ -222,6 +222,10 @@ class AbTest(Model):
     ] = "hold"
 
     @property
+    def copies(self) -> None:
+        """Nobody gets any."""
+
+    @property
     def holds(self) -> tuple[Duration, ...]:
         """None that analysis.stepDeadline bounds: maxDuration does."""
         return ()

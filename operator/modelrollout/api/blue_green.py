@@ -55,5 +55,9 @@ class BlueGreen(Model):
     )
 
     @property
+    def copies(self) -> Copies | None:
+        return self.mirror
+
+    @property
     def holds(self) -> tuple[Duration, ...]:
         return (self.preview_hold, self.hold)

@@ -1,4 +1,4 @@
-"""How the answers of both versions are compared while the candidate gets copies: ``shadow.compare``. Pure.
+"""How both versions' answers to the same requests are compared: ``compare`` of a shadow or a mirror. Pure.
 
 Docstrings and descriptions here become the CRD's, so they are written for the person who types ``kubectl explain``.
 """

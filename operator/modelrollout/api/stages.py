@@ -92,12 +92,16 @@ class Canary(Model):
         return self.steps or tuple(CanaryStep(weight=weight) for weight in self.weights or ())
 
     @property
+    def copies(self) -> None:
+        """Nobody gets any."""
+
+    @property
     def holds(self) -> tuple[Duration, ...]:
         return tuple(step.hold or self.hold for step in self.all_steps)
 
 
 StageKind = Canary | Shadow | BlueGreen | AbTest
-"""What a stage does. Each kind says in `holds` how long its steps last at least."""
+"""What a stage does. Each kind says in `holds` how long its steps last at least, and which requests it has copied."""
 
 _KINDS = ("canary", "shadow", "blueGreen", "abTest")
 _ANY_KIND = f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}"

@@ -9,7 +9,7 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.scalars import in_percent
 from modelrollout.api.status import Phase
 from modelrollout.rollout.rollout import Wish
-from modelrollout.stages import shadow
+from modelrollout.stages import comparison, shadow
 from modelrollout.traffic.exposure import BY_SERVICE, EVERYBODY, NOBODY, Exposure, Match
 from modelrollout.traffic.router import ALL_REQUESTS
 from modelrollout.trial.checks import EXPOSED_WAITS, SEEN_WAITS
@@ -38,7 +38,7 @@ def _before_the_switch(place: Place, blue_green: BlueGreen) -> Iterator[Step]:
     if exposure == NOBODY:
         return
     told = f"{place.stage}: the candidate starts at full size and is seen by {exposure}; stable answers everybody else."
-    yield Step(
+    step = Step(
         place=place,
         phase=Phase.PROGRESSING,
         exposure=exposure,
@@ -50,6 +50,7 @@ def _before_the_switch(place: Place, blue_green: BlueGreen) -> Iterator[Step]:
         judged=None if mirror else frozenset(),
         copied=shadow.copied(mirror) if mirror else ALL_REQUESTS,
     )
+    yield comparison.with_comparer(step, mirror) if mirror else step
 
 
 def _exposure(blue_green: BlueGreen) -> Exposure:

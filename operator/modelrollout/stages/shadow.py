@@ -17,19 +17,18 @@ from modelrollout.trial.trial import Place, Step
 
 
 def steps(index: int, name: str, shadow: Shadow, wish: Wish) -> Iterator[Step]:
-    exposure, compare = Exposure(mirror=in_percent(shadow.percent)), shadow.compare
+    exposure = Exposure(mirror=in_percent(shadow.percent))
     told = f"{name}: the candidate gets {exposure} {described(shadow)}; stable answers everybody."
-    yield Step(
+    step = Step(
         place=Place(index, name, 0),
         phase=Phase.PROGRESSING,
         exposure=exposure,
         hold=shadow.hold.timedelta,
         begins=Finding("StepStarted", told),
-        waits=EXPOSED_WAITS if compare is None else (comparison.is_not_ready, *EXPOSED_WAITS),
+        waits=EXPOSED_WAITS,
         copied=copied(shadow),
-        copies_to=lambda trial: comparison.backend(trial) if compare is not None else None,
-        objects=lambda trial: comparison.objects(shadow, compare, trial) if compare is not None else iter(()),
     )
+    yield comparison.with_comparer(step, shadow)
 
 
 def copied(copies: Copies) -> Copied:

@@ -32,6 +32,7 @@ STAGES: Mapping[type[StageKind], StepsOf] = {
 
 FAULTS: Mapping[type[StageKind], Callable[[str, Any, Wish], Finding | None]] = {
     Shadow: comparison.fault,
+    BlueGreen: comparison.fault,
     AbTest: ab_test.fault,
 }
 """What a kind of stage asks of a spec beyond what its steps ask of the router."""
@@ -48,11 +49,11 @@ def way(wish: Wish) -> tuple[Step, ...]:
 
 
 def _with_its_metrics(step: Step, wish: Wish) -> Step:
-    """A stage that compares answers brings a metric, which says nothing once the stage is over.
+    """A stage that compares answers brings a metric, which says nothing once there are no more copies.
 
     Copies say nothing of a goal: nobody sees the answers, so nobody buys.
     """
-    judged = judged_at(wish.spec, step.place.index)
+    judged = judged_at(wish.spec, step.place.index if step.exposure.mirror else None)
     if step.exposure.mirror and (goals := {stage.ab_test.goal.metric for stage in wish.spec.stages if stage.ab_test}):
         judged = (judged if judged is not None else frozenset(one.name for one in wish.spec.analysis.metrics)) - goals
     return step if judged is None or step.judged is not None else replace(step, judged=judged)
