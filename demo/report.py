@@ -159,7 +159,7 @@ def _people(chronicle: Chronicle, begun: ReleaseStart) -> dict[str, int]:
         return {}
     over = [turn.at for turn in turns if turn.at > drawn[-1]] + [chronicle.until(begun)]
     until = min(over[0], decided_at(chronicle, begun) or over[0])
-    tried = [user for user in chronicle.outcomes if drawn[0] + FOLLOWED <= user.at and answered_at(user) < until]
+    tried = [user for user in chronicle.outcomes if drawn[0] + FOLLOWED <= answered_at(user) < until]
     met = [versions for versions in versions_met(tried).values() if begun.name in versions]
     back = [versions for versions in met if versions[-1] != begun.name or versions.count(begun.name) > 1]
     return {"peopleWhoMetIt": len(met), "peopleWhoWentBack": len(back)}

@@ -354,6 +354,19 @@ async def test_what_a_busy_envoy_did_not_take_in_time_is_given_again(
     await until(lambda: programmed(stage)[0] == "True")
 
 
+async def test_another_envoy_in_the_place_of_the_first_serves_the_same_routes_and_follows_the_next(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.cluster.put(route(v1=0, v2=100))
+    await stage.seconds_until("v2")
+    before = process_with(f"{tmp_path}/bootstrap.json")
+    await stage.gateway.restart()
+    await stage.seconds_until("v2")
+    stage.cluster.put(route(v1=100, v2=0))
+    await stage.seconds_until("v1")
+    assert process_with(f"{tmp_path}/bootstrap.json") != before
+
+
 async def test_writes_nothing_when_nothing_changes(stage: Stage, tmp_path: Path) -> None:
     await until(lambda: stage.cluster.writes >= 3)
     before, files = stage.cluster.writes, files_below(tmp_path)

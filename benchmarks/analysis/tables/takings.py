@@ -42,7 +42,7 @@ class Takings:
         seen = self.brought(random, 1_000_000, 0.0)
         quantiles = norm.ppf(1 - ALPHA) + norm.ppf(POWER)
         variance = float(seen.var()) * (1 + (1 + self.lift) ** 2)
-        return 2 * variance * quantiles**2 / (self.lift * float(seen.mean())) ** 2
+        return float(2 * variance * quantiles**2 / (self.lift * float(seen.mean())) ** 2)
 
 
 def log_normal(random: np.random.Generator, users: int) -> Floats:
