@@ -1,4 +1,4 @@
-"""Latencies of a service without history: what is much slower shows soon, and requests that wait together count once."""
+"""Latencies of a service without history: what is much slower shows soon; requests that wait together count once."""
 
 from __future__ import annotations
 

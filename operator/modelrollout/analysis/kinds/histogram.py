@@ -20,7 +20,7 @@ import numpy.typing as npt
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
 from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
-from modelrollout.analysis.evidence.tracks import Track, Wealths, Words, bet, carry_over
+from modelrollout.analysis.evidence.tracks import Keep, Track, Wealths, Words, bet, carry_over
 from modelrollout.analysis.kinds import arrivals, request_shares, time_to_pass
 from modelrollout.analysis.kinds import edges as bucket_edges
 from modelrollout.analysis.kinds.arrivals import Arriving
@@ -136,7 +136,8 @@ class _HistogramJudge:
         in_cells: Callable[[Floats], HitCells] | None,
     ) -> None:
         self._start, self._counted, self._noise, self._is_compared = start, counted, noise, in_cells is not None
-        self._arriving, self._in_cells, self._keep_cells = arriving, in_cells, keep_nothing
+        self._arriving, self._in_cells = arriving, in_cells
+        self._keep_cells: Keep = keep_nothing
         metric, ledger = start.metric, start.ledger
         self._q = metric.quantile_share
         self._unit = bucket_edges.unit_of_edges(metric)
@@ -289,7 +290,8 @@ class _HistogramJudge:
             kept["ratios"] = ratios
         if counted.keep_shifts is not None:
             kept |= counted.keep_shifts(count)
-        kept |= self._noise.keep(count) | self._keep_cells(count)
+        kept |= self._noise.keep(count)
+        kept |= self._keep_cells(count)
         kept |= self._arriving.keep(count)
         for one in self._wealths:
             kept |= one.ledger(count)
