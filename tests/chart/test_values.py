@@ -120,6 +120,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("integrations.linkerd", True, "integrations: Additional property linkerd is not allowed"),
     ("integrations.istio", "yes", "integrations.istio: Invalid type. Expected: boolean, given: string"),
     ("prometheus.url", "prometheus:9090", "prometheus.url: Does not match pattern"),
+    ("prometheus.token", "secret", "prometheus: Additional property token is not allowed"),
     ("resync", "often", "resync: Does not match pattern"),
     ("resync", 300, "resync: Invalid type. Expected: string, given: integer"),
     ("replicas", -1, "replicas: Must be greater than or equal to 0"),

@@ -7,6 +7,7 @@ import contextlib
 import logging
 
 from modelrollout.kube import Cluster, Leadership
+from modelrollout.prometheus.credentials import Credentials
 from modelrollout.prometheus.servers import Servers
 from modelrollout.shell.admission import Advisor
 from modelrollout.shell.announce import Announcer
@@ -36,13 +37,14 @@ class Process:
     """
 
     def __init__(self, settings: Settings, leadership: Leadership | None) -> None:
-        """Raises CertificateError when the webhook is wanted and its files cannot be used."""
+        """Raises CertificateError or CredentialsError when files that are wanted cannot be used."""
         self._namespaces = settings.namespaces
         self._running = contextlib.AsyncExitStack()
         self.cluster = Cluster.connect(settings.kubeconfig, settings.context, left_alone=left_alone(settings.without))
         wakeups, writing = Wakeups(), self.cluster if leadership is None else self.cluster.fenced(leadership)
         self._telemetry = Telemetry(self.cluster)
-        self._asker = Servers(settings.prometheus_url)
+        folder = settings.prometheus_credentials
+        self._asker = Servers(settings.prometheus_url, Credentials(folder) if folder is not None else None)
         self._announcer = Announcer(self.cluster)  # not fenced: Events tell what was decided while this process led
         self._mirrors = Mirrors(
             self.cluster, wakeups.poke, namespaces=settings.namespaces, resync=settings.resync_every

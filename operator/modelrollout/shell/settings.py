@@ -35,6 +35,7 @@ class Settings(BaseModel):
     without: tuple[Integration, ...] = ()
     comparer_image: str | None = None  # none: no stage can compare answers
     prometheus_url: Annotated[str | None, Field(pattern=r"^https?://.+")] = None
+    prometheus_credentials: Path | None = None
     kubeconfig: Path | None = None
     context: str | None = None
     host: str = "0.0.0.0"  # noqa: S104 - the kubelet probes a pod from outside
@@ -59,6 +60,8 @@ _HELP = {
     "without": "what the operator is not to touch, and needs no permissions for, separated by commas: "
     + ", ".join(Integration),
     "prometheus_url": "Prometheus to ask where spec.analysis.prometheus says no other",
+    "prometheus_credentials": "folder with what that Prometheus, and no other, is shown: token, or username and "
+    "password; headers, one a line; ca.crt",
     "comparer_image": "image with modelrollout in it, mostly the operator's own, for stages that compare answers",
     "kubeconfig": "kubeconfig to use; in a pod its service account, else $KUBECONFIG or ~/.kube/config",
     "context": "context of the kubeconfig",
