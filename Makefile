@@ -7,6 +7,9 @@ READY  := $(VENV)/.ready
 VERSION := 0.1.0
 IMAGE  ?= modelrollout.dev/modelrollout:$(VERSION)
 
+# What is imported is compiled once: otherwise each worker and each process that a test starts does it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install tools lint test test-demo test-fast crds chart image lock presets docs bench-analysis bench-comparer \
   bench-shadow demo sandbox kind clean
 
@@ -16,7 +19,7 @@ help: ## show this list
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ModelRollout needs Python 3.11 or later; set PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sandbox,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[sandbox,dev]'
 	@touch $@
 
 install: $(READY) ## make .venv with everything in it

@@ -20,6 +20,10 @@ def _ab_test(**fields: Any) -> dict[str, Any]:
     return {"stages": [ab_test(**fields)]}
 
 
+def _kept_by(**fields: Any) -> dict[str, Any]:
+    return {"cookie": {"name": "fraud-arm", **fields}}
+
+
 def _goal(**fields: Any) -> dict[str, Any]:
     return _ab_test(goal={"metric": "errors", **fields})
 
@@ -68,6 +72,40 @@ BROKEN_STAGES = (
         f"{_SMOKE}.headers",
         "this header speaks of a connection and not of a request",
     ),
+    Broken(
+        "users kept by nothing", _ab_test(sticky={}), f"{_AB_TEST}.sticky", "either by cookie, which the route sets"
+    ),
+    Broken(
+        "users kept twice",
+        _ab_test(sticky={**_kept_by(), "bucketHeader": {"name": "x-bucket"}}),
+        f"{_AB_TEST}.sticky",
+        "either by cookie, which the route sets",
+    ),
+    Broken(
+        "a cookie that cannot be called so",
+        _ab_test(sticky=_kept_by(name="fraud;arm")),
+        f"{_AB_TEST}.sticky.cookie.name",
+        "this is not the name of a cookie",
+    ),
+    Broken(
+        "a cookie for an odd path",
+        _ab_test(sticky=_kept_by(path="/a; Secure")),
+        f"{_AB_TEST}.sticky.cookie.path",
+        "a cookie's path begins with /",
+    ),
+    Broken("a cookie for no host", _ab_test(sticky=_kept_by(domain="*.a")), f"{_AB_TEST}.sticky.cookie.domain", "host"),
+    Broken(
+        "an audience by two things",
+        _ab_test(audience=[{"name": "x-plan", "cookie": "plan", "value": "beta"}]),
+        f"{_AB_TEST}.audience[0]",
+        "either by a header (name) or by a cookie",
+    ),
+    Broken(
+        "an audience by two cookies at once",
+        _ab_test(audience=[{"cookie": "plan", "value": "beta; a=b"}]),
+        f"{_AB_TEST}.audience[0]",
+        "the value of a cookie has no spaces",
+    ),
     Broken("a header with a line end", _preview(value="1\n"), f"{_HEADER}.value", "made of ASCII characters"),
     Broken("a header that cannot be called so", _preview(name="x preview"), f"{_HEADER}.name", "header"),
     Broken("a header without a value", _preview(value=""), f"{_HEADER}.value", "must not be empty", "at least 1 chars"),
@@ -80,6 +118,12 @@ STAGES_ONLY_THE_OPERATOR = (
     ),
     Broken(
         "a goal that asks for nothing", _goal(superiority=False), f"{_AB_TEST}.goal.superiority", "leave superiority"
+    ),
+    Broken(
+        "a cookie that ends before the test",
+        _ab_test(sticky=_kept_by(maxAge="1d"), minDuration="1d", maxDuration="2d"),
+        _AB_TEST,
+        "sticky.cookie.maxAge is shorter than maxDuration",
     ),
     Broken("a test without time", _ab_test(minDuration="2d", maxDuration="1d"), _AB_TEST, "minDuration is longer than"),
     *(

@@ -59,6 +59,20 @@ _buckets = st.sampled_from(
         {"percent": 50, "sticky": {"bucketHeader": {"name": "x-bucket"}}},
         {"percent": 25, "sticky": {"bucketHeader": {"name": "X-Bucket", "prefix": "b", "count": 20}}},
         {"audience": [{"name": "x-plan", "value": "beta"}]},
+        {"audience": [{"cookie": "plan", "value": "beta/2"}, {"name": "x-plan", "value": "a b"}]},
+        {"percent": 33, "sticky": {"cookie": {"name": "fraud-arm"}}},
+        {
+            "sticky": {
+                "cookie": {
+                    "name": "__Host-arm",
+                    "maxAge": "365d",
+                    "path": "/v1/x",
+                    "domain": "example.com",
+                    "secure": True,
+                    "crossSite": True,
+                }
+            }
+        },
     ]
 )
 _goals = st.sampled_from(

@@ -151,12 +151,14 @@ FITTING: Floats = np.array([0.025, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """Lognormal latencies of pods that differ in speed by `lasting`, for good."""
+    """Lognormal latencies of pods that differ in speed by `lasting`, for good. `cluster`: requests that take as long as
+    each other, since they wait for the same."""
 
     mine: int
     theirs: int
     rps: float = 500.0
     lasting: float = 0.05
+    cluster: int = 1
     has_history: bool = True
 
     @property
@@ -180,10 +182,10 @@ class Latencies:
 
     def _counts(self, rng: Generator, speeds: Floats, rps: Floats) -> dict[Labels, Ints]:
         """Requests up to each edge, (ticks, pods)."""
-        n = rng.poisson(SCRAPE * np.tile(rps[:, None], (1, speeds.size)))
+        n = rng.poisson(SCRAPE / self.cluster * np.tile(rps[:, None], (1, speeds.size)))
         within = ndtr(np.log(FITTING[None, :] / MEDIAN / speeds[:, None]) / SPREAD)
         shares = np.diff(within, axis=1, prepend=0.0, append=1.0)
-        buckets = rng.multinomial(n, shares[None]).cumsum(axis=2)
+        buckets = self.cluster * rng.multinomial(n, shares[None]).cumsum(axis=2)
         edges = [*(f"{edge:g}" for edge in FITTING.tolist()), "+Inf"]
         return {(("__name__", "latency_bucket"), ("le", edge)): buckets[:, :, at] for at, edge in enumerate(edges)}
 
@@ -230,6 +232,8 @@ CELLS: Mapping[str, World] = {
     "latency, differ by 5 % in speed, 1+9": Latencies(1, 9),
     "latency, differ by 5 % in speed, 1+3": Latencies(1, 3),
     "latency, differ by 5 % in speed, 3+9": Latencies(3, 9),
+    "no history, latency, clusters, 1+3": Latencies(1, 3, lasting=0.0, cluster=5, has_history=False),
+    "no history, latency, clusters, 1+3, 50 rps": Latencies(1, 3, 50.0, 0.0, cluster=5, has_history=False),
     "users differ by 10 %, 1+3": Errors(1, 3, users=1.1),
 }
 

@@ -67,6 +67,13 @@ def asked_first() -> Town:
     return upgrading(stages=[builders.blue_green(smoke=smoke, smokeDeadline="4s", hold="4s")])
 
 
+def keeping() -> Town:
+    """As upgrading, by users whom a cookie keeps: a fifth of them, then half."""
+    ends = {"minDuration": "2s", "maxDuration": "4s", "onInconclusive": "promote"}
+    cookie = {"sticky": {"cookie": {"name": "arm"}}}
+    return upgrading(stages=[builders.ab_test(f"ab-{part}", percent=part, **cookie, **ends) for part in (20, 50)])
+
+
 def installing() -> Town:
     town = begun()
     town.old = town.wish("1", **quick())
@@ -204,6 +211,7 @@ STORIES = {
     "rollback by other answers": Story(comparing, serves("1", Phase.ROLLED_BACK), answers_otherwise),
     "smoke and a switch": Story(asked_first, serves("2")),
     "rollback by smoke": Story(asked_first, serves("1", Phase.ROLLED_BACK), says_nonsense),
+    "rollback of users kept by a cookie": Story(keeping, serves("1", Phase.ROLLED_BACK), at(50, fails)),
     "deletion": Story(upgrading, lambda town: town.is_gone, at(10, is_deleted)),
 }
 RISING = (
@@ -222,6 +230,7 @@ CONDEMNED = (
     "rollback by crash loop",
     "rollback by deadline",
     "rollback by smoke",
+    "rollback of users kept by a cookie",
     "superseding",
     "going back to stable",
 )

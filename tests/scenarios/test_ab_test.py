@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from modelrollout.api.status import Phase
 from modelrollout.objects.resources import HTTP_ROUTES
+from modelrollout.promql.query import Series
 from tests import builders
 from tests.fakes.town import Town, releasing
 
@@ -106,6 +109,28 @@ def test_the_share_that_was_drawn_is_checked_and_another_one_ends_the_experiment
     town.run(until=is_testing, minutes=5)
     town.go(Phase.ROLLED_BACK, minutes=2)
     assert town.status.rejected[0].reason == "MoreThanIntended"
+
+
+def scraped_since(moment: float, town: Town) -> Callable[[tuple[Series, ...]], tuple[Series, ...]]:
+    """Prometheus knows nothing of the candidate's pods before, as where it finds them late."""
+
+    def known(one: Series) -> Series:
+        is_candidate = one.labels["pod"] == f"fraud-{town.new}-0"
+        return Series(one.labels, tuple(sample for sample in one.samples if not is_candidate or sample[0] >= moment))
+
+    return lambda series: tuple(found for found in map(known, series) if found.samples)
+
+
+def test_experiment_whose_candidate_is_counted_late_is_held_and_not_over() -> None:
+    town = experiment(goal=LOSS)
+    town.metrics.finds = scraped_since(math.inf, town)
+    town.run(until=is_testing, minutes=5)
+    town.run(minutes=1)
+    told = next(one for one in town.status.conditions if one.type == "TrafficAsIntended")
+    assert (town.phase, told.reason) == (Phase.PROGRESSING, "FewerThanIntended")
+    town.metrics.finds = scraped_since(town.now.timestamp(), town)
+    town.go(Phase.HEALTHY, minutes=30)
+    assert town.status.history[0].outcome == "Promoted"
 
 
 @pytest.mark.parametrize("is_restarted", [False, True])

@@ -10,7 +10,7 @@ import pytest
 
 from modelrollout.api.status import Phase
 from modelrollout.objects.manifests import Manifest
-from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES
+from modelrollout.objects.resources import DEPLOYMENTS
 from tests import builders
 from tests.fakes.cluster import merged
 from tests.fakes.town import Town
@@ -56,10 +56,11 @@ def test_candidate_has_the_pods_that_each_weight_needs_before_it_has_the_weight(
     assert size(town, town.new) == replicas
 
 
-def test_candidate_has_the_pods_that_users_who_were_drawn_need() -> None:
-    town = crowded(stages=[builders.ab_test(percent=50)])
-    town.run(until=lambda town: "x-bucket" in str(town.cluster.get(HTTP_ROUTES, "fraud")), minutes=2)
-    assert town.pods(town.new) == 5
+@pytest.mark.parametrize("sticky", [{"bucketHeader": {"name": "x-bucket", "count": 20}}, {"cookie": {"name": "arm"}}])
+def test_candidate_has_the_pods_for_the_users_who_are_kept_with_it(sticky: Any) -> None:
+    town = crowded(stages=[builders.ab_test(percent=40, sticky=sticky)])
+    town.go(Phase.PROGRESSING)
+    assert size(town, town.new) == 4
 
 
 def test_weight_waits_for_pods_and_says_who_scales_what() -> None:

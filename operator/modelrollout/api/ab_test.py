@@ -123,7 +123,12 @@ class Goal(Model):
     )
 
     metric: Annotated[
-        str, Field(min_length=1, max_length=63, description="A ratio of spec.analysis with a tolerance, by its name.")
+        str,
+        Field(
+            min_length=1,
+            max_length=63,
+            description="A ratio or a mean of spec.analysis, by its name. It has a tolerance.",
+        ),
     ]
     superiority: Annotated[
         StrictBool | None,

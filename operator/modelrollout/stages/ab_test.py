@@ -12,7 +12,7 @@ from modelrollout.objects.manifests import digest
 from modelrollout.rollout.rollout import Wish
 from modelrollout.traffic.drawing import Draw
 from modelrollout.traffic.exposure import COOKIE, STICKY, Exposure, Match
-from modelrollout.trial.checks import EXPOSED_WAITS, traffic_contradicts
+from modelrollout.trial.checks import EXPOSED_WAITS, drawing_failed
 from modelrollout.trial.trial import Patience, Place, Step, Trial
 
 
@@ -27,7 +27,7 @@ def steps(index: int, name: str, ab_test: AbTest, wish: Wish) -> Iterator[Step]:
         hold=ab_test.min_duration.timedelta,
         begins=Finding("StepStarted", f"{name}: {who}, {until}."),
         waits=EXPOSED_WAITS,
-        fails=(traffic_contradicts,) if ab_test.sticky else (),  # arms of another size are not those that were drawn
+        fails=(drawing_failed,) if ab_test.sticky else (),
         part=ab_test.percent if ab_test.sticky else None,
         draw=lambda trial: _draw(ab_test, trial),
         goal=goal,
@@ -54,8 +54,8 @@ def fault(name: str, ab_test: AbTest, wish: Wish) -> Finding | None:
     if metric is None:
         names = ", ".join(one.name for one in wish.spec.analysis.metrics) or "none"
         return Finding("InvalidSpec", f"{where}.goal.metric: there is no metric '{wanted}' in spec.analysis ({names}).")
-    if metric.ratio is None or metric.tolerance is None:
-        why = "a goal is shown by a ratio with a tolerance, such as users who bought among users who came"
+    if (metric.ratio is None and metric.mean is None) or metric.tolerance is None:
+        why = "a goal is shown by a ratio or a mean, with a tolerance, such as users who bought among users who came"
         return Finding("InvalidSpec", f"{where}.goal.metric: '{wanted}' is none. {why[:1].upper()}{why[1:]}.")
     return None
 

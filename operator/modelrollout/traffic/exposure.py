@@ -84,7 +84,7 @@ class Exposure:
     @property
     def is_kept(self) -> bool:
         """Whether users stay where the weight has put them."""
-        return any(match.header == STICKY for match in self.asked)
+        return self.asking != self.asked
 
     @property
     def asking(self) -> frozenset[Match]:

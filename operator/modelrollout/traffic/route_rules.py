@@ -173,11 +173,12 @@ def _asks(rule: Manifest, known: frozenset[Match]) -> frozenset[Match]:
 
 def _between(rule: Manifest, known: frozenset[Match]) -> tuple[int, int]:
     """Where the numbers lie of the users who come to a rule: of any user, where no known cookie says it."""
-    keeping = [match for match in known if match.header == STICKY]
-    found = {
-        next((numbers for one in keeping for header in headers if (numbers := between(one, header))), EVERY_NUMBER)
-        for headers in (match.get("headers") or () for match in rule.get("matches") or ({},))
-    }
+    if not (keeping := [match for match in known if match.header == STICKY]):
+        return EVERY_NUMBER
+    found = set[tuple[int, int]]()
+    for match in rule.get("matches") or ():
+        told = (between(one, header) for one in keeping for header in match.get("headers") or ())
+        found.add(next(filter(None, told), EVERY_NUMBER))
     return found.pop() if len(found) == 1 else EVERY_NUMBER
 
 

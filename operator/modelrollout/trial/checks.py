@@ -222,6 +222,13 @@ def traffic_contradicts(trial: Trial) -> Finding | None:
     return Finding(traffic.contradiction.reason, f"{_where(trial)} {message}")
 
 
+def drawing_failed(trial: Trial) -> Finding | None:
+    """Arms of another size than those that were drawn are other arms. While the candidate was met by nobody, as far as
+    anybody counted, there are none yet."""
+    traffic = trial.facts.traffic
+    return traffic_contradicts(trial) if traffic is not None and traffic.is_met else None
+
+
 def _where(trial: Trial) -> str:
     return f"{trial.stage.name} {in_words(exposure_at(trial.stage), trial.wish)}:"
 

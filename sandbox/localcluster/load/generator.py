@@ -11,6 +11,7 @@ import itertools
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Literal
@@ -22,14 +23,15 @@ from localcluster.load.record import Counts, Record, Second
 from localcluster.load.users import STRANGERS, User
 
 Arrivals = Literal["poisson", "even"]
+TRIES = 20  # to find a user who waits for nothing; then whoever it is asks again
 
 
 class LoadGenerator:
     """`run` it as a task and `stop` it; `snapshot` and `timeline` may be asked at any time.
 
     `expected` is what the stable version answers to each sample, and `stable` its name; tell `stable_is` of a new one.
-    `rate` (requests per second) may be set while it runs. With `users`, each request is that of one of them, by chance;
-    they keep the cookies that they get, as browsers do.
+    `rate` (requests per second) may be set while it runs. With `users`, each request is that of one of them, by chance:
+    of those who wait for no answer, if there are any. They keep the cookies that they get, as browsers do.
     """
 
     def __init__(
@@ -53,7 +55,9 @@ class LoadGenerator:
         self._bodies = [json.dumps({"features": sample.features}).encode() for sample in samples]
         self._headers = [_headers(sample, host) for sample in samples]
         self._dice = random.Random(seed)  # noqa: S311 - the same users on every run
-        self._users, self._cookies = users, dict[str, dict[str, str]]()
+        self._users, self._waiting = users, Counter[str]()
+        self._lot = random.Random(seed)  # noqa: S311 - who comes depends on who waits, when somebody comes does not
+        self._cookies: dict[str, dict[str, str]] = {}
         self._record, self._stopped = Record(), asyncio.Event()
         self._in_flight: set[asyncio.Task[None]] = set()
         self.stable_is(expected, stable)
@@ -109,7 +113,7 @@ class LoadGenerator:
             await asyncio.sleep(max(0.0, due - clock()))
             if self._stopped.is_set():
                 return
-            task = asyncio.create_task(self._send(session, number, self._dice.choice(self._users), due, epoch))
+            task = asyncio.create_task(self._send(session, number, self._next_user(), due, epoch))
             self._in_flight.add(task)
             task.add_done_callback(self._in_flight.discard)
 
@@ -119,12 +123,19 @@ class LoadGenerator:
         self._dice.shuffle(order)
         return itertools.cycle(order)
 
+    def _next_user(self) -> User:
+        chosen = (self._lot.choice(self._users) for _ in range(TRIES))
+        user = next((one for one in chosen if not self._waiting[one.name]), self._users[0])
+        self._waiting[user.name] += 1
+        return user
+
     def _gap(self) -> float:
         return self._dice.expovariate(self.rate) if self._arrivals == "poisson" else 1 / self.rate
 
     async def _send(self, session: aiohttp.ClientSession, number: int, who: User, due: float, epoch: float) -> None:
         expected, stable = self._expected[number], self._stable  # as they are now, not when the answer comes
         reply = await self._ask(session, number, who)
+        self._waiting[who.name] -= 1
         latency = asyncio.get_running_loop().time() - due
         truth, user = self._samples[number].label, who.name or None
         self._record.add(

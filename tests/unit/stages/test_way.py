@@ -119,6 +119,24 @@ def test_those_who_were_drawn_weigh_as_much_as_any_other_users() -> None:
     assert [stretch.weight for stretch in stretches(wish)][:2] == [0.25, 0.5]
 
 
+@pytest.mark.parametrize(
+    ("kind", "is_fine"),
+    [
+        ({"mean": {part: f'{part}_total{{pod=~"{{{{ pods }}}}"}}' for part in ("sum", "squares", "count")}}, True),
+        ({"histogram": 'seconds_bucket{pod=~"{{ pods }}"}'}, False),
+    ],
+    ids=["mean", "histogram"],
+)
+def test_a_goal_is_a_ratio_or_a_mean(kind: dict[str, Any], is_fine: bool) -> None:
+    better = {} if "histogram" in kind else {"betterWhen": "higher"}
+    spec = builders.spec(stages=[builders.ab_test(goal={"metric": "revenue", "superiority": True})])
+    spec["analysis"]["metrics"].append({"name": "revenue", **kind, **better, "tolerance": {"relative": "5%"}})
+    wish = read_wish(spec)
+    assert isinstance(wish, Wish), wish
+    why = stages.fault(wish)
+    assert why is None if is_fine else why is not None and "'revenue' is none. A goal is shown by" in why.message
+
+
 def test_objects_of_a_step_live_as_long_as_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "fraud-comparer"
 
