@@ -41,7 +41,7 @@ SHOWS_BY = {
     "metrics.service.enabled": {"metrics": {"serviceMonitor": {"enabled": False}}},
     "nameOverride": {"fullnameOverride": ""},
 }
-REQUIRED = {"webhook.secretName": "other", "webhook.caBundle": "-----BEGIN CERTIFICATE-----\nother"}
+REQUIRED = {"webhook.caBundle": "-----BEGIN CERTIFICATE-----\nother"}
 """Values without which what shows them is refused, and so others than their default."""
 
 
@@ -149,7 +149,6 @@ def test_a_bad_value_is_refused_with_its_path(path: str, value: Any, why: str) -
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"webhook": {"enabled": True}}, "webhook.secretName: name a Secret with a certificate"),
         ({"webhook": {"enabled": True, "secretName": "own"}}, "webhook.caBundle: give the authority"),
         (
             {"metrics": {"service": {"enabled": False}, "serviceMonitor": {"enabled": True}}},

@@ -40,7 +40,8 @@ class Settings(BaseModel):
     context: str | None = None
     host: str = "0.0.0.0"  # noqa: S104 - the kubelet probes a pod from outside
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    webhook_certificates: Path | None = None  # none: no webhook
+    webhook_certificates: Path | None = None
+    webhook_configuration: Name | None = None  # neither: no webhook
     webhook_port: Annotated[int, Field(ge=0, le=65535)] = 9443
     log_format: Literal["json", "text"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -67,7 +68,9 @@ _HELP = {
     "context": "context of the kubeconfig",
     "host": "address that /healthz, /metrics and the webhook are served on",
     "port": "port that /healthz and /metrics are served on",
-    "webhook_certificates": "folder with tls.crt and tls.key, for the admission webhook that warns; it is off without",
+    "webhook_certificates": "folder with tls.crt and tls.key, for the admission webhook that warns",
+    "webhook_configuration": "name of a ValidatingWebhookConfiguration, for that webhook with a certificate of its "
+    "own: it is made, renewed and written into caBundle; without either of these two there is no webhook",
     "webhook_port": "port that the admission webhook is served on",
     "log_format": "json (for machines) or text",
     "log_level": "debug, info, warning or error",
