@@ -90,6 +90,7 @@ class Site:
         kubeconfig = log.with_suffix(".kubeconfig")
         await self._write_kubeconfig(kubeconfig, release)
         _, *flags = container(rendered(values, release))["args"]
+        flags.append("--webhook-port=0")  # several processes share this machine
         async with operator(kubeconfig, self.local.metrics.url, log, flags) as running:
             yield running
 

@@ -30,12 +30,17 @@ from modelrollout.objects.resources import (
 )
 from tests.chart.helm import CHART, RELEASE, Values, rendered
 from tests.chart.installed import Right, Site, site
-from tests.chart.test_rules import leases, operators, rights
+from tests.chart.test_rules import certificates, leases, operators, rights
 from tests.integration.releases import Place, Release, comes_true
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
-EVERYTHING: Values = {"integrations": dict.fromkeys(Integration, True), "replicas": 0, "log": {"format": "text"}}
+EVERYTHING: Values = {
+    "replicas": 0,
+    "integrations": dict.fromkeys(Integration, True),
+    "webhook": {"enabled": True},
+    "log": {"format": "text"},
+}
 """No pod of the operator's runs here: a process does what it would do."""
 ASKED_BY_ADMISSION: set[Right] = {("modelrollout.dev", "modelrollouts/finalizers", "update")}
 """The audit log has requests. Of this right OwnerReferencesPermissionEnforcement asks whenever an object is made."""
@@ -248,7 +253,7 @@ async def test_no_request_is_forbidden(forbidden_and_used: tuple[list[str], set[
 async def test_no_right_is_unused(forbidden_and_used: tuple[list[str], set[Right]]) -> None:
     _, used = forbidden_and_used
     objects = rendered(EVERYTHING)
-    granted = rights([*operators(objects, "ClusterRole"), *leases(objects)])
+    granted = rights([*operators(objects, "ClusterRole"), *leases(objects), *certificates(objects)])
     assert granted - used - ASKED_BY_ADMISSION == set()
 
 
@@ -272,4 +277,4 @@ async def test_with_namespaces_it_serves_these_and_asks_for_nothing_elsewhere(
     asked = [*ground.asked()][before:]
     assert [one.what for one in asked if one.code == 403] == []
     elsewhere = {one.right[1] for one in asked if one.namespace != "narrow"}
-    assert elsewhere == {"gateways", "gatewayclasses", "leases"}
+    assert elsewhere == {"gateways", "gatewayclasses", "leases", "validatingwebhookconfigurations"}

@@ -45,6 +45,10 @@ def leases(objects: list[Manifest]) -> list[Manifest]:
     return [one for one in of_kind(objects, "Role") if one["metadata"]["name"] == "modelrollout-lease"]
 
 
+def certificates(objects: list[Manifest]) -> list[Manifest]:
+    return [one for one in of_kind(objects, "ClusterRole") if one["metadata"]["name"] == "modelrollout-webhook"]
+
+
 @needs_helm
 @pytest.mark.parametrize("off", [(), *((name,) for name in Integration), tuple(Integration)], ids=str)
 def test_the_operator_has_the_rights_that_its_parts_ask_for(off: tuple[Integration, ...]) -> None:
@@ -79,6 +83,18 @@ def test_releases_for_different_namespaces_may_keep_their_leases_together() -> N
     binding = next(one for one in of_kind(objects, "RoleBinding") if one["metadata"]["name"] == "modelrollout-lease")
     assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "releases"
     assert binding["subjects"][0]["namespace"] == "modelrollout"
+
+
+@needs_helm
+def test_only_an_operator_that_makes_its_own_certificate_may_change_its_own_webhook() -> None:
+    own, brought = {"enabled": True}, {"enabled": True, "certManager": {"enabled": True}}
+    (role,) = certificates(rendered({**SMALL, "webhook": own}))
+    (rule,) = role["rules"]
+    assert (rule["resourceNames"], rule["verbs"]) == (["modelrollout"], ["get", "patch"])
+    assert certificates(rendered({**SMALL, "webhook": brought})) == []
+    told = container(rendered({**SMALL, "webhook": own}))
+    assert "--webhook-configuration=modelrollout" in told["args"]
+    assert "volumeMounts" not in told
 
 
 @needs_helm

@@ -41,7 +41,7 @@ SHOWS_BY = {
     "metrics.service.enabled": {"metrics": {"serviceMonitor": {"enabled": False}}},
     "nameOverride": {"fullnameOverride": ""},
 }
-REQUIRED = {"webhook.secretName": "other", "webhook.caBundle": "-----BEGIN CERTIFICATE-----\nother"}
+REQUIRED = {"webhook.caBundle": "-----BEGIN CERTIFICATE-----\nother"}
 """Values without which what shows them is refused, and so others than their default."""
 
 
@@ -120,6 +120,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("integrations.linkerd", True, "integrations: Additional property linkerd is not allowed"),
     ("integrations.istio", "yes", "integrations.istio: Invalid type. Expected: boolean, given: string"),
     ("prometheus.url", "prometheus:9090", "prometheus.url: Does not match pattern"),
+    ("prometheus.token", "secret", "prometheus: Additional property token is not allowed"),
     ("resync", "often", "resync: Does not match pattern"),
     ("resync", 300, "resync: Invalid type. Expected: string, given: integer"),
     ("replicas", -1, "replicas: Must be greater than or equal to 0"),
@@ -148,7 +149,6 @@ def test_a_bad_value_is_refused_with_its_path(path: str, value: Any, why: str) -
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"webhook": {"enabled": True}}, "webhook.secretName: name a Secret with a certificate"),
         ({"webhook": {"enabled": True, "secretName": "own"}}, "webhook.caBundle: give the authority"),
         (
             {"metrics": {"service": {"enabled": False}, "serviceMonitor": {"enabled": True}}},

@@ -50,10 +50,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end }}
 
+{{/* Empty where the operator makes its own certificate. */}}
 {{- define "modelrollout.webhookSecret" -}}
-{{- if .Values.webhook.certManager.enabled }}
+{{- if not .Values.webhook.enabled }}
+{{- else if .Values.webhook.certManager.enabled }}
 {{- printf "%s-webhook" (include "modelrollout.fullname" .) }}
 {{- else }}
-{{- required "webhook.secretName: name a Secret with a certificate, or set webhook.certManager.enabled" .Values.webhook.secretName }}
+{{- .Values.webhook.secretName }}
 {{- end }}
 {{- end }}

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
+from typing import Any
 
 from modelrollout.kube import Cluster, Leadership
+from modelrollout.prometheus.credentials import Credentials
 from modelrollout.prometheus.servers import Servers
 from modelrollout.shell.admission import Advisor
 from modelrollout.shell.announce import Announcer
 from modelrollout.shell.installation import rollouts_are_served
 from modelrollout.shell.mirrors import Mirrors
+from modelrollout.shell.own_certificate import OwnCertificate
 from modelrollout.shell.permissions import left_alone
 from modelrollout.shell.probes import Probes
 from modelrollout.shell.reconcile import Reconciler
@@ -21,7 +25,7 @@ from modelrollout.shell.standby import Standby
 from modelrollout.shell.succession import Succession
 from modelrollout.shell.telemetry import Telemetry
 from modelrollout.shell.wakeups import Wakeups
-from modelrollout.shell.webhook import Certificate, Webhook
+from modelrollout.shell.webhook import Certificate, Identity, Webhook
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +40,14 @@ class Process:
     """
 
     def __init__(self, settings: Settings, leadership: Leadership | None) -> None:
-        """Raises CertificateError when the webhook is wanted and its files cannot be used."""
+        """Raises CertificateError or CredentialsError when files that are wanted cannot be used."""
         self._namespaces = settings.namespaces
         self._running = contextlib.AsyncExitStack()
         self.cluster = Cluster.connect(settings.kubeconfig, settings.context, left_alone=left_alone(settings.without))
         wakeups, writing = Wakeups(), self.cluster if leadership is None else self.cluster.fenced(leadership)
         self._telemetry = Telemetry(self.cluster)
-        self._asker = Servers(settings.prometheus_url)
+        folder = settings.prometheus_credentials
+        self._asker = Servers(settings.prometheus_url, Credentials(folder) if folder is not None else None)
         self._announcer = Announcer(self.cluster)  # not fenced: Events tell what was decided while this process led
         self._mirrors = Mirrors(
             self.cluster, wakeups.poke, namespaces=settings.namespaces, resync=settings.resync_every
@@ -57,15 +62,21 @@ class Process:
         )
         self.rounds = Rounds(writing, wakeups, reconciler, self._telemetry)
         self._probes = Probes(self._telemetry, settings.host, settings.port)
+        self._own_certificate: OwnCertificate | None = None
+        if settings.webhook_configuration is not None:
+            holder = (self.cluster, settings.webhook_configuration, socket.gethostname())
+            self._own_certificate = OwnCertificate(*holder, self.cluster.now)
         self._webhook = self._made_webhook(settings)
         self._telemetry.show_ages(self._mirrors.ages)
         if leadership is not None:
             self._telemetry.show_leadership(leadership)
 
     def _made_webhook(self, settings: Settings) -> Webhook | None:
-        if settings.webhook_certificates is None:
+        certificate: Identity | None = self._own_certificate
+        if settings.webhook_certificates is not None:
+            certificate = Certificate(settings.webhook_certificates)
+        if certificate is None:
             return None
-        certificate = Certificate(settings.webhook_certificates)
         advisor = Advisor(self.cluster, self._asker, clock=self.cluster.now)
         return Webhook(advisor, certificate, settings.host, settings.webhook_port)
 
@@ -84,6 +95,9 @@ class Process:
         if self._webhook is not None:
             logger.info("Serving the admission webhook on port %d.", await self._webhook.start())
             ending.push_async_callback(self._webhook.stop)
+        if self._own_certificate is not None:
+            renewing = asyncio.create_task(self._own_certificate.run())
+            ending.push_async_callback(_cancelled, renewing)
 
     async def stop(self) -> None:
         """In the opposite order. A second time does nothing."""
@@ -91,8 +105,12 @@ class Process:
 
     async def _stop_announcing(self, announcing: asyncio.Task[None]) -> None:
         """Waiting Events get a moment to be written; the log has them already."""
-        announcing.cancel()
-        await asyncio.gather(announcing, return_exceptions=True)
+        await _cancelled(announcing)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DELIVERY_SECONDS):
                 await self._announcer.deliver()
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

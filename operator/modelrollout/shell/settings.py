@@ -35,11 +35,13 @@ class Settings(BaseModel):
     without: tuple[Integration, ...] = ()
     comparer_image: str | None = None  # none: no stage can compare answers
     prometheus_url: Annotated[str | None, Field(pattern=r"^https?://.+")] = None
+    prometheus_credentials: Path | None = None
     kubeconfig: Path | None = None
     context: str | None = None
     host: str = "0.0.0.0"  # noqa: S104 - the kubelet probes a pod from outside
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    webhook_certificates: Path | None = None  # none: no webhook
+    webhook_certificates: Path | None = None
+    webhook_configuration: Name | None = None  # neither: no webhook
     webhook_port: Annotated[int, Field(ge=0, le=65535)] = 9443
     log_format: Literal["json", "text"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -59,12 +61,16 @@ _HELP = {
     "without": "what the operator is not to touch, and needs no permissions for, separated by commas: "
     + ", ".join(Integration),
     "prometheus_url": "Prometheus to ask where spec.analysis.prometheus says no other",
+    "prometheus_credentials": "folder with what that Prometheus, and no other, is shown: token, or username and "
+    "password; headers, one a line; ca.crt",
     "comparer_image": "image with modelrollout in it, mostly the operator's own, for stages that compare answers",
     "kubeconfig": "kubeconfig to use; in a pod its service account, else $KUBECONFIG or ~/.kube/config",
     "context": "context of the kubeconfig",
     "host": "address that /healthz, /metrics and the webhook are served on",
     "port": "port that /healthz and /metrics are served on",
-    "webhook_certificates": "folder with tls.crt and tls.key, for the admission webhook that warns; it is off without",
+    "webhook_certificates": "folder with tls.crt and tls.key, for the admission webhook that warns",
+    "webhook_configuration": "name of a ValidatingWebhookConfiguration, for that webhook with a certificate of its "
+    "own: it is made, renewed and written into caBundle; without either of these two there is no webhook",
     "webhook_port": "port that the admission webhook is served on",
     "log_format": "json (for machines) or text",
     "log_level": "debug, info, warning or error",

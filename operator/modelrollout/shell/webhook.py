@@ -6,6 +6,7 @@ import json
 import logging
 import ssl
 from pathlib import Path
+from typing import Protocol
 
 from aiohttp import web
 
@@ -73,10 +74,17 @@ class Certificate:
         return tuple(found)
 
 
+class Identity(Protocol):
+    """Where the server's certificate comes from."""
+
+    def server_context(self) -> ssl.SSLContext:
+        """For a server: every connection gets the certificate that is there when it begins."""
+
+
 class Webhook:
     """An HTTPS server that runs between `start` and `stop`."""
 
-    def __init__(self, advisor: Advisor, certificate: Certificate, host: str, port: int) -> None:
+    def __init__(self, advisor: Advisor, certificate: Identity, host: str, port: int) -> None:
         self._advisor, self._certificate, self._host, self._port = advisor, certificate, host, port
         app = web.Application(client_max_size=LARGEST_REVIEW)
         app.add_routes([web.post(PATH, self._review)])

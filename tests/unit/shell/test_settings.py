@@ -39,6 +39,11 @@ def test_what_is_left_alone_is_separated_by_commas() -> None:
     assert told(MODELROLLOUT_WITHOUT="gatewayAPI").without == (Integration.GATEWAY_API,)
 
 
+def test_prometheus_is_shown_nothing_unless_told() -> None:
+    assert told("--prometheus-url", "http://prometheus").prometheus_credentials is None
+    assert told("--prometheus-credentials", "/prometheus").prometheus_credentials == Path("/prometheus")
+
+
 def test_there_is_no_webhook_without_certificates() -> None:
     assert told("--webhook-port", "9000").webhook_certificates is None
     settings = told("--webhook-certificates", "/certificates")
