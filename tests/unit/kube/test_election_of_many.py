@@ -18,13 +18,13 @@ from modelrollout.objects.manifests import Manifest
 
 TERMS = Terms(timedelta(seconds=15))
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-PROCESSES = 3
+PROCESSES = 2
 
 Event = tuple[str, int, float]
 EVENTS = st.tuples(
-    st.sampled_from(["look", "send", "send", "arrive", "arrive", "hear", "hear", "resign"]),
+    st.sampled_from(["act", "act", "act", "act", "act", "look", "look", "resign"]),
     st.integers(0, PROCESSES - 1),
-    st.sampled_from([0.0, 0.0, 0.5, 2.0, 5.0, 10.0, 16.0]),  # seconds that pass before
+    st.sampled_from([0.0, 0.0, 0.0, 0.0, 2.0, 10.0]),  # seconds that pass before
 )
 
 
@@ -55,6 +55,15 @@ class Process:
     hold: Hold | None = None
     sent: list[tuple[Manifest, float]] = field(default_factory=list)  # and when
     replies: list[tuple[Manifest | None, float]] = field(default_factory=list)
+
+    def act(self) -> None:
+        """The next thing that it does, or that happens to what it sent."""
+        if self.replies:
+            self.hear()
+        elif self.sent:
+            self.arrive()
+        else:
+            self.send()
 
     def look(self) -> None:
         self.seen = self.seen.then(self.store.lease, self.clock())
@@ -90,8 +99,8 @@ class Process:
         return self.hold is not None and self.hold.left(self.clock(), TERMS) > 0
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(EVENTS, max_size=60), st.lists(st.floats(-1e6, 1e6), min_size=PROCESSES, max_size=PROCESSES))
+@settings(max_examples=200, deadline=None)
+@given(st.lists(EVENTS, min_size=20, max_size=40), st.lists(st.floats(-1e6, 1e6), min_size=PROCESSES, max_size=PROCESSES))
 def test_no_two_write_at_a_time(events: list[Event], clocks: list[float]) -> None:
     store, time = Store(), [0.0]
     processes = [
