@@ -100,7 +100,9 @@ class Process:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(EVENTS, min_size=20, max_size=40), st.lists(st.floats(-1e6, 1e6), min_size=PROCESSES, max_size=PROCESSES))
+@given(
+    st.lists(EVENTS, min_size=20, max_size=40), st.lists(st.floats(-1e6, 1e6), min_size=PROCESSES, max_size=PROCESSES)
+)
 def test_no_two_write_at_a_time(events: list[Event], clocks: list[float]) -> None:
     store, time = Store(), [0.0]
     processes = [
