@@ -21,6 +21,7 @@ FIRST = (
     "integration/test_demo.py",
     "integration/test_digits.py",
     "integration/test_pods.py",
+    "integration/test_leaders.py",
 )
 SLOW = (  # marked so: `make test-fast` leaves them out
     "unit/analysis/test_false_alarms.py",  # thousands of releases of equal versions

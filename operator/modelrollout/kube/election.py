@@ -57,6 +57,11 @@ class Candidacy:
     terms: Terms
     namespaces: tuple[str, ...] = ()
 
+    @property
+    def serves(self) -> str:
+        """The namespaces, as the Lease says them."""
+        return ",".join(sorted(self.namespaces)) or EVERYWHERE
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -119,15 +124,19 @@ def taken(lease: Manifest, candidacy: Candidacy, at: datetime) -> Manifest:
         changed["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1 if spec else 0
     metadata = lease["metadata"]
     labels = {**(metadata.get("labels") or {}), LABEL: metadata["name"]}
-    served = ",".join(sorted(candidacy.namespaces)) or EVERYWHERE
-    annotations = {**(metadata.get("annotations") or {}), NAMESPACES: served}
+    annotations = {**(metadata.get("annotations") or {}), NAMESPACES: candidacy.serves}
     metadata = {**metadata, "labels": labels, "annotations": annotations}
     return {**lease, "metadata": metadata, "spec": {**spec, **changed}}
 
 
+def serves(lease: Manifest) -> str:
+    """The namespaces that the holder of a Lease serves."""
+    return annotation(lease, NAMESPACES) or EVERYWHERE
+
+
 def overlap(lease: Manifest, namespaces: Collection[str]) -> str | None:
     """What the holder of another Lease serves of these namespaces, in words; None when they are apart."""
-    theirs = annotation(lease, NAMESPACES) or EVERYWHERE
+    theirs = serves(lease)
     if not namespaces or theirs == EVERYWHERE:
         return "all namespaces" if theirs == EVERYWHERE else f"namespace {theirs}"
     both = sorted({*namespaces} & {*theirs.split(",")})

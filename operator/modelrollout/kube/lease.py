@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from modelrollout.kube.cluster import Cluster
-from modelrollout.kube.election import LABEL, Candidacy, Hold, Seen, holder, overlap, released, taken, unheld
+from modelrollout.kube.election import LABEL, Candidacy, Hold, Seen, holder, overlap, released, serves, taken, unheld
 from modelrollout.kube.errors import AlreadyExists, Conflict, KubeError, NotFound, NotLeading, Unreachable
 from modelrollout.kube.mirror import Mirror
 from modelrollout.kube.watching import WatchEvent
@@ -49,6 +49,7 @@ class Leadership:
         self._cluster, self._candidacy, self._clock, self._moment = cluster, candidacy, clock, moment
         self._seen = Seen(None, due=clock())
         self._others: dict[str, Seen] = {}  # the Leases of other operators, by name
+        self._unlike = ""  # the holder of whom it was told that it serves other namespaces
         self._refusal = ""  # why this process does not lead although it could
         self._hold: Hold | None = None
         self._has_resigned = False
@@ -128,8 +129,7 @@ class Leadership:
         try:
             if self._seen.lease is None:
                 await self._look()
-            is_held = self._seen.turn(self._clock()) > 0 and self.leader != self._candidacy.identity
-            if is_held or self._is_served_by_others():
+            if self._is_held_by_another() or self._is_served_by_others():
                 return False
             with suppress(Conflict, AlreadyExists):  # somebody was quicker
                 return await self._is_alone(await self._take())
@@ -137,6 +137,16 @@ class Leadership:
         except Unreachable as trouble:
             logger.warning("The Lease %s cannot be reached: %s", self._place, trouble)
         return False
+
+    def _is_held_by_another(self) -> bool:
+        lease, ours = self._seen.lease, self._candidacy.serves
+        if not self._seen.turn(self._clock()) or self.leader == self._candidacy.identity:
+            return False
+        if lease is not None and serves(lease) != ours and self.leader != self._unlike:
+            self._unlike, mend = self.leader, "give each a Lease of its own (--lease), or the same --namespaces"
+            text = "The holder of the Lease %s serves namespaces %s, this process would serve %s: %s."
+            logger.warning(text, self._place, serves(lease), ours, mend)
+        return True
 
     async def _is_alone(self, hold: Hold) -> bool:
         """Leads, unless another operator serves one of its namespaces.

@@ -24,7 +24,7 @@ AGES = 3600.0
 
 
 class Clock:
-    """A clock that shows what a test says; nothing waits by it."""
+    """A clock that shows what a test says. Nothing waits by it, so what runs beside the tests decides nothing."""
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -42,8 +42,8 @@ def candidate(
     lease: str = "modelrollout",
     serves: tuple[str, ...] = (),
 ) -> Leadership:
-    wanted = Candidacy(namespace, lease, identity, TERMS, serves)
-    return Leadership(cluster, wanted, clock=clock) if clock else Leadership(cluster, wanted)
+    """By its clock no time passes unless a test says so."""
+    return Leadership(cluster, Candidacy(namespace, lease, identity, TERMS, serves), clock=clock or Clock(AGES))
 
 
 async def leader(cluster: Cluster, namespace: str) -> str:
@@ -83,13 +83,15 @@ async def test_one_of_several_leads_and_the_next_one_as_soon_as_it_resigns(clust
 async def test_a_leader_that_falls_silent_is_succeeded_and_finds_its_own_time_over(
     cluster: Cluster, namespace: str
 ) -> None:
-    clock = Clock(AGES)
-    frozen, waiting = candidate(cluster, namespace, "frozen", clock), candidate(cluster, namespace, "waiting")
+    clock, other = Clock(AGES), Clock(0)  # they agree on nothing
+    frozen, waiting = candidate(cluster, namespace, "frozen", clock), candidate(cluster, namespace, "waiting", other)
     async with asyncio.timeout(20):
         await frozen.campaign()
         assert frozen.leads
-        await waiting.campaign()
-        clock.now += 2 * TERMS.lasts
+        async with campaigning(waiting) as (campaign,):
+            await known(waiting, "frozen")
+            clock.now, other.now = clock.now + 2 * TERMS.lasts, other.now + 2 * TERMS.lasts
+            await campaign
         assert (frozen.leads, waiting.leads) == (False, True)
         fenced, renewals = cluster.fenced(frozen), cluster.requests["update", "leases"]
         with pytest.raises(NotLeading, match="does not hold"):
@@ -102,32 +104,56 @@ async def test_a_leader_that_falls_silent_is_succeeded_and_finds_its_own_time_ov
 
 
 async def test_a_leader_that_was_succeeded_learns_of_it_when_it_renews(cluster: Cluster, namespace: str) -> None:
-    slow = candidate(cluster, namespace, "slow", Clock(AGES))  # by whose clock no time passes
+    slow, other = candidate(cluster, namespace, "slow"), Clock(0)
+    following = candidate(cluster, namespace, "next", other)
     async with asyncio.timeout(20):
         await slow.campaign()
-        await candidate(cluster, namespace, "next").campaign()
+        async with campaigning(following) as (campaign,):
+            await known(following, "slow")
+            other.now += TERMS.lasts
+            await campaign
         assert slow.leads
         assert await slow.keep() == "next holds it"
     assert not slow.leads
 
 
-async def test_a_leader_renews_for_as_long_as_it_likes_whatever_is_noted_on_its_lease(
+async def known(one: Leadership, leader: str) -> None:
+    """Until it has seen who leads."""
+    while one.leader != leader:  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def leading(one: Leadership) -> AsyncIterator[asyncio.Task[str]]:
+    """It leads, and renews its Lease until the block ends."""
+    await one.campaign()
+    keeping = asyncio.create_task(one.keep())
+    try:
+        yield keeping
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def test_a_leader_renews_for_as_long_as_it_likes_whatever_becomes_of_its_lease(
     cluster: Cluster, namespace: str
 ) -> None:
     steady, waiting = candidate(cluster, namespace, "steady"), candidate(cluster, namespace, "waiting")
-    async with asyncio.timeout(20), campaigning(steady) as tasks:
-        await asyncio.gather(*tasks)
-        keeping = asyncio.create_task(steady.keep())
-        async with campaigning(waiting):
-            noted = {"metadata": {"annotations": {"note": "by somebody"}}}
-            await cluster.patch(LEASES, namespace, "modelrollout", noted)
-            await asyncio.sleep(1.5 * TERMS.lasts)
-            await cluster.delete(LEASES, namespace, "modelrollout")
-            await asyncio.sleep(1.5 * TERMS.lasts)
-            assert (steady.leads, waiting.leads, keeping.done()) == (True, False, False)
-            await steady.resign()
-        keeping.cancel()
-    assert (await leader(cluster, namespace)) in ("", "waiting")
+
+    async def renewed(since: str) -> str:
+        """The version of a Lease that it renewed after the one with that version."""
+        while True:
+            found = await cluster.read(LEASES, namespace, "modelrollout")
+            if found is not None and holder(found) == "steady" and found["metadata"]["resourceVersion"] != since:
+                return str(found["metadata"]["resourceVersion"])
+            await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(20), leading(steady) as keeping, campaigning(waiting):
+        noted = await cluster.patch(LEASES, namespace, "modelrollout", {"metadata": {"annotations": {"note": "mine"}}})
+        again = await renewed(noted["metadata"]["resourceVersion"])
+        await cluster.delete(LEASES, namespace, "modelrollout")
+        await renewed(again)
+        assert (steady.leads, waiting.leads, keeping.done()) == (True, False, False)
 
 
 async def test_operators_with_namespaces_of_their_own_lead_beside_each_other(cluster: Cluster, namespace: str) -> None:
@@ -143,20 +169,29 @@ async def test_an_operator_that_would_serve_what_another_does_refuses_to_lead_an
 ) -> None:
     one = candidate(cluster, namespace, "one", lease="first", serves=("a", "b"))
     two = candidate(cluster, namespace, "two", lease="second", serves=("b", "c"))
-    async with asyncio.timeout(20):
-        await one.campaign()
-        keeping = asyncio.create_task(one.keep())
-        async with campaigning(two) as (trying,):
-            await asyncio.sleep(1.5 * TERMS.lasts)
-            assert (one.leads, two.leads) == (True, False)
-            assert holder(await cluster.read(LEASES, namespace, "second")) == ""
-            told = [line for line in caplog.messages if "does not lead" in line]
-            assert len(told) == 1
-            assert f"one serves namespace b by the Lease {namespace}/first" in told[0]
-            await one.resign()
-            await trying
-        assert two.leads
-        keeping.cancel()
+    async with asyncio.timeout(20), leading(one), campaigning(two) as (trying,):
+        await asyncio.sleep(TERMS.lasts)
+        assert (one.leads, two.leads) == (True, False)
+        assert not holder(await cluster.read(LEASES, namespace, "second"))
+        told = [line for line in caplog.messages if "does not lead" in line]
+        assert len(told) == 1
+        assert f"one serves namespace b by the Lease {namespace}/first" in told[0]
+        await one.resign()
+        await trying
+    assert two.leads
+
+
+async def test_one_that_stands_by_for_an_operator_of_other_namespaces_says_so_once(
+    cluster: Cluster, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = (candidate(cluster, namespace, name, serves=(where,)) for name, where in (("one", "a"), ("two", "b")))
+    async with asyncio.timeout(20), leading(one), campaigning(two):
+        await asyncio.sleep(TERMS.lasts)
+    told = [line for line in caplog.messages if "would serve" in line]
+    assert len(told) == 1
+    assert (
+        f"The holder of the Lease {namespace}/modelrollout serves namespaces a, this process would serve b" in told[0]
+    )
 
 
 async def test_of_overlapping_operators_that_start_at_a_time_one_leads_at_most(
@@ -173,10 +208,16 @@ async def test_of_overlapping_operators_that_start_at_a_time_one_leads_at_most(
 async def test_an_operator_that_fell_silent_keeps_nobody_from_serving_its_namespaces(
     cluster: Cluster, namespace: str
 ) -> None:
+    clock = Clock(0)
+    here = candidate(cluster, namespace, "here", clock, lease="second")
     async with asyncio.timeout(20):
         await candidate(cluster, namespace, "gone", lease="first").campaign()
-        await candidate(cluster, namespace, "here", lease="second").campaign()
-    assert await leader(cluster, namespace) == ""
+        async with campaigning(here) as (campaign,):
+            await asyncio.sleep(0.3)
+            assert not campaign.done()
+            clock.now += TERMS.lasts
+            await campaign
+    assert here.leads
 
 
 class Fence:
