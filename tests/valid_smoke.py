@@ -22,7 +22,8 @@ _WHOLE = {
     },
 }
 _bodies = st.sampled_from(["plain text", "", 5, [1, 2], {}, {"a": {"b": "c"}}])
-_statuses = st.sampled_from([200, "200", "2xx", "200,404", "500-599"])
+# Not "200": it is the number 200, and comes back as such.
+_statuses = st.sampled_from([200, "2xx", "200,404", "500-599"])
 _small = st.fixed_dictionaries(
     {},
     optional={"body": _bodies, "expect": st.fixed_dictionaries({}, optional={"status": _statuses})},
