@@ -49,7 +49,8 @@ _copies = _maybe(
     paths=st.lists(st.sampled_from(["/v1", "/v1/models", "/", "/a%20b/"]), min_size=1, unique=True),
     compare=compares,
 )
-_previews = _maybe(header=st.fixed_dictionaries({"name": st.just("X-Preview"), "value": st.sampled_from(["1", "a b"])}))
+_preview_headers = st.fixed_dictionaries({"name": st.just("X-Preview"), "value": st.sampled_from(["1", "a b"])})
+_previews = _maybe(header=_preview_headers, host=st.just("preview.example.com"))
 _switches = _maybe(preview=_previews, mirror=_copies, previewHold=_holds)
 _smoked = _maybe(smoke=smoke_requests, smokeDeadline=_holds)
 

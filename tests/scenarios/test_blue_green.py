@@ -189,3 +189,74 @@ def test_name_of_a_preview_that_belongs_to_somebody_else_is_told_where_it_is_nee
     town.run(seconds=10)
     assert town.phase is Phase.INVALID
     assert "Service 'fraud-preview' exists and belongs to somebody else" in (town.status.message or "")
+
+
+BY_HOST = {"host": "preview.example.com"}
+
+
+def preview_route(town: Town) -> dict[str, Any]:
+    found = town.cluster.get(HTTP_ROUTES, "fraud-preview")
+    assert found is not None
+    return found
+
+
+def backends(route: dict[str, Any]) -> list[str]:
+    return [ref["name"] for rule in route["spec"]["rules"] for ref in rule["backendRefs"]]
+
+
+def test_preview_by_a_host_name_is_a_route_of_its_own_until_the_release_is_over() -> None:
+    town = switching(preview=BY_HOST)
+    witness = Witness(town)
+    town.run(until=lambda town: town.cluster.get(HTTP_ROUTES, "fraud-preview") is not None, minutes=5)
+    route = preview_route(town)
+    assert (route["spec"]["hostnames"], backends(route)) == (["preview.example.com"], [f"fraud-{town.new}"])
+    assert town.share(town.old) == 100
+    town.go(Phase.HEALTHY)
+    town.run(seconds=10)
+    assert shares(witness, town.new) == [0, 100]
+    assert town.cluster.get(HTTP_ROUTES, "fraud-preview") is None
+
+
+def test_preview_by_a_host_name_is_taken_back_with_its_candidate() -> None:
+    town = switching(preview=BY_HOST, previewHold="10m")
+    Witness(town)
+    town.run(until=lambda town: town.cluster.get(HTTP_ROUTES, "fraud-preview") is not None, minutes=5)
+    town.cluster.broken = {"2"}
+    town.run(seconds=5)
+    assert backends(preview_route(town)) == [f"fraud-{town.old}"]
+    town.cluster.broken = set()
+    town.run(until=lambda town: backends(preview_route(town)) == [f"fraud-{town.new}"], minutes=1)
+    town.cluster.crash(f"fraud-{town.new}", 5)
+    town.go(Phase.ROLLED_BACK, minutes=3)
+    town.run(seconds=10)
+    assert town.cluster.get(HTTP_ROUTES, "fraud-preview") is None
+
+
+def test_hand_that_gives_the_preview_all_hosts_is_taken_for_one_that_exposes_everybody() -> None:
+    town = switching(preview=BY_HOST, previewHold="10m")
+    town.run(until=lambda town: town.cluster.get(HTTP_ROUTES, "fraud-preview") is not None, minutes=5)
+    route = preview_route(town)
+    town.cluster.put({**route, "spec": {**route["spec"], "hostnames": []}})
+    town.run(seconds=5)
+    assert preview_route(town)["spec"]["hostnames"] == ["preview.example.com"]
+    assert "Edited" in town.events or "EditedByOthers" in town.events
+
+
+@pytest.mark.parametrize(
+    ("traffic", "said"),
+    [
+        (
+            {"port": 8080, "gatewayAPI": {"parentRefs": [{"name": "g"}], "hostnames": ["preview.example.com"]}},
+            "preview.example.com is one of spec.traffic.gatewayAPI.hostnames",
+        ),
+        ({"port": 8080, "istio": {"hosts": ["fraud"]}}, "use a header for its preview, or traffic.gatewayAPI"),
+        (PLAIN, "use traffic.gatewayAPI"),
+    ],
+    ids=["a name of the users", "Istio", "plain Services"],
+)
+def test_host_name_that_cannot_be_a_preview_is_refused(traffic: Any, said: str) -> None:
+    town = Town()
+    town.wish("1", stages=[builders.blue_green(preview=BY_HOST)], traffic=traffic)
+    town.run(seconds=5)
+    assert town.phase is Phase.INVALID
+    assert said in (town.status.message or "")

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from modelrollout.api.base import Model
-from modelrollout.api.names import HeaderName
+from modelrollout.api.names import ExactHostname, HeaderName
 from modelrollout.api.rules import Rule
 from modelrollout.api.scalars import Duration
 from modelrollout.api.shadow import Copies
@@ -38,6 +38,13 @@ class Preview(Model):
         Field(
             description="The header that asks for it, for routers that look into requests. Plain Services do not: "
             "there it is a Service of its own, <rollout>-preview."
+        ),
+    ] = None
+    host: Annotated[
+        ExactHostname | None,
+        Field(
+            description="A host name by which the candidate alone answers (gatewayAPI and grpc): a route of its own, "
+            "<rollout>-preview, with the same parents, matches and filters."
         ),
     ] = None
 

@@ -242,7 +242,7 @@ def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set
     if facts.unaccepted() is not None:
         return
     # A route that the spec no longer asks for. The new one has to be there first.
-    if status.phase is Phase.HEALTHY and facts.routing(wish.router, None).exists:
+    if status.phase in (Phase.HEALTHY, Phase.ROLLED_BACK) and facts.routing(wish.router, None).exists:
         yield from given_up(owner, facts.world.objects, kept=wish.router.refs(owner, wish.spec.traffic))
     kept = {arm.workload for arm in (status.stable, status.candidate) if arm is not None}
     kept |= {old.workload for old in status.retired if facts.now < old.delete_after}

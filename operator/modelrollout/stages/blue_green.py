@@ -10,7 +10,7 @@ from modelrollout.api.scalars import in_percent
 from modelrollout.api.status import Phase
 from modelrollout.rollout.rollout import Wish
 from modelrollout.stages import comparison, shadow, smoke
-from modelrollout.traffic.exposure import BY_SERVICE, EVERYBODY, NOBODY, Exposure, Match
+from modelrollout.traffic.exposure import BY_SERVICE, EVERYBODY, HOST, NOBODY, Exposure, Match
 from modelrollout.traffic.router import ALL_REQUESTS
 from modelrollout.trial.checks import EXPOSED_WAITS, SEEN_WAITS
 from modelrollout.trial.trial import Place, Step
@@ -58,8 +58,13 @@ def _exposure(blue_green: BlueGreen) -> Exposure:
     """Who sees the candidate before the switch."""
     preview, mirror = blue_green.preview, blue_green.mirror
     copies = in_percent(mirror.percent) if mirror else 0
-    return Exposure(mirror=copies, asked=frozenset({_asking(preview)} if preview else ()))
+    return Exposure(mirror=copies, asked=frozenset(_asking(preview) if preview else ()))
 
 
-def _asking(preview: Preview) -> Match:
-    return Match(preview.header.name, preview.header.value) if preview.header else BY_SERVICE
+def _asking(preview: Preview) -> Iterator[Match]:
+    if preview.header:
+        yield Match(preview.header.name, preview.header.value)
+    if preview.host:
+        yield Match(HOST, preview.host)
+    if not (preview.header or preview.host):
+        yield BY_SERVICE

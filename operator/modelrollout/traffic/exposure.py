@@ -40,6 +40,8 @@ COOKIE, STICKY = "cookie", "sticky cookie"
 """Of a Match, in place of a header: a cookie as name=value, and the name of one by which users stay with the candidate.
 With the latter the weight is a part of users and not of requests; it has a space, as no header has."""
 
+HOST = "host"
+"""Of a Match: the name of the host by which the candidate is asked for, as HTTP has it among the headers."""
 BY_SERVICE = Match("service", "preview")
 """Who comes through the Service that leads to the candidate alone: plain Services do not look into requests."""
 

@@ -7,7 +7,7 @@ ask for the candidate have a rule of their own in front, which is told from the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from pydantic.alias_generators import to_camel
@@ -27,10 +27,10 @@ from modelrollout.objects.manifests import (
 )
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import Resource
-from modelrollout.traffic import acceptance, requests
+from modelrollout.traffic import acceptance, preview_route, requests
 from modelrollout.traffic.drawing import Part
 from modelrollout.traffic.edits import Edit, is_as_written_for, told
-from modelrollout.traffic.exposure import COOKIE, Exposure, Match
+from modelrollout.traffic.exposure import COOKIE, EVERYBODY, Exposure, Match
 from modelrollout.traffic.features import GATEWAYS_ARE_READ, gateways_of
 from modelrollout.traffic.route_rules import MIRROR, Rules, deciding
 from modelrollout.traffic.router import (
@@ -107,7 +107,12 @@ class GatewayRouter(WholeObjects):
         return (route, *GATEWAYS_ARE_READ) if self.sees_methods else (route,)
 
     def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:
-        return (Ref(self.resource, owner.namespace, owner.name),)
+        """For a spec, that of the users: the preview's is there for a stage and goes with it."""
+        front = self._front(owner)
+        return (front,) if traffic is not None else (front, preview_route.ref(self.resource, owner))
+
+    def _front(self, owner: Owner) -> Ref:
+        return Ref(self.resource, owner.namespace, owner.name)
 
     def can(self, traffic: Traffic, exposure: Exposure, copied: Copied) -> Finding | None:
         if (asked_for := self.asked_for(traffic)) is None:
@@ -117,64 +122,102 @@ class GatewayRouter(WholeObjects):
         if not self.sees_methods and (exposure.is_kept or any(one.header == COOKIE for one in exposure.asked)):
             return Finding("RouterCannot", _NO_COOKIES.format(field=self.field, exposure=exposure))
         settings, where = RouteSettings.of(asked_for), f"spec.traffic.{self.field}"
-        room = requests.Room(is_a_rule_each=settings.replaces_prefix)
-        return requests.fault(where, settings.matches, exposure, self._copied(copied), room)
+        if (taken := preview_route.fault(where, exposure, settings.hostnames)) is not None:
+            return Finding("RouterCannot", taken)
+        room, others = requests.Room(is_a_rule_each=settings.replaces_prefix), preview_route.beside(exposure)
+        return requests.fault(where, settings.matches, others, self._copied(copied), room)
 
     def gateways(self, owner: Owner, traffic: Traffic, there: Objects) -> tuple[Ref, ...]:
         asked_for = self.asked_for(traffic) if self.sees_methods else None  # of gRPC there are no such features
         return gateways_of(RouteSettings.of(asked_for).parent_refs, owner.namespace) if asked_for else ()
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
-        (ref,) = self.refs(owner)
+        users, preview = self._front(owner), preview_route.ref(self.resource, owner)
+        settings = self._settings(traffic)
+        own_part = replace(routing, exposure=preview_route.beside(routing.exposure))
+        written = self._render(users, owner, settings, own_part, there)
+        if routing.exposure == EVERYBODY:
+            return written  # who comes by the preview is served by the candidate, like everybody
+        names = preview_route.hosts(routing.exposure)
+        if routing.candidate is None or not names:
+            return (*written, *self._preview_taken_back(owner, there, routing.stable))
+        return (
+            *written,
+            *self._render(preview, owner, replace(settings, hostnames=names), Routing(routing.candidate), there),
+        )
+
+    def _render(
+        self, ref: Ref, owner: Owner, settings: RouteSettings, routing: Routing, there: Objects
+    ) -> tuple[Apply, ...]:
         found = there.get(ref)
         present = found if isinstance(found, dict) else None
-        wanted = self._wanted(owner, traffic, routing, present)
+        wanted = self._wanted(ref, owner, settings, routing, present)
         is_in_force = present is not None and is_applied(wanted, present) and self._is_untouched(wanted, present)
         return () if is_in_force else (Apply(wanted, MANAGER),)
 
     def edits(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> Finding | None:
-        (ref,) = self.refs(owner)
+        users, preview = self._front(owner), preview_route.ref(self.resource, owner)
+        settings, names = self._settings(traffic), preview_route.hosts(routing.exposure)
+        own_part = replace(routing, exposure=preview_route.beside(routing.exposure))
+        if (found := self._edited(users, owner, traffic, settings, own_part, there)) is not None:
+            return found
+        if routing.candidate is None or not names:
+            return None
+        of_preview = replace(settings, hostnames=names)
+        return self._edited(preview, owner, traffic, of_preview, Routing(routing.candidate), there)
+
+    def _edited(
+        self, ref: Ref, owner: Owner, traffic: Traffic, settings: RouteSettings, routing: Routing, there: Objects
+    ) -> Finding | None:
         if (found := own(owner, there, ref)) is None:
             return None
         # What stands for nothing was written only where it took the place of something.
         for before in (None, found):
-            written = self._wanted(owner, traffic, routing, before)
+            written = self._wanted(ref, owner, settings, routing, before)
             if is_as_written_for(written, found):
                 return told(ref, [*self._edits(written["spec"], found.get("spec") or {}, traffic)])
         return None
 
     def retreat(self, owner: Owner, there: Objects, to: Backend, notes: Notes) -> tuple[Apply, ...]:
-        (ref,) = self.refs(owner)
-        if (route := own(owner, there, ref)) is None:
-            return ()
+        of_preview = self._preview_taken_back(owner, there, to)
+        if (route := own(owner, there, self._front(owner))) is None:
+            return of_preview
         rules = Rules.of(route).led_back(backend_refs(Routing(to)), to.service)
-        return (led_back(owner, route, {**route["spec"], "rules": rules}, notes),)
+        return (led_back(owner, route, {**route["spec"], "rules": rules}, notes), *of_preview)
+
+    def _preview_taken_back(self, owner: Owner, there: Objects, to: Backend) -> tuple[Apply, ...]:
+        ref = preview_route.ref(self.resource, owner)
+        return preview_route.retreat(owner, there, ref, to, backend_refs(Routing(to)))
 
     def in_force(self, owner: Owner, there: Objects, stable: Backend) -> InForce:
-        (ref,) = self.refs(owner)
-        if (route := own(owner, there, ref)) is None:
-            return InForce()
+        preview = preview_route.in_force(owner, there, preview_route.ref(self.resource, owner), stable)
+        if (route := own(owner, there, self._front(owner))) is None:
+            return preview
         rules = Rules.of(route, asked_by(annotation(route, ASKED)))
         return InForce(
             exists=True,
-            exposure=rules.exposure(stable.service),
-            services=rules.services(),
+            exposure=rules.exposure(stable.service) | preview.exposure,
+            services=rules.services() | (preview.services or frozenset()),
             since=annotation(route, SINCE),
             rejected=annotation(route, REJECTED),
-            refusal=acceptance.refusal(route),
-            awaited=acceptance.awaited(route),
+            refusal=acceptance.refusal(route) or preview.refusal,
+            awaited=acceptance.awaited(route) or preview.awaited,
         )
 
     def pods(self, exposure: Exposure, size: int | None) -> int | None:
         return size
 
-    def _wanted(self, owner: Owner, traffic: Traffic, routing: Routing, present: Manifest | None) -> Manifest:
+    def _settings(self, traffic: Traffic) -> RouteSettings:
         if (asked_for := self.asked_for(traffic)) is None:
             raise ValueError(f"traffic.{self.field} is not set")
-        settings = RouteSettings.of(asked_for)
+        return RouteSettings.of(asked_for)
+
+    def _wanted(
+        self, ref: Ref, owner: Owner, settings: RouteSettings, routing: Routing, present: Manifest | None
+    ) -> Manifest:
         return owner.object(
             self.resource,
-            owner.name,
+            ref.name,
             annotations=routing.notes.annotations | asked(routing, present),
             spec={
                 "parentRefs": list(settings.parent_refs),

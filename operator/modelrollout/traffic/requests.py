@@ -13,7 +13,7 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.matches import MOST_MATCHES
 from modelrollout.objects.manifests import Manifest
 from modelrollout.traffic.drawing import MOST_PARTS, header_of
-from modelrollout.traffic.exposure import BY_SERVICE, COOKIE, Exposure, Match
+from modelrollout.traffic.exposure import BY_SERVICE, COOKIE, HOST, Exposure, Match
 from modelrollout.traffic.router import ALL_REQUESTS, Copied
 
 EVERY_PATH: Manifest = {"type": "PathPrefix", "value": "/"}
@@ -44,6 +44,11 @@ def faults_of_asking(where: str, exposure: Exposure, can_ask: Callable[[Match], 
         yield (
             f"{where} looks into requests, and a stage asks for {exposure}: use a header for its preview, such as "
             'preview: {header: {name: x-preview, value: "1"}}.'
+        )
+    if any(asked.header == HOST for asked in exposure.asked):
+        yield (
+            f"{where} makes no route of its own for a host name, and a stage asks for {exposure}: use a header for its "
+            "preview, or traffic.gatewayAPI."
         )
     for asked in sorted(exposure.asking):
         if not can_ask(asked):

@@ -17,7 +17,7 @@ from modelrollout.shell.apply import Applier
 from modelrollout.shell.reader import Direct
 from modelrollout.traffic import acceptance, revision_service
 from modelrollout.traffic.drawing import Draw
-from modelrollout.traffic.exposure import BY_SERVICE, COOKIE, EVERYBODY, NOBODY, STICKY, Exposure, Match
+from modelrollout.traffic.exposure import BY_SERVICE, COOKIE, EVERYBODY, HOST, NOBODY, STICKY, Exposure, Match
 from modelrollout.traffic.gateway_api import ASKED, GatewayRouter
 from modelrollout.traffic.lent_route import LENT, noted_as
 from modelrollout.traffic.route_ref import RouteRefRouter
@@ -26,6 +26,7 @@ from modelrollout.traffic.router_table import ROUTERS
 
 OLD, NEW = Backend("fraud-old", "old", 8080), Backend("fraud-new", "new", 9090)
 NOON = "2026-01-01T12:00:00Z"
+BY_HOST = Match(HOST, "preview.example.com")
 PREVIEW, TENANT = Match("x-preview", "1"), Match("x-tenant", "acme: eu")
 BETA, KEPT = Match(COOKIE, "beta=a.b"), Match(STICKY, "fraud-arm")
 
@@ -37,6 +38,8 @@ EXPOSURES = [
     Exposure(5, asked=frozenset({BY_SERVICE})),
     Exposure(asked=frozenset({PREVIEW})),
     Exposure(asked=frozenset({PREVIEW, TENANT})),
+    Exposure(asked=frozenset({BY_HOST})),
+    Exposure(5, 20, frozenset({BY_HOST, PREVIEW})),
     Exposure(5, 20),
     Exposure(5, asked=frozenset({TENANT})),
     Exposure(asked=frozenset(Match("x-bucket", f"b{number:02d}") for number in range(32))),
