@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from modelrollout.api.base import KIND as ROLLOUT
 from modelrollout.api.metric_templates import CLUSTER_KIND, KIND, MetricTemplateSpec
@@ -20,7 +19,7 @@ from modelrollout.stages.way import fault
 from modelrollout.traffic.router import Backend, Routing
 from modelrollout.traffic.router_table import ROUTERS, presumed
 from tests.builders import deployment, small, spec
-from tests.docs import blocks
+from tests.docs import blocks, document
 from tests.places import ROOT
 
 README = ROOT / "README.md"
@@ -36,7 +35,7 @@ TEMPLATES = {
     for block in blocks(page)
     if block.get("kind") in (KIND, CLUSTER_KIND)
 }
-EXAMPLES: dict[str, Manifest] = {path.name: yaml.safe_load(path.read_text()) for path in ROOT.glob("examples/*.yaml")}
+EXAMPLES: dict[str, Manifest] = {path.name: document(path) for path in ROOT.glob("examples/*.yaml")}
 (FIRST,) = (block for block in blocks(README) if block.get("kind") == ROLLOUT)
 ROLLOUTS = EXAMPLES | {README.name: FIRST}
 ROUTES = blocks(ROOT / "docs/routes.md")

@@ -11,6 +11,7 @@ from modelrollout.api.scalars import DURATION_PATTERN
 from tests.builders import Spec, canary
 from tests.valid_compares import compares
 from tests.valid_routes import routers
+from tests.valid_smoke import smoke_requests
 
 
 def _is_scalar(text: str) -> bool:
@@ -50,6 +51,7 @@ _copies = _maybe(
 )
 _previews = _maybe(header=st.fixed_dictionaries({"name": st.just("X-Preview"), "value": st.sampled_from(["1", "a b"])}))
 _switches = _maybe(preview=_previews, mirror=_copies, previewHold=_holds)
+_smoked = _maybe(smoke=smoke_requests, smokeDeadline=_holds)
 
 
 _buckets = st.sampled_from(
@@ -90,7 +92,7 @@ def stages_of_specs(draw: st.DrawFn) -> list[dict[str, Any]]:
     stages = []
     for name in draw(st.lists(_names, min_size=1, max_size=4, unique=True)):
         weights = draw(st.lists(st.integers(1, 100), min_size=1, max_size=6, unique=True).map(sorted))
-        each = draw(_maybe(hold=_holds))
+        each = {**draw(_maybe(hold=_holds)), **draw(_smoked)}
         kind = draw(st.sampled_from(["steps", "weights", "shadow", "blueGreen", "abTest"]))
         if kind == "shadow":
             stages.append({"name": name, "shadow": {**draw(_copies), **each}})

@@ -28,7 +28,8 @@ from localcluster.gateway.envoy import Envoy, running_envoy
 from localcluster.load import LoadGenerator, Outcome, Sample
 
 HEAD = (
-    "| the candidate | requests | copies | not answered by stable | p50 ms | p99 ms | p99 ÷ without | half of the turns |\n"
+    "| the candidate | requests | copies | not answered by stable | p50 ms | p99 ms "
+    "| p99 ÷ without | half of the turns |\n"
     "|:---|---:|---:|---:|---:|---:|---:|---:|\n"
 )
 SAMPLES = [Sample(tuple(0.1 * number for number in range(32)), 1)]

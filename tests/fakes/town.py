@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import atexit
 import functools
-import math
+import marshal
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from prometheus_client import generate_latest
@@ -19,7 +19,7 @@ from prometheus_client import generate_latest
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.kube import KubeError
-from modelrollout.objects.manifests import REVISION_LABEL, Manifest, Owner, ref_of
+from modelrollout.objects.manifests import REVISION_LABEL, Manifest, ref_of
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import (
     CLUSTER_METRIC_TEMPLATES,
@@ -33,7 +33,6 @@ from modelrollout.objects.resources import (
     SERVICES,
     VIRTUAL_SERVICES,
 )
-from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered, parsed
 from modelrollout.rollout.expansion import TemplateKey
 from modelrollout.rollout.references import reads
 from modelrollout.rollout.rollout import Rollout, Wish, parse, read_wish
@@ -41,14 +40,15 @@ from modelrollout.shell.announce import Announcer
 from modelrollout.shell.observe import observed
 from modelrollout.shell.reader import Direct, Reader
 from modelrollout.shell.reconcile import Reconciler
+from modelrollout.shell.succession import Succession
 from modelrollout.shell.telemetry import Telemetry
 from modelrollout.trial.world import World
 from tests import builders
+from tests.fakes.answers import Answers
 from tests.fakes.cluster import FakeCluster, Killed, copied
+from tests.fakes.metrics import NOON, OWNER, Metrics
 
-NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 KEY = ("ml", "fraud")
-OWNER = Owner("ml", "fraud", "uid-fraud")
 COMPARER_IMAGE = "registry.example/modelrollout:operator"
 BLINK = timedelta(milliseconds=200)
 """From a change of the world to the pass that it wakes."""
@@ -72,121 +72,18 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
         raise
 
 
-@dataclass
-class Metrics:
-    """Prometheus as it would answer: `rps` requests per second for each arm, of which `bad[version]` fail.
-
-    While a route splits requests, stable has as many more as its weight says.
-    """
-
-    town: Town
-    rps: float = 100
-    bad: dict[str, float] = field(default_factory=dict)
-    other: dict[str, float] = field(default_factory=dict)  # by version, the part of answers unlike stable's
-    is_down: bool = False
-    why_down: str = "connection refused"
-    is_silent: bool = False
-    finds: Callable[[tuple[Series, ...]], tuple[Series, ...]] = tuple  # from an arm's own series, what a selector finds
-    scrape: timedelta = timedelta(seconds=5)
-    lag: timedelta = timedelta()  # what was scraped later than this ago is not there yet
-    meanwhile: Callable[[], None] | None = None  # happens once while an answer is on its way
-    asked: list[Query] = field(default_factory=list)
-    is_hanging: bool = False  # it never answers, and is not heard to be away
-    was_asked: asyncio.Event = field(default_factory=asyncio.Event)
-    candidates_part: float | None = None  # of the requests, where the gateway does not follow the weights
-    buckets: int = 0  # of users, by which an A/B test draws them
-    times_stable: list[tuple[float, float]] = field(default_factory=list)  # since when, in seconds: stable's multiple
-    told: tuple[bool, frozenset[str]] = (True, frozenset())  # by the last answers: had data, and which versions fail
-
-    @property
-    def has_data(self) -> bool:
-        return not self.is_down and not self.is_silent and self.rps > 0
-
-    async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
-        self.town.cluster.hook("before", "ask", "prometheus", "")
-        self.asked += queries
-        self.note_share()
-        self.was_asked.set()
-        if self.is_hanging:
-            await asyncio.Event().wait()
-        answers = {query: self._answer(query) for query in queries}
-        self.told = (self.has_data, frozenset(version for version, share in self.bad.items() if share))
-        if (happens := self.meanwhile) is not None:
-            self.meanwhile = None
-            happens()
-            self.town.poke()
-            for _ in range(50):  # turns of the loop, enough for the operator to look around
-                await asyncio.sleep(0)
-        self.town.cluster.hook("after", "ask", "prometheus", "")
-        return answers
-
-    def note_share(self, since: datetime | None = None) -> None:
-        """From now on, or since then, the route has its present weight."""
-        if self.town.is_gone:
-            return
-        candidate = self.town.status.candidate
-        part = self.town.part_of(candidate.workload) if candidate else 0.0
-        part = self.town.values_asking / self.buckets if self.buckets and part < 1 else part
-        split = 0 < part < 1
-        part = self.candidates_part if split and self.candidates_part is not None else part
-        times = (1 - part) / part if split and part else 1.0
-        if times != (self.times_stable[-1][1] if self.times_stable else 1.0):
-            self.times_stable.append((((since or self.town.now) - NOON).total_seconds(), times))
-
-    def _stable_seconds(self, seconds: float) -> float:
-        """The seconds since noon, each as often as stable had the rate of the candidate."""
-        begins = [(0.0, 1.0), *self.times_stable]
-        ends = [*(moment for moment, _ in self.times_stable), math.inf]
-        return min(seconds, 0.0) + sum(
-            max(min(seconds, end) - begin, 0.0) * times for (begin, times), end in zip(begins, ends, strict=True)
-        )
-
-    def _answer(self, query: Query) -> Answer:
-        if self.is_down:
-            return Unanswered(self.why_down, rejected=False)
-        return Answered(() if self.is_silent else self.finds(self._series(query)))
-
-    def _series(self, query: Query) -> tuple[Series, ...]:
-        status = self.town.status
-        arm = status.candidate if query.arm == "candidate" else status.stable
-        assert arm is not None
-        is_compared = query.metric.endswith("-agreement")
-        bad = (self.other if is_compared else self.bad).get(arm.model.version, 0.0)
-        told = {"rollout_ns": OWNER.namespace, "rollout": OWNER.name, "revision": arm.revision} if is_compared else {}
-        end = min(query.end, self.town.now - self.lag)
-        scrape, noon = self.scrape.total_seconds(), NOON.timestamp()
-        first = math.floor((query.start - NOON) / self.scrape) + 1
-        since = [number * scrape for number in range(first, math.floor((end - NOON) / self.scrape) + 1)]
-        so_far = since if query.arm == "candidate" else list(map(self._stable_seconds, since))
-        return tuple(
-            Series(
-                {"__name__": name, "namespace": OWNER.namespace, "pod": f"{arm.workload}-0", "code": code, **told},
-                tuple(
-                    (noon + at, 1e6 + round(self.rps * share * grown)) for at, grown in zip(since, so_far, strict=True)
-                ),
-            )
-            for name, code, share in _counters(query, bad)
-        )
-
-
-def _counters(query: Query, bad: float) -> list[tuple[str, str, float]]:
-    """Name, code and share of the counters that a ratio's query selects."""
-    names = {part: parsed(text).named[0].value for part, text in query.parts}
-    if names["bad"] == names["total"]:
-        return [(names["total"], "500", bad), (names["total"], "200", 1 - bad)]
-    return [(names["bad"], "", bad), (names["total"], "", 1.0)]
-
-
 class Town:
     """Everything a rollout needs, and hands to move it with."""
 
     hears_of_workloads = True
     """Whether the operator can know which workloads are ready."""
+    has_successors = False
+    """Whether an earlier process may still be about when one starts."""
 
     def __init__(self, cluster: FakeCluster | None = None, comparer_image: str | None = COMPARER_IMAGE) -> None:
         self.cluster, self.comparer_image = cluster or FakeCluster(), comparer_image
         self.now = NOON
-        self.metrics = Metrics(self)
+        self.metrics, self.answers = Metrics(self), Answers(self)
         self.restarts = 0
         self.slept: list[float] = []  # how long the operator waited in its own course
         self.old = self.new = ""  # revisions, where a test speaks of them
@@ -217,6 +114,8 @@ class Town:
             clock=lambda: self.now,
             sleep=no_sleep,
             comparer_image=self.comparer_image,
+            smoker=self.answers,
+            succession=Succession(cluster, self.reader) if self.has_successors else None,
         )
         self._due, self._failures = self.now, 0
 
@@ -259,10 +158,17 @@ class Town:
         metrics, shares = self.metrics, list(self.metrics.times_stable)
         bad, other = dict(metrics.bad), dict(metrics.other)
         town.metrics = replace(metrics, town=town, bad=bad, other=other, asked=[], times_stable=shares)
+        town.answers = replace(self.answers, town=town, says=dict(self.answers.says), asked=[])
         town.now, town.old, town.new = self.now, self.old, self.new
         town.restart()
         town._seen = self._seen
         return town
+
+    async def looked_around(self) -> None:
+        """Wakes the pass that is waiting for answers, and gives it turns of the loop, enough to look around."""
+        self.poke()
+        for _ in range(50):
+            await asyncio.sleep(0)
 
     def poke(self) -> None:
         """Wake the pass that is waiting for answers."""
@@ -399,7 +305,7 @@ class Town:
 
     @property
     def status(self) -> ModelRolloutStatus:
-        return ModelRolloutStatus.model_validate(self.manifest.get("status") or {})
+        return _status(marshal.dumps(self.manifest.get("status") or {}))
 
     @property
     def is_gone(self) -> bool:
@@ -509,6 +415,12 @@ def releasing(**changes: Any) -> Town:
     town.go(Phase.HEALTHY, minutes=2)
     town.new = town.wish("2", **changes)
     return town
+
+
+@functools.lru_cache(maxsize=256)
+def _status(contents: bytes) -> ModelRolloutStatus:
+    """Statuses are looked at far more often than they change."""
+    return ModelRolloutStatus.model_validate(marshal.loads(contents))  # noqa: S302 - our own bytes
 
 
 def _is_selected(pod: Manifest, selector: Mapping[str, str]) -> bool:

@@ -69,9 +69,17 @@ class Release:
     def host(self) -> str:
         return f"{self.namespace}.example.com"
 
+    async def settle(self) -> None:
+        """Make its namespace."""
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
+        await self.place.local.cluster.create(namespace)
+
     async def create(self, **changes: Any) -> None:
-        cluster = self.place.local.cluster
-        await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+        await self.settle()
+        await self.begin(**changes)
+
+    async def begin(self, **changes: Any) -> None:
+        """Make the rollout, where its namespace is there."""
         manifest = yaml.safe_load((EXAMPLES / "digits.yaml").read_text())
         manifest["metadata"] = {"name": self.name, "namespace": self.namespace}
         spec = manifest["spec"]
@@ -83,7 +91,7 @@ class Release:
         spec["stages"][0]["canary"]["hold"] = "3s"
         spec["promotion"] = {"bake": "3s", "keepOld": "10s"}
         spec |= changes
-        await cluster.create(manifest)
+        await self.place.local.cluster.create(manifest)
 
     async def patch(self, spec: Manifest) -> None:
         await self.place.local.cluster.patch(MODEL_ROLLOUTS, self.namespace, self.name, {"spec": spec})

@@ -11,6 +11,7 @@ from modelrollout.api.names import HeaderName
 from modelrollout.api.rules import Rule
 from modelrollout.api.scalars import Duration
 from modelrollout.api.shadow import Copies
+from modelrollout.api.smoke import Smoked
 
 HeaderValue = Annotated[
     str,
@@ -41,7 +42,7 @@ class Preview(Model):
     ] = None
 
 
-class BlueGreen(Model):
+class BlueGreen(Smoked):
     """The candidate starts at full size and is looked at beside the stable version; then it gets everybody at once."""
 
     preview: Annotated[Preview | None, Field(description="A way to the candidate before the switch.")] = None

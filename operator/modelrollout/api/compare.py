@@ -42,10 +42,12 @@ PositiveShare = Annotated[Share, _IS_SHARE]
 
 
 class NumberTolerance(Model):
-    """Numbers agree when they differ by at most absolute + relative × stable's number."""
+    """Numbers agree when they differ by at most absolute + relative × the number that they are held against."""
 
     absolute: Annotated[Share, Field(description='Difference that is always fine, such as "0.01".')] = Share("0")
-    relative: Annotated[Share, Field(description="Difference as a part of stable's number, such as 1%.")] = Share("0%")
+    relative: Annotated[
+        Share, Field(description="Difference as a part of the number that it is held against, such as 1%.")
+    ] = Share("0%")
 
 
 class TopK(Model):

@@ -11,6 +11,7 @@ from modelrollout.api.compare import Compare
 from modelrollout.api.matches import HAS_PATH_CHARACTERS, IS_ABSOLUTE, IS_NORMAL, Method
 from modelrollout.api.rules import Rule
 from modelrollout.api.scalars import Duration, FinePercent
+from modelrollout.api.smoke import Smoked
 
 ALL_METHODS: frozenset[str] = frozenset(get_args(Method))
 SAFE_METHODS: tuple[Method, ...] = ("GET", "HEAD", "OPTIONS")
@@ -49,7 +50,7 @@ class Copies(Model):
     ] = None
 
 
-class Shadow(Copies):
+class Shadow(Smoked, Copies):
     """The candidate gets copies of users' requests and is judged by how it answers them; stable serves everybody."""
 
     hold: Annotated[Duration, Field(description="Shortest time with copies.")] = Duration("10m")

@@ -15,6 +15,7 @@ from modelrollout.api.names import Name
 from modelrollout.api.rules import Rule, exactly_one_of
 from modelrollout.api.scalars import Duration
 from modelrollout.api.shadow import Shadow
+from modelrollout.api.smoke import Smoked
 
 DEFAULT_HOLD = Duration("5m")
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
@@ -58,7 +59,7 @@ def _may_only_rise(canary: Canary) -> bool:
     return most is None or not steps or steps[0].weight <= most
 
 
-class Canary(Model):
+class Canary(Smoked):
     """The candidate gets a growing share of the traffic, judged at each step."""
 
     rules: ClassVar[tuple[Rule, ...]] = (

@@ -107,6 +107,33 @@ class CandidateArm(Arm):
     ] = None
 
 
+class SmokeTrouble(Record):
+    """A smoke request whose last answer was not as expected."""
+
+    request: Annotated[str, Field(description="Its name.")]
+    message: Annotated[str, Field(description="What was expected, and what came.")]
+    times: Annotated[int, Field(ge=1, description="Rounds in a row that did not pass.")]
+    at: Annotated[Time, Field(description="When the last of them was.")]
+    since: Annotated[
+        Time | None,
+        Field(description="When the first wrong answer came; absent while the candidate cannot be asked."),
+    ] = None
+
+
+class SmokeStatus(Record):
+    """What the candidate answered to the smoke requests of a stage."""
+
+    passed: Annotated[
+        dict[str, str],
+        Field(
+            exclude_if=not_,
+            max_length=10,
+            description="By name, a digest of the revision and of the request, whose answer was as expected.",
+        ),
+    ] = Field(default_factory=dict)
+    trouble: SmokeTrouble | None = None
+
+
 class StageStatus(Record):
     """The step that the rollout is at."""
 
@@ -126,6 +153,7 @@ class StageStatus(Record):
         Time | None,
         Field(description="Since when its weight has been in force without a break; absent while it is not."),
     ] = None
+    smoke: Annotated[SmokeStatus | None, Field(description="What the candidate answered to smoke requests.")] = None
 
     @property
     def counted_from(self) -> datetime:

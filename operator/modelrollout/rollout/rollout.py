@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,12 +17,12 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.placeholders import UnknownName, render_tree
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, VersionInfo
-from modelrollout.objects.manifests import Manifest, Owner, annotation
+from modelrollout.objects.manifests import Manifest, Owner, Ref, annotation
 from modelrollout.objects.reads import Objects
 from modelrollout.rollout.agreement_metrics import with_agreement_metrics
 from modelrollout.rollout.expansion import NO_TEMPLATES, Templates, expanded
 from modelrollout.rollout.identity import is_known, revision_by_meaning, revision_by_words
-from modelrollout.rollout.references import owner_of, templates_among
+from modelrollout.rollout.references import mentioned, owner_of, templates_among
 from modelrollout.rollout.template import template_of
 from modelrollout.traffic.router import Router
 from modelrollout.traffic.router_table import router_of
@@ -71,11 +72,9 @@ def parse(manifest: Manifest, objects: Objects, comparer_image: str | None = Non
     metadata = manifest["metadata"]
     owner = owner_of(manifest)
     status = ModelRolloutStatus.model_validate(manifest.get("status") or {})
-    wish = _wish_in(manifest, objects)
+    wish = _wish_in(manifest, objects, comparer_image)
     if isinstance(wish, Wish) and is_known(wish.by_words, wish.spec.traffic.port, owner, status, objects):
         wish = replace(wish, revision=wish.by_words)
-    if isinstance(wish, Wish):
-        wish = replace(wish, comparer_image=comparer_image)
     return Rollout(
         owner=owner,
         generation=int(metadata.get("generation", 1)),
@@ -86,7 +85,7 @@ def parse(manifest: Manifest, objects: Objects, comparer_image: str | None = Non
     )
 
 
-def _wish_in(manifest: Manifest, objects: Objects) -> Wish | Finding:
+def _wish_in(manifest: Manifest, objects: Objects, comparer_image: str | None) -> Wish | Finding:
     metadata = manifest["metadata"]
     if (wrong_name := name_error(metadata["name"])) is not None:  # an older CRD may have let it pass
         return Finding("InvalidName", f"{wrong_name}.")
@@ -95,6 +94,7 @@ def _wish_in(manifest: Manifest, objects: Objects) -> Wish | Finding:
         templates_among(objects, metadata["namespace"], manifest.get("spec")),
         objects,
         namespace=metadata["namespace"],
+        comparer_image=comparer_image,
     )
 
 
@@ -104,16 +104,40 @@ def read_wish(
     objects: Objects | None = None,
     *,
     namespace: str = "",
+    comparer_image: str | None = None,
 ) -> Wish | Finding:
     """The wish in a spec, or the sentence that says what is wrong with it. `objects` has what workloadRef names."""
+    there = objects or {}
+    named = {ref: there[ref] for ref in mentioned(namespace, raw) if ref in there}
+    return _understood(_Words.of(raw, templates, named, namespace, comparer_image))
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """A spec with all that it names, told from others by its text, which leaves out nothing of a JSON value."""
+
+    text: str
+    raw: Mapping[str, Any] = field(compare=False)
+    templates: Templates = field(compare=False)
+    named: Mapping[Ref, Manifest | Finding] = field(compare=False)
+    namespace: str
+    comparer_image: str | None
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any], templates: Templates, named: Objects, *others: Any) -> _Words:
+        return cls(repr((raw, templates, named)), raw, templates, named, *others)
+
+
+@lru_cache(maxsize=256)  # passes come every few seconds, edits once a day: a spec is read in its first pass alone
+def _understood(words: _Words) -> Wish | Finding:
     try:
-        spec = expanded(ModelRolloutSpec.model_validate(raw), templates)
+        spec = expanded(ModelRolloutSpec.model_validate(words.raw), words.templates)
         if isinstance(spec, Finding):
             return spec
         spec = with_agreement_metrics(spec)
         if isinstance(spec, Finding):
             return spec
-        found = template_of(spec.workload, objects or {}, namespace)
+        found = template_of(spec.workload, words.named, words.namespace)
         if isinstance(found, Finding):
             return found
         # A workload that is referred to runs as it is written: braces in it are some other program's.
@@ -128,10 +152,10 @@ def read_wish(
     fault = kind if isinstance(kind, Finding) else kind.fault(template)
     if isinstance(kind, Finding) or fault is not None:
         return fault or Finding("InvalidTemplate", "spec.workload cannot be read.")
-    return _wish(spec, kind, template)
+    return _wish(spec, kind, template, words.comparer_image)
 
 
-def _wish(spec: ModelRolloutSpec, kind: Kind, template: Manifest) -> Wish | Finding:
+def _wish(spec: ModelRolloutSpec, kind: Kind, template: Manifest, comparer_image: str | None) -> Wish | Finding:
     size, router = kind.size(template), router_of(spec.traffic)
     if router.splits_by_pods and size is None:
         return Finding(
@@ -142,7 +166,8 @@ def _wish(spec: ModelRolloutSpec, kind: Kind, template: Manifest) -> Wish | Find
     model = VersionInfo(name=spec.model.name, version=spec.model.version, uri=spec.model.uri)
     pods = kind.identity(template)
     revision = revision_by_meaning(model, pods, spec.traffic.port)
-    return Wish(spec, revision, model, kind, template, size, router, revision_by_words(model, pods))
+    by_words = revision_by_words(model, pods)
+    return Wish(spec, revision, model, kind, template, size, router, by_words, comparer_image)
 
 
 def model_names(spec: ModelRolloutSpec) -> dict[str, str]:

@@ -14,6 +14,7 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.shadow import Copies
 from modelrollout.api.stages import StageKind
 from modelrollout.comparer.config import Config, Version
+from modelrollout.objects.access import OWN, Access
 from modelrollout.objects.manifests import (
     COMPARER_LABEL,
     COMPARER_PORT,
@@ -24,12 +25,14 @@ from modelrollout.objects.manifests import (
 )
 from modelrollout.objects.resources import DEPLOYMENTS, SERVICES
 from modelrollout.rollout.rollout import Wish
+from modelrollout.traffic import revision_service
 from modelrollout.traffic.router import SERVICE_PORT, Backend
 from modelrollout.trial.trial import Step, Trial
 
 MANAGER = "modelrollout-comparer"
 """Field manager of a comparer's objects."""
 COPIES_PORT = 8080
+ACCESS = (Access(DEPLOYMENTS, OWN), Access(SERVICES, OWN))
 _SUFFIX = "cmp"  # a Service's name has 63 characters at most, and a rollout's may have 46, its revision 10
 _MEBI = 1 << 20
 _OWN_MEMORY = 160 * _MEBI
@@ -165,13 +168,8 @@ def _told(copies: Copies, compare: Compare, trial: Trial) -> str:
 
 
 def _url(trial: Trial, workload: str) -> str:
-    """By its address, if that is known: then no lookup stands between a question and its answer."""
     namespace = trial.facts.rollout.owner.namespace
-    found = trial.facts.world.objects.get(Ref(SERVICES, namespace, workload))
-    address = (found.get("spec") or {}).get("clusterIP") if isinstance(found, dict) else None
-    if not address or address == "None":
-        address = f"{workload}.{namespace}.svc"
-    return f"http://{f'[{address}]' if ':' in address else address}:{SERVICE_PORT}"
+    return revision_service.url(namespace, workload, trial.facts.world.objects.get(Ref(SERVICES, namespace, workload)))
 
 
 def _labels(trial: Trial) -> dict[str, str]:

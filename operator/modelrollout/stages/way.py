@@ -15,9 +15,10 @@ from modelrollout.api.blue_green import BlueGreen
 from modelrollout.api.findings import Finding
 from modelrollout.api.shadow import Shadow
 from modelrollout.api.stages import Canary, StageKind
+from modelrollout.objects.access import Access
 from modelrollout.rollout.agreement_metrics import judged_at
 from modelrollout.rollout.rollout import Wish
-from modelrollout.stages import ab_test, blue_green, canary, comparison, promotion, shadow
+from modelrollout.stages import ab_test, blue_green, canary, comparison, promotion, shadow, smoke
 from modelrollout.trial.trial import Step
 
 StepsOf = Callable[[int, str, Any, Wish], Iterator[Step]]
@@ -36,6 +37,9 @@ FAULTS: Mapping[type[StageKind], Callable[[str, Any, Wish], Finding | None]] = {
     AbTest: ab_test.fault,
 }
 """What a kind of stage asks of a spec beyond what its steps ask of the router."""
+
+ACCESS: Mapping[type[StageKind], tuple[Access, ...]] = {Shadow: comparison.ACCESS}
+"""What a kind of stage does with objects beside the route and the revisions' own."""
 
 
 @lru_cache(maxsize=4)  # a pass asks a dozen times, of the same wish
@@ -72,5 +76,7 @@ def fault(wish: Wish) -> Finding | None:
         check = FAULTS.get(type(stage.kind))
         if check is not None and (found := check(stage.name, stage.kind, wish)) is not None:
             return found
+    if (unasked := smoke.fault(wish)) is not None:
+        return unasked
     traffic, can = wish.spec.traffic, wish.router.can
     return next((why for step in way(wish) if (why := can(traffic, step.exposure, step.copied)) is not None), None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from modelrollout.api.findings import Finding
+from modelrollout.objects.access import READ, Access, Integration, Where
 from modelrollout.objects.manifests import Manifest, Ref
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import GATEWAY_CLASSES, GATEWAYS
@@ -16,6 +17,9 @@ from modelrollout.traffic.exposure import Exposure
 from modelrollout.traffic.router import Copied, Wanted
 
 _GROUP = "gateway.networking.k8s.io"
+GATEWAYS_ARE_READ = tuple(
+    Access(one, READ, Integration.GATEWAY_API, where=Where.ANYWHERE) for one in (GATEWAYS, GATEWAY_CLASSES)
+)
 
 
 def gateways_of(parents: Iterable[Manifest], namespace: str) -> tuple[Ref, ...]:

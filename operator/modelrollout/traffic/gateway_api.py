@@ -15,6 +15,7 @@ from pydantic.alias_generators import to_camel
 from modelrollout.api.base import GROUP
 from modelrollout.api.findings import Finding
 from modelrollout.api.traffic import GRPC, GatewayAPI, Traffic
+from modelrollout.objects.access import OWN, Access, Integration
 from modelrollout.objects.manifests import (
     REJECTED,
     Apply,
@@ -30,7 +31,7 @@ from modelrollout.traffic import acceptance, requests
 from modelrollout.traffic.drawing import Part
 from modelrollout.traffic.edits import Edit, is_as_written_for, told
 from modelrollout.traffic.exposure import COOKIE, Exposure, Match
-from modelrollout.traffic.features import gateways_of
+from modelrollout.traffic.features import GATEWAYS_ARE_READ, gateways_of
 from modelrollout.traffic.route_rules import MIRROR, Rules, deciding
 from modelrollout.traffic.router import (
     ALL_REQUESTS,
@@ -99,6 +100,11 @@ class GatewayRouter(WholeObjects):
     asked_for: Callable[[Traffic], GatewayAPI | GRPC | None]
     sees_methods: bool = True  # of HTTP; else all requests have the same one
     splits_by_pods: bool = False
+
+    @property
+    def access(self) -> tuple[Access, ...]:
+        route = Access(self.resource, OWN, Integration.GATEWAY_API)
+        return (route, *GATEWAYS_ARE_READ) if self.sees_methods else (route,)
 
     def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:
         return (Ref(self.resource, owner.namespace, owner.name),)

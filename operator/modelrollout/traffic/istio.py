@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from modelrollout.api.findings import Finding
 from modelrollout.api.istio import Istio
 from modelrollout.api.traffic import Traffic
+from modelrollout.objects.access import OWN, Access, Integration
 from modelrollout.objects.manifests import (
     REJECTED,
     Apply,
@@ -51,6 +52,7 @@ _MENDS = {"match": "matches", "hosts": "hosts", "gateways": "gateways"}
 
 class IstioRouter(WholeObjects):
     field = "istio"
+    access = (Access(VIRTUAL_SERVICES, OWN, Integration.ISTIO),)
     splits_by_pods = False
 
     def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:

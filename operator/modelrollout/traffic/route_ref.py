@@ -12,13 +12,14 @@ from typing import Any
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.traffic import Traffic
+from modelrollout.objects.access import CHANGE, Access, Integration
 from modelrollout.objects.manifests import APPLIED, REJECTED, Manifest, Owner, Patch, Ref, Write, digest
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import HTTP_ROUTES
 from modelrollout.traffic import acceptance, requests
 from modelrollout.traffic.edits import Edit, told
 from modelrollout.traffic.exposure import NOBODY, Exposure
-from modelrollout.traffic.features import gateways_of
+from modelrollout.traffic.features import GATEWAYS_ARE_READ, gateways_of
 from modelrollout.traffic.gateway_api import ASKED, RouteSettings, asked_by, asked_text, backend_refs, rules_for
 from modelrollout.traffic.http_route import EVERY_REQUEST
 from modelrollout.traffic.lent_route import LENT, LentRoute, Loan, Place, controller, matches_of, noted_as
@@ -43,6 +44,7 @@ _OF_A_RULE = ("name", "matches", "filters", "timeouts", "backendRefs")
 
 class RouteRefRouter:
     field = "routeRef"
+    access = (Access(HTTP_ROUTES, CHANGE, Integration.GATEWAY_API), *GATEWAYS_ARE_READ)
     splits_by_pods = False
 
     def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:

@@ -10,6 +10,7 @@ from typing import Protocol
 from modelrollout.api.base import GROUP
 from modelrollout.api.findings import Finding
 from modelrollout.api.traffic import Traffic
+from modelrollout.objects.access import Access
 from modelrollout.objects.manifests import (
     APPLIED,
     REJECTED,
@@ -135,6 +136,10 @@ class Router(Protocol):
     @property
     def field(self) -> str:
         """The field of spec.traffic that chooses it."""
+
+    @property
+    def access(self) -> tuple[Access, ...]:
+        """What it does with which kinds of objects."""
 
     @property
     def splits_by_pods(self) -> bool:

@@ -19,6 +19,7 @@ from modelrollout.traffic.drawing import Draw
 from modelrollout.traffic.exposure import Exposure
 from modelrollout.traffic.router import ALL_REQUESTS, Backend, Copied
 from modelrollout.trial.facts import Facts
+from modelrollout.trial.smoke import Smoke
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Step:
     waits: tuple[Check, ...]
     fails: tuple[Check, ...] = ()
     is_judged: bool = True  # its time counts as time in which metrics are compared
-    is_full_size: bool = False  # the candidate has all its pods; else what the router needs for the exposure
+    pods_for: Exposure | None = None  # the exposure that the candidate has its pods for; None: the step's own
     judged: frozenset[str] | None = None  # the metrics that decide; None: all
     part: int | None = None  # percent of requests that are to reach the candidate; None: as the weight or mirror says
     goal: Goal | None = None  # what is to be shown of one metric, instead of what it excludes
@@ -66,6 +67,7 @@ class Step:
     copied: Copied = ALL_REQUESTS
     copies_to: Callable[[Trial], Backend | None] = lambda _: None
     objects: Callable[[Trial], Iterator[Apply]] = lambda _: iter(())
+    smoke: Smoke | None = None  # what the operator itself asks of the candidate
 
     @property
     def reach(self) -> Exposure:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -38,14 +37,14 @@ from tests.builders import (
 )
 from tests.contract.api_server.api_server_client import DEFINITIONS, TABLE, Answer, Api
 from tests.contract.conftest import Kubectl
-from tests.docs import blocks
+from tests.docs import blocks, document
 from tests.places import ROOT
 from tests.valid_specs import valid_specs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FILES = sorted((ROOT / "examples").glob("*.yaml"))
-EXAMPLES: dict[str, Any] = {path.name: yaml.safe_load(path.read_text()) for path in FILES}
+EXAMPLES: dict[str, Any] = {path.name: document(path) for path in FILES}
 (EXAMPLES["README.md"],) = (block for block in blocks(ROOT / "README.md") if block.get("kind") == KIND)
 for example in EXAMPLES.values():
     del example["metadata"]["namespace"]  # each test has one of its own

@@ -6,14 +6,14 @@ import json
 from typing import Any
 
 import pytest
-import yaml
 
 from localcluster.apiserver import schemas, validation
+from tests.docs import document
 from tests.fakes.cluster import merged
 from tests.fakes.schema import faults
 from tests.places import ROOT
 
-(VERSION,) = yaml.safe_load((ROOT / "crds" / "modelrollout.dev_modelrollouts.yaml").read_text())["spec"]["versions"]
+(VERSION,) = document(ROOT / "crds" / "modelrollout.dev_modelrollouts.yaml")["spec"]["versions"]
 SCHEMA = VERSION["schema"]["openAPIV3Schema"]["properties"]["status"]
 STATUS = json.loads((ROOT / "tests" / "recorded" / "at-25-with-evidence-gateway.json").read_text())["rollout"]["status"]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-import yaml
 
 from localcluster.gateway import CRDS
 from modelrollout.kube import Cluster, Refused
@@ -17,6 +16,7 @@ from modelrollout.objects.resources import GRPC_ROUTES, HTTP_ROUTES, VIRTUAL_SER
 from modelrollout.traffic.router import Router
 from tests.clusters import any_cluster
 from tests.contract.routers.town_hall import Place
+from tests.docs import document
 from tests.integration.patience import eventually
 
 _numbers = itertools.count(1)
@@ -36,7 +36,7 @@ async def knows_routes(cluster: Cluster) -> None:
         CRDS / "grpcroutes.yaml",
         Path(__file__).parent / "virtualservices.yaml",
     ):
-        await cluster.create(yaml.safe_load(file.read_text()))
+        await cluster.create(document(file))
     await eventually(
         lambda: serves(cluster, HTTP_ROUTES, GRPC_ROUTES, VIRTUAL_SERVICES), "the server knows all kinds of routes"
     )

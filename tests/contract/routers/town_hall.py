@@ -41,10 +41,8 @@ EXPOSURES = [
     Exposure(5, asked=frozenset({TENANT})),
     Exposure(asked=frozenset(Match("x-bucket", f"b{number:02d}") for number in range(32))),
     Exposure(99, 100, frozenset({PREVIEW, TENANT})),
-    Exposure(asked=frozenset({BETA})),
     Exposure(5, asked=frozenset({BETA, PREVIEW})),
     Exposure(5, asked=frozenset({KEPT})),
-    Exposure(50, asked=frozenset({KEPT})),
     Exposure(60, asked=frozenset({KEPT, BETA})),
 ]
 DRAW = Draw("fraud-arm", "b41c7d9f03", "Path=/; Max-Age=60; HttpOnly", (5, 25, 50))

@@ -16,13 +16,21 @@ from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES
 from modelrollout.plan.history import stretches
 from modelrollout.rollout.rollout import Wish, read_wish
 from modelrollout.stages import way as stages
-from modelrollout.traffic.exposure import Exposure, Match
+from modelrollout.traffic.exposure import EVERYBODY, Exposure, Match
 from modelrollout.trial.trial import Step, Trial
 from tests import builders
 from tests.fakes.town import OWNER, Town, releasing
 
 NO = Finding("GateSaidNo", "the gate says no.")
 PLAIN = {"port": 8080, "service": {}}
+
+
+@pytest.fixture(autouse=True)
+def _no_way_is_remembered() -> Iterator[None]:
+    """Equal specs are one wish, whose way is found once; here the kinds of stages change in between."""
+    stages.way.cache_clear()
+    yield
+    stages.way.cache_clear()
 
 
 def releasing_with(monkeypatch: pytest.MonkeyPatch, traffic: dict[str, Any] | None = None, **fields: Any) -> Town:
@@ -145,7 +153,7 @@ def test_objects_of_a_step_live_as_long_as_it_does(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_candidate_of_full_size_has_all_pods_however_few_users_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    town = releasing_with(monkeypatch, PLAIN, is_full_size=True, exposure=Exposure(weight=20))
+    town = releasing_with(monkeypatch, PLAIN, pods_for=EVERYBODY, exposure=Exposure(weight=20))
     town.run(until=lambda town: town.cluster.get(DEPLOYMENTS, f"fraud-{town.new}") is not None, minutes=2)
     found = town.cluster.get(DEPLOYMENTS, f"fraud-{town.new}")
     assert found is not None

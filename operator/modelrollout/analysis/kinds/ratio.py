@@ -237,7 +237,7 @@ def _in_cells(counted: _Counted, comparison: Comparison, usual: Floats) -> HitCe
     if counted.start.prior.mode is not Mode.ASSUMED:
         return None
     by_pods = by_pod(counted.mine, counted.window), by_pod(comparison.theirs, counted.window)
-    bets = CellBets(usual, comparison.tolerated, counted.noise.width)
+    bets = CellBets(usual[:, None], comparison.tolerated, counted.noise.width)
     return hit_cells(counted.start, counted.ticks, counted.frontier, by_pods, bets)
 
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -104,6 +104,23 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningSum:
+    """What a series grew by in all, at each of its times; linear between them. `known`: up to here all of it is there.
+
+    `of` is kept so that nothing else gets its identity.
+    """
+
+    of: Samples
+    known: float
+    times: Floats
+    sums: Floats
+
+
+SumKey = tuple[int, SampleWindow, bytes]
+"""The identity of a series, how it is read, and the resets that are known of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scrapes:
     """When the targets of one arm were scraped. `warm`: the end of each new target's warm-up."""
 
@@ -114,6 +131,8 @@ class Scrapes:
     """Up to here all samples are there: the earliest last scrape of the targets that still answer."""
     newest: float
     warm: Mapping[Target, float]
+    sums: dict[SumKey, RunningSum] = field(default_factory=dict, compare=False)
+    """Each made when it is first asked for: a look asks for the growth between edges of many kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,20 +226,27 @@ NEVER: Floats = np.array([])
 
 def growth(one: Samples, edges: Floats, arm: Scrapes, window: SampleWindow, resets: Floats = NEVER) -> Floats:
     """The growth of a series between neighbouring edges. `resets`: known times of samples that follow a reset."""
-    target = target_of(one.labels)
+    key = (id(one), window, resets.tobytes())
+    running = arm.sums.get(key)
+    if running is None:
+        running = arm.sums[key] = _running_sum(one, arm, window, resets)
+    at_edges = np.interp(np.minimum(edges, running.known), running.times, running.sums)
+    return np.asarray(at_edges[1:] - at_edges[:-1], dtype=np.float64)
+
+
+def _running_sum(one: Samples, arm: Scrapes, window: SampleWindow, resets: Floats) -> RunningSum:
+    target, known = target_of(one.labels), math.inf
     if target is not None:  # without one, nothing is known of which series belong together
         process = arm.processes[target]
-        resets = np.append(resets, process.restarts) if process.restarts.size else resets
-        edges = np.minimum(edges, process.known)
+        known, resets = process.known, np.append(resets, process.restarts) if process.restarts.size else resets
     times, values = _with_zeros(one, target, arm, resets)
-    steps = np.maximum(np.diff(values), 0.0)  # each fall leads to a zero
-    drop = np.diff(times) > window.look_back
+    steps = np.maximum(values[1:] - values[:-1], 0.0)  # each fall leads to a zero
+    drop = times[1:] - times[:-1] > window.look_back
     if (warm := arm.warm.get(target or ())) is not None:
         drop |= times[:-1] < warm
     if drop.any():
         steps = np.where(drop, 0.0, steps)
-    sums = np.concatenate(([0.0], steps.cumsum()))
-    return np.diff(np.interp(edges, times, sums))
+    return RunningSum(one, known, times, np.concatenate(([0.0], steps.cumsum())))
 
 
 def _with_zeros(one: Samples, target: Target | None, arm: Scrapes, resets: Floats) -> tuple[Floats, Floats]:

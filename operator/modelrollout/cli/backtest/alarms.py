@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from modelrollout.analysis.evidence.ticks import look_back, tick_of
 from modelrollout.analysis.parts import ONE_POD, OTHER_PODS, VALUE
@@ -97,8 +97,8 @@ class Alarms:
 def poisson(count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Exact limits for the mean of a Poisson count (Garwood, Biometrika 1936)."""
     tail = (1 - confidence) / 2
-    low = float(chi2.ppf(tail, 2 * count)) / 2 if count else 0.0
-    return low, float(chi2.ppf(1 - tail, 2 * count + 2)) / 2
+    low = float(chdtri(2 * count, 1 - tail)) / 2 if count else 0.0
+    return low, float(chdtri(2 * count + 2, tail)) / 2
 
 
 async def count_alarms(
