@@ -18,7 +18,7 @@ from tests.integration.releases import Place, Release, place
 
 __all__ = ["place"]
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 BUCKETS = [f"b{number:02d}" for number in range(20)]
 BY_BUCKET = {"bucketHeader": {"name": "x-bucket", "prefix": "b", "count": len(BUCKETS)}}
@@ -135,7 +135,8 @@ async def test_users_move_once_and_only_to_the_candidate_over_a_ramp_and_restart
 
 def stayed_and_went_back(load: LoadGenerator, broken: float) -> None:
     before = [one for one in load.outcomes if one.at < broken]
-    assert {*versions_met(before).values()} == {("v1",), ("v2",), ("v1", "v2")}
+    ways = {*versions_met(before).values()}
+    assert {("v1",), ("v1", "v2")} <= ways <= {("v1",), ("v2",), ("v1", "v2")}
     assert 0.3 <= len(met(before, "v2")) / len(met(before, "v1") | met(before, "v2")) <= 0.65
     last = max(one.at for one in load.outcomes if one.version == "v2")
     assert last - broken <= 2 * (SCRAPE + INTERVAL + OF_OUR_OWN)  # twice: machines of tests are busy
