@@ -1,6 +1,6 @@
 #!/bin/sh
-# A kind cluster to try ModelRollout on: gateway (Envoy Gateway), Prometheus, the digits example's image, our CRD.
-# Needs docker, kind, kubectl and helm, and the network. The operator itself runs beside it (last line).
+# A kind cluster to try ModelRollout on: gateway (Envoy Gateway), Prometheus, the digits example's image, our chart.
+# Needs docker, kind, kubectl and helm, and the network.
 set -eu
 cd "$(dirname "$0")/.."
 for tool in docker kind kubectl helm; do
@@ -15,9 +15,10 @@ helm upgrade --install prometheus prometheus --repo https://prometheus-community
   --set prometheus-node-exporter.enabled=false --set prometheus-pushgateway.enabled=false
 docker build --tag modelrollout.dev/digits:v1 examples/digits
 for version in v2 v3 v4 v5 v6; do docker tag modelrollout.dev/digits:v1 modelrollout.dev/digits:$version; done
-kind load docker-image --name modelrollout $(for v in 1 2 3 4 5 6; do echo modelrollout.dev/digits:v$v; done)
-kubectl apply -f crds/ -f tools/kind-gateway.yaml
+docker build --file operator/Dockerfile --tag modelrollout.dev/modelrollout:0.1.0 .
+kind load docker-image --name modelrollout modelrollout.dev/modelrollout:0.1.0 $(for v in 1 2 3 4 5 6; do echo modelrollout.dev/digits:v$v; done)
+helm upgrade --install modelrollout charts/modelrollout --namespace modelrollout --create-namespace --wait \
+  --set prometheus.url=http://prometheus-server.monitoring.svc --set webhook.enabled=true
+kubectl apply -f tools/kind-gateway.yaml
 echo
-echo 'kubectl --namespace monitoring port-forward svc/prometheus-server 9090:80 &'
-echo 'modelrollout run --context kind-modelrollout --prometheus-url http://127.0.0.1:9090 &'
 echo 'kubectl apply -f examples/digits.yaml'

@@ -59,12 +59,12 @@ def without_status(manifest: Manifest) -> Manifest:
     return {name: value for name, value in manifest.items() if name != "status"}
 
 
-def configuration(url: str, authority: Path) -> Manifest:
+def configuration(url: str, authority: Path | None) -> Manifest:
     """The docs' own, with an address in the place of a Service: nothing here has those."""
     (written,) = (block for block in blocks(PAGE) if block["kind"] == "ValidatingWebhookConfiguration")
-    bundle = base64.b64encode(authority.read_bytes()).decode()
+    bundle = {"caBundle": base64.b64encode(authority.read_bytes()).decode()} if authority is not None else {}
     (webhook,) = written["webhooks"]
-    return {**written, "webhooks": [{**webhook, "clientConfig": {"url": url, "caBundle": bundle}}]}
+    return {**written, "webhooks": [{**webhook, "clientConfig": {"url": url, **bundle}}]}
 
 
 def free_port() -> int:
@@ -73,10 +73,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest_asyncio.fixture
-async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
-    authority, port = make_certificate(tmp_path / "certificates"), free_port()
-    monkeypatch.setenv("MODELROLLOUT_WEBHOOK_CERTIFICATES", str(tmp_path / "certificates"))
+@pytest_asyncio.fixture(params=["brought", "own"])
+async def scene(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Scene]:
+    """The webhook's certificate is brought, or made by the operator itself."""
+    authority, port = None, free_port()
+    if request.param == "brought":
+        authority = make_certificate(tmp_path / "certificates")
+        monkeypatch.setenv("MODELROLLOUT_WEBHOOK_CERTIFICATES", str(tmp_path / "certificates"))
+    else:
+        monkeypatch.setenv("MODELROLLOUT_WEBHOOK_CONFIGURATION", "modelrollout")
     monkeypatch.setenv("MODELROLLOUT_WEBHOOK_PORT", str(port))
     now = datetime.now(UTC)
     async with (

@@ -10,6 +10,7 @@ from modelrollout.comparer.config import Config
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, PODS, SERVICES
 from tests import builders
+from tests.chart.pod_security import violations
 from tests.fakes.town import COMPARER_IMAGE, Town, releasing
 from tests.fakes.witness import Witness
 
@@ -58,6 +59,7 @@ def test_copies_go_to_a_comparer_that_knows_both_versions() -> None:
     assert service["spec"]["selector"] == template["metadata"]["labels"]
     assert service["spec"]["ports"][0]["targetPort"] == template["spec"]["containers"][0]["ports"][0]["containerPort"]
     assert template["spec"]["containers"][0]["image"] == COMPARER_IMAGE
+    assert violations(template["spec"]) == []
     config = told(deployment)
     services = [town.cluster.get(SERVICES, f"fraud-{revision}") or {} for revision in (town.old, town.new)]
     urls = [f"http://{found['spec']['clusterIP']}:80" for found in services]
