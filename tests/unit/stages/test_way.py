@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -23,6 +23,24 @@ NO = Finding("GateSaidNo", "the gate says no.")
 PLAIN = {"port": 8080, "service": {}}
 
 
+def forget() -> None:
+    """The ways that are known: equal specs are one wish, in whichever test."""
+    stages.way.cache_clear()
+    stages.fault.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _leaves_no_way_behind() -> Iterator[None]:
+    yield
+    forget()
+
+
+def of_canaries(monkeypatch: pytest.MonkeyPatch, steps: Callable[..., Iterator[Step]]) -> None:
+    """From now on these are the steps of a canary."""
+    monkeypatch.setitem(stages.STAGES, stages.Canary, steps)  # type: ignore[arg-type]  # a dictionary
+    forget()
+
+
 def releasing_with(monkeypatch: pytest.MonkeyPatch, traffic: dict[str, Any] | None = None, **fields: Any) -> Town:
     """A release whose first step is another one than a canary's."""
     canary = stages.STAGES[stages.Canary]
@@ -32,7 +50,7 @@ def releasing_with(monkeypatch: pytest.MonkeyPatch, traffic: dict[str, Any] | No
         yield replace(first, **fields)
         yield from others
 
-    monkeypatch.setitem(stages.STAGES, stages.Canary, steps)  # type: ignore[arg-type]  # a dictionary
+    of_canaries(monkeypatch, steps)
     return releasing(**({"traffic": traffic} if traffic else {}))
 
 
@@ -64,7 +82,7 @@ def test_a_router_that_cannot_do_what_a_step_asks_for_is_told_before_anything_st
     def steps(*given: Any) -> Iterator[Step]:
         yield from (replace(step, exposure=asked) for step in canary(*given))
 
-    monkeypatch.setitem(stages.STAGES, stages.Canary, steps)  # type: ignore[arg-type]
+    of_canaries(monkeypatch, steps)
     town.run(seconds=5)
     assert town.phase is Phase.INVALID
     assert "use traffic.gatewayAPI" in (town.status.message or "")
