@@ -4,11 +4,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+VERSION := 0.1.0
+IMAGE  ?= modelrollout.dev/modelrollout:$(VERSION)
 
 # What is imported is compiled once: otherwise each worker and each process that a test starts does it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install tools lint test test-demo test-fast crds presets docs bench-analysis bench-comparer demo sandbox kind clean
+.PHONY: help install tools lint test test-demo test-fast crds chart image lock presets docs bench-analysis bench-comparer \
+  bench-shadow demo sandbox kind clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -21,15 +24,17 @@ $(READY): pyproject.toml
 
 install: $(READY) ## make .venv with everything in it
 
-tools: $(READY) # what pip cannot bring: Prometheus
+tools: $(READY) # what pip cannot bring: Prometheus and Helm
 	@sh tools/get-prometheus.sh
+	@sh tools/get-helm.sh
 
 lint: $(READY) ## style, types, layers, drift of what is generated
-	$(BIN)/ruff format --check operator sandbox demo tests examples benchmarks
-	$(BIN)/ruff check operator sandbox demo tests examples benchmarks
+	$(BIN)/ruff format --check operator sandbox demo tests examples benchmarks charts
+	$(BIN)/ruff check operator sandbox demo tests examples benchmarks charts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m modelrollout.api.crd --check crds
+	$(BIN)/python -m charts --check
 	$(BIN)/python -m modelrollout.api.presets --check docs/presets.md
 
 test: tools ## everything, as CI does
@@ -42,8 +47,26 @@ test-demo: tools # waits most of its time, so lint runs beside it
 test-fast: $(READY) ## the product alone, without what tests/conftest.py calls slow: about a minute
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/unit tests/scenarios
 
-crds: $(READY) ## write crds/ from the models
+crds: $(READY) ## write crds/ from the models, and the chart's copy
 	$(BIN)/python -m modelrollout.api.crd crds
+	$(BIN)/python -m charts
+
+chart: $(READY) ## write what is generated in the chart: permissions, definitions, table of values
+	$(BIN)/python -m charts
+
+image: ## build the operator's image with an SBOM, by Docker with its containerd image store; IMAGE=name:tag, PUSH=1
+	docker buildx build --file operator/Dockerfile --tag $(IMAGE) --sbom=true --provenance=mode=max \
+	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(if $(PUSH),--push,--load) .
+	mkdir -p build
+	docker buildx imagetools inspect $(IMAGE) --format '{{ json .SBOM }}' > build/sbom.json || \
+	  echo 'The SBOM is part of the image; a copy in build/sbom.json needs an image that was pushed (PUSH=1).'
+
+lock: ## choose the newest versions for the image, and write them down with their hashes
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	build/lock/bin/uv pip compile pyproject.toml --quiet --upgrade --generate-hashes --no-annotate \
+	  --python-version 3.11 --python-platform linux --custom-compile-command 'make lock' \
+	  --output-file operator/requirements.lock
 
 presets: $(READY) ## write docs/presets.md from the catalogue
 	$(BIN)/python -m modelrollout.api.presets docs/presets.md
@@ -54,10 +77,13 @@ docs: presets ## write what the code makes in docs/: presets.md, pictures, and t
 bench-analysis: $(READY) ## false rollbacks and time to detect, beside other tools and the limit; ARGS=--full for all runs
 	$(BIN)/python -m benchmarks.analysis $(ARGS)
 
+bench-shadow: $(READY) ## whether users notice that a candidate gets copies of their requests
+	$(BIN)/python -m benchmarks.shadow $(ARGS)
+
 bench-comparer: $(READY) ## how many answers a comparer compares on one core, and what each costs
 	$(BIN)/python -m benchmarks.comparer $(ARGS)
 
-demo: tools ## watch good and bad releases on real parts; STRATEGY=shadow, bluegreen, all-stages or canary
+demo: tools ## watch good and bad releases on real parts; STRATEGY=ab, shadow, bluegreen, all-stages or canary
 	$(BIN)/python -m demo $(if $(STRATEGY),--strategy $(STRATEGY))
 
 sandbox: tools ## start the same cluster and leave it running

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -29,8 +29,8 @@ class OperatorFailedError(Exception):
 class Operator:
     """A handle: `stop` lets it end in order, `kill` does not, `start` brings it back on the same port."""
 
-    def __init__(self, kubeconfig: Path, prometheus_url: str, log: Path) -> None:
-        self._kubeconfig, self._prometheus_url, self._log = kubeconfig, prometheus_url, log
+    def __init__(self, kubeconfig: Path, prometheus_url: str, log: Path, flags: Sequence[str]) -> None:
+        self._kubeconfig, self._prometheus_url, self._log, self._flags = kubeconfig, prometheus_url, log, flags
         self._port = _free_port()
         self._process: Process | None = None
 
@@ -45,7 +45,7 @@ class Operator:
 
     async def start(self) -> None:
         """Returns when it says that it is healthy. Raises `OperatorFailedError`."""
-        command = [sys.executable, "-m", "modelrollout", "run", "--kubeconfig", str(self._kubeconfig)]
+        command = [sys.executable, "-m", "modelrollout", "run", *self._flags, "--kubeconfig", str(self._kubeconfig)]
         command += ["--prometheus-url", self._prometheus_url, "--host", "127.0.0.1", "--port", str(self._port)]
         command += ["--log-format", "text", "--comparer-image", IMAGE]
         self._process = await Process.start(command, folder=Path.cwd(), environment=os.environ, log=self._log)
@@ -89,9 +89,11 @@ class Operator:
 
 
 @asynccontextmanager
-async def operator(kubeconfig: Path, prometheus_url: str, log: Path) -> AsyncIterator[Operator]:
-    """A running operator until the block ends."""
-    handle = Operator(kubeconfig, prometheus_url, log)
+async def operator(
+    kubeconfig: Path, prometheus_url: str, log: Path, flags: Sequence[str] = ("--no-leader-election",)
+) -> AsyncIterator[Operator]:
+    """A running operator until the block ends. Of `flags`, those that a local process needs otherwise do not count."""
+    handle = Operator(kubeconfig, prometheus_url, log, flags)
     try:
         await handle.start()
         yield handle

@@ -19,6 +19,7 @@ from demo.story import IN_WORDS, TOURS
 from modelrollout.api.status import Phase
 from modelrollout.reports.markup import Node, element, html
 from modelrollout.reports.plot import Mark, Span, with_unit
+from modelrollout.trial.steps import exposure_at
 
 STYLE = Path(__file__).parent / "page.css"
 ABOUT = {release.name: release.about for tour in TOURS.values() for release in tour.releases}
@@ -132,8 +133,15 @@ def _details(document: Mapping[str, Any]) -> Element:
 
 
 def _ending(detail: Mapping[str, Any]) -> str:
-    answered = f"It answered {detail['requestsAnsweredByIt']:,} of the {detail['requests']:,} requests of its time."
-    return " ".join(filter(None, [detail["reason"] or "It did not end.", answered if detail["requests"] else ""]))
+    return " ".join([detail["reason"] or "It did not end.", *detail["verdicts"], *_reach(detail)])
+
+
+def _reach(detail: Mapping[str, Any]) -> Iterator[str]:
+    if detail["requests"]:
+        yield f"It answered {detail['requestsAnsweredByIt']:,} of the {detail['requests']:,} requests of its time."
+    if met := detail.get("peopleWhoMetIt"):
+        back = detail["peopleWhoWentBack"] or "none"
+        yield f"Of {met:,} people who met it in the experiment, {back} met another version before the end."
 
 
 def _legend(chronicle: Chronicle) -> Element:
@@ -209,9 +217,9 @@ def _marks(chronicle: Chronicle, document: Mapping[str, Any]) -> Iterator[Mark]:
     for before, after in pairwise(chronicle.turns):
         was, now = before.status, after.status
         if now.phase in (Phase.PROGRESSING, Phase.PROMOTING) and now.stage and now.stage != was.stage:
-            moved = was.stage is None or was.stage.weight != now.stage.weight
-            if moved:
-                yield Mark(after.at, f"{now.stage.weight} %", "step")
+            exposed = exposure_at(now.stage)
+            if was.stage is None or exposure_at(was.stage) != exposed:
+                yield Mark(after.at, f"{exposed.weight} %" if exposed.weight else now.stage.name, "step")
         if now.phase is Phase.HEALTHY and was.phase is Phase.BAKING:
             yield Mark(after.at, "promoted", "promoted")
     for begun, row in zip(chronicle.releases, document["releases"], strict=True):

@@ -23,11 +23,12 @@ from demo.report import ENDINGS
 from demo.scene import Scene
 from demo.screen import Screen
 from demo.story import Release, Tour
-from demo.users import Meter, Samples, answers, read_samples, sending
+from demo.users import Meter, Samples, answers, crowd_in, read_samples, sending
 from localcluster import gateway, metrics
 from localcluster.cluster import LocalCluster, local_cluster
 from localcluster.load import LoadGenerator
 from localcluster.processes.background import running
+from modelrollout.api.ab_test import Buckets
 from modelrollout.api.crd import definitions
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
@@ -88,6 +89,12 @@ class Example:
         return self.root / "examples" / "digits"
 
     @property
+    def buckets(self) -> Buckets | None:
+        """The header by which users are drawn, where a stage draws them."""
+        tests = (stage.ab_test for stage in self.spec.stages if stage.ab_test)
+        return next((test.sticky.bucket_header for test in tests if test.sticky), None)
+
+    @property
     def host(self) -> str:
         gateway = self.spec.traffic.gateway_api
         return gateway.hostnames[0] if gateway and gateway.hostnames else ""
@@ -121,7 +128,7 @@ async def play(example: Example, folder: Path, rate: float, screen: Screen) -> P
             operator(place.kubernetes.kubeconfig, place.metrics.url, folder / "logs" / "operator.log")
         )
         screen.say(f"  operator    {beside.url}/metrics, log in {beside.log}")
-        recorder = Recorder(place.cluster, example.namespace, example.name)
+        recorder = Recorder(place.cluster, example.namespace, example.name, buckets=example.buckets)
         await parts.enter_async_context(recorder.recording())
         typist = hands(place.cluster, place.kubernetes.kubeconfig, example.root, example.namespace)
         if typist.kind == "client":
@@ -215,8 +222,9 @@ class Telling:
             raise TimeoutError(
                 f"{version} is installed, but {url} does not serve it; its status says: {said}"
             ) from None
-        self._screen.say(f"Users come: {self._rate:g} requests a second to {self._example.host}.")
-        return LoadGenerator(url, samples, expected, stable=version, rate=self._rate, host=self._example.host)
+        host, crowd = self._example.host, crowd_in(self._example.buckets)
+        self._screen.say(f"Users come: {self._rate:g} requests a second to {host}.")
+        return LoadGenerator(url, samples, expected, stable=version, rate=self._rate, host=host, users=crowd)
 
     async def _showing(self) -> None:
         while True:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 
 from demo.chronicle import NOBODY, EventSeen, ReleaseStart, Split, StatusChange
 from localcluster.processes.background import running
+from modelrollout.api.ab_test import Buckets
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.kube import Cluster
 from modelrollout.objects.manifests import Manifest
@@ -17,10 +18,21 @@ from modelrollout.objects.resources import EVENTS, HTTP_ROUTES, MODEL_ROLLOUTS, 
 
 
 class Recorder:
-    """`turns`, `splits` and `told` grow while `recording`; `until` waits for a status."""
+    """`turns`, `splits` and `told` grow while `recording`; `until` waits for a status.
 
-    def __init__(self, cluster: Cluster, namespace: str, name: str, clock: Callable[[], float] = time.time) -> None:
+    `buckets`: the header by which all users are drawn, where a stage draws them.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        name: str,
+        clock: Callable[[], float] = time.time,
+        buckets: Buckets | None = None,
+    ) -> None:
         self._cluster, self._namespace, self._name, self._clock = cluster, namespace, name, clock
+        self._buckets = buckets
         self._changed = asyncio.Condition()
         self.releases: list[ReleaseStart] = []
         self.turns: list[StatusChange] = []
@@ -69,9 +81,7 @@ class Recorder:
     def _route_came(self, manifest: Manifest) -> None:
         if manifest["metadata"]["name"] != self._name:
             return
-        rules = manifest["spec"].get("rules") or [{}]
-        refs = rules[-1].get("backendRefs") or ()  # of everybody: those who ask for the candidate come before
-        shares = percent({ref["name"]: int(ref.get("weight", 1)) for ref in refs})
+        shares = shares_of_users(manifest["spec"].get("rules") or [{}], self._buckets)
         if not self.splits or self.splits[-1].shares != shares:
             self.splits.append(Split(self._clock(), shares))
 
@@ -81,6 +91,26 @@ class Recorder:
             return
         moment = datetime.fromisoformat(event["lastTimestamp"]).timestamp()
         self.told.append(EventSeen(moment, event["type"], event["reason"], event["message"]))
+
+
+def shares_of_users(rules: Sequence[Manifest], buckets: Buckets | None) -> dict[str, int]:
+    """Percent of users by backend. Rules that a few ask for, such as a preview's, come before that of everybody."""
+    *before, everybody = rules
+    drawn = _drawn(before, buckets) if buckets else {}
+    others = percent({ref["name"]: int(ref.get("weight", 1)) for ref in everybody.get("backendRefs") or ()})
+    left = 1 - sum(drawn.values()) / 100
+    return {name: round(others.get(name, 0) * left + drawn.get(name, 0)) for name in {**others, **drawn}}
+
+
+def _drawn(rules: Sequence[Manifest], buckets: Buckets) -> dict[str, float]:
+    """Percent of users who come to each backend by their bucket, in whichever path and method it may be."""
+    found = dict[str, set[str]]()
+    for rule in rules:
+        asked = [header for match in rule.get("matches") or () for header in match.get("headers") or ()]
+        values = {header["value"] for header in asked if header["name"].lower() == buckets.name.lower()}
+        for ref in rule["backendRefs"]:
+            found.setdefault(ref["name"], set()).update(values)
+    return {name: 100 * len(values) / buckets.count for name, values in found.items()}
 
 
 def percent(weights: dict[str, int]) -> dict[str, int]:

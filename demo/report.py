@@ -14,6 +14,9 @@ A *user* is one request. Times are measured where users stand, at the load gener
   the new weight is in force at the gateway. Never before the decision, after which nobody may have been asking.
 
 Both are None unless a release was taken back and had harmed somebody.
+
+Where an experiment drew people, who have names and come again, `peopleWhoMetIt` counts those who met this version in it
+and `peopleWhoWentBack` those of them who met another one after it, before the operator had decided.
 """
 
 from __future__ import annotations
@@ -24,8 +27,8 @@ from typing import Any
 
 from demo.chronicle import Chronicle, ReleaseStart
 from demo.story import TOURS, Tour, complaints
-from localcluster.load import Outcome
-from modelrollout.api.status import Phase
+from localcluster.load import Outcome, versions_met
+from modelrollout.api.status import ModelRolloutStatus, Phase
 
 DEFINITIONS = {
     "usersHarmed": "Requests answered with an error, or wrongly where the stable version would have been right.",
@@ -36,6 +39,7 @@ DEFINITIONS = {
     "secondsToRestore": "From the first bad answer that a user got to the last answer of this version to anybody.",
 }
 FAILURES = 20  # told one by one
+FOLLOWED = 1.0  # seconds until a gateway follows a route that is written
 ENDINGS = ("Installed", "Promoted", "RolledBack")
 
 
@@ -114,7 +118,7 @@ def decided_at(chronicle: Chronicle, begun: ReleaseStart) -> float | None:
     return min(seen, default=None)
 
 
-def _takes_back(status: Any, begun: ReleaseStart) -> bool:
+def _takes_back(status: ModelRolloutStatus, begun: ReleaseStart) -> bool:
     candidate = status.candidate
     return status.phase is Phase.ROLLING_BACK and candidate is not None and candidate.model.version == begun.name
 
@@ -140,9 +144,39 @@ def _details(chronicle: Chronicle, begun: ReleaseStart) -> dict[str, Any]:
         "requestsAnsweredByIt": len(mine),
         "usersHarmedByIt": sum(user.harmed for user in mine),
         "usersHelpedByIt": sum(user.right and not user.stable_right for user in mine),
+        **_people(chronicle, begun),
+        "verdicts": _verdicts(chronicle, begun),
         "seconds": round(ended - begun.at, 1) if ended is not None else None,
         "reason": why,
     }
+
+
+def _people(chronicle: Chronicle, begun: ReleaseStart) -> dict[str, int]:
+    """How many users met this version while it was tried on those who were drawn; nothing where nobody was."""
+    turns = [turn for turn in chronicle.turns if begun.at <= turn.at < chronicle.until(begun)]
+    drawn = [turn.at for turn in turns if _has_drawn(turn.status, begun)]
+    if not drawn:
+        return {}
+    over = [turn.at for turn in turns if turn.at > drawn[-1]] + [chronicle.until(begun)]
+    until = min(over[0], decided_at(chronicle, begun) or over[0])
+    tried = [user for user in chronicle.outcomes if drawn[0] + FOLLOWED <= user.at and answered_at(user) < until]
+    met = [versions for versions in versions_met(tried).values() if begun.name in versions]
+    back = [versions for versions in met if versions[-1] != begun.name or versions.count(begun.name) > 1]
+    return {"peopleWhoMetIt": len(met), "peopleWhoWentBack": len(back)}
+
+
+def _verdicts(chronicle: Chronicle, begun: ReleaseStart) -> list[str]:
+    """A sentence for each metric on which this version was promoted; nothing where it was not."""
+    for turn in chronicle.turns:
+        status = turn.status
+        if status.phase is Phase.PROMOTING and status.candidate and status.candidate.model.version == begun.name:
+            return [verdict.message for verdict in status.verdicts]
+    return []
+
+
+def _has_drawn(status: ModelRolloutStatus, begun: ReleaseStart) -> bool:
+    candidate, stage = status.candidate, status.stage
+    return candidate is not None and candidate.model.version == begun.name and stage is not None and bool(stage.asked)
 
 
 def _end(chronicle: Chronicle, begun: ReleaseStart) -> tuple[float | None, str | None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from demo.chronicle import NOBODY, EventSeen
 from demo.story import Release
 from modelrollout.api.status import MetricVerdict, ModelRolloutStatus
+from modelrollout.trial.steps import exposure_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Scene:
 
 def step(status: ModelRolloutStatus) -> str:
     """Where the rollout stands among its steps."""
-    return f"{status.stage.name} {status.stage.weight} %" if status.stage else ""
+    return f"{status.stage.name} {exposure_at(status.stage)}" if status.stage else ""
 
 
 def split(shares: Mapping[str, int]) -> str:

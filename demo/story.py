@@ -22,21 +22,22 @@ class Release:
 class Tour:
     """A story told by one strategy.
 
-    `stages` take the place of the example's, and `without` names its metrics that are left out; nothing of either where
-    the example is released as it is.
+    `stages` take the place of the example's, `without` names its metrics that are left out, and `metrics` come to them;
+    nothing of these where the example is released as it is.
     """
 
     title: str
     releases: tuple[Release, ...]
     stages: tuple[Mapping[str, Any], ...] = ()
     without: frozenset[str] = frozenset()
+    metrics: tuple[Mapping[str, Any], ...] = ()
 
     def spec(self, example: Mapping[str, Any]) -> dict[str, Any]:
         """The spec that is released, made from the example's."""
         analysis = example["analysis"]
         metrics = [metric for metric in analysis["metrics"] if metric["name"] not in self.without]
         stages = [*self.stages] or example["stages"]
-        return {**example, "stages": stages, "analysis": {**analysis, "metrics": metrics}}
+        return {**example, "stages": stages, "analysis": {**analysis, "metrics": [*metrics, *self.metrics]}}
 
 
 FIRST = Release("v1", "is the first version: 93 % of its answers are right", "Installed")
@@ -50,6 +51,21 @@ _SHADOW = {"name": "shadow", "shadow": {"methods": ["POST"], "hold": "8s", "comp
 _PREVIEW = {"header": {"name": "x-preview", "value": "1"}}
 _COPIES = {"percent": 100, "methods": ["POST"]}
 _SWITCH = {"preview": _PREVIEW, "mirror": _COPIES, "previewHold": "10s", "hold": "8s"}
+_USERS = {"bucketHeader": {"name": "x-bucket", "prefix": "b"}}  # b00 to b99, a hundred equal parts of all users
+_BETTER = {"goal": {"metric": "kept", "superiority": True}, "onInconclusive": "rollback"}
+_EXPERIMENT = {
+    "name": "experiment",
+    "abTest": {"percent": 50, "sticky": _USERS, **_BETTER, "minDuration": "6s", "maxDuration": "2m"},
+}
+_KEPT = {
+    "name": "kept",
+    "ratio": {
+        "good": 'model_answers_kept_total{namespace="{{ namespace }}",pod=~"{{ pods }}"}',
+        "total": 'model_answers_shown_total{namespace="{{ namespace }}",pod=~"{{ pods }}"}',
+    },
+    "tolerance": {"absolute": "3%"},
+    "minSamples": 50,
+}
 _LABELS = frozenset({"accuracy"})  # in real life, true labels arrive when a release is over
 
 TOURS: Mapping[str, Tour] = {
@@ -65,15 +81,24 @@ TOURS: Mapping[str, Tour] = {
         (FIRST, FAILING, BETTER),
         ({"name": "switch", "blueGreen": _SWITCH},),
     ),
+    "ab": Tour(
+        "Users stay with one version, until the other is shown to be liked more",
+        (FIRST, WRONG, BETTER),
+        (_EXPERIMENT,),
+        _LABELS,
+        (_KEPT,),
+    ),
     "all-stages": Tour(
-        "Shadow, canary and one switch in a row",
-        (FIRST, WRONG, FAILING, BETTER),
+        "Shadow, canary, experiment and one switch in one plan",
+        (FIRST, WRONG, BETTER),
         (
             _SHADOW,
             {"name": "canary", "canary": {"weights": [25], "hold": "6s"}},
-            {"name": "switch", "blueGreen": {"hold": "8s"}},
+            _EXPERIMENT,
+            {"name": "switch", "blueGreen": {"hold": "4s"}},
         ),
         _LABELS,
+        (_KEPT,),
     ),
 }
 

@@ -16,9 +16,11 @@ from pathlib import Path
 import aiohttp
 
 from demo.scene import Crowd
-from localcluster.load import LoadGenerator, Sample
+from localcluster.load import STRANGERS, LoadGenerator, Sample, User, named_users
 from localcluster.processes.children import dies_with_parent
+from modelrollout.api.ab_test import Buckets
 
+CROWD = 2000  # users with names, who come again every quarter of a minute or so
 POLL_SECONDS = 0.1
 OVER_SECONDS = 2.0  # a rate is taken
 LAST_ANSWERS_SECONDS = 12.0  # a little longer than a user's patience
@@ -62,6 +64,11 @@ async def read_samples(folder: Path, versions: Sequence[str]) -> Samples:
     document = json.loads(said)
     samples = tuple(Sample(tuple(one["features"]), one["label"]) for one in document["samples"])
     return Samples(samples, {version: tuple(answers) for version, answers in document["answers"].items()})
+
+
+def crowd_in(buckets: Buckets | None) -> tuple[User, ...]:
+    """Users with names, in buckets by whatever is before the gateway; strangers where nobody is drawn."""
+    return named_users(CROWD, buckets.name, buckets.first(100)) if buckets else STRANGERS
 
 
 async def answers(url: str, host: str, sample: Sample) -> None:

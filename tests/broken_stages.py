@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.broken import Broken
-from tests.builders import ab_test, blue_green, canary, shadow
+from tests.builders import ab_test, blue_green, canary, shadow, smoke
 
 
 def _shadow(**fields: Any) -> dict[str, Any]:
@@ -20,12 +20,22 @@ def _ab_test(**fields: Any) -> dict[str, Any]:
     return {"stages": [ab_test(**fields)]}
 
 
+def _kept_by(**fields: Any) -> dict[str, Any]:
+    return {"cookie": {"name": "fraud-arm", **fields}}
+
+
 def _goal(**fields: Any) -> dict[str, Any]:
     return _ab_test(goal={"metric": "errors", **fields})
 
 
+def _smoke(**fields: Any) -> dict[str, Any]:
+    sent = {name: fields.pop(name) for name in ("headers", "path") if name in fields}
+    return {"stages": [canary(5, smoke=[{**smoke(**fields), **sent}])]}
+
+
 _AB_TEST = "spec.stages[0].abTest"
 _SHADOW, _HEADER = "spec.stages[0].shadow", "spec.stages[0].blueGreen.preview.header"
+_SMOKE = "spec.stages[0].canary.smoke[0]"
 _NO_PERCENTAGE = 'write a whole number from 1 to 100, or a text such as "0.5%"'
 
 BROKEN_STAGES = (
@@ -54,6 +64,48 @@ BROKEN_STAGES = (
         _AB_TEST,
         "an A/B test needs either sticky, which keeps users with a version, or audience",
     ),
+    Broken("a path of a smoke request without its slash", _smoke(path="v1"), f"{_SMOKE}.path", "a path starts with /"),
+    Broken("an answer that may take a minute", _smoke(maxLatency="1m"), f"{_SMOKE}.expect.maxLatency", "30s at most"),
+    Broken(
+        "a header of the connection",
+        _smoke(headers=[{"name": "Content-Length", "value": "5"}]),
+        f"{_SMOKE}.headers",
+        "this header speaks of a connection and not of a request",
+    ),
+    Broken(
+        "users kept by nothing", _ab_test(sticky={}), f"{_AB_TEST}.sticky", "either by cookie, which the route sets"
+    ),
+    Broken(
+        "users kept twice",
+        _ab_test(sticky={**_kept_by(), "bucketHeader": {"name": "x-bucket"}}),
+        f"{_AB_TEST}.sticky",
+        "either by cookie, which the route sets",
+    ),
+    Broken(
+        "a cookie that cannot be called so",
+        _ab_test(sticky=_kept_by(name="fraud;arm")),
+        f"{_AB_TEST}.sticky.cookie.name",
+        "this is not the name of a cookie",
+    ),
+    Broken(
+        "a cookie for an odd path",
+        _ab_test(sticky=_kept_by(path="/a; Secure")),
+        f"{_AB_TEST}.sticky.cookie.path",
+        "a cookie's path begins with /",
+    ),
+    Broken("a cookie for no host", _ab_test(sticky=_kept_by(domain="*.a")), f"{_AB_TEST}.sticky.cookie.domain", "host"),
+    Broken(
+        "an audience by two things",
+        _ab_test(audience=[{"name": "x-plan", "cookie": "plan", "value": "beta"}]),
+        f"{_AB_TEST}.audience[0]",
+        "either by a header (name) or by a cookie",
+    ),
+    Broken(
+        "an audience by two cookies at once",
+        _ab_test(audience=[{"cookie": "plan", "value": "beta; a=b"}]),
+        f"{_AB_TEST}.audience[0]",
+        "the value of a cookie has no spaces",
+    ),
     Broken("a header with a line end", _preview(value="1\n"), f"{_HEADER}.value", "made of ASCII characters"),
     Broken("a header that cannot be called so", _preview(name="x preview"), f"{_HEADER}.name", "header"),
     Broken("a header without a value", _preview(value=""), f"{_HEADER}.value", "must not be empty", "at least 1 chars"),
@@ -67,7 +119,23 @@ STAGES_ONLY_THE_OPERATOR = (
     Broken(
         "a goal that asks for nothing", _goal(superiority=False), f"{_AB_TEST}.goal.superiority", "leave superiority"
     ),
+    Broken(
+        "a cookie that ends before the test",
+        _ab_test(sticky=_kept_by(maxAge="1d"), minDuration="1d", maxDuration="2d"),
+        _AB_TEST,
+        "sticky.cookie.maxAge is shorter than maxDuration",
+    ),
     Broken("a test without time", _ab_test(minDuration="2d", maxDuration="1d"), _AB_TEST, "minDuration is longer than"),
+    *(
+        Broken(f"status {status!r}", _smoke(status=status), f"{_SMOKE}.expect.status", "this is not a status: write a")
+        for status in (99, "600", "2XX", "300-200", "200,,404")
+    ),
+    Broken(
+        "a header of two lines",
+        _smoke(headers=[{"name": "x-a", "value": "a\nb"}]),
+        f"{_SMOKE}.headers",
+        "the value of a header is one line of printable characters",
+    ),
     Broken("copies of nothing", _shadow(percent=0), f"{_SHADOW}.percent", "a share of nothing copies nothing"),
     # For every kind of stage this would be beyond the limit of CEL's cost.
     Broken("copies for longer than the deadline", _shadow(hold="3h"), "spec", "a stage's hold is longer than"),

@@ -15,6 +15,7 @@ settings.register_profile("the same", derandomize=not os.environ.get("MODELROLLO
 settings.load_profile("the same")
 FIRST = (
     "integration/test_long_releases.py",
+    "chart/test_least_rights.py",
     "integration/test_rollouts.py",
     "integration/test_sandbox.py",
     "integration/test_demo.py",

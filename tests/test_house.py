@@ -14,7 +14,13 @@ import pytest
 
 from tests.places import ROOT
 
-PACKAGES = [ROOT / "operator/modelrollout", ROOT / "sandbox/localcluster", ROOT / "demo", ROOT / "benchmarks"]
+PACKAGES = [
+    ROOT / "operator/modelrollout",
+    ROOT / "sandbox/localcluster",
+    ROOT / "demo",
+    ROOT / "benchmarks",
+    ROOT / "charts",
+]
 FILES = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 

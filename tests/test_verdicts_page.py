@@ -33,9 +33,9 @@ def test_a_picture_that_moved_is_another_one() -> None:
     assert not is_same("M1.0 2.0", "M1.0 2.0L3.0 3.0")
 
 
-def test_all_that_is_made_is_on_the_page() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert [name for name in PICTURES if f"(pictures/{name}.svg)" not in text] == []
+def test_all_that_is_made_is_on_a_page() -> None:
+    text, every = PAGE.read_text(encoding="utf-8"), "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert [name for name in PICTURES if f"(pictures/{name}.svg)" not in every] == []
     assert [name for name in SAYINGS if not re.search(rf"<!-- made: (quote|status) {name} -->", text)] == []
     assert [name for name in TABLES if f"<!-- made: table {name} -->" not in text] == []
     assert sorted(path.stem for path in (DOCS / "pictures").glob("*")) == sorted(PICTURES)

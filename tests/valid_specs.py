@@ -11,6 +11,7 @@ from modelrollout.api.scalars import DURATION_PATTERN
 from tests.builders import Spec, canary
 from tests.valid_compares import compares
 from tests.valid_routes import routers
+from tests.valid_smoke import smoke_requests
 
 
 def _is_scalar(text: str) -> bool:
@@ -46,9 +47,11 @@ _copies = _maybe(
     percent=st.integers(1, 100) | st.sampled_from(["0.5%", "0.0001%", "99.9999%", "12.50%", "100%"]),
     methods=st.lists(st.sampled_from(["GET", "HEAD", "POST", "PUT", "OPTIONS"]), min_size=1, unique=True),
     paths=st.lists(st.sampled_from(["/v1", "/v1/models", "/", "/a%20b/"]), min_size=1, unique=True),
+    compare=compares,
 )
 _previews = _maybe(header=st.fixed_dictionaries({"name": st.just("X-Preview"), "value": st.sampled_from(["1", "a b"])}))
 _switches = _maybe(preview=_previews, mirror=_copies, previewHold=_holds)
+_smoked = _maybe(smoke=smoke_requests, smokeDeadline=_holds)
 
 
 _buckets = st.sampled_from(
@@ -56,6 +59,20 @@ _buckets = st.sampled_from(
         {"percent": 50, "sticky": {"bucketHeader": {"name": "x-bucket"}}},
         {"percent": 25, "sticky": {"bucketHeader": {"name": "X-Bucket", "prefix": "b", "count": 20}}},
         {"audience": [{"name": "x-plan", "value": "beta"}]},
+        {"audience": [{"cookie": "plan", "value": "beta/2"}, {"name": "x-plan", "value": "a b"}]},
+        {"percent": 33, "sticky": {"cookie": {"name": "fraud-arm"}}},
+        {
+            "sticky": {
+                "cookie": {
+                    "name": "__Host-arm",
+                    "maxAge": "365d",
+                    "path": "/v1/x",
+                    "domain": "example.com",
+                    "secure": True,
+                    "crossSite": True,
+                }
+            }
+        },
     ]
 )
 _goals = st.sampled_from(
@@ -70,15 +87,15 @@ _after = _maybe(onInconclusive=st.sampled_from(["hold", "promote", "rollback"]))
 
 
 @st.composite
-def _stages(draw: st.DrawFn) -> list[dict[str, Any]]:
+def stages_of_specs(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Each rises by itself; one may start below the end of the one before it."""
     stages = []
     for name in draw(st.lists(_names, min_size=1, max_size=4, unique=True)):
         weights = draw(st.lists(st.integers(1, 100), min_size=1, max_size=6, unique=True).map(sorted))
-        each = draw(_maybe(hold=_holds))
+        each = {**draw(_maybe(hold=_holds)), **draw(_smoked)}
         kind = draw(st.sampled_from(["steps", "weights", "shadow", "blueGreen", "abTest"]))
         if kind == "shadow":
-            stages.append({"name": name, "shadow": {**draw(_copies), **draw(_maybe(compare=compares)), **each}})
+            stages.append({"name": name, "shadow": {**draw(_copies), **each}})
         elif kind == "blueGreen":
             stages.append({"name": name, "blueGreen": {**draw(_switches), **each}})
         elif kind == "abTest":
@@ -211,7 +228,7 @@ valid_specs: st.SearchStrategy[Spec] = _with(
         "traffic": _traffic,
         "analysis": _analyses(),
     },
-    stages=_stages(),
+    stages=stages_of_specs(),
     promotion=_maybe(bake=durations, keepOld=durations),
     progressDeadline=_seconds,
 )

@@ -1,7 +1,8 @@
 """Equal candidates in worlds where the pods or the users of the two arms are not alike: how often they are taken back.
 
 Each cell is one function of the number of runs and a seed. The same releases are judged without any tolerance (strict)
-and with the README's. Announced: the operator said before the release that pods are noisy, few, unlike or unknown.
+and with the README's. Announced: the operator said before the release that pods are noisy, few, unlike or unknown, or,
+where users differ, that they may.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from benchmarks.analysis.releases import (
     remembered,
     scraped,
 )
-from benchmarks.analysis.report import Table, percent
+from benchmarks.analysis.report import Table, percent, with_bounds
 from benchmarks.analysis.trials import Floats, Ints
 from benchmarks.analysis.worlds import (
     CLUSTER,
@@ -38,6 +39,8 @@ from benchmarks.analysis.worlds import (
 )
 from benchmarks.pictures.lab import CANDIDATE, STABLE
 from modelrollout.analysis.sensitivity.preflight import prior_of
+from modelrollout.analysis.sensitivity.unlike_users import remark
+from modelrollout.api.status import UsualMetric
 from modelrollout.promql.query import Series
 
 ERRORS: dict[str, Any] = {
@@ -56,6 +59,9 @@ class World(Protocol):
 
     @property
     def metric(self) -> dict[str, Any]: ...
+
+    @property
+    def are_users_alike(self) -> bool: ...
 
     def draw(self, rng: Generator, release: Release) -> tuple[list[Series], list[Series]]:
         """The samples of a release, and those of stable's history."""
@@ -90,7 +96,8 @@ class Errors:
     """Errors of `mine` pods of the candidate and `theirs` of stable.
 
     `lasting`: spread of the logarithms of pods' shares of errors, for good. `times`: the candidate's share as a
-    multiple of stable's, within the README's tolerance. `cluster`: errors that come together.
+    multiple of stable's, within the README's tolerance. `users`: the same, where it is the users who differ. `cluster`:
+    errors that come together.
     """
 
     mine: int
@@ -101,16 +108,21 @@ class Errors:
     cluster: float = 1.0
     lasting: float = 0.0
     times: float = 1.0
+    users: float = 1.0
     has_history: bool = True
 
     @property
     def metric(self) -> dict[str, Any]:
         return ERRORS
 
+    @property
+    def are_users_alike(self) -> bool:
+        return self.users == 1.0
+
     def draw(self, rng: Generator, release: Release) -> tuple[list[Series], list[Series]]:
         at, weight = _ticks(release)
         levels = [np.exp(self.lasting * rng.standard_normal(pods)) for pods in (self.mine, self.theirs)]
-        candidate = self._counts(rng, levels[0] * self.times, self.rps * weight / self.mine)
+        candidate = self._counts(rng, levels[0] * self.times * self.users, self.rps * weight / self.mine)
         stable = self._counts(rng, levels[1], self.rps * (1 - weight) / self.theirs)
         samples = [*scraped(rng, CANDIDATE, candidate, at), *scraped(rng, STABLE, stable, at)]
         if not self.has_history:
@@ -139,17 +151,23 @@ FITTING: Floats = np.array([0.025, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2, 0.25, 0.3
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """Lognormal latencies of pods that differ in speed by `lasting`, for good."""
+    """Lognormal latencies of pods that differ in speed by `lasting`, for good. `cluster`: requests that take as long as
+    each other, since they wait for the same."""
 
     mine: int
     theirs: int
     rps: float = 500.0
     lasting: float = 0.05
+    cluster: int = 1
     has_history: bool = True
 
     @property
     def metric(self) -> dict[str, Any]:
         return LATENCY
+
+    @property
+    def are_users_alike(self) -> bool:
+        return True
 
     def draw(self, rng: Generator, release: Release) -> tuple[list[Series], list[Series]]:
         at, weight = _ticks(release)
@@ -164,10 +182,10 @@ class Latencies:
 
     def _counts(self, rng: Generator, speeds: Floats, rps: Floats) -> dict[Labels, Ints]:
         """Requests up to each edge, (ticks, pods)."""
-        n = rng.poisson(SCRAPE * np.tile(rps[:, None], (1, speeds.size)))
+        n = rng.poisson(SCRAPE / self.cluster * np.tile(rps[:, None], (1, speeds.size)))
         within = ndtr(np.log(FITTING[None, :] / MEDIAN / speeds[:, None]) / SPREAD)
         shares = np.diff(within, axis=1, prepend=0.0, append=1.0)
-        buckets = rng.multinomial(n, shares[None]).cumsum(axis=2)
+        buckets = self.cluster * rng.multinomial(n, shares[None]).cumsum(axis=2)
         edges = [*(f"{edge:g}" for edge in FITTING.tolist()), "+Inf"]
         return {(("__name__", "latency_bucket"), ("le", edge)): buckets[:, :, at] for at, edge in enumerate(edges)}
 
@@ -214,7 +232,9 @@ CELLS: Mapping[str, World] = {
     "latency, differ by 5 % in speed, 1+9": Latencies(1, 9),
     "latency, differ by 5 % in speed, 1+3": Latencies(1, 3),
     "latency, differ by 5 % in speed, 3+9": Latencies(3, 9),
-    "users differ by 10 %, 1+3": Errors(1, 3, times=1.1),
+    "no history, latency, clusters, 1+3": Latencies(1, 3, lasting=0.0, cluster=5, has_history=False),
+    "no history, latency, clusters, 1+3, 50 rps": Latencies(1, 3, 50.0, 0.0, cluster=5, has_history=False),
+    "users differ by 10 %, 1+3": Errors(1, 3, users=1.1),
 }
 
 
@@ -222,24 +242,30 @@ def cell(name: str, runs: int, seed: int, advance: Callable[[int], None] = lambd
     """So many releases of a cell; the same for the same seed."""
     world = CELLS[name]
     strict, readme = (Release({**world.metric, "tolerance": one}) for one in ({}, README[world.metric["name"]]))
-    found = [
-        _judged(world.draw(np.random.default_rng([seed, run]), strict), strict, readme, advance) for run in range(runs)
-    ]
+    found = [_judged(world, np.random.default_rng([seed, run]), strict, readme, advance) for run in range(runs)]
     return Found(runs, *(sum(column) for column in zip(*found, strict=True)))
 
 
 def _judged(
-    drawn: tuple[list[Series], list[Series]], strict: Release, readme: Release, advance: Callable[[int], None]
+    world: World, rng: Generator, strict: Release, readme: Release, advance: Callable[[int], None]
 ) -> tuple[bool, bool, bool]:
     """Whether one release was taken back, without a tolerance and with one, and whether that was announced."""
-    samples, past = drawn
+    samples, past = world.draw(rng, strict)
     noted = [release.usual(past) for release in (strict, readme)]
     taken_back = [
         release.is_taken_back(samples, prior_of(usual), "hard")
         for release, usual in zip((strict, readme), noted, strict=True)
     ]
     advance(1)
-    return taken_back[0], taken_back[1], noted[0].note is not None or noted[0].is_blind
+    return taken_back[0], taken_back[1], _is_announced(world, strict, noted[0])
+
+
+def _is_announced(world: World, release: Release, noted: UsualMetric) -> bool:
+    """Whether the operator has spoken of just what is unlike here, users or pods."""
+    of_users = remark(release.analysis.metrics[0], prior_of(noted), release.stretches)
+    if not world.are_users_alike:
+        return of_users is not None
+    return noted.is_blind or noted.note not in (None, of_users)
 
 
 def hard_pods(runs: int, seed: int, progress: Progress, names: Iterable[str] = CELLS) -> Table:
@@ -248,7 +274,10 @@ def hard_pods(runs: int, seed: int, progress: Progress, names: Iterable[str] = C
         "Equal candidates whose pods or users are not alike: taken back, %",
         ("cell", "strict", "README", "announced"),
         tuple(_rows(runs, seed, progress, names)),
-        ("Errors 1 %, 500 requests/s, 5/25/50 % for 20 minutes each; n+m: pods of candidate and stable.",),
+        (
+            "Errors 1 %, 500 requests/s, 5/25/50 % for 20 minutes each; n+m: pods of candidate and stable.",
+            "In brackets: between which shares the true one lies (Clopper & Pearson, 95 %).",
+        ),
     )
 
 
@@ -256,4 +285,5 @@ def _rows(runs: int, seed: int, progress: Progress, names: Iterable[str]) -> Ite
     for name in names:
         progress.begin(name, runs)
         found = cell(name, runs, seed, progress.advance)
-        yield (name, *(percent(count / runs, runs) for count in (found.strict, found.readme, found.announced)))
+        rates = (with_bounds(runs, hits) for hits in (found.strict, found.readme))
+        yield (name, *rates, percent(found.announced / runs, runs))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,10 +18,8 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.comparer.process import Comparer, comparer
 from benchmarks.comparer.wire import Gateway, Version, answer
-from modelrollout.api.compare import Agreement, Compare, Limits
-from modelrollout.api.scalars import Share
-from modelrollout.comparer import config
 
 RATES = (100, 250, 500, 750, 1000, 2000)
 HEAD = (
@@ -53,7 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def _measure(rates: list[int], seconds: float) -> None:
     sys.stdout.write(HEAD)
-    async with _comparer() as (pid, copies, watched), aiohttp.ClientSession() as client:
+    async with _between_two_versions() as running, aiohttp.ClientSession() as client:
+        pid, copies, watched = running.pid, running.copies, running.watched
         await Gateway(copies).send(200, 1.0)  # the first requests load code and open connections
         for rate in rates:
             gateway = Gateway(copies)
@@ -81,34 +79,10 @@ def _row(rate: int, seconds: float, before: Reading, after: Reading, memory: flo
 
 
 @asynccontextmanager
-async def _comparer() -> AsyncIterator[tuple[int, int, int]]:
-    """A comparer between two versions: its process and its ports."""
+async def _between_two_versions() -> AsyncIterator[Comparer]:
     async with AsyncExitStack() as stack:
-        stable, candidate = [await stack.enter_async_context(await _version(label)) for label in (3, 3)]
-        ports = [_port(stable), _port(candidate)]
-        told = config.Config(
-            namespace="ml",
-            rollout="fraud",
-            stable=config.Version(url=f"http://127.0.0.1:{ports[0]}", revision="old"),
-            candidate=config.Version(url=f"http://127.0.0.1:{ports[1]}", revision="new"),
-            methods=("POST",),
-            compare=Compare(
-                min_agreement=Share("98%"), agreement=Agreement(path="$.label"), limits=Limits(concurrency=64)
-            ),
-        )
-        copies, watched = _free_port(), _free_port()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "modelrollout.comparer", "--config", told.model_dump_json(by_alias=True)),
-            *("--host", "127.0.0.1", "--port", str(copies), "--watched-port", str(watched)),
-            stderr=asyncio.subprocess.PIPE,
-        )
-        assert process.stderr is not None  # noqa: S101 - for the type checker
-        await process.stderr.readline()  # it listens
-        try:
-            yield process.pid, copies, watched
-        finally:
-            process.terminate()
-            await process.wait()
+        stable, candidate = [_port(await stack.enter_async_context(await _version(label))) for label in (3, 3)]
+        yield await stack.enter_async_context(comparer(stable, candidate))
 
 
 async def _version(label: int) -> asyncio.Server:
@@ -118,12 +92,6 @@ async def _version(label: int) -> asyncio.Server:
 
 def _port(server: asyncio.Server) -> int:
     return int(server.sockets[0].getsockname()[1])
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 async def _read(client: aiohttp.ClientSession, port: int, pid: int) -> Reading:

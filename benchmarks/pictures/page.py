@@ -1,12 +1,13 @@
-"""What of docs/verdicts.md is made: the blocks between `<!-- made: … -->` and `<!-- end -->`, and the pictures."""
+"""What of the docs is made: pictures, and in verdicts.md the blocks from `<!-- made: … -->` to `<!-- end -->`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-from benchmarks.pictures import courses, crowds, zones
+from benchmarks.pictures import courses, crowds, strategies, zones
 from benchmarks.pictures.sayings import as_status, quote, sensitive
 from benchmarks.pictures.tables import TABLES
 
@@ -19,6 +20,7 @@ PICTURES: Mapping[str, Callable[[], str]] = {
     "late": courses.late,
     "zones": zones.zones,
     "traffic": crowds.traffic,
+    **{name: partial(strategies.picture_of, *drawn) for name, drawn in strategies.PICTURES.items()},
 }
 """By the name of their file in docs/pictures."""
 

@@ -4,12 +4,16 @@
 
 POST /predict `{"features": [64 numbers from 0 to 16]}` → `{"label": 3, "version": "v1"}`; every reply names its version
 in the header `x-model-version`. A request may carry the true label in `x-true-label`: it stands for the label that in
-real life arrives later, and is all that `model_labelled_total` and `model_correct_total` know.
+real life arrives later, and is all that `model_labelled_total` and `model_correct_total` know. Users keep some of the
+answers that they are shown as they are; an application would count these, and here the server does
+(`model_answers_shown_total`, `model_answers_kept_total`). Nobody is shown the answer to a copy, which has the header
+`x-modelrollout-shadow`.
 GET /healthz is 200 once the model is trained, and 503 before that and while stopping. GET /metrics is for Prometheus.
 
 The versions are made to differ in what a rollout has to notice (how each was trained is in model.py):
-v1 sound (93 % right) · v2 better (97 %) · v3 like v2, but one request in five fails · v4 quietly wrong (75 %, no
-errors, same latency) · v5 like v2, but 40 ms slower · v6 like v2, but crashes a few seconds after it became ready.
+v1 sound (93 % right, 55 % kept) · v2 better (97 %, 80 % kept) · v3 like v2, but one request in five fails · v4 quietly
+wrong (75 %, no errors, same latency; 30 % kept) · v5 like v2, but 40 ms slower · v6 like v2, but crashes a few seconds
+after it became ready.
 """
 
 from __future__ import annotations
@@ -38,7 +42,7 @@ logger = logging.getLogger("digits")
 MILLISECONDS = (0.25, 0.5, 1, 2, 3, 4, 5, 7.5, 10, 15, 20, 30, 40, 50, 75, 100, 150, 250, 500)
 QUIET = 0.25  # seconds without a request after which nobody is taken to send us more
 LAST_CALL = 3.0  # seconds after which a stopping server leaves even if somebody still sends
-FAILURES_SEED = 1
+FAILURES_SEED, KEEPING_SEED = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +52,14 @@ class Conduct:
     failing: float = 0.0  # share of requests
     extra_seconds: float = 0.0  # on each request
     crashes_after: float | None = None  # seconds of being ready
+    kept: float = 0.8  # share of its answers that users keep
 
 
 CONDUCT = {
-    "v1": Conduct(),
+    "v1": Conduct(kept=0.55),
     "v2": Conduct(),
     "v3": Conduct(failing=0.2),
-    "v4": Conduct(),
+    "v4": Conduct(kept=0.3),
     "v5": Conduct(extra_seconds=0.040),
     "v6": Conduct(crashes_after=5.0),
 }
@@ -68,6 +73,8 @@ DURATION = Histogram(
 PREDICTIONS = Counter("model_predictions_total", "Predictions by the class that was predicted.", ["class"])
 LABELLED = Counter("model_labelled_total", "Predictions whose true label became known.")
 CORRECT = Counter("model_correct_total", "Predictions whose true label became known and was the one predicted.")
+SHOWN = Counter("model_answers_shown_total", "Answers that a user was shown.")
+KEPT = Counter("model_answers_kept_total", "Answers that a user was shown and kept as they are.")
 
 # Shown as 0 from the first scrape on: a counter that appears together with its first event hides that event.
 for code in ("200", "400", "500"):
@@ -89,6 +96,7 @@ class Server:
         self._conduct = CONDUCT[version]
         self._model: Model | None = None
         self._luck = random.Random(FAILURES_SEED)  # noqa: S311, it only decides who is unlucky
+        self._taste = random.Random(KEEPING_SEED)  # noqa: S311, it only decides what users like
         self._leaving = False
         self._in_flight = 0
         self._last_request = 0.0
@@ -164,6 +172,8 @@ class Server:
         except PredictionError as failure:
             return 500, {"error": str(failure)}
         self._count(label, request.headers.get("x-true-label"))
+        if "x-modelrollout-shadow" not in request.headers:
+            self._show()
         return 200, {"label": label}
 
     async def _prediction(self, model: Model, pixels: list[float]) -> int:
@@ -182,6 +192,11 @@ class Server:
         LABELLED.inc()
         if int(truth) == label:
             CORRECT.inc()
+
+    def _show(self) -> None:
+        SHOWN.inc()
+        if self._taste.random() < self._conduct.kept:
+            KEPT.inc()
 
 
 def _trained(version: str) -> Model:

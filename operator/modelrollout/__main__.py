@@ -58,7 +58,7 @@ def _run(settings: Settings) -> int:
     import kopf
 
     from modelrollout.kube import KubeError
-    from modelrollout.shell.handlers import register
+    from modelrollout.shell import leading
 
     kopf.configure(
         debug=settings.log_level == "debug",
@@ -68,21 +68,11 @@ def _run(settings: Settings) -> int:
     logging.getLogger("modelrollout").setLevel(settings.log_level.upper())
     # "Handler succeeded" for every event of every pod; what happens to a rollout we tell ourselves.
     logging.getLogger("kopf.objects").setLevel("DEBUG" if settings.log_level == "debug" else "WARNING")
-    registry = kopf.OperatorRegistry()
     try:
-        register(registry, settings)
-        asyncio.run(
-            kopf.operator(
-                registry=registry,
-                standalone=True,
-                clusterwide=not settings.namespaces,
-                namespaces=settings.namespaces,
-            )
-        )
-    except KubeError as error:
+        return asyncio.run(leading.run(settings))
+    except (KubeError, OSError) as error:  # OSError: a port is taken
         sys.stderr.write(f"modelrollout: {error}\n")
         return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -56,15 +56,16 @@ async def local_cluster(
     definitions: Iterable[Manifest] = (),
     context: str | None = None,
     scrape_interval: timedelta = timedelta(seconds=1),
+    flags: Sequence[str] = (),
 ) -> AsyncIterator[LocalCluster]:
     """A cluster to play with until the block ends; files and logs go below `directory`, nothing outlives the block.
 
     `images` maps image names to the folders that stand for them; `definitions` are CustomResourceDefinitions to install
     beside those of the Gateway API; `context` names an existing cluster to use instead of
-    an API server of our own.
+    an API server of our own; `flags` are more flags for a real kube-apiserver.
     """
     async with (
-        api_server(directory / "kubernetes", context=context) as endpoint,
+        api_server(directory / "kubernetes", context=context, flags=flags) as endpoint,
         Cluster.connect(endpoint.kubeconfig, user_agent=MANAGER) as cluster,
     ):
         installed = (*definitions, *_gateway_definitions())

@@ -51,19 +51,23 @@ class NotStartedError(Exception):
 
 @asynccontextmanager
 async def api_server(
-    directory: Path, *, context: str | None = None, kind: Literal["real", "built-in"] | None = None
+    directory: Path,
+    *,
+    context: str | None = None,
+    kind: Literal["real", "built-in"] | None = None,
+    flags: Sequence[str] = (),
 ) -> AsyncIterator[KubernetesEndpoint]:
     """Give an API server for as long as the block lasts: `context`'s, else a real one, else the built-in one.
 
-    `kind` asks for one of the latter two. Files (kubeconfig, certificates, logs) go to `directory`. Raises
-    `NotStartedError`.
+    `kind` asks for one of the latter two; `flags` are more flags for a real one. Files (kubeconfig, certificates, logs)
+    go to `directory`. Raises `NotStartedError`.
     """
     directory = made(directory)
     assets = None if kind == "built-in" else envtest_assets()
     if context is not None:
         yield await _existing(directory, context)
     elif assets is not None:
-        async with _real(directory, assets) as endpoint:
+        async with _real(directory, assets, flags) as endpoint:
             yield endpoint
     elif kind == "real":
         raise NotStartedError("There is no kube-apiserver with etcd: set KUBEBUILDER_ASSETS to the folder with both.")
@@ -116,7 +120,7 @@ async def _built_in(directory: Path) -> AsyncIterator[KubernetesEndpoint]:
 
 
 @asynccontextmanager
-async def _real(directory: Path, assets: Path) -> AsyncIterator[KubernetesEndpoint]:
+async def _real(directory: Path, assets: Path, flags: Sequence[str]) -> AsyncIterator[KubernetesEndpoint]:
     """etcd and kube-apiserver as envtest starts them: no controllers, no scheduler, no kubelet."""
     files, token = write_serving_files(directory), secrets.token_urlsafe(24)
     write_signing_key(directory / "service-accounts.key")
@@ -124,7 +128,9 @@ async def _real(directory: Path, assets: Path) -> AsyncIterator[KubernetesEndpoi
     etcd_url, peer_url, port = f"http://127.0.0.1:{_free_port()}", f"http://127.0.0.1:{_free_port()}", _free_port()
     async with (
         program("etcd", _etcd(assets, directory, etcd_url, peer_url), directory),
-        program("kube-apiserver", _kube_apiserver(assets, directory, files, etcd_url, port), directory) as ended,
+        program(
+            "kube-apiserver", [*_kube_apiserver(assets, directory, files, etcd_url, port), *flags], directory
+        ) as ended,
     ):
         server = _Server(directory, files.authority, token, ended)
         yield await server.endpoint(f"https://127.0.0.1:{port}", "real")

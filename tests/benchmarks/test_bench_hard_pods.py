@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from benchmarks.analysis.hard_pods import CELLS, Found, cell, hard_pods
+from benchmarks.analysis.hard_pods import CELLS, Errors, Found, cell, hard_pods
+from benchmarks.analysis.releases import Release
+from modelrollout.analysis.sensitivity.unlike_users import REMARK
 from tests.benchmarks.test_bench_ours import Silent
 
 SEED = 20_261_127
@@ -45,6 +48,18 @@ def test_equal_candidates_among_pods_that_are_not_alike_are_left_alone(name: str
 )
 def test_with_a_tolerance_candidates_within_it_are_left_alone(name: str) -> None:
     assert cell(name, 5, SEED).readme == 0
+
+
+def test_users_who_differ_are_announced_as_users_and_pods_as_pods() -> None:
+    assert cell("users differ by 10 %, 1+3", 2, SEED).announced == 2
+    assert _said_of_pods(Errors(1, 3, users=1.1)) is False
+    assert _said_of_pods(Errors(1, 3, cluster=5.0)) is True
+
+
+def _said_of_pods(world: Errors) -> bool:
+    release = Release({**world.metric, "tolerance": {}})
+    _, past = world.draw(np.random.default_rng(SEED), release)
+    return release.usual(past).note != REMARK
 
 
 def test_a_cell_of_the_same_seed_is_the_same_and_the_table_has_a_row_for_each() -> None:

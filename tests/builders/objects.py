@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from modelrollout.objects.manifests import Manifest
-from modelrollout.shell.reconcile import FINALIZER
+from modelrollout.shell.finalizer import FINALIZER
 from tests.builders.metrics import ERRORS
 from tests.builders.specs import spec
 

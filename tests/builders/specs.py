@@ -57,6 +57,12 @@ def blue_green(name: str = "switch", **fields: Any) -> dict[str, Any]:
     return {"name": name, "blueGreen": fields}
 
 
+def smoke(name: str = "predicts", *, body: Any = None, path: str = "/", **expect: Any) -> dict[str, Any]:
+    """A request that a candidate has to answer before anybody meets it."""
+    sent = {"name": name, "path": path, **({"body": body} if body is not None else {})}
+    return {**sent, **({"expect": expect} if expect else {})}
+
+
 def ab_test(name: str = "ab", *, count: int = 20, **fields: Any) -> dict[str, Any]:
     """Half of all users, told by the header x-bucket, for a while; the goal is fewer errors."""
     sticky = {"bucketHeader": {"name": "x-bucket", "prefix": "b", "count": count}}

@@ -8,7 +8,17 @@ from datetime import UTC, datetime
 from demo.chronicle import Chronicle, Circumstances, EventSeen, ReleaseStart, Split, StatusChange
 from localcluster.load import Failure
 from localcluster.load import Outcome as User
-from modelrollout.api.status import Arm, CandidateArm, ModelRolloutStatus, Outcome, Phase, StageStatus, VersionInfo
+from modelrollout.api.status import (
+    Arm,
+    CandidateArm,
+    MetricVerdict,
+    ModelRolloutStatus,
+    Outcome,
+    Phase,
+    StageStatus,
+    Verdict,
+    VersionInfo,
+)
 
 START = 1_800_000_000.0
 NOON = datetime.fromtimestamp(START, UTC)
@@ -32,7 +42,13 @@ def begun(seconds: float, version: str) -> ReleaseStart:
 
 
 def user(
-    seconds: float, version: str | None, *, harmed: bool = False, failure: Failure | None = None, helped: bool = False
+    seconds: float,
+    version: str | None,
+    *,
+    harmed: bool = False,
+    failure: Failure | None = None,
+    helped: bool = False,
+    who: str | None = None,
 ) -> User:
     """One request, answered 10 ms later."""
     return User(
@@ -44,17 +60,24 @@ def user(
         right=not harmed and failure is None,
         stable_right=not helped,
         harmed=harmed,
+        user=who,
     )
 
 
 def status(
-    phase: Phase, *, stable: str | None = None, candidate: str | None = None, weight: int | None = None, **more: object
+    phase: Phase,
+    *,
+    stable: str | None = None,
+    candidate: str | None = None,
+    weight: int | None = None,
+    asked: tuple[str, ...] = (),
+    **more: object,
 ) -> ModelRolloutStatus:
     return ModelRolloutStatus(
         phase=phase,
         stable=Arm(**_arm(stable)) if stable else None,
         candidate=CandidateArm(**_arm(candidate), since=NOON) if candidate else None,
-        stage=StageStatus(index=0, name="canary", step=0, weight=weight, entered=NOON, since=NOON)
+        stage=StageStatus(index=0, name="canary", step=0, weight=weight, asked=asked, entered=NOON, since=NOON)
         if weight is not None
         else None,
         **more,
@@ -98,6 +121,36 @@ def taken_back() -> Chronicle:
             user(6, "v3", harmed=True),
             user(7.2, "v3"),
             user(9, "v2", helped=True),
+        ),
+    )
+
+
+def experiment() -> Chronicle:
+    """v1 serves. v2 is tried from 4 on those in bucket b0, is better, and is promoted at 20."""
+    tried = status(Phase.PROGRESSING, stable="v1", candidate="v2", weight=0, asked=("x-bucket: b0",))
+    shown = MetricVerdict(metric="kept", verdict=Verdict.PASS, message="kept: 80% (stable 55%), which is better.")
+    promoting = status(Phase.PROMOTING, stable="v1", candidate="v2", weight=100, verdicts=(shown,))
+    healthy = status(Phase.HEALTHY, stable="v2", history=(ended("v2", "Promoted", "Version v2 serves everybody."),))
+    return Chronicle(
+        facts=FACTS,
+        releases=(begun(0, "v2"),),
+        turns=(
+            StatusChange(at(4), tried),
+            StatusChange(at(18), promoting),
+            StatusChange(at(20), healthy),
+        ),
+        splits=(
+            Split(at(-1), {"digits-v1": 100}),
+            Split(at(4.1), {"digits-v1": 50, "digits-v2": 50}),
+            Split(at(18), {"digits-v2": 100}),
+        ),
+        outcomes=(
+            user(4.2, "v2", who="anne"),
+            user(4.6, "v1", who="anne"),  # the gateway is about to follow
+            user(6, "v2", who="anne"),
+            user(7, "v2", who="anne"),
+            user(6, "v1", who="bob"),
+            user(19, "v2", who="bob"),
         ),
     )
 

@@ -19,7 +19,7 @@ from modelrollout.api.metric import CounterRatio, Metric
 from modelrollout.promql.query import Answered, Query, Series, Unanswered
 from modelrollout.reports.markup import element, html
 from modelrollout.reports.plot import Scale, Span, scale, with_unit
-from tests.demo.demo_chronicles import FACTS, at, taken_back
+from tests.demo.demo_chronicles import FACTS, at, experiment, taken_back
 
 ERRORS = Metric(
     name="errors",
@@ -199,3 +199,11 @@ def test_a_curve_has_a_gap_where_its_version_had_no_traffic() -> None:
     assert (curve.version, curve.points[0]) == ("v3", (at(1), 0.1))
     assert math.isnan(curve.points[1][1])
     assert latency.curves == ()
+
+
+def test_an_experiment_is_told_with_its_people() -> None:
+    _, reader = read(experiment())
+    assert (
+        "Version v2 serves everybody. kept: 80% (stable 55%), which is better. It answered 4 of the 6 requests of its "
+        "time. Of 1 people who met it in the experiment, none met another version before the end."
+    ) in reader.text

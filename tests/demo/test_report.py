@@ -10,7 +10,7 @@ from demo.report import report, row
 from demo.story import STORY, Release, Tour, complaints
 from localcluster.load import Failure
 from modelrollout.api.status import Phase
-from tests.demo.demo_chronicles import FACTS, at, begun, ended, status, taken_back, user, with_users
+from tests.demo.demo_chronicles import FACTS, at, begun, ended, experiment, status, taken_back, user, with_users
 
 KEYS = [
     "name",
@@ -119,6 +119,29 @@ def test_the_report_says_what_else_is_useful_and_is_json() -> None:
 def test_an_answer_that_stable_would_have_got_wrong_helped_its_user() -> None:
     chronicle = with_users(taken_back(), user(6.1, "v3", helped=True))
     assert report(chronicle)["details"][0]["usersHelpedByIt"] == 1
+
+
+def test_people_who_met_a_version_in_an_experiment_are_counted_and_those_who_met_another_one_after_it() -> None:
+    (stayed,) = report(experiment())["details"]
+    assert (stayed["peopleWhoMetIt"], stayed["peopleWhoWentBack"]) == (1, 0)
+    (left,) = report(with_users(experiment(), user(8, "v1", who="anne")))["details"]
+    assert (left["peopleWhoMetIt"], left["peopleWhoWentBack"]) == (1, 1)
+
+
+def test_who_goes_back_once_it_was_decided_went_back_by_the_decision() -> None:
+    tried = experiment().turns[0]
+    back = StatusChange(at(9), status(Phase.ROLLING_BACK, stable="v1", candidate="v2", weight=0))
+    chronicle = with_users(replace(experiment(), turns=(tried, back)), user(10, "v1", who="anne"))
+    assert report(chronicle)["details"][0]["peopleWhoWentBack"] == 0
+
+
+def test_where_nobody_was_drawn_no_people_are_counted() -> None:
+    assert "peopleWhoMetIt" not in report(taken_back())["details"][0]
+
+
+def test_a_promoted_release_says_what_each_metric_showed() -> None:
+    assert report(experiment())["details"][0]["verdicts"] == ["kept: 80% (stable 55%), which is better."]
+    assert report(taken_back())["details"][0]["verdicts"] == []
 
 
 def test_a_story_that_was_broken_off_is_not_as_told() -> None:

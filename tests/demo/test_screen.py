@@ -11,11 +11,12 @@ from rich.console import Console
 
 from demo.chronicle import EventSeen, by_version, workloads
 from demo.folder import BusyError, claimed
-from demo.recorder import percent
+from demo.recorder import percent, shares_of_users
 from demo.report import report
 from demo.scene import Crowd, Scene, differences
 from demo.screen import EVENTS, LiveScreen, PlainScreen, picture, table
 from demo.story import STORY
+from modelrollout.api.ab_test import Buckets
 from modelrollout.api.status import MetricVerdict, Phase, Verdict
 from tests.demo.demo_chronicles import status, taken_back
 
@@ -134,6 +135,38 @@ def test_shares_go_by_the_name_of_the_version() -> None:
 def test_relative_weights_become_percent() -> None:
     assert percent({"a": 1, "b": 3}) == {"a": 25, "b": 75}
     assert percent({"a": 0}) == {}
+
+
+def rule(*values: str, header: str = "X-Bucket", **weights: int) -> dict[str, object]:
+    """For requests with one of these values, by two paths, if there are any."""
+    refs = [{"name": name, "weight": weight} for name, weight in weights.items()]
+    paths = [{"path": {"value": path}} for path in ("/a", "/b")] if values else []
+    matches = [{**path, "headers": [{"name": header, "value": value}]} for path in paths for value in values]
+    return {"matches": matches, "backendRefs": refs} if matches else {"backendRefs": refs}
+
+
+def test_users_who_are_drawn_by_a_bucket_count_as_many_percent_as_their_buckets_are() -> None:
+    buckets = Buckets(name="x-bucket", count=4)
+    drawn, everybody = rule("0", "1", new=1), rule(old=4, new=0)
+    assert shares_of_users([drawn, everybody], buckets) == {"old": 50, "new": 50}
+    assert shares_of_users([everybody], buckets) == {"old": 100, "new": 0}
+    assert shares_of_users([rule("0", new=1), rule(old=2, new=1)], buckets) == {"old": 50, "new": 50}
+
+
+def test_those_who_ask_for_a_preview_are_no_share_of_all_users() -> None:
+    preview, everybody = rule("1", header="x-preview", new=1), rule(old=1)
+    for buckets in (None, Buckets(name="x-bucket", count=4)):
+        shares = shares_of_users([preview, everybody], buckets)
+        assert (shares["old"], shares.get("new", 0)) == (100, 0)
+
+
+def test_an_experiment_is_a_step_by_who_meets_it() -> None:
+    drawn = status(Phase.PROGRESSING, stable="v1", candidate="v2", weight=0)
+    assert drawn.stage is not None
+    asked = tuple(f"x-bucket: b{number}" for number in range(50))
+    now = drawn.model_copy(update={"stage": drawn.stage.model_copy(update={"name": "experiment", "asked": asked})})
+    told = list(differences(Scene(), Scene(status=now)))
+    assert told == ["phase   Progressing experiment who asks with x-bucket: one of 50 values"]
 
 
 def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:

@@ -38,7 +38,13 @@ STAGES: tuple[Any, ...] = (
         builders.blue_green(preview={"header": {"name": "x-preview", "value": "1"}}, previewHold="10s", hold="10s"),
     ],
     [
-        builders.blue_green("first", hold="10s", previewHold="10s", mirror={"methods": ["POST"], "percent": 50}),
+        builders.blue_green(
+            "first",
+            smoke=[builders.smoke()],
+            mirror={"methods": ["POST"], "percent": 50},
+            previewHold="10s",
+            hold="10s",
+        ),
         builders.canary(20, hold="10s"),  # weights fall from one stage to the next
     ],
 )

@@ -65,9 +65,7 @@ class Metrics:
         if (happens := self.meanwhile) is not None:
             self.meanwhile = None
             happens()
-            self.town.poke()
-            for _ in range(50):  # turns of the loop, enough for the operator to look around
-                await asyncio.sleep(0)
+            await self.town.looked_around()
         self.town.cluster.hook("after", "ask", "prometheus", "")
         return answers
 

@@ -15,7 +15,7 @@ Schema = Mapping[str, Any]
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int}
 DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 INT_OR_STRING = "x-kubernetes-int-or-string"
-KNOWN = {"type", "items", "format", "properties", "required", "description"}
+KNOWN = {"type", "items", "format", "properties", "required", "description", "additionalProperties", "maxProperties"}
 KNOWN |= {"x-kubernetes-list-type", "x-kubernetes-list-map-keys", INT_OR_STRING}
 
 
@@ -39,9 +39,12 @@ def faults(value: Any, schema: Schema, path: str = "status") -> Iterator[str]:
 
 
 def _of_object(value: Mapping[str, Any], schema: Schema, path: str) -> Iterator[str]:
-    fields = schema.get("properties", {})
+    fields = schema.get("properties") or dict.fromkeys(value, schema.get("additionalProperties"))
+    fields = {name: field for name, field in fields.items() if field is not None}
     yield from (f"{path}.{name} is missing" for name in schema.get("required", ()) if name not in value)
     yield from (f"{path}.{name} is not in the schema" for name in value if name not in fields)
+    if len(value) > schema.get("maxProperties", len(value)):
+        yield f"{path} has too many properties"
     for name in value.keys() & fields.keys():
         yield from faults(value[name], fields[name], f"{path}.{name}")
 

@@ -40,9 +40,11 @@ from modelrollout.shell.announce import Announcer
 from modelrollout.shell.observe import observed
 from modelrollout.shell.reader import Direct, Reader
 from modelrollout.shell.reconcile import Reconciler
+from modelrollout.shell.succession import Succession
 from modelrollout.shell.telemetry import Telemetry
 from modelrollout.trial.world import World
 from tests import builders
+from tests.fakes.answers import Answers
 from tests.fakes.cluster import FakeCluster, Killed, copied
 from tests.fakes.metrics import NOON, OWNER, Metrics
 
@@ -75,11 +77,13 @@ class Town:
 
     hears_of_workloads = True
     """Whether the operator can know which workloads are ready."""
+    has_successors = False
+    """Whether an earlier process may still be about when one starts."""
 
     def __init__(self, cluster: FakeCluster | None = None, comparer_image: str | None = COMPARER_IMAGE) -> None:
         self.cluster, self.comparer_image = cluster or FakeCluster(), comparer_image
         self.now = NOON
-        self.metrics = Metrics(self)
+        self.metrics, self.answers = Metrics(self), Answers(self)
         self.restarts = 0
         self.slept: list[float] = []  # how long the operator waited in its own course
         self.old = self.new = ""  # revisions, where a test speaks of them
@@ -110,6 +114,8 @@ class Town:
             clock=lambda: self.now,
             sleep=no_sleep,
             comparer_image=self.comparer_image,
+            smoker=self.answers,
+            succession=Succession(cluster, self.reader) if self.has_successors else None,
         )
         self._due, self._failures = self.now, 0
 
@@ -152,10 +158,17 @@ class Town:
         metrics, shares = self.metrics, list(self.metrics.times_stable)
         bad, other = dict(metrics.bad), dict(metrics.other)
         town.metrics = replace(metrics, town=town, bad=bad, other=other, asked=[], times_stable=shares)
+        town.answers = replace(self.answers, town=town, says=dict(self.answers.says), asked=[])
         town.now, town.old, town.new = self.now, self.old, self.new
         town.restart()
         town._seen = self._seen
         return town
+
+    async def looked_around(self) -> None:
+        """Wakes the pass that is waiting for answers, and gives it turns of the loop, enough to look around."""
+        self.poke()
+        for _ in range(50):
+            await asyncio.sleep(0)
 
     def poke(self) -> None:
         """Wake the pass that is waiting for answers."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import marshal
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -346,8 +347,15 @@ def _can_serve(deployment: Manifest, counts_pods: bool = False) -> bool:
 def _weights_are_sound(route: Manifest | None) -> None:
     for rule in (route or {}).get("spec", {}).get("rules", ()):
         weights = [backend["weight"] for backend in rule["backendRefs"]]
-        if not all(isinstance(weight, int) and 0 <= weight <= 100 for weight in weights) or sum(weights) != 100:
+        if not all(isinstance(weight, int) and 0 <= weight <= 100 for weight in weights) or sum(weights) != _all(rule):
             raise Broken(f"1: weights are {weights}")
+
+
+def _all(rule: Manifest) -> int:
+    """The weights of a rule in all: of everybody 100, and of users whose numbers lie between two, as many as these."""
+    bounds = re.search(r"\.(\d+)-(\d+)\(", str(rule.get("matches")))
+    is_split = len(rule["backendRefs"]) > 1
+    return int(bounds[2]) - int(bounds[1]) if bounds and is_split else 100
 
 
 def _route_of(wish: Wish) -> str:

@@ -47,9 +47,9 @@ class Place:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     directory = tmp_path_factory.mktemp("sandbox")
-    plain = Path(__file__).parent / "images" / "plain"
+    own = {f"test/{name}": Path(__file__).parent / "images" / name for name in ("plain", "shop")}
     try:
-        async with local_cluster(directory, images=images({"test/plain": plain}), definitions=definitions()) as parts:
+        async with local_cluster(directory, images=images(own), definitions=definitions()) as parts:
             log = directory / "operator.log"
             async with operator(parts.kubernetes.kubeconfig, parts.metrics.url, log) as beside:
                 yield Place(parts, beside)
@@ -69,9 +69,17 @@ class Release:
     def host(self) -> str:
         return f"{self.namespace}.example.com"
 
+    async def settle(self) -> None:
+        """Make its namespace."""
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
+        await self.place.local.cluster.create(namespace)
+
     async def create(self, **changes: Any) -> None:
-        cluster = self.place.local.cluster
-        await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+        await self.settle()
+        await self.begin(**changes)
+
+    async def begin(self, **changes: Any) -> None:
+        """Make the rollout, where its namespace is there."""
         manifest = yaml.safe_load((EXAMPLES / "digits.yaml").read_text())
         manifest["metadata"] = {"name": self.name, "namespace": self.namespace}
         spec = manifest["spec"]
@@ -83,7 +91,7 @@ class Release:
         spec["stages"][0]["canary"]["hold"] = "3s"
         spec["promotion"] = {"bake": "3s", "keepOld": "10s"}
         spec |= changes
-        await cluster.create(manifest)
+        await self.place.local.cluster.create(manifest)
 
     async def patch(self, spec: Manifest) -> None:
         await self.place.local.cluster.patch(MODEL_ROLLOUTS, self.namespace, self.name, {"spec": spec})

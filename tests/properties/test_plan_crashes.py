@@ -13,6 +13,7 @@ from modelrollout.api.status import Phase
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, SERVICES
 from tests import builders
+from tests.fakes.answers import LOADING
 from tests.fakes.town import Town
 from tests.properties.crash import Run, Story, retold, told
 
@@ -58,6 +59,19 @@ def comparing() -> Town:
     """As upgrading, by copies whose answers are compared."""
     compare = {"minAgreement": "98%"}
     return upgrading(stages=[builders.shadow(methods=["POST"], hold="4s", compare=compare)])
+
+
+def asked_first() -> Town:
+    """As upgrading, by a switch before which the operator asks the candidate more than it asks at once."""
+    smoke = [builders.smoke(f"number-{number}") for number in range(5)]
+    return upgrading(stages=[builders.blue_green(smoke=smoke, smokeDeadline="4s", hold="4s")])
+
+
+def keeping() -> Town:
+    """As upgrading, by users whom a cookie keeps: a fifth of them, then half."""
+    ends = {"minDuration": "2s", "maxDuration": "4s", "onInconclusive": "promote"}
+    cookie = {"sticky": {"cookie": {"name": "arm"}}}
+    return upgrading(stages=[builders.ab_test(f"ab-{part}", percent=part, **cookie, **ends) for part in (20, 50)])
 
 
 def installing() -> Town:
@@ -110,6 +124,10 @@ def fails(town: Town) -> None:
 def answers_otherwise(town: Town) -> None:
     if not town.is_gone and town.cluster.get(DEPLOYMENTS, f"fraud-{town.new}-cmp") is not None:
         town.metrics.other = {"2": 0.5}
+
+
+def says_nonsense(town: Town) -> None:
+    town.answers.says = {"2": LOADING}
 
 
 def crashes(town: Town) -> None:
@@ -191,6 +209,9 @@ STORIES = {
     "promotion by a lent rule": Story(lambda: upgrading(LENT), serves("2")),
     "rollback by a lent rule": Story(lambda: upgrading(LENT), serves("1", Phase.ROLLED_BACK), at(50, fails)),
     "rollback by other answers": Story(comparing, serves("1", Phase.ROLLED_BACK), answers_otherwise),
+    "smoke and a switch": Story(asked_first, serves("2")),
+    "rollback by smoke": Story(asked_first, serves("1", Phase.ROLLED_BACK), says_nonsense),
+    "rollback of users kept by a cookie": Story(keeping, serves("1", Phase.ROLLED_BACK), at(50, fails)),
     "deletion": Story(upgrading, lambda town: town.is_gone, at(10, is_deleted)),
 }
 RISING = (
@@ -200,6 +221,7 @@ RISING = (
     "promotion behind a gateway that lags",
     "copies, a preview and a switch",
     "a preview and a switch by Services",
+    "smoke and a switch",
     "taking over",
     "superseding",
 )
@@ -207,6 +229,8 @@ CONDEMNED = (
     "rollback by verdict",
     "rollback by crash loop",
     "rollback by deadline",
+    "rollback by smoke",
+    "rollback of users kept by a cookie",
     "superseding",
     "going back to stable",
 )

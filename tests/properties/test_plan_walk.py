@@ -6,6 +6,7 @@ a process dies after each write, and places that are alike are visited once.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ import pytest
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm, MetricVerdict, ModelRolloutStatus, Phase, Verdict
+from modelrollout.comparer.answers import Reply
 from modelrollout.objects.manifests import (
     REJECTED,
     Apply,
@@ -29,7 +31,7 @@ from modelrollout.objects.manifests import (
 )
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, PODS
-from modelrollout.plan import looks
+from modelrollout.plan import looks, smoking
 from modelrollout.plan.decide import mended
 from modelrollout.plan.plan import Plan
 from modelrollout.plan.planner import plan_from
@@ -44,6 +46,7 @@ from modelrollout.trial.phases import intended, is_allowed
 from modelrollout.trial.steps import exposure_at
 from modelrollout.trial.world import World
 from tests import builders
+from tests.fakes.answers import GOOD, LOADING, UNREACHABLE
 from tests.fakes.town import NOON
 
 GATEWAY = {"port": 8080, "gatewayAPI": {"parentRefs": [{"name": "g"}]}}
@@ -66,6 +69,7 @@ class Event:
     verdict: Verdict | None = None
     hand: str = ""  # what somebody does to the route
     is_gateway_down: bool = False  # what was written is not accepted
+    reply: Reply | None = None  # to whatever the operator asks the candidate
 
 
 CONDITIONS = [
@@ -98,6 +102,7 @@ class Situation:
     now: Any
     refused: frozenset[str] = frozenset()  # revisions that failed for good, by the walk's own books
     out_since: datetime | None = None  # since when stable has no ready pod, by them as well
+    vouched_for: frozenset[str] = frozenset()  # revisions that answered well, by them as well
 
     def place(self, traffic: dict[str, Any]) -> object:
         """What tells it from other situations; times are left out."""
@@ -110,9 +115,10 @@ class Situation:
             *arms,
             status.candidate is not None and status.candidate.unready_since is not None,
             self.out_since is not None and status.phase in MAY_TAKE_OVER,
-            stage and (stage.name, stage.step, exposure_at(stage), stage.since is not None),
+            stage and (stage.name, stage.step, exposure_at(stage), stage.since is not None, stage.smoke is not None),
             tuple(sorted(entry.revision for entry in status.rejected)),
             self.refused,
+            self.vouched_for,
             tuple(sorted(_kernel(one) for one in self.objects.values() if is_of_interest(one))),
         )
 
@@ -126,7 +132,8 @@ def _kernel(one: Any) -> str:
     """What of an object the planner looks at, but for times and counts of ready pods."""
     spec, name = one["spec"], one["metadata"]["name"]
     parts = [spec.get(part) for part in ("rules", "selector", "replicas")]
-    return repr((one["kind"], name, parts, note_on(one) is not None))
+    # In a cookie the moment stands at which the candidate began.
+    return re.sub("(?<=arm=)[0-9a-f]{10}", "", repr((one["kind"], name, parts, note_on(one) is not None)))
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,7 @@ class Pass:
     """One pass over a situation, and who sees the candidate: before it, once traffic was taken back, and after it."""
 
     here: Situation
-    heard: Verdict | None  # from Prometheus
+    heard: tuple[Verdict | None, Reply | None]  # from Prometheus, and from the candidate
     facts: Facts
     plan: Plan
     before: Exposure
@@ -190,9 +197,9 @@ class Walk:
         """Where an event and a pass lead: wholly, and where the process dies after one of its writes."""
         known_before = here.out_since
         here = self.happened(here, event)
-        made = self.passed(here, event.verdict)
-        plan = made.plan
-        self.check(event, made)
+        made = self.passed(here, event)
+        plan, here = made.plan, self.vouched(here, made.facts)
+        self.check(here, event, made)
         refused = here.refused | self.newly_refused(here, plan)
         objects, stages_of_it = dict(here.objects), list[Situation]()
         for write in plan.retreat:
@@ -207,15 +214,21 @@ class Walk:
             stages_of_it.append(replace(saved, objects=objects))
         yield from stages_of_it
 
-    def passed(self, here: Situation, verdict: Verdict | None) -> Pass:
+    def passed(self, here: Situation, event: Event) -> Pass:
         """The pass over a situation. Planning is pure: events that leave the same to see share one."""
         facts = Facts(self.rollout(here), World("fraud", here.objects), here.now)
         known = mended(facts)
-        heard = verdict if verdict is not None and looks.is_due(facts, known) else None
-        made = next((one for one in self.passes if one.heard is heard and one.here == here), None)
+        asked = smoking.due(facts, known) if event.reply is not None else None
+        verdict = event.verdict if event.verdict is not None and looks.is_due(facts, known) else None
+        heard = (verdict, event.reply if asked is not None else None)
+        made = next((one for one in self.passes if one.heard == heard and one.here == here), None)
         if made is None:
-            if heard is not None:
-                said = MetricVerdict(metric="errors", verdict=heard, message="as it was told", samples=100)
+            if asked is not None and event.reply is not None:
+                replies = {request.name: event.reply for request in asked.requests}
+                facts = replace(facts, world=facts.world.replied(asked, replies))
+                known = smoking.informed(facts, known)
+            if verdict is not None and looks.is_due(facts, known):
+                said = MetricVerdict(metric="errors", verdict=verdict, message="as it was told", samples=100)
                 facts = replace(facts, verdicts=(said,))
             plan = plan_from(facts, known)
             made = Pass(here, heard, facts, plan, *self.exposures(here, plan))
@@ -253,7 +266,13 @@ class Walk:
             refused &= {entry.revision for entry in here.status.rejected}
         now = here.now + event.after
         out_since = (here.out_since or now) if is_out(objects, here.status.stable) else None
-        return Situation(event.spec or here.spec, here.status, objects, now, refused, out_since)
+        return Situation(event.spec or here.spec, here.status, objects, now, refused, out_since, here.vouched_for)
+
+    def vouched(self, here: Situation, facts: Facts) -> Situation:
+        """Who answered well in this pass, in the walk's own books."""
+        asked = facts.world.smoke
+        is_good = asked is not None and all(reply == GOOD for reply in facts.world.replies.values())
+        return replace(here, vouched_for=here.vouched_for | {asked.revision}) if asked and is_good else here
 
     def newly_refused(self, here: Situation, plan: Plan) -> frozenset[str]:
         """Whom this pass condemned: on its route before its status, or in its status."""
@@ -262,13 +281,14 @@ class Walk:
 
     # What is promised
 
-    def check(self, event: Event, made: Pass) -> None:
-        here, plan, after = made.here, made.plan, made.here.status
+    def check(self, here: Situation, event: Event, made: Pass) -> None:
+        plan, after = made.plan, here.status
         before, retreated, now = made.before, made.retreated, made.now
         self.checked += 1
         told = (here.spec, after.phase, after.stage, event, plan.status.phase, plan.status.message)
         candidate = plan.status.candidate
         self.moves_only_to_the_ready(here, made.facts, plan, before, now, told)
+        self.meets_nobody_before_it_is_vouched_for(here, plan, before, now, told)
         if after.candidate and after.candidate.revision in here.refused and candidate == after.candidate:
             assert now <= before, ("2: rises after a fail", told)
         if after.candidate and after.candidate.revision in here.refused | self.newly_refused(here, plan):
@@ -313,6 +333,16 @@ class Walk:
             assert (now, count) == (EVERYBODY, facts.rollout.wish and facts.rollout.wish.size), ("1: a part", told)
             return
         assert facts.can_serve(status.stable) or status.phase is Phase.BAKING, ("1: stable is not ready", told)
+
+    def meets_nobody_before_it_is_vouched_for(
+        self, here: Situation, plan: Plan, before: Exposure, now: Exposure, told: object
+    ) -> None:
+        """Smoke requests come before the first exposure; only where stable is gone for good nobody waits for them."""
+        wish, candidate = self.rollout(here).wish, plan.status.candidate
+        if wish is None or candidate is None or now <= before or candidate.took_over is not None:
+            return
+        asks = any(step.smoke is not None for step in stages.way(wish))
+        assert not asks or candidate.revision in here.vouched_for, ("smoke: is met before it answered", told)
 
     def decides_nothing_without_evidence(self, here: Situation, event: Event, plan: Plan, told: object) -> None:
         if event.after > HOLD + timedelta(seconds=1):
@@ -469,8 +499,9 @@ ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TR
         (GATEWAY, [builders.shadow(methods=ALL_METHODS, hold="1m"), builders.blue_green(preview=HEADER, **SWITCH)]),
         (SERVICE, [builders.blue_green(preview={}, **SWITCH)]),
         (GATEWAY, [builders.ab_test(minDuration="1m", maxDuration="20m")]),
+        (GATEWAY, [builders.ab_test(sticky={"cookie": {"name": "arm"}}, minDuration="1m", maxDuration="20m")]),
     ],
-    ids=["gatewayAPI", "service", "abTest"],
+    ids=["gatewayAPI", "service", "abTest", "abTest by a cookie"],
 )
 def test_every_place_of_other_stages_keeps_all_promises(traffic: dict[str, Any], row: list[dict[str, Any]]) -> None:
     """Whatever kinds of stages come: their exposures are kept to, and taken back, like weights."""
@@ -478,3 +509,14 @@ def test_every_place_of_other_stages_keeps_all_promises(traffic: dict[str, Any],
     # Of what happens within a hold nothing differs from the canary's, and edits are walked in test_edited_ways.
     unlike = [event for event in EVENTS if event.after >= HOLD or event not in CONDITIONS]
     assert walk.everywhere([event for event in unlike if event.spec != "other steps"]) > 50
+
+
+def test_nobody_meets_a_candidate_that_has_not_answered_smoke_requests_as_expected() -> None:
+    walk = Walk(GATEWAY, builders.blue_green(smoke=[builders.smoke()], smokeDeadline="1m", **SWITCH))
+    later = HOLD + timedelta(seconds=1)
+    replies = [Event(later, reply=reply) for reply in (GOOD, LOADING, UNREACHABLE)]
+    others = [
+        *(Event(), Event(later, verdict=Verdict.PASS), Event(later, is_candidate_ready=False), Event(crashes=True)),
+        *(Event(spec="1"), Event(spec="2"), Event(spec="broken"), Event(hand="gives the candidate all")),
+    ]
+    assert walk.everywhere([*replies, *others]) > 50

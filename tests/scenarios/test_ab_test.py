@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from modelrollout.api.status import Phase
 from modelrollout.objects.resources import HTTP_ROUTES
+from modelrollout.promql.query import Series
 from tests import builders
 from tests.fakes.town import Town, releasing
 
@@ -108,6 +111,28 @@ def test_the_share_that_was_drawn_is_checked_and_another_one_ends_the_experiment
     assert town.status.rejected[0].reason == "MoreThanIntended"
 
 
+def scraped_since(moment: float, town: Town) -> Callable[[tuple[Series, ...]], tuple[Series, ...]]:
+    """Prometheus knows nothing of the candidate's pods before, as where it finds them late."""
+
+    def known(one: Series) -> Series:
+        is_candidate = one.labels["pod"] == f"fraud-{town.new}-0"
+        return Series(one.labels, tuple(sample for sample in one.samples if not is_candidate or sample[0] >= moment))
+
+    return lambda series: tuple(found for found in map(known, series) if found.samples)
+
+
+def test_experiment_whose_candidate_is_counted_late_is_held_and_not_over() -> None:
+    town = experiment(goal=LOSS)
+    town.metrics.finds = scraped_since(math.inf, town)
+    town.run(until=is_testing, minutes=5)
+    town.run(minutes=1)
+    told = next(one for one in town.status.conditions if one.type == "TrafficAsIntended")
+    assert (town.phase, told.reason) == (Phase.PROGRESSING, "FewerThanIntended")
+    town.metrics.finds = scraped_since(town.now.timestamp(), town)
+    town.go(Phase.HEALTHY, minutes=30)
+    assert town.status.history[0].outcome == "Promoted"
+
+
 @pytest.mark.parametrize("is_restarted", [False, True])
 def test_nobody_changes_the_version_but_towards_the_candidate_and_a_rollback_moves_all_at_once(
     is_restarted: bool,
@@ -130,6 +155,15 @@ def test_nobody_changes_the_version_but_towards_the_candidate_and_a_rollback_mov
     town.metrics.bad = {"1": 0.05, "2": 0.5}
     town.run(until=lambda town: on_candidate(town) != seen[-1], minutes=5)
     assert on_candidate(town) == set()
+
+
+def test_more_users_by_an_edit_are_no_contradiction_to_those_who_were_drawn_before() -> None:
+    town = experiment(percent=5, goal=LOSS)
+    town.run(until=is_testing, minutes=5)
+    town.run(minutes=1)
+    town.wish("2", stages=[builders.ab_test(percent=50, goal=LOSS)])
+    town.run(seconds=30)
+    assert (town.phase, on_candidate(town)) == (Phase.PROGRESSING, set(USERS[:10]))
 
 
 def test_an_audience_meets_the_candidate_by_its_header() -> None:

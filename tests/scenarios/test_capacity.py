@@ -56,6 +56,13 @@ def test_candidate_has_the_pods_that_each_weight_needs_before_it_has_the_weight(
     assert size(town, town.new) == replicas
 
 
+@pytest.mark.parametrize("sticky", [{"bucketHeader": {"name": "x-bucket", "count": 20}}, {"cookie": {"name": "arm"}}])
+def test_candidate_has_the_pods_for_the_users_who_are_kept_with_it(sticky: Any) -> None:
+    town = crowded(stages=[builders.ab_test(percent=40, sticky=sticky)])
+    town.go(Phase.PROGRESSING)
+    assert size(town, town.new) == 4
+
+
 def test_weight_waits_for_pods_and_says_who_scales_what() -> None:
     town = crowded()
     town.go(Phase.PROGRESSING, 5)

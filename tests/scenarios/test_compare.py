@@ -21,6 +21,13 @@ def comparing(analysis: dict[str, Any] | None = None, **compare: Any) -> Town:
     return releasing(stages=stages, **({"analysis": analysis} if analysis else {}))
 
 
+def switching() -> Town:
+    """Its answers are compared before one switch brings all users."""
+    compare = {"minAgreement": "98%", "agreement": {"path": "$.label"}}
+    mirror = {"percent": 50, "methods": ["POST"], "compare": compare}
+    return releasing(stages=[builders.blue_green(mirror=mirror, previewHold="1m", hold="1m")])
+
+
 def comparer(town: Town) -> Manifest | None:
     return town.cluster.get(DEPLOYMENTS, f"fraud-{town.new}-cmp")
 
@@ -110,6 +117,27 @@ def test_candidate_that_answers_otherwise_is_taken_back_without_any_error() -> N
     assert rejected.message.startswith("shadow-agreement:")
     town.run(minutes=2)
     assert (mirrored_to(town), comparer(town)) == ([], None)
+
+
+def test_wrong_answers_show_before_a_switch_too() -> None:
+    town = switching()
+    witness = Witness(town)
+    town.metrics.other = {"2": 0.2}
+    town.run(until=is_compared, minutes=5)
+    town.go(Phase.ROLLED_BACK, minutes=10)
+    assert all(shares.get(town.new, 0) == 0 for shares in witness.history)
+    assert town.status.rejected[0].message.startswith("switch-agreement:")
+
+
+def test_after_the_switch_there_is_nothing_left_to_compare() -> None:
+    town = switching()
+    Witness(town)
+    town.run(until=is_compared, minutes=5)
+    town.go(Phase.PROGRESSING, 100)
+    town.run(seconds=15)
+    assert comparer(town) is None
+    assert [verdict.metric for verdict in town.status.verdicts] == ["errors"]
+    town.go(Phase.HEALTHY)
 
 
 def test_fewer_disagreements_than_allowed_are_fine() -> None:

@@ -181,6 +181,21 @@ def test_edit_of_the_lent_backends_is_told_and_put_back() -> None:
     assert "EditedByOthers" in town.events
 
 
+def test_sessions_that_the_gateway_pins_are_refused_where_weights_are_to_split() -> None:
+    town = releasing()
+    at_25(town)
+    rules = copied(route(town)["spec"]["rules"])
+    rules[1]["sessionPersistence"] = {"sessionName": "theirs"}
+    edit(town, spec={"rules": rules})
+    town.run(seconds=10)
+    assert town.phase is Phase.INVALID
+    assert "Rule 'fraud' of HTTPRoute 'ml/models' has sessionPersistence, which beats weights" in town.status.message
+    del rules[1]["sessionPersistence"]
+    edit(town, spec={"rules": rules})
+    town.go(Phase.HEALTHY)
+    assert split(town) == {f"fraud-{town.new}": 100}
+
+
 def test_edits_of_all_else_are_let_be() -> None:
     town = releasing()
     at_25(town)

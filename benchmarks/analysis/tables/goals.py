@@ -15,6 +15,7 @@ from scipy.stats import norm
 
 from benchmarks.analysis.measure import Bench
 from benchmarks.analysis.report import Table, number, with_bounds
+from benchmarks.analysis.tables.takings import takings
 from modelrollout.sequential.proportions import (
     GOAL_EFFECT_WEIGHTS,
     Baseline,
@@ -92,6 +93,7 @@ def ab(bench: Bench) -> list[Table]:
     return [
         Table("ab: users until a goal is shown that is met", columns, tuple((n, *cells) for n, cells in found), notes),
         Table("ab: goals shown that are not met, %", ("truth", "shown"), tuple(untrue)),
+        *takings(bench),
     ]
 
 

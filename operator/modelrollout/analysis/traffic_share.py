@@ -33,11 +33,13 @@ _CAUSES_OF_MORE = (
 class TrafficShare:
     """`contradiction`: how the requests contradict the intended share; None while they do not.
 
-    `is_far_more`: whether more than twice as many users as intended meet the candidate.
+    `is_far_more`: whether more than twice as many users as intended meet the candidate. `is_met`: whether any request
+    to the candidate was counted.
     """
 
     contradiction: Finding | None
     is_far_more: bool = False
+    is_met: bool = True
 
 
 def traffic_share(found: Sequence[tuple[str, Arrivals | None]]) -> TrafficShare | None:
@@ -51,7 +53,8 @@ def traffic_share(found: Sequence[tuple[str, Arrivals | None]]) -> TrafficShare 
     if shown & {MORE, FAR_MORE}:
         return TrafficShare(Finding(MORE_THAN_INTENDED, _words(metric, most, _CAUSES_OF_MORE)), FAR_MORE in shown)
     if LESS in shown:
-        return TrafficShare(Finding(FEWER_THAN_INTENDED, _words(metric, most, _CAUSES_OF_LESS)))
+        is_met = any(arrivals.candidate > 0 for _, arrivals in told)
+        return TrafficShare(Finding(FEWER_THAN_INTENDED, _words(metric, most, _CAUSES_OF_LESS)), is_met=is_met)
     return TrafficShare(None)
 
 

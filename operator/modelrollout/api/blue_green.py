@@ -11,20 +11,23 @@ from modelrollout.api.names import HeaderName
 from modelrollout.api.rules import Rule
 from modelrollout.api.scalars import Duration
 from modelrollout.api.shadow import Copies
+from modelrollout.api.smoke import Smoked
+
+HeaderValue = Annotated[
+    str,
+    Field(min_length=1, max_length=256, description="Value that the header must have."),
+    Rule.matching(
+        r"^[!-~]([ -~]*[!-~])?$",
+        "the value of a header is made of ASCII characters, and neither begins nor ends with a space",
+    ),
+]
 
 
 class PreviewHeader(Model):
     """The header by which a request asks for the candidate."""
 
     name: Annotated[HeaderName, Field(description="Name of the header; upper and lower case are the same.")]
-    value: Annotated[
-        str,
-        Field(min_length=1, max_length=256, description="Value that the header must have."),
-        Rule.matching(
-            r"^[!-~]([ -~]*[!-~])?$",
-            "the value of a header is made of ASCII characters, and neither begins nor ends with a space",
-        ),
-    ]
+    value: HeaderValue
 
 
 class Preview(Model):
@@ -39,7 +42,7 @@ class Preview(Model):
     ] = None
 
 
-class BlueGreen(Model):
+class BlueGreen(Smoked):
     """The candidate starts at full size and is looked at beside the stable version; then it gets everybody at once."""
 
     preview: Annotated[Preview | None, Field(description="A way to the candidate before the switch.")] = None
@@ -51,6 +54,10 @@ class BlueGreen(Model):
     hold: Annotated[Duration, Field(description="Shortest time with all users, judged, before the bake.")] = Duration(
         "10m"
     )
+
+    @property
+    def copies(self) -> Copies | None:
+        return self.mirror
 
     @property
     def holds(self) -> tuple[Duration, ...]:

@@ -1,4 +1,4 @@
-"""How the answers of both versions are compared while the candidate gets copies: ``shadow.compare``. Pure.
+"""How both versions' answers to the same requests are compared: ``compare`` of a shadow or a mirror. Pure.
 
 Docstrings and descriptions here become the CRD's, so they are written for the person who types ``kubectl explain``.
 """
@@ -42,10 +42,12 @@ PositiveShare = Annotated[Share, _IS_SHARE]
 
 
 class NumberTolerance(Model):
-    """Numbers agree when they differ by at most absolute + relative × stable's number."""
+    """Numbers agree when they differ by at most absolute + relative × the number that they are held against."""
 
     absolute: Annotated[Share, Field(description='Difference that is always fine, such as "0.01".')] = Share("0")
-    relative: Annotated[Share, Field(description="Difference as a part of stable's number, such as 1%.")] = Share("0%")
+    relative: Annotated[
+        Share, Field(description="Difference as a part of the number that it is held against, such as 1%.")
+    ] = Share("0%")
 
 
 class TopK(Model):

@@ -54,6 +54,13 @@ ExactHostname = Annotated[
     Field(min_length=1, max_length=253),
     Rule.matching(rf"^{_DOMAIN}$", "this is not one host name such as fraud.example.com, in lower case"),
 ]
+CookieName = Annotated[
+    str,
+    Field(min_length=1, max_length=64),
+    Rule.matching(
+        r"^[A-Za-z0-9._-]+$", "this is not the name of a cookie, such as fraud-arm: letters, digits and ._- only"
+    ),
+]
 HeaderName = Annotated[
     str,
     Field(min_length=1, max_length=256),

@@ -103,6 +103,23 @@ class PercentText(_Worded):
         return Fraction(self[:-1])
 
 
+class Statuses(_Worded):
+    """HTTP statuses: one, a class, a range, or several of these with commas between."""
+
+    __slots__ = ()
+    pattern = r"^([1-5]xx|[1-5][0-9]{2}(-[1-5][0-9]{2})?)(,([1-5]xx|[1-5][0-9]{2}(-[1-5][0-9]{2})?)){0,7}$"
+    expected = 'a status: write a number such as 200, or a text such as "2xx", "200-204" or "200,404"'
+
+    def include(self, status: int) -> bool:
+        return any(low <= status <= high for low, high in self.ranges)
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """From which status to which, both included."""
+        ends = ((part.replace("xx", "00"), part[:3].replace("xx", "99"), part) for part in self.split(","))
+        return tuple((int(low[:3]), int(part[4:] or high)) for low, high, part in ends)
+
+
 class Limit(_Worded):
     """A bound on a metric in its own unit: ``2%``, ``"0.92"``, ``300ms`` (seconds are the unit of durations)."""
 
@@ -152,6 +169,24 @@ FinePercent = Annotated[
     WithJsonSchema({"x-kubernetes-int-or-string": True}),
 ]
 """A percentage that may be finer than whole numbers: ``20`` or ``"0.5%"``."""
+
+
+def _statuses(value: Any) -> Statuses:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str):
+        found = Statuses(Statuses._rule().check(text))
+        if all(low <= high for low, high in found.ranges):
+            return found
+    raise PydanticCustomError("rule", "{sentence}", {"sentence": f"this is not {Statuses.expected}"})
+
+
+StatusText = Annotated[
+    Statuses,
+    PlainValidator(_statuses),
+    PlainSerializer(lambda value: int(value) if value.isdecimal() else str(value), return_type=int | str),
+    WithJsonSchema({"x-kubernetes-int-or-string": True}),
+]
+"""Which statuses will do: ``200`` or ``"2xx"``."""
 
 
 Time = Annotated[

@@ -11,6 +11,7 @@ from modelrollout.api.compare import Compare
 from modelrollout.api.matches import HAS_PATH_CHARACTERS, IS_ABSOLUTE, IS_NORMAL, Method
 from modelrollout.api.rules import Rule
 from modelrollout.api.scalars import Duration, FinePercent
+from modelrollout.api.smoke import Smoked
 
 ALL_METHODS: frozenset[str] = frozenset(get_args(Method))
 SAFE_METHODS: tuple[Method, ...] = ("GET", "HEAD", "OPTIONS")
@@ -43,16 +44,20 @@ class Copies(Model):
         Field(max_length=8, description="How their paths begin, in whole parts between slashes; all when left out."),
         Rule(lambda paths: len({*paths}) == len(paths), _ONCE, "self.all(p, self.exists_one(o, o == p))"),
     ] = ()
-
-
-class Shadow(Copies):
-    """The candidate gets copies of users' requests and is judged by how it answers them; stable serves everybody."""
-
-    hold: Annotated[Duration, Field(description="Shortest time with copies.")] = Duration("10m")
     compare: Annotated[
         Compare | None,
         Field(description="Send the copies to a comparer, which asks both versions; else to the candidate alone."),
     ] = None
+
+
+class Shadow(Smoked, Copies):
+    """The candidate gets copies of users' requests and is judged by how it answers them; stable serves everybody."""
+
+    hold: Annotated[Duration, Field(description="Shortest time with copies.")] = Duration("10m")
+
+    @property
+    def copies(self) -> Copies:
+        return self
 
     @property
     def holds(self) -> tuple[Duration, ...]:

@@ -15,6 +15,7 @@ from modelrollout.api.names import Name
 from modelrollout.api.rules import Rule, exactly_one_of
 from modelrollout.api.scalars import Duration
 from modelrollout.api.shadow import Shadow
+from modelrollout.api.smoke import Smoked
 
 DEFAULT_HOLD = Duration("5m")
 Percent = Annotated[int, Field(strict=True, ge=1, le=100)]
@@ -58,7 +59,7 @@ def _may_only_rise(canary: Canary) -> bool:
     return most is None or not steps or steps[0].weight <= most
 
 
-class Canary(Model):
+class Canary(Smoked):
     """The candidate gets a growing share of the traffic, judged at each step."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -92,12 +93,16 @@ class Canary(Model):
         return self.steps or tuple(CanaryStep(weight=weight) for weight in self.weights or ())
 
     @property
+    def copies(self) -> None:
+        """Nobody gets any."""
+
+    @property
     def holds(self) -> tuple[Duration, ...]:
         return tuple(step.hold or self.hold for step in self.all_steps)
 
 
 StageKind = Canary | Shadow | BlueGreen | AbTest
-"""What a stage does. Each kind says in `holds` how long its steps last at least."""
+"""What a stage does. Each kind says in `holds` how long its steps last at least, and which requests it has copied."""
 
 _KINDS = ("canary", "shadow", "blueGreen", "abTest")
 _ANY_KIND = f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}"

@@ -93,10 +93,45 @@ class CandidateArm(Arm):
             "the spec's first one (firstWeightAtMost).",
         ),
     ] = Field(default_factory=dict)
+    drawn: Annotated[
+        tuple[int, ...],
+        Field(
+            exclude_if=not_,
+            max_length=8,
+            description="Percentages at which a cookie of the route's has kept users (abTest with sticky.cookie).",
+        ),
+    ] = ()
     retried: Annotated[Time | None, Field(description="When somebody asked to try it once more.")] = None
     took_over: Annotated[
         Time | None, Field(description="When it took over from a stable version without a ready pod.")
     ] = None
+
+
+class SmokeTrouble(Record):
+    """A smoke request whose last answer was not as expected."""
+
+    request: Annotated[str, Field(description="Its name.")]
+    message: Annotated[str, Field(description="What was expected, and what came.")]
+    times: Annotated[int, Field(ge=1, description="Rounds in a row that did not pass.")]
+    at: Annotated[Time, Field(description="When the last of them was.")]
+    since: Annotated[
+        Time | None,
+        Field(description="When the first wrong answer came; absent while the candidate cannot be asked."),
+    ] = None
+
+
+class SmokeStatus(Record):
+    """What the candidate answered to the smoke requests of a stage."""
+
+    passed: Annotated[
+        dict[str, str],
+        Field(
+            exclude_if=not_,
+            max_length=10,
+            description="By name, a digest of the revision and of the request, whose answer was as expected.",
+        ),
+    ] = Field(default_factory=dict)
+    trouble: SmokeTrouble | None = None
 
 
 class StageStatus(Record):
@@ -118,6 +153,7 @@ class StageStatus(Record):
         Time | None,
         Field(description="Since when its weight has been in force without a break; absent while it is not."),
     ] = None
+    smoke: Annotated[SmokeStatus | None, Field(description="What the candidate answered to smoke requests.")] = None
 
     @property
     def counted_from(self) -> datetime:

@@ -85,12 +85,13 @@ def _part(rules: Rules, value: Any) -> list[Any]:
 
 def _each(rules: Rules, stable: Sequence[Any], candidate: Sequence[Any]) -> Reason | None:
     for one, other in zip(stable, candidate, strict=True):
-        if (why := _of_values(rules, one, other)) is not None:
+        if (why := difference(rules, one, other)) is not None:
             return why
     return None
 
 
-def _of_values(rules: Rules, stable: Any, candidate: Any) -> Reason | None:
+def difference(rules: Rules, stable: Any, candidate: Any) -> Reason | None:
+    """Why two whole values disagree, whatever the paths of the rules; None when they agree."""
     match stable, candidate:
         case dict(), dict():
             if stable.keys() != candidate.keys():
@@ -123,7 +124,7 @@ def _of_texts(rules: Rules, stable: str, candidate: str) -> Reason | None:
         return None
     inner = [_structure(text) for text in (stable, candidate)]
     if None not in inner:  # the arguments of a tool call, or structured output: spaces are of no account
-        return _of_values(rules, *inner)
+        return difference(rules, *inner)
     if rules.similarity is None:
         return Reason.VALUE
     return None if similarity(stable, candidate) >= rules.similarity else Reason.TEXT

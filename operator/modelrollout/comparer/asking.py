@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from modelrollout.comparer.answers import Answer, Failure, Reply, Trouble, is_stream
-from modelrollout.comparer.copies import Copy
 from modelrollout.comparer.streams import EventStream
 
 _CONNECT = 5.0
@@ -29,6 +29,22 @@ class _TooLargeError(Exception):
     """The body goes beyond the limit."""
 
 
+class Sent(Protocol):
+    """A request to be made. `path` is as it goes over the wire, with its query."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+    def marked_headers(self) -> CIMultiDict[str]:
+        """The headers to ask with; one of them tells a server who asks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asker:
     """One HTTP client for both versions."""
@@ -37,12 +53,14 @@ class Asker:
     longest: float  # seconds until an answer is complete
     largest: int  # bytes of a body
 
-    async def ask(self, url: str, copy: Copy) -> Reply:
+    async def ask(self, url: str, sent: Sent) -> Reply:
         """The reply of the version at the URL."""
         begun = perf_counter()
         try:
             async with asyncio.timeout(self.longest):
-                return await self._answer(url, copy, begun)
+                return await self._answer(url, sent, begun)
+        except aiohttp.ConnectionTimeoutError:  # a NetworkPolicy drops what it forbids
+            return Failure(Trouble.UNREACHABLE, perf_counter() - begun)
         except TimeoutError:
             return Failure(Trouble.TIMEOUT, perf_counter() - begun)
         except aiohttp.ClientConnectorError:
@@ -53,11 +71,11 @@ class Asker:
             # ValueError: a URL or a header that nobody could send. RecursionError: a stream of nested nonsense.
             return Failure(Trouble.BROKEN, perf_counter() - begun)
 
-    async def _answer(self, url: str, copy: Copy, begun: float) -> Reply:
-        target = URL(url + copy.path, encoded=True)
-        headers = copy.marked_headers()
+    async def _answer(self, url: str, sent: Sent, begun: float) -> Reply:
+        target = URL(url + sent.path, encoded=True)
+        headers = sent.marked_headers()
         async with self.session.request(
-            copy.method, target, headers=headers, data=copy.body or None, allow_redirects=False
+            sent.method, target, headers=headers, data=sent.body or None, allow_redirects=False
         ) as response:
             kind = response.headers.get("Content-Type", "")
             if is_stream(response.headers):

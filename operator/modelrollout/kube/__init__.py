@@ -5,22 +5,40 @@ its calls take are values of `modelrollout.objects.resources`.
 """
 
 from modelrollout.kube.cluster import Cluster, Labels, Listing
-from modelrollout.kube.errors import AlreadyExists, Conflict, Failed, Gone, KubeError, NoCluster, Refused, Unreachable
+from modelrollout.kube.election import Candidacy, Terms
+from modelrollout.kube.errors import (
+    AlreadyExists,
+    Conflict,
+    Failed,
+    Gone,
+    KubeError,
+    LeftAlone,
+    NoCluster,
+    NotLeading,
+    Refused,
+    Unreachable,
+)
+from modelrollout.kube.lease import Leadership
 from modelrollout.kube.mirror import Mirror
 from modelrollout.kube.watching import WatchEvent
 
 __all__ = [
     "AlreadyExists",
+    "Candidacy",
     "Cluster",
     "Conflict",
     "Failed",
     "Gone",
     "KubeError",
     "Labels",
+    "Leadership",
+    "LeftAlone",
     "Listing",
     "Mirror",
     "NoCluster",
+    "NotLeading",
     "Refused",
+    "Terms",
     "Unreachable",
     "WatchEvent",
 ]

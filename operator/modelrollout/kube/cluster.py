@@ -10,13 +10,15 @@ import logging
 import random
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Protocol, Self
 
 from modelrollout.kube.connection import Connection, Credentials, Request
 from modelrollout.kube.errors import Conflict, Gone, NotFound, Unreachable
+from modelrollout.kube.server_time import here
 from modelrollout.kube.watching import WatchEvent, by_key, differences, remember
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import KNOWN, PODS, Resource
@@ -42,11 +44,18 @@ class Listing:
     resource_version: str
 
 
+class Fence(Protocol):
+    """Says whether this process may write."""
+
+    def writing(self) -> AbstractContextManager[float]:
+        """Around each write: the seconds within which it has to end. Raises NotLeading where none may begin."""
+
+
 class Cluster:
     """One API server. Use as `async with Cluster.connect(...) as cluster`; one per process is enough."""
 
-    def __init__(self, connection: Connection, timeout: float) -> None:
-        self._connection, self._timeout = connection, timeout
+    def __init__(self, connection: Connection, timeout: float, fence: Fence | None = None) -> None:
+        self._connection, self._timeout, self._fence = connection, timeout, fence
 
     @classmethod
     def connect(
@@ -56,12 +65,18 @@ class Cluster:
         *,
         timeout: float = 10,
         user_agent: str = "modelrollout",
+        left_alone: Mapping[Resource, str] | None = None,
     ) -> Self:
         """Without arguments the pod's own service account, else $KUBECONFIG or ~/.kube/config.
 
         `timeout` (seconds) covers each call whole; `user_agent` names the field manager of writes other than `apply`.
+        Requests for a kind that is `left_alone` raise `LeftAlone` with the name given for it.
         """
-        return cls(Connection(kubeconfig, context, timeout, user_agent), timeout)
+        return cls(Connection(kubeconfig, context, timeout, user_agent, left_alone or {}), timeout)
+
+    def fenced(self, fence: Fence) -> Cluster:
+        """The same connection, for one who may write only while the fence is open."""
+        return Cluster(self._connection, self._timeout, fence)
 
     async def __aenter__(self) -> Self:
         await self._connection.open()
@@ -77,6 +92,10 @@ class Cluster:
     async def default_namespace(self) -> str:
         """The namespace that kubectl uses without `--namespace`. Raises NoCluster."""
         return await asyncio.to_thread(self._connection.default_namespace)
+
+    def now(self) -> datetime:
+        """The time by the API server's clock, as far as its answers tell."""
+        return self._connection.time.of(here())
 
     @property
     def requests(self) -> Counter[tuple[str, str]]:
@@ -146,29 +165,35 @@ class Cluster:
     async def _apply(
         self, manifest: Manifest, manager: str, force: bool, subresource: str | None = None, **query: str
     ) -> Manifest:
-        return await self._write(
+        request = Request(
             "patch",
-            manifest,
+            *_place(manifest),
             subresource,
             query={"fieldManager": manager, "force": "true" if force else "false", **query},
+            body=manifest,
             content_type="application/apply-patch+yaml",
         )
+        return await (self._connection.call(request) if "dryRun" in query else self._write(request))
 
     async def create(self, manifest: Manifest) -> Manifest:
         """Raises `AlreadyExists` when it does. `metadata.generateName` will do for a name."""
         resource, namespace, _ = _place(manifest, named=False)
-        return await self._connection.call(Request("create", resource, namespace, body=manifest))
+        return await self._write(Request("create", resource, namespace, body=manifest))
 
     async def replace(self, manifest: Manifest) -> Manifest:
         """Raises `Conflict` when `metadata.resourceVersion` is given and no longer the object's."""
-        return await self._write("update", manifest)
+        return await self._write(Request("update", *_place(manifest), body=manifest))
 
     async def replace_status(self, manifest: Manifest) -> Manifest:
         """As `replace`, for the status alone."""
-        return await self._write("update", manifest, "status")
+        return await self._write(Request("update", *_place(manifest), "status", body=manifest))
 
-    async def _write(self, verb: str, manifest: Manifest, subresource: str | None = None, **rest: Any) -> Manifest:
-        return await self._connection.call(Request(verb, *_place(manifest), subresource, body=manifest, **rest))
+    async def _write(self, request: Request) -> Manifest:
+        """Raises NotLeading when this process may not write. A write ends, one way or the other, while it may."""
+        if self._fence is None:
+            return await self._connection.call(request)
+        with self._fence.writing() as seconds:
+            return await self._connection.call(request, within=seconds)
 
     async def patch(
         self, resource: Resource, namespace: str | None, name: str, patch: Manifest, *, subresource: str | None = None
@@ -176,7 +201,7 @@ class Cluster:
         """Merge patch: None removes a field, lists are replaced whole."""
         kind = "application/merge-patch+json"
         request = Request("patch", resource, namespace, name, subresource, body=patch, content_type=kind)
-        return await self._connection.call(request)
+        return await self._write(request)
 
     async def delete(
         self,
@@ -200,7 +225,7 @@ class Cluster:
         if grace is not None:
             body["gracePeriodSeconds"] = grace
         try:
-            await self._connection.call(Request("delete", resource, namespace, name, body=body))
+            await self._write(Request("delete", resource, namespace, name, body=body))
         except NotFound:
             return
         except Conflict:

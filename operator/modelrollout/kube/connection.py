@@ -10,7 +10,7 @@ import ipaddress
 import json
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ import aiohttp
 import yaml
 
 from modelrollout.kube import errors
+from modelrollout.kube.server_time import ServerTime, here
 from modelrollout.kube.watching import lines
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import Resource
@@ -76,11 +77,20 @@ class Credentials:
 
 
 class Connection:
-    def __init__(self, kubeconfig: Path | None, context: str | None, timeout: float, user_agent: str) -> None:
+    def __init__(
+        self,
+        kubeconfig: Path | None,
+        context: str | None,
+        timeout: float,
+        user_agent: str,
+        left_alone: Mapping[Resource, str],
+    ) -> None:
         self._kubeconfig, self._context, self._timeout, self._user_agent = kubeconfig, context, timeout, user_agent
+        self._left_alone = left_alone
         self._api: Any = None
         self._renewing = asyncio.Lock()
         self.requests: Counter[tuple[str, str]] = Counter()
+        self.time = ServerTime()
 
     async def open(self) -> None:
         from kubernetes.aio import client  # takes half a second, which importers of the errors alone are spared
@@ -118,10 +128,15 @@ class Connection:
         found: Manifest = next((each["context"] for each in contexts if each["name"] == wanted), {})
         return str(found.get("namespace") or "default")
 
-    async def call(self, request: Request) -> Manifest:
-        """The whole answer, within the timeout."""
+    async def call(self, request: Request, *, within: float | None = None) -> Manifest:
+        """The whole answer, within the timeout; where it is shorter, `within` so many seconds from now."""
+        sent = here()
         with _trouble(request):
-            async with await self._send(request, aiohttp.ClientTimeout(total=self._timeout)) as reply:
+            async with (
+                asyncio.timeout(within),
+                await self._send(request, aiohttp.ClientTimeout(total=self._timeout)) as reply,
+            ):
+                self.time.heard(reply.headers.get("Date"), sent, here())
                 data = await reply.text(errors="replace")
                 if reply.status >= 400:
                     raise _refusal(reply.status, data, request)
@@ -142,6 +157,8 @@ class Connection:
                     yield event
 
     async def _send(self, request: Request, patience: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        if (integration := self._left_alone.get(request.resource)) is not None:
+            raise errors.LeftAlone(integration, request.path)
         self.requests[request.counted_as] += 1
         reply, token = await self._send_once(request, patience)
         if reply.status != 401:

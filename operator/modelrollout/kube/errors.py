@@ -28,6 +28,10 @@ class AlreadyExists(KubeError):
     """Nobody's: somebody was quicker, or this was done before."""
 
 
+class NotLeading(KubeError):
+    """Nobody's: this process does not hold the Lease that it leads by, so it sent nothing. Another one acts."""
+
+
 class Refused(KubeError):
     """The caller's: the API server said no, and will say it again. `message` is its own sentence."""
 
@@ -54,6 +58,16 @@ class Failed(Unreachable):
 
 class Gone(Unreachable):
     """That point in history is no longer kept (410). `watch` and `list` start from a fresh list."""
+
+
+class LeftAlone(Refused):
+    """Our own: the kind belongs to what this process was started without, so the API server was not asked.
+
+    To all others it looks like a kind that the cluster does not have.
+    """
+
+    def __init__(self, integration: str, target: str) -> None:
+        super().__init__(404, f"this operator was started with --without {integration}", target)
 
 
 class NotFound(Refused):

@@ -18,6 +18,7 @@ from modelrollout.plan.statuses import changed
 from modelrollout.rollout.rollout import Wish
 from modelrollout.stages.way import after, way
 from modelrollout.stages.way import fault as fault_of_stages
+from modelrollout.traffic.drawing import remembered
 from modelrollout.traffic.exposure import NOBODY, Exposure
 from modelrollout.traffic.router import Wanted
 from modelrollout.trial import capacity, checks, outage
@@ -280,7 +281,13 @@ def _at(facts: Facts, status: ModelRolloutStatus, step: Step, wish: Wish) -> Mod
     evidence = looks.with_step(status.evidence, step, wish, facts.now)
     begun = changed(status, phase=step.phase, stage=stage, evidence=evidence)
     most = None if wish.size is not None else capacity.stable_pods(facts, status)
-    return statuses.with_candidate(begun, waited=0, stable_pods=most)
+    return statuses.with_candidate(begun, waited=0, stable_pods=most, drawn=_drawn(status, step))
+
+
+def _drawn(status: ModelRolloutStatus, step: Step) -> tuple[int, ...]:
+    """The shares of which users may have cookies from now on: written down before the route gives the first one."""
+    known = status.candidate.drawn if status.candidate else ()
+    return remembered(known, step.exposure.weight) if step.exposure.is_kept else known
 
 
 def _rejection(status: ModelRolloutStatus, wish: Wish) -> Finding:

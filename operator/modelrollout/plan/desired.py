@@ -24,7 +24,9 @@ from modelrollout.objects.resources import SERVICES
 from modelrollout.plan import adoption, statuses
 from modelrollout.plan.decide import effective, trial_of
 from modelrollout.rollout.rollout import Wish
+from modelrollout.stages.way import way
 from modelrollout.traffic import rejections, revision_service
+from modelrollout.traffic.drawing import Draw
 from modelrollout.traffic.exposure import EVERYBODY, NOBODY, Exposure
 from modelrollout.traffic.router import MANAGER as TRAFFIC
 from modelrollout.traffic.router import Backend, Move, Notes, Routing
@@ -32,6 +34,7 @@ from modelrollout.traffic.router_table import given_up
 from modelrollout.trial import capacity, outage
 from modelrollout.trial.facts import Facts, is_on_trial
 from modelrollout.trial.hindrance import carried
+from modelrollout.trial.trial import Trial
 from modelrollout.workloads.kind import Names
 
 WORKLOAD = "modelrollout-workload"
@@ -157,7 +160,15 @@ def routing_at(
     if (trial := trial_of(facts, status, wish)) is None:
         return Routing(facts.backend(stable), None, exposure, notes)
     step, candidate = trial.step, facts.backend(trial.candidate)
-    return Routing(facts.backend(stable), candidate, exposure, notes, step.copied, step.copies_to(trial))
+    to, draw = step.copies_to(trial), _draw(trial, exposure)
+    return Routing(facts.backend(stable), candidate, exposure, notes, step.copied, to, draw)
+
+
+def _draw(trial: Trial, exposure: Exposure) -> Draw | None:
+    """How users are kept: as at the step, or at one before while it cannot begin."""
+    kept = exposure.asked - exposure.asking
+    steps = (trial.step, *way(trial.wish)) if kept else ()
+    return next((draw for step in steps if kept <= step.exposure.asked and (draw := step.draw(trial))), None)
 
 
 def _named_by(route: Move, facts: Facts, wish: Wish) -> frozenset[Ref]:

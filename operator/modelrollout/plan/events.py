@@ -36,6 +36,7 @@ def _differences(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Fin
     yield from _of_plan(before, after)
     yield from _of_edits(before, after)
     yield from _of_traffic(before, after)
+    yield from _of_smoke(before, after, why)
 
 
 def _of_candidates(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
@@ -119,6 +120,16 @@ def _of_traffic(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterat
         yield Event("Warning", now.reason, f"The step is held: {now.message}")
     elif known is not None and now is None and after.stage is not None and _step(before) == _step(after):
         yield Event("Normal", TRAFFIC_AS_INTENDED, "Requests reach the candidate in the intended share again.")
+
+
+def _of_smoke(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Finding) -> Iterator[Event]:
+    """Once for each time that answers turn from good or none to wrong ones, however often they are asked for again."""
+    if _step(before) == _step(after) and _smoke_trouble(after) and not _smoke_trouble(before):
+        yield Event("Warning", why.reason, why.message)
+
+
+def _smoke_trouble(status: ModelRolloutStatus) -> bool:
+    return status.stage is not None and status.stage.smoke is not None and status.stage.smoke.trouble is not None
 
 
 def _unavailable(status: ModelRolloutStatus) -> str:

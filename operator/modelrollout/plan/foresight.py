@@ -5,21 +5,24 @@ The same history and the same arithmetic as at the start of a release (`plan/loo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from modelrollout.analysis.evidence.ticks import tick_of
 from modelrollout.analysis.queries import history_queries
+from modelrollout.api.smoke import Smoked
 from modelrollout.api.status import UsualMetric
 from modelrollout.objects.manifests import Manifest
 from modelrollout.plan import history
 from modelrollout.promql.query import Answer, Query
-from modelrollout.rollout.rollout import Rollout
+from modelrollout.rollout.rollout import Rollout, Wish
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.world import World
 
 MOST_WARNINGS, LONGEST_WARNING = 5, 256
 """Warnings, and characters of one: Kubernetes may cut longer ones and leave out some of many (admission.k8s.io/v1)."""
+_CREDENTIAL = re.compile("auth|cookie|token|secret|password|api-?key", re.IGNORECASE)
 DECIDING = ("stages", "analysis", "promotion")
 """The fields of a spec, beside the version, that decide what a release can detect."""
 
@@ -66,6 +69,17 @@ def in_sentences(usual: Sequence[UsualMetric]) -> tuple[str, ...]:
     blind = [one.sees for one in usual if one.is_blind and one.sees is not None]
     notes = [f"{one.metric}: {one.note}" for one in usual if one.note is not None]
     return cut_to_limits([*blind, *notes])
+
+
+def in_the_open(wish: Wish) -> Iterator[str]:
+    """A sentence for each header of a smoke request whose value looks as if it should be known to few."""
+    kinds = ((stage.name, stage.kind) for stage in wish.spec.stages)
+    smoked = ((name, request) for name, kind in kinds if isinstance(kind, Smoked) for request in kind.smoke)
+    for stage, request in smoked:
+        for header in request.headers:
+            if _CREDENTIAL.search(header.name):
+                where = f"stages[{stage}].smoke[{request.name}]: the value of header {header.name}"
+                yield f"{where} can be seen by whoever may read this ModelRollout: take one that opens nothing else"
 
 
 def cut_to_limits(sentences: Sequence[str]) -> tuple[str, ...]:

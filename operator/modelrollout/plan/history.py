@@ -24,9 +24,7 @@ from modelrollout.stages.way import way
 def stretches(wish: Wish) -> list[Stretch]:
     """The exposures that are planned, each for its time."""
     judged = [step for step in way(wish) if step.is_judged]
-    return [
-        Stretch(one.exposure.share, one.hold.total_seconds(), is_copied=bool(one.exposure.mirror)) for one in judged
-    ]
+    return [Stretch(one.reach.share, one.hold.total_seconds(), is_copied=bool(one.exposure.mirror)) for one in judged]
 
 
 def summarised(

@@ -191,7 +191,8 @@ def _intended(facts: Facts, status: ModelRolloutStatus) -> Intended | None:
     if exposure in (NOBODY, EVERYBODY) or facts.live(status.stable) != exposure:
         return None
     if step.part is not None:
-        return Intended(step.part, 0.0, stage.since.timestamp())
+        # An edit of a moment ago draws others than those who are with the candidate now.
+        return Intended(step.part, 0.0, stage.since.timestamp()) if step.exposure == exposure else None
     if exposure.asked or step.copied != ALL_REQUESTS:  # a part of some requests, which no counter knows
         return None
     return Intended(exposure.weight, float(exposure.mirror), stage.since.timestamp())

@@ -9,6 +9,7 @@ from typing import Literal
 from modelrollout.api.status import MetricVerdict, ModelRolloutStatus
 from modelrollout.objects.manifests import Apply, Write
 from modelrollout.trial.question import Question
+from modelrollout.trial.smoke import SmokeRound
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,9 @@ class Event:
 class Plan:
     """What one pass shall do, in this order: retreat, save status, write the rest, tell.
 
-    `rehearsal` and `questions`: what it would like to know first, one of the two at a time: whether the API server
-    takes these objects, and what Prometheus says. With the answers in the world, another plan is made. Taking traffic
-    back does not wait for answers.
+    `rehearsal`, `smoke` and `questions`: what it would like to know first, one of these at a time: whether the API
+    server takes these objects, what the candidate answers, and what Prometheus says. With the answers in the world,
+    another plan is made. Taking traffic back does not wait for answers.
     """
 
     status: ModelRolloutStatus
@@ -34,6 +35,7 @@ class Plan:
     writes: tuple[Write, ...] = ()
     events: tuple[Event, ...] = ()
     rehearsal: tuple[Apply, ...] = ()
+    smoke: SmokeRound | None = None
     questions: Question | None = None
     verdicts: tuple[MetricVerdict, ...] | None = None  # of the look that was answered
     recheck: timedelta | None = None

@@ -9,7 +9,7 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import MetricVerdict, ModelRolloutStatus, Phase, StageStatus, Verdict
 from modelrollout.api.traffic import Traffic
 from modelrollout.objects.manifests import Owner, Write
-from modelrollout.plan import adoption, desired, looks
+from modelrollout.plan import adoption, desired, looks, smoking
 from modelrollout.plan.conditions import conditions
 from modelrollout.plan.conditions import unseen as unseen_conditions
 from modelrollout.plan.decide import Decision, decide, mended, trial_of
@@ -33,7 +33,7 @@ RECHECK_SOON = timedelta(seconds=1)
 def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
     """The plan at `now`, the moment of observation, and the question that it would like answered first."""
     facts = Facts(rollout, world, _whole_seconds(now))
-    known = looks.informed(facts, mended(facts))
+    known = smoking.informed(facts, looks.informed(facts, mended(facts)))
     facts = replace(facts, rollout=_with_first_weights(rollout, known))
     judgement = looks.judgement(facts, known)
     if judgement is None:
@@ -41,8 +41,15 @@ def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
     else:
         facts = replace(facts, verdicts=judgement.verdicts, checkpoint=judgement.checkpoint, traffic=judgement.traffic)
     made = plan_from(facts, known)
-    question = looks.due(facts, known) if world.look is None and not made.rehearsal else None
-    return replace(made, questions=question, recheck=_recheck(now, made.status, _wish(rollout, made.status)))
+    smoke = smoking.due(facts, made.status) if world.smoke is None and not made.rehearsal else None
+    question = looks.due(facts, known) if world.look is None and not (made.rehearsal or smoke) else None
+    asked_next = smoking.next_at(facts, made.status)
+    return replace(
+        made,
+        smoke=smoke,
+        questions=question,
+        recheck=_recheck(now, made.status, _wish(rollout, made.status), asked_next),
+    )
 
 
 def plan_from(facts: Facts, known: ModelRolloutStatus) -> Plan:
@@ -151,11 +158,15 @@ def _age(fresh: tuple[MetricVerdict, ...], shown: tuple[MetricVerdict, ...]) -> 
     return max(ends, default=timedelta())
 
 
-def _recheck(now: datetime, status: ModelRolloutStatus, wish: Wish | None) -> timedelta | None:
-    """The time until something can change that no event announces."""
+def _recheck(
+    now: datetime, status: ModelRolloutStatus, wish: Wish | None, asked_next: datetime | None
+) -> timedelta | None:
+    """The time until something can change that no event announces. `asked_next`: when smoke requests are."""
     if status.phase in (Phase.PROMOTING, Phase.ROLLING_BACK):
         return RECHECK_SOON
     moments = [old.delete_after - now for old in status.retired if old.delete_after > now]
+    if asked_next is not None:
+        moments.append(max(asked_next - now, RECHECK_SOON))
     if wish is not None and status.candidate is not None:
         interval = wish.spec.analysis.interval.timedelta
         moments.append(_until_next_look(status.stage, interval, now) if status.stage else interval)

@@ -36,8 +36,8 @@ def with_agreement_metrics(spec: ModelRolloutSpec) -> ModelRolloutSpec | Finding
     return ModelRolloutSpec(**{**dict(spec), "analysis": Analysis(**analysis)})
 
 
-def judged_at(spec: ModelRolloutSpec, index: int) -> frozenset[str] | None:
-    """The metrics that decide at the stage of a number; None where all metrics decide at all stages."""
+def judged_at(spec: ModelRolloutSpec, index: int | None) -> frozenset[str] | None:
+    """The metrics that decide while the stage of a number has requests copied, or while none has; None: all of them."""
     compared = [(number, stage) for number, stage in enumerate(spec.stages) if _least_agreement(stage) is not None]
     elsewhere = {name_of(stage) for number, stage in compared if number != index}
     return (
@@ -54,8 +54,8 @@ def name_of(stage: Stage) -> str:
 
 def _least_agreement(stage: Stage) -> float | None:
     """Of a stage that compares; None of any other."""
-    compare = stage.shadow.compare if stage.shadow is not None else None
-    return compare.min_agreement.value if compare is not None else None
+    copies = stage.kind.copies
+    return copies.compare.min_agreement.value if copies is not None and copies.compare is not None else None
 
 
 def _metric(stage: Stage, least: float) -> Metric:

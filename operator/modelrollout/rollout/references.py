@@ -12,6 +12,7 @@ from modelrollout.api.metric_templates import KIND as TEMPLATE_KIND
 from modelrollout.api.names import OBJECT_NAME
 from modelrollout.api.traffic import Traffic
 from modelrollout.api.workload import WorkloadRef
+from modelrollout.objects.access import READ, Access
 from modelrollout.objects.manifests import Manifest, Owner, Ref
 from modelrollout.objects.reads import Objects, Reads
 from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES, PODS, SERVICES
@@ -26,6 +27,7 @@ LABELLED = (PODS, SERVICES, *WORKLOADS)
 _CORE = {"name", "canary"}
 """What a stage may have in it that every Gateway can do."""
 _TEMPLATES = {TEMPLATE_KIND: METRIC_TEMPLATES, CLUSTER_KIND: CLUSTER_METRIC_TEMPLATES}
+ACCESS = tuple(Access(resource, READ) for resource in _TEMPLATES.values())
 
 
 def reads(manifest: Manifest) -> Reads:

@@ -26,16 +26,17 @@ from modelrollout.sequential.ranks import FEWEST_PODS
 
 Floats = npt.NDArray[np.float64]
 
-BLOCKS: Mapping[float, float] = {60.0: 1.0, 300.0: 1.0, 900.0: 0.75}
-"""Seconds of a block in which dispersion is measured, and the part of it that counts; statistics: 2.7 (histories are
-too coarse for its 10 s). What INFLATION is for, blocks that are too short to show it all, is there in the longest."""
 CALM_DISPERSION = 1.10
 """Up to this dispersion requests are taken to fail independently."""
-FORGETFUL_CORRELATION = 0.05
-"""Up to this correlation of pods' ranks from block to block, blocks are taken as independent."""
+FORGETFUL_CORRELATION = 0.10
+"""Up to this correlation of pods' ranks from block to block, blocks are taken as independent. Bursts of a minute have
+up to 0.05, drifts over minutes 0.3 where they can be seen; an hour of twenty pods shows it to about 0.03."""
 NO_LEVELS = Levels()
 INFLATION = 1.5
 """Safety factor on the dispersion, which is only an estimate."""
+BLOCKS: Mapping[float, float] = {60.0: 1.0, 300.0: 1.0, 900.0: 1 / INFLATION}
+"""Seconds of a block in which dispersion is measured, and the part of it that counts; statistics: 2.7 (histories are
+too coarse for its 10 s). What INFLATION is for, blocks that are too short to show it all, is there in the longest."""
 SURE_DEVIATIONS = 2.5
 """Standard deviations by which dispersion has to exceed chance: several blocks and tails are tested."""
 SHARE_IN_NOISE = 0.5

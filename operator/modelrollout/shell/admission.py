@@ -111,9 +111,13 @@ class Advisor:
         rollout = parse(new, await Direct(self._cluster).read((request.namespace, ""), named))
         if rollout.fault is not None:
             return foresight.cut_to_limits([f"{rollout.fault.reason}: {rollout.fault.message}"])
-        asked = foresight.queries_to_ask(rollout, new, request.old, self._clock().replace(microsecond=0))
-        if rollout.wish is None or not asked:
+        if rollout.wish is None:
             return ()
+        in_the_open = tuple(foresight.in_the_open(rollout.wish))
+        asked = foresight.queries_to_ask(rollout, new, request.old, self._clock().replace(microsecond=0))
+        if not asked:
+            return foresight.cut_to_limits(in_the_open)
         server = rollout.wish.spec.analysis.prometheus
         answers = await self._asker.ask(server.url if server else None, asked)
-        return await asyncio.to_thread(foresight.warnings, rollout, asked, answers)  # six hours of many pods
+        seen = await asyncio.to_thread(foresight.warnings, rollout, asked, answers)  # six hours of many pods
+        return foresight.cut_to_limits([*in_the_open, *seen])

@@ -1,4 +1,4 @@
-"""What the shell is handed of the world outside: somebody who asks Prometheus, and the clock."""
+"""What the shell is handed of the world outside: who asks Prometheus, who asks the candidate, and the clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
+from modelrollout.comparer.answers import Reply
 from modelrollout.promql.query import Answer, Query
+from modelrollout.trial.smoke import SmokeRound
 
 
 class Asker(Protocol):
@@ -14,6 +16,13 @@ class Asker(Protocol):
 
     async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
         """One answer for each query. Never raises for the world's trouble."""
+
+
+class Smoker(Protocol):
+    """Where the candidate's answers come from."""
+
+    async def ask(self, asked: SmokeRound) -> Mapping[str, Reply]:
+        """One reply for each request, by its name. Never raises for the world's trouble."""
 
 
 def utc_now() -> datetime:

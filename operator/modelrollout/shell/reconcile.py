@@ -6,19 +6,17 @@ The process may die after every await; the next pass finishes what this one bega
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.kube import Cluster, Conflict, Failed, KubeError, Refused
+from modelrollout.kube import Cluster, Conflict, Failed, Refused
 from modelrollout.kube.errors import NotFound
-from modelrollout.objects.manifests import APPLIED, Apply, Manifest, Owner, Ref, Write, annotation, ref_of
+from modelrollout.objects.manifests import Manifest, Owner, Ref, Write, ref_of
 from modelrollout.objects.reads import UNREADABLE, Objects, Reads
 from modelrollout.objects.resources import MODEL_ROLLOUTS
 from modelrollout.plan.plan import Event, Plan
@@ -29,10 +27,14 @@ from modelrollout.rollout.rollout import Rollout, parse
 from modelrollout.shell.announce import Announcer
 from modelrollout.shell.apply import Applier
 from modelrollout.shell.asking import Asking, Poked
+from modelrollout.shell.finalizer import is_guarded
 from modelrollout.shell.observe import observed
-from modelrollout.shell.outside import Asker, utc_now
+from modelrollout.shell.outside import Asker, Smoker, utc_now
 from modelrollout.shell.reader import Reader
-from modelrollout.shell.refusals import Refusal, Refusals, Rehearsed, Trouble, Written, cannot_rehearse
+from modelrollout.shell.refusals import Refusal, Refusals, Rehearsed, Trouble, Written
+from modelrollout.shell.rehearsal import contents, rehearse
+from modelrollout.shell.smoking import ByHTTP
+from modelrollout.shell.succession import Succession
 from modelrollout.shell.telemetry import Telemetry
 from modelrollout.shell.wakeups import RolloutKey
 from modelrollout.trial.question import Question
@@ -40,7 +42,6 @@ from modelrollout.trial.world import World
 
 logger = logging.getLogger(__name__)
 
-FINALIZER = "modelrollout.dev/finalizer"
 AFTER_A_CONFLICT = timedelta(milliseconds=100)
 """Pause after a conflict: somebody else changed an object, so the next pass reads it again."""
 MOST_RETREATS = 5
@@ -75,9 +76,13 @@ class Reconciler:
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         comparer_image: str | None = None,
+        smoker: Smoker | None = None,
+        succession: Succession | None = None,
     ) -> None:
+        """`succession`: where another process may have led before this one."""
         self._cluster, self._reader, self._asker = cluster, reader, asker
-        self._comparer_image = comparer_image
+        self._comparer_image, self._smoker = comparer_image, smoker or ByHTTP()
+        self._succession = succession
         self._announcer, self._telemetry = announcer, telemetry
         self._resync, self._clock, self._sleep = resync, clock, sleep
         self._applier = Applier(cluster, reader)
@@ -120,6 +125,8 @@ class Reconciler:
             decided, back = await self._take_traffic_back(
                 manifest, needed, await self._plan_with_answers(manifest, needed, asking)
             )
+            if self._succession is not None and await self._succession.took_over(key, manifest):
+                return AFTER_A_CONFLICT
             has_changed, done = await self._save_and_act_unless_traffic_goes(manifest, needed, decided, back, asking)
         has_tried_all = not decided.made.retreat and ref_of(manifest) not in done.refused
         untried = done.waiting if has_tried_all else self._refusals.of(key) | done.waiting
@@ -140,17 +147,23 @@ class Reconciler:
             if decided.made.retreat:
                 return decided
             if trial := decided.made.rehearsal:
-                if (said := await asking.answer(_contents(trial), partial(self._rehearse, trial))) is not None:
+                if (said := await asking.answer(contents(trial), partial(rehearse, self._cluster, trial))) is not None:
                     rehearsed = said
                     self._objections.rehearsed(key, said, now)
                     continue
+            elif smoke := decided.made.smoke:
+                if (replies := await asking.answer(smoke.key, partial(self._smoker.ask, smoke))) is not None:
+                    return self._plan_again(decided, decided.world.replied(smoke, replies), self._clock())
             else:
                 question = question or decided.made.questions
                 if decided.made.questions is None or question is None:
                     return decided
                 ask = partial(self._ask, decided.rollout, question)
                 if (answers := await asking.answer("Prometheus", ask)) is not None:
-                    return self._plan_again(decided, question, answers)
+                    # A step that begins, begins when Prometheus has answered; unless the next look is due by then.
+                    then = self._clock()
+                    now = then if question.until is None or then < question.until else decided.now
+                    return self._plan_again(decided, decided.world.heard(question, answers), now)
             if await self._version(key) != manifest["metadata"]["resourceVersion"]:
                 raise Conflict("it was edited while we asked")
 
@@ -181,41 +194,14 @@ class Reconciler:
         refused = {ref: why for ref, why in self._refusals.told(key).items() if ref.resource != MODEL_ROLLOUTS}
         world = observed(objects, rollout.owner, refused)
         made = plan(rollout, world, now)
-        if made.rehearsal and _contents(made.rehearsal) == rehearsed.contents:
+        if made.rehearsal and contents(made.rehearsal) == rehearsed.contents:
             world = world.tried(self._objections.worded(key, rehearsed.refused))
             made = plan(rollout, world, now)
         return PlannedPass(rollout, world, now, made, rehearsed)
 
-    def _plan_again(self, decided: PlannedPass, question: Question, answers: Mapping[Query, Answer]) -> PlannedPass:
-        """The plan with the answers of Prometheus."""
-        # A step that begins, begins when Prometheus has answered; unless the next look is due by then.
-        then = self._clock()
-        now = then if question.until is None or then < question.until else decided.now
-        world = decided.world.heard(question, answers)
+    def _plan_again(self, decided: PlannedPass, world: World, now: datetime) -> PlannedPass:
+        """The plan with answers in its world."""
         return replace(decided, world=world, now=now, made=plan(decided.rollout, world, now))
-
-    async def _rehearse(self, writes: tuple[Apply, ...]) -> Rehearsed:
-        """What the API server says against objects that are yet to be written.
-
-        Where it says nothing, or nothing about them, they may begin: what it will not take then is told as well.
-        """
-        refused: dict[Ref, Refusal] = {}
-        for write in writes:
-            said = await self._said_to(write)
-            if isinstance(said, Failed):  # which may be over in a moment
-                said = await self._said_to(write)
-            if said is not None:
-                refused[write.ref] = said
-        return Rehearsed(_contents(writes), refused)
-
-    async def _said_to(self, write: Apply) -> Refusal | None:
-        try:
-            await self._cluster.rehearse(write.manifest, manager=write.manager)
-        except (Refused, Failed) as refusal:
-            return None if cannot_rehearse(refusal) else refusal
-        except KubeError as trouble:
-            logger.debug("%s could not be tried: %s", write.ref, trouble)
-        return None
 
     async def _take_traffic_back(
         self, manifest: Manifest, needed: Reads, decided: PlannedPass
@@ -325,6 +311,8 @@ class Reconciler:
         self._reader.forget(key)
         self._telemetry.forget(key)
         self._beyond.pop(key, None)
+        if self._succession is not None:
+            self._succession.forget(key)
         if manifest is None or "orphan" in (manifest["metadata"].get("finalizers") or []):
             return
         leaving, done = await self._leave(key, owner_of(manifest), reads(manifest).named)
@@ -362,18 +350,6 @@ class Reconciler:
                     raise
         return found
 
-    async def release(self, key: RolloutKey) -> None:
-        """Takes our finalizer off, in a request that says nothing else: any other field of the object may be at its
-        limit, or beyond what the API server takes today. Raises KubeError."""
-        manifest = await self._cluster.read(MODEL_ROLLOUTS, *key)
-        finalizers = (manifest or {}).get("metadata", {}).get("finalizers") or []
-        if manifest is None or FINALIZER not in finalizers:
-            return
-        left = [one for one in finalizers if one != FINALIZER]
-        expected = {"finalizers": left or None, "resourceVersion": manifest["metadata"]["resourceVersion"]}
-        with contextlib.suppress(NotFound):
-            await self._cluster.patch(MODEL_ROLLOUTS, *key, {"metadata": expected})
-
 
 def _key(manifest: Manifest) -> RolloutKey:
     return manifest["metadata"]["namespace"], manifest["metadata"]["name"]
@@ -382,15 +358,3 @@ def _key(manifest: Manifest) -> RolloutKey:
 def _wire(status: ModelRolloutStatus) -> Manifest:
     wire: Manifest = status.model_dump(mode="json", by_alias=True, exclude_none=True)
     return wire
-
-
-def _contents(writes: tuple[Apply, ...]) -> tuple[str, ...]:
-    """Names what is to be tried."""
-    return tuple(f"{write.ref} {annotation(write.manifest, APPLIED)}" for write in writes)
-
-
-def is_guarded(manifest: Mapping[str, Any]) -> bool:
-    """Whether we may act for a rollout: it has our finalizer, so that we take part in its deletion, and is not
-    being deleted."""
-    metadata = manifest["metadata"]
-    return FINALIZER in (metadata.get("finalizers") or []) and "deletionTimestamp" not in metadata

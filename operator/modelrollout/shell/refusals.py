@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from modelrollout.api.findings import Finding
-from modelrollout.kube import Conflict, Failed, Refused, Unreachable
+from modelrollout.kube import Conflict, Failed, LeftAlone, Refused, Unreachable
 from modelrollout.objects.manifests import Ref
 from modelrollout.shell.wakeups import RolloutKey
 from modelrollout.workloads.kind_table import WORKLOADS
@@ -125,6 +125,8 @@ def cannot_rehearse(refusal: Refusal) -> bool:
 def in_words(ref: Ref, refusal: Trouble) -> Finding:
     """The refusal in the API server's own words."""
     named = f"{ref.resource.kind} '{ref.name}'"
+    if isinstance(refusal, LeftAlone):
+        return Finding("Refused", f"{named} is not written: {refusal.message}.")
     if not isinstance(refusal, Refusal):
         return Finding("Refused", f"The API server does not take {named}: {_cut(str(refusal))}.")
     origin = " It is made from spec.workload." if ref.resource in WORKLOADS else ""

@@ -9,11 +9,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from modelrollout.api.names import Name, Namespace
 from modelrollout.api.scalars import Duration
+from modelrollout.objects.access import Integration
 
 PREFIX = "MODELROLLOUT_"
+SHORTEST_LEASE = timedelta(seconds=3)
+"""Below that a busy machine loses its Lease now and then."""
+
+
+def _long_enough(duration: Duration) -> Duration:
+    if duration.timedelta < SHORTEST_LEASE:
+        raise ValueError(f"a lease lasts for {SHORTEST_LEASE.total_seconds():g}s at least")
+    return duration
 
 
 class Settings(BaseModel):
@@ -22,6 +32,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     namespaces: tuple[str, ...] = ()  # none: the whole cluster
+    without: tuple[Integration, ...] = ()
     comparer_image: str | None = None  # none: no stage can compare answers
     prometheus_url: Annotated[str | None, Field(pattern=r"^https?://.+")] = None
     kubeconfig: Path | None = None
@@ -33,6 +44,10 @@ class Settings(BaseModel):
     log_format: Literal["json", "text"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     resync: Duration = Duration("5m")
+    leader_election: bool = True
+    lease: Name = "modelrollout"
+    lease_namespace: Namespace | None = None
+    lease_duration: Annotated[Duration, AfterValidator(_long_enough)] = Duration("15s")
 
     @property
     def resync_every(self) -> timedelta:
@@ -41,6 +56,8 @@ class Settings(BaseModel):
 
 _HELP = {
     "namespaces": "namespaces to serve, separated by commas; the whole cluster when left out",
+    "without": "what the operator is not to touch, and needs no permissions for, separated by commas: "
+    + ", ".join(Integration),
     "prometheus_url": "Prometheus to ask where spec.analysis.prometheus says no other",
     "comparer_image": "image with modelrollout in it, mostly the operator's own, for stages that compare answers",
     "kubeconfig": "kubeconfig to use; in a pod its service account, else $KUBECONFIG or ~/.kube/config",
@@ -52,7 +69,12 @@ _HELP = {
     "log_format": "json (for machines) or text",
     "log_level": "debug, info, warning or error",
     "resync": "look at every rollout at least this often, even if nothing seems to have happened",
+    "lease": "name of the Lease by which one of several processes leads",
+    "lease_namespace": "namespace of that Lease; in a pod its own, else that of the kubeconfig's context",
+    "lease_duration": "time after which another process leads when the leader falls silent",
 }
+_LISTS = ("namespaces", "without")
+ALONE = "--no-leader-election"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -60,15 +82,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         default = Settings.model_fields[name].default
         shown = f" (default {default})" if default not in (None, ()) else ""
         parser.add_argument(_flag(name), metavar="VALUE", help=f"{text}{shown}; ${PREFIX}{name.upper()}")
+    alone = f"write without holding a Lease, where no other process can be running; ${PREFIX}LEADER_ELECTION=false"
+    parser.add_argument(ALONE, dest="leader_election", action="store_const", const="false", help=alone)
 
 
 def from_flags(flags: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Settings:
     """Flags before environment before defaults. Raises ValueError with a sentence that names the flag."""
     given: dict[str, str | Sequence[str]] = {}
-    for name in _HELP:
+    for name in (*_HELP, "leader_election"):
         value = getattr(flags, name, None) or environment.get(PREFIX + name.upper())
         if value:
-            given[name] = [part.strip() for part in value.split(",")] if name == "namespaces" else value
+            given[name] = [part.strip() for part in value.split(",")] if name in _LISTS else value
     try:
         return Settings.model_validate(given)
     except ValidationError as error:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import Counter as Counts
 from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from modelrollout.api.status import ModelRolloutStatus
-from modelrollout.kube import Cluster
+from modelrollout.kube import Cluster, Leadership
 from modelrollout.plan.plan import Plan
 from modelrollout.rollout.rollout import Rollout
 from modelrollout.shell.wakeups import RolloutKey
@@ -40,12 +41,18 @@ class Telemetry:
         )
         self.failures = Counter("modelrollout_pass_failures", "Passes that failed.", registry=self.registry)
         self.registry.register(_Statuses(self._statuses))
-        if cluster is not None:
-            self.registry.register(_Requests(cluster))
+        self._requests = [] if cluster is None else [cluster.requests]
+        self.registry.register(_Requests(self._requests))
 
     def show_ages(self, ages: Callable[[], Mapping[str, float | None]]) -> None:
         """Shows how old the operator's picture of each kind may be."""
         self.registry.register(_Ages(ages))
+
+    def show_leadership(self, leadership: Leadership) -> None:
+        """Shows whether this process leads, and counts the requests that this takes with the others."""
+        leader = Gauge("modelrollout_leader", "1 in the process that leads, 0 in others.", registry=self.registry)
+        leader.set_function(lambda: float(leadership.leads))
+        self._requests.append(leadership.requests)
 
     def saw(self, rollout: Rollout, made: Plan) -> None:
         """Shows what a pass decided."""
@@ -116,15 +123,15 @@ class _Ages(Collector):
 
 
 class _Requests(Collector):
-    """Requests to the API server, as the client counts them."""
+    """Requests to the API server, as each connection counts them."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, counts: list[Counts[tuple[str, str]]]) -> None:
+        self._counts = counts
 
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(
             "modelrollout_kubernetes_requests", "Requests sent to the API server.", labels=("verb", "resource")
         )
-        for (verb, resource), count in self._cluster.requests.items():
+        for (verb, resource), count in sum(self._counts, start=Counts[tuple[str, str]]()).items():
             family.add_metric((verb, resource), count)
         yield family

@@ -27,6 +27,11 @@ class Wakeups:
         if key in self._wakeups:
             self._wakeups[key].poked.set()
 
+    def poke_all(self) -> None:
+        """Wake the passes of all rollouts."""
+        for wakeup in self._wakeups.values():
+            wakeup.poked.set()
+
     def lock(self, key: RolloutKey) -> asyncio.Lock:
         """Held during a pass and during deletion, which kopf runs side by side."""
         return self._wakeups[key].lock

@@ -9,7 +9,7 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.scalars import in_percent
 from modelrollout.api.status import Phase
 from modelrollout.rollout.rollout import Wish
-from modelrollout.stages import shadow
+from modelrollout.stages import comparison, shadow, smoke
 from modelrollout.traffic.exposure import BY_SERVICE, EVERYBODY, NOBODY, Exposure, Match
 from modelrollout.traffic.router import ALL_REQUESTS
 from modelrollout.trial.checks import EXPOSED_WAITS, SEEN_WAITS
@@ -17,7 +17,8 @@ from modelrollout.trial.trial import Place, Step
 
 
 def steps(index: int, name: str, blue_green: BlueGreen, wish: Wish) -> Iterator[Step]:
-    before = [*_before_the_switch(Place(index, name, 0), blue_green)]
+    before = [*smoke.steps(Place(index, name, 0), blue_green, EVERYBODY)]
+    before += _before_the_switch(Place(index, name, len(before)), blue_green)
     yield from before
     version = wish.model.version
     told = f"{name}: version {version} gets all traffic in one switch; the old version stays as it is beside it."
@@ -38,7 +39,7 @@ def _before_the_switch(place: Place, blue_green: BlueGreen) -> Iterator[Step]:
     if exposure == NOBODY:
         return
     told = f"{place.stage}: the candidate starts at full size and is seen by {exposure}; stable answers everybody else."
-    yield Step(
+    step = Step(
         place=place,
         phase=Phase.PROGRESSING,
         exposure=exposure,
@@ -46,10 +47,11 @@ def _before_the_switch(place: Place, blue_green: BlueGreen) -> Iterator[Step]:
         begins=Finding("StepStarted", told),
         waits=EXPOSED_WAITS if mirror else SEEN_WAITS,
         is_judged=mirror is not None,
-        is_full_size=True,
+        pods_for=EVERYBODY,
         judged=None if mirror else frozenset(),
         copied=shadow.copied(mirror) if mirror else ALL_REQUESTS,
     )
+    yield comparison.with_comparer(step, mirror) if mirror else step
 
 
 def _exposure(blue_green: BlueGreen) -> Exposure:

@@ -8,6 +8,7 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.stages import Canary, CanaryStep
 from modelrollout.api.status import Phase
 from modelrollout.rollout.rollout import Wish
+from modelrollout.stages import smoke
 from modelrollout.traffic.exposure import Exposure
 from modelrollout.trial.checks import EXPOSED_WAITS, in_words
 from modelrollout.trial.trial import Place, Step
@@ -15,13 +16,16 @@ from modelrollout.trial.trial import Place, Step
 
 def steps(index: int, name: str, canary: Canary, wish: Wish) -> Iterator[Step]:
     planned = canary.all_steps[0].weight
-    for number, step in enumerate(beginning_at(canary, wish.first_weights.get(name, planned))):
+    row = beginning_at(canary, wish.first_weights.get(name, planned))
+    before = [*smoke.steps(Place(index, name, 0), canary, Exposure(weight=row[0].weight))]
+    yield from before
+    for number, step in enumerate(row):
         exposure = Exposure(weight=step.weight)
         told = f"{name} {in_words(exposure, wish)}: this share of the traffic goes to the candidate."
         if number == 0 and step.weight > planned:
             told += f" It begins with more than {planned} %, which could not tell within its hold at this traffic."
         yield Step(
-            place=Place(index, name, number),
+            place=Place(index, name, len(before) + number),
             phase=Phase.PROGRESSING,
             exposure=exposure,
             hold=(step.hold or canary.hold).timedelta,

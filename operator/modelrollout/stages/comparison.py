@@ -6,11 +6,15 @@ Pods of a comparer are none of any version's: they have neither the label nor th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 from modelrollout.api.compare import Compare
 from modelrollout.api.findings import Finding
-from modelrollout.api.shadow import Shadow
+from modelrollout.api.shadow import Copies
+from modelrollout.api.stages import StageKind
 from modelrollout.comparer.config import Config, Version
+from modelrollout.objects.access import OWN, Access
 from modelrollout.objects.manifests import (
     COMPARER_LABEL,
     COMPARER_PORT,
@@ -21,12 +25,14 @@ from modelrollout.objects.manifests import (
 )
 from modelrollout.objects.resources import DEPLOYMENTS, SERVICES
 from modelrollout.rollout.rollout import Wish
+from modelrollout.traffic import revision_service
 from modelrollout.traffic.router import SERVICE_PORT, Backend
-from modelrollout.trial.trial import Trial
+from modelrollout.trial.trial import Step, Trial
 
 MANAGER = "modelrollout-comparer"
 """Field manager of a comparer's objects."""
 COPIES_PORT = 8080
+ACCESS = (Access(DEPLOYMENTS, OWN), Access(SERVICES, OWN))
 _SUFFIX = "cmp"  # a Service's name has 63 characters at most, and a rollout's may have 46, its revision 10
 _MEBI = 1 << 20
 _OWN_MEMORY = 160 * _MEBI
@@ -39,17 +45,18 @@ def backend(trial: Trial) -> Backend:
     return Backend(f"{trial.candidate.workload}-{_SUFFIX}", trial.candidate.revision, COPIES_PORT)
 
 
-def fault(_: str, shadow: Shadow, wish: Wish) -> Finding | None:
+def fault(name: str, kind: StageKind, wish: Wish) -> Finding | None:
     """Why nothing could be compared."""
-    if shadow.compare is None:
+    if kind.copies is None or kind.copies.compare is None:
         return None
+    where = f"spec.stages[{name}]: compare"
     if wish.spec.traffic.grpc is not None:
-        return Finding("InvalidSpec", "shadow.compare reads HTTP and JSON, not gRPC: leave compare out.")
+        return Finding("InvalidSpec", f"{where} reads HTTP and JSON, not gRPC: leave it out.")
     if not wish.comparer_image:
         return Finding(
             "NoComparerImage",
-            "shadow.compare needs a comparer, and the operator was not told its image: start it with --comparer-image "
-            "(or $MODELROLLOUT_COMPARER_IMAGE), which is the operator's own image, or leave compare out.",
+            f"{where} needs a comparer, and the operator was not told its image: start it with --comparer-image "
+            "(or $MODELROLLOUT_COMPARER_IMAGE), which is the operator's own image, or leave it out.",
         )
     return None
 
@@ -66,9 +73,17 @@ def is_not_ready(trial: Trial) -> Finding | None:
     )
 
 
-def objects(shadow: Shadow, compare: Compare, trial: Trial) -> Iterator[Apply]:
+def with_comparer(step: Step, copies: Copies) -> Step:
+    """The step with a comparer that gets the copies, if they are compared."""
+    if copies.compare is None:
+        return step
+    alive = partial(objects, copies, copies.compare)
+    return replace(step, waits=(is_not_ready, *step.waits), copies_to=backend, objects=alive)
+
+
+def objects(copies: Copies, compare: Compare, trial: Trial) -> Iterator[Apply]:
     """The Deployment and the Service, alive for as long as the step is."""
-    yield Apply(_deployment(shadow, compare, trial), MANAGER)
+    yield Apply(_deployment(copies, compare, trial), MANAGER)
     yield Apply(_service(trial), MANAGER)
 
 
@@ -84,7 +99,7 @@ def _service(trial: Trial) -> Manifest:
     )
 
 
-def _deployment(shadow: Shadow, compare: Compare, trial: Trial) -> Manifest:
+def _deployment(copies: Copies, compare: Compare, trial: Trial) -> Manifest:
     labels = _labels(trial)
     scraped = {"scrape": "true", "port": str(COMPARER_PORT), "path": "/metrics"}
     return trial.facts.rollout.owner.object(
@@ -105,20 +120,20 @@ def _deployment(shadow: Shadow, compare: Compare, trial: Trial) -> Manifest:
                         "runAsUser": _NOBODY,
                         "seccompProfile": {"type": "RuntimeDefault"},
                     },
-                    "containers": [_container(shadow, compare, trial)],
+                    "containers": [_container(copies, compare, trial)],
                 },
             },
         },
     )
 
 
-def _container(shadow: Shadow, compare: Compare, trial: Trial) -> Manifest:
+def _container(copies: Copies, compare: Compare, trial: Trial) -> Manifest:
     ports = (("copies", COPIES_PORT), ("http", COMPARER_PORT))
     return {
         "name": "comparer",
         "image": trial.wish.comparer_image,
         "command": ["python", "-m", "modelrollout.comparer"],
-        "args": ["--host", "0.0.0.0", "--config", _told(shadow, compare, trial)],  # noqa: S104 - a gateway asks
+        "args": ["--host", "0.0.0.0", "--config", _told(copies, compare, trial)],  # noqa: S104 - a gateway asks
         "ports": [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports],
         "readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 2},
         "livenessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 10, "timeoutSeconds": 5},
@@ -137,7 +152,7 @@ def _memory(compare: Compare) -> str:
     return f"{-(-(_OWN_MEMORY + body * (3 * compare.limits.concurrency + 30)) // _MEBI)}Mi"
 
 
-def _told(shadow: Shadow, compare: Compare, trial: Trial) -> str:
+def _told(copies: Copies, compare: Compare, trial: Trial) -> str:
     """The comparer's configuration. Kubernetes would fill in what stands in $(…), so no dollar stands before one."""
     owner, stable = trial.facts.rollout.owner, trial.status.stable
     old = stable or trial.candidate  # a candidate on trial always has a stable version beside it
@@ -146,20 +161,15 @@ def _told(shadow: Shadow, compare: Compare, trial: Trial) -> str:
         rollout=owner.name,
         stable=Version(url=_url(trial, old.workload), revision=old.revision),
         candidate=Version(url=_url(trial, trial.candidate.workload), revision=trial.candidate.revision),
-        methods=tuple(sorted(shadow.methods)),
+        methods=tuple(sorted(copies.methods)),
         compare=compare,
     )
     return told.model_dump_json(by_alias=True, exclude_none=True).replace("$(", "\\u0024(")
 
 
 def _url(trial: Trial, workload: str) -> str:
-    """By its address, if that is known: then no lookup stands between a question and its answer."""
     namespace = trial.facts.rollout.owner.namespace
-    found = trial.facts.world.objects.get(Ref(SERVICES, namespace, workload))
-    address = (found.get("spec") or {}).get("clusterIP") if isinstance(found, dict) else None
-    if not address or address == "None":
-        address = f"{workload}.{namespace}.svc"
-    return f"http://{f'[{address}]' if ':' in address else address}:{SERVICE_PORT}"
+    return revision_service.url(namespace, workload, trial.facts.world.objects.get(Ref(SERVICES, namespace, workload)))
 
 
 def _labels(trial: Trial) -> dict[str, str]:

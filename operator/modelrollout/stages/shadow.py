@@ -9,7 +9,7 @@ from modelrollout.api.scalars import in_percent
 from modelrollout.api.shadow import ALL_METHODS, Copies, Shadow
 from modelrollout.api.status import Phase
 from modelrollout.rollout.rollout import Wish
-from modelrollout.stages import comparison
+from modelrollout.stages import comparison, smoke
 from modelrollout.traffic.exposure import Exposure
 from modelrollout.traffic.router import Copied
 from modelrollout.trial.checks import EXPOSED_WAITS
@@ -17,19 +17,20 @@ from modelrollout.trial.trial import Place, Step
 
 
 def steps(index: int, name: str, shadow: Shadow, wish: Wish) -> Iterator[Step]:
-    exposure, compare = Exposure(mirror=in_percent(shadow.percent)), shadow.compare
+    exposure = Exposure(mirror=in_percent(shadow.percent))
+    before = [*smoke.steps(Place(index, name, 0), shadow, exposure)]
+    yield from before
     told = f"{name}: the candidate gets {exposure} {described(shadow)}; stable answers everybody."
-    yield Step(
-        place=Place(index, name, 0),
+    step = Step(
+        place=Place(index, name, len(before)),
         phase=Phase.PROGRESSING,
         exposure=exposure,
         hold=shadow.hold.timedelta,
         begins=Finding("StepStarted", told),
-        waits=EXPOSED_WAITS if compare is None else (comparison.is_not_ready, *EXPOSED_WAITS),
+        waits=EXPOSED_WAITS,
         copied=copied(shadow),
-        copies_to=lambda trial: comparison.backend(trial) if compare is not None else None,
-        objects=lambda trial: comparison.objects(shadow, compare, trial) if compare is not None else iter(()),
     )
+    yield comparison.with_comparer(step, shadow)
 
 
 def copied(copies: Copies) -> Copied:

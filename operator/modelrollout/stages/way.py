@@ -15,9 +15,10 @@ from modelrollout.api.blue_green import BlueGreen
 from modelrollout.api.findings import Finding
 from modelrollout.api.shadow import Shadow
 from modelrollout.api.stages import Canary, StageKind
+from modelrollout.objects.access import Access
 from modelrollout.rollout.agreement_metrics import judged_at
 from modelrollout.rollout.rollout import Wish
-from modelrollout.stages import ab_test, blue_green, canary, comparison, promotion, shadow
+from modelrollout.stages import ab_test, blue_green, canary, comparison, promotion, shadow, smoke
 from modelrollout.trial.trial import Step
 
 StepsOf = Callable[[int, str, Any, Wish], Iterator[Step]]
@@ -32,9 +33,13 @@ STAGES: Mapping[type[StageKind], StepsOf] = {
 
 FAULTS: Mapping[type[StageKind], Callable[[str, Any, Wish], Finding | None]] = {
     Shadow: comparison.fault,
+    BlueGreen: comparison.fault,
     AbTest: ab_test.fault,
 }
 """What a kind of stage asks of a spec beyond what its steps ask of the router."""
+
+ACCESS: Mapping[type[StageKind], tuple[Access, ...]] = {Shadow: comparison.ACCESS}
+"""What a kind of stage does with objects beside the route and the revisions' own."""
 
 
 @lru_cache(maxsize=256)  # each pass asks a dozen times, of a wish that stays the same until the spec is edited
@@ -48,8 +53,13 @@ def way(wish: Wish) -> tuple[Step, ...]:
 
 
 def _with_its_metrics(step: Step, wish: Wish) -> Step:
-    """A stage that compares answers brings a metric, which says nothing once the stage is over."""
-    judged = judged_at(wish.spec, step.place.index)
+    """A stage that compares answers brings a metric, which says nothing once there are no more copies.
+
+    Copies say nothing of a goal: nobody sees the answers, so nobody buys.
+    """
+    judged = judged_at(wish.spec, step.place.index if step.exposure.mirror else None)
+    if step.exposure.mirror and (goals := {stage.ab_test.goal.metric for stage in wish.spec.stages if stage.ab_test}):
+        judged = (judged if judged is not None else frozenset(one.name for one in wish.spec.analysis.metrics)) - goals
     return step if judged is None or step.judged is not None else replace(step, judged=judged)
 
 
@@ -67,5 +77,7 @@ def fault(wish: Wish) -> Finding | None:
         check = FAULTS.get(type(stage.kind))
         if check is not None and (found := check(stage.name, stage.kind, wish)) is not None:
             return found
+    if (unasked := smoke.fault(wish)) is not None:
+        return unasked
     traffic, can = wish.spec.traffic, wish.router.can
     return next((why for step in way(wish) if (why := can(traffic, step.exposure, step.copied)) is not None), None)

@@ -36,6 +36,10 @@ class Match:
         return cls(header, value)
 
 
+COOKIE, STICKY = "cookie", "sticky cookie"
+"""Of a Match, in place of a header: a cookie as name=value, and the name of one by which users stay with the candidate.
+With the latter the weight is a part of users and not of requests; it has a space, as no header has."""
+
 BY_SERVICE = Match("service", "preview")
 """Who comes through the Service that leads to the candidate alone: plain Services do not look into requests."""
 
@@ -78,6 +82,16 @@ class Exposure:
         return Exposure(max(self.weight, other.weight), max(self.mirror, other.mirror), self.asked | other.asked)
 
     @property
+    def is_kept(self) -> bool:
+        """Whether users stay where the weight has put them."""
+        return self.asking != self.asked
+
+    @property
+    def asking(self) -> frozenset[Match]:
+        """Those who ask by themselves, without those whom a cookie of the route's keeps."""
+        return frozenset(match for match in self.asked if match.header != STICKY)
+
+    @property
     def share(self) -> float:
         """The part of users' requests that the candidate sees, answered or copied; from 0 to 1."""
         return float(self.percent / 100)
@@ -89,7 +103,10 @@ class Exposure:
 
     def __str__(self) -> str:
         copies = [f"a copy of {float(self.mirror):g} %"] if self.mirror else []
-        asked = [f"who asks with {match}" for match in _grouped(self.asked)]
+        asked = [
+            *_grouped(self.asking),
+            *(f"whom the cookie {match.value} keeps" for match in self.asked - self.asking),
+        ]
         weight = [f"{self.weight} %"] if self.weight or not (copies or asked) else []
         return " and ".join([*weight, *copies, *asked])
 
@@ -102,7 +119,7 @@ def _grouped(asked: Iterable[Match]) -> Iterator[str]:
     for header, matches in groupby(sorted(asked), key=lambda match: match.header):
         values = [*matches]
         named = [f"{header}: one of {len(values)} values"] if len(values) > MOST_NAMED else map(str, values)
-        yield from named
+        yield from (f"who asks with {one}" for one in named)
 
 
 NOBODY, EVERYBODY = Exposure(), Exposure(weight=100)

@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from modelrollout.api.findings import Finding
+from modelrollout.objects.access import READ, Access, Integration, Where
 from modelrollout.objects.manifests import Manifest, Ref
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import GATEWAY_CLASSES, GATEWAYS
+from modelrollout.traffic.exposure import Exposure
 from modelrollout.traffic.router import Copied, Wanted
 
 _GROUP = "gateway.networking.k8s.io"
+GATEWAYS_ARE_READ = tuple(
+    Access(one, READ, Integration.GATEWAY_API, where=Where.ANYWHERE) for one in (GATEWAYS, GATEWAY_CLASSES)
+)
 
 
 def gateways_of(parents: Iterable[Manifest], namespace: str) -> tuple[Ref, ...]:
@@ -42,19 +47,27 @@ def lacking(gateways: Iterable[Ref], there: Objects, wanted: Iterable[Wanted]) -
         if ref is None or (published := _published(there.get(ref))) is None:
             continue
         for exposure, copied in asked_for:
-            if missing := [name for name in _needed(exposure.mirror, copied) if name not in published]:
+            if missing := [name for name in _needed(exposure, copied) if name not in published]:
                 why = f"GatewayClass '{ref.name}' of {gateway} does not list {missing[0]} in status.supportedFeatures"
-                mend = "leave that stage out, or use a Gateway of another class"
+                by_header = "keep users by sticky.bucketHeader, " if exposure.is_kept else ""
+                mend = f"{by_header}leave that stage out, or use a Gateway of another class"
                 return Finding("GatewayCannot", f"{why}, and a stage asks for {exposure}: {mend}.")
     return None
 
 
-def _needed(mirror: object, copied: Copied) -> Iterator[str]:
-    """Weights and matches by a header's exact value are Core: every implementation has them."""
-    if not mirror:
+def _needed(exposure: Exposure, copied: Copied) -> Iterator[str]:
+    """Weights and matches by a header's exact value are Core: every implementation has them.
+
+    A match by regular expression has no name in that list, and neither have filters of a backend's answers; those of
+    its requests are the nearest to them that has one.
+    """
+    if exposure.is_kept:
+        yield "HTTPRouteResponseHeaderModification"
+        yield "HTTPRouteBackendRequestHeaderModification"
+    if not exposure.mirror:
         return
     yield "HTTPRouteRequestMirror"
-    if mirror != 100:
+    if exposure.mirror != 100:
         yield "HTTPRouteRequestPercentageMirror"
     if copied.methods:
         yield "HTTPRouteMethodMatching"

@@ -15,6 +15,7 @@ from pydantic.alias_generators import to_camel
 from modelrollout.api.base import GROUP
 from modelrollout.api.findings import Finding
 from modelrollout.api.traffic import GRPC, GatewayAPI, Traffic
+from modelrollout.objects.access import OWN, Access, Integration
 from modelrollout.objects.manifests import (
     REJECTED,
     Apply,
@@ -27,9 +28,10 @@ from modelrollout.objects.manifests import (
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import Resource
 from modelrollout.traffic import acceptance, requests
+from modelrollout.traffic.drawing import Part
 from modelrollout.traffic.edits import Edit, is_as_written_for, told
-from modelrollout.traffic.exposure import Exposure, Match
-from modelrollout.traffic.features import gateways_of
+from modelrollout.traffic.exposure import COOKIE, Exposure, Match
+from modelrollout.traffic.features import GATEWAYS_ARE_READ, gateways_of
 from modelrollout.traffic.route_rules import MIRROR, Rules, deciding
 from modelrollout.traffic.router import (
     ALL_REQUESTS,
@@ -71,14 +73,16 @@ class RouteSettings:
             timeouts=timeouts.to_wire() if timeouts else None,
         )
 
-    def rules(self, matches: Sequence[Manifest], mirrors: Sequence[Manifest], routing: Routing) -> Iterator[Manifest]:
+    def rules(
+        self, matches: Sequence[Manifest], mirrors: Sequence[Manifest], backends: Sequence[Manifest]
+    ) -> Iterator[Manifest]:
         """The rule for some requests; one for each match, where the path's prefix is replaced: so it has to be."""
         common: Manifest = {"timeouts": dict(self.timeouts)} if self.timeouts else {}
         each_alone = [[match] for match in matches] if self.replaces_prefix else []
         for each in each_alone or [[*matches]]:
             parts: Manifest = {"matches": each, "filters": [*self.filters, *mirrors]}
             present = {name: part for name, part in parts.items() if part}
-            yield {**present, **common, "backendRefs": _backend_refs(routing)}
+            yield {**present, **common, "backendRefs": list(backends)}
 
     @property
     def replaces_prefix(self) -> bool:
@@ -97,6 +101,11 @@ class GatewayRouter(WholeObjects):
     sees_methods: bool = True  # of HTTP; else all requests have the same one
     splits_by_pods: bool = False
 
+    @property
+    def access(self) -> tuple[Access, ...]:
+        route = Access(self.resource, OWN, Integration.GATEWAY_API)
+        return (route, *GATEWAYS_ARE_READ) if self.sees_methods else (route,)
+
     def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:
         return (Ref(self.resource, owner.namespace, owner.name),)
 
@@ -105,8 +114,11 @@ class GatewayRouter(WholeObjects):
             return None
         if exposure.mirror and (why := self._cannot_copy(asked_for, copied)) is not None:
             return Finding("RouterCannot", why)
-        matches = RouteSettings.of(asked_for).matches
-        return requests.fault(f"spec.traffic.{self.field}", matches, exposure, self._copied(copied))
+        if not self.sees_methods and (exposure.is_kept or any(one.header == COOKIE for one in exposure.asked)):
+            return Finding("RouterCannot", _NO_COOKIES.format(field=self.field, exposure=exposure))
+        settings, where = RouteSettings.of(asked_for), f"spec.traffic.{self.field}"
+        room = requests.Room(is_a_rule_each=settings.replaces_prefix)
+        return requests.fault(where, settings.matches, exposure, self._copied(copied), room)
 
     def gateways(self, owner: Owner, traffic: Traffic, there: Objects) -> tuple[Ref, ...]:
         asked_for = self.asked_for(traffic) if self.sees_methods else None  # of gRPC there are no such features
@@ -135,7 +147,7 @@ class GatewayRouter(WholeObjects):
         (ref,) = self.refs(owner)
         if (route := own(owner, there, ref)) is None:
             return ()
-        rules = Rules.of(route).led_back(_backend_refs(Routing(to)), to.service)
+        rules = Rules.of(route).led_back(backend_refs(Routing(to)), to.service)
         return (led_back(owner, route, {**route["spec"], "rules": rules}, notes),)
 
     def in_force(self, owner: Owner, there: Objects, stable: Backend) -> InForce:
@@ -223,6 +235,10 @@ class GatewayRouter(WholeObjects):
         }
 
 
+_NO_COOKIES = (
+    "clients of gRPC keep no cookies, so spec.traffic.{field} cannot tell users by one, and a stage asks for "
+    "{exposure}: use sticky.bucketHeader, or an audience by a header."
+)
 _PARENT: Manifest = {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
 
 
@@ -244,28 +260,44 @@ def _hostnames(settings: RouteSettings, present: Manifest | None) -> Manifest:
 
 
 def rules_for(settings: RouteSettings, routing: Routing, copied: Copied) -> list[Manifest]:
-    """Requests that ask for the candidate come first, and then those that are copied, if not all are.
+    """Requests that ask for the candidate come first, then those of users who are kept, those that are copied, if not
+    all are, and the rest.
 
     Their matches are more specific, and their order says so, too. A request that does both asks: gateways look at paths
     and methods before they look at headers, so the rule of those who ask has the others' paths and methods as well.
     """
-    matches, exposure = list(settings.matches), routing.exposure
-    candidate, mirrors = routing.candidate, _mirrors(routing)
+    matches, mirrors, candidate = list(settings.matches), _mirrors(routing), routing.candidate
     some = requests.copied(matches, copied) if mirrors and copied != ALL_REQUESTS else []
-    asking = requests.asking([*some, *(matches or [{}])], exposure.asked) if candidate else []
-    rules = [*settings.rules(asking, [], Routing(candidate))] if candidate and asking else []
+    every = [*some, *(matches or [{}])]
+    *kept, others = routing.parts
+    rules: list[Manifest] = []
+    if candidate and (asking := requests.asking(every, routing.exposure.asking)):
+        rules += settings.rules(asking, [], backend_refs(Routing(candidate)))
+    for part in kept:
+        rules += settings.rules(requests.having(every, [part.header]), [], backend_refs(routing, part))
     if some:
-        rules += settings.rules(some, mirrors, routing)
-    return [*rules, *settings.rules(matches, [] if some else mirrors, routing)]
+        rules += settings.rules(some, mirrors, backend_refs(routing, others))
+    return [*rules, *settings.rules(matches, [] if some else mirrors, backend_refs(routing, others))]
 
 
-def _backend_refs(routing: Routing) -> list[Manifest]:
-    """A backend that gets nothing is left out: a route that names a Service which is gone is not resolved."""
-    weight = routing.exposure.weight
-    shares = {routing.stable.service: 100 - weight}
-    if routing.candidate:
-        shares[routing.candidate.service] = weight
-    return [{"name": name, "port": SERVICE_PORT, "weight": share} for name, share in shares.items() if share]
+def backend_refs(routing: Routing, part: Part | None = None) -> list[Manifest]:
+    """The backends of a part of all users, else of those without a cookie.
+
+    One that gets nothing is left out: a route that names a Service which is gone is not resolved.
+    """
+    shared = routing.shared(part or routing.parts[-1])
+    return [
+        {"name": one.service, "port": SERVICE_PORT, "weight": weight, **({"filters": [_setting(set_)]} if set_ else {})}
+        for one, weight, set_ in shared
+    ]
+
+
+def _setting(cookie: str) -> Manifest:
+    """Added, not set: the model server's own cookies stay."""
+    return {
+        "type": "ResponseHeaderModifier",
+        "responseHeaderModifier": {"add": [{"name": "Set-Cookie", "value": cookie}]},
+    }
 
 
 def _mirrors(routing: Routing) -> list[Manifest]:

@@ -2,7 +2,7 @@
 
 Each revision has a Service of its own, so there are no subsets and no DestinationRule. Weights are drawn anew for each
 request; a DestinationRule's consistentHash would choose a pod within a revision and never the revision, so who is to
-stay with one of them needs a match in front of the weights, as those who ask have.
+stay with one of them has a match in front of the weights, as those who ask have.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from modelrollout.api.findings import Finding
 from modelrollout.api.istio import Istio
 from modelrollout.api.traffic import Traffic
+from modelrollout.objects.access import OWN, Access, Integration
 from modelrollout.objects.manifests import (
     REJECTED,
     Apply,
@@ -26,8 +27,9 @@ from modelrollout.objects.manifests import (
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import VIRTUAL_SERVICES
 from modelrollout.traffic import requests, virtual_service
+from modelrollout.traffic.drawing import Part
 from modelrollout.traffic.edits import Edit, is_as_written_for, told
-from modelrollout.traffic.exposure import Exposure
+from modelrollout.traffic.exposure import COOKIE, Exposure
 from modelrollout.traffic.gateway_api import ASKED, asked, asked_by
 from modelrollout.traffic.route_rules import Rules
 from modelrollout.traffic.router import (
@@ -50,6 +52,7 @@ _MENDS = {"match": "matches", "hosts": "hosts", "gateways": "gateways"}
 
 class IstioRouter(WholeObjects):
     field = "istio"
+    access = (Access(VIRTUAL_SERVICES, OWN, Integration.ISTIO),)
     splits_by_pods = False
 
     def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:
@@ -123,34 +126,40 @@ def _wanted(owner: Owner, settings: Istio, routing: Routing, present: Manifest |
 
 
 def _rules(settings: Istio, routing: Routing) -> Iterator[Manifest]:
-    """The first that fits is taken: for those who ask, those whose requests are copied if not all are, and the rest."""
+    """The first that fits is taken: for those who ask, those whom a cookie keeps, those whose requests are copied if
+    not all are, and the rest."""
     matches, mirrors = [match.to_wire() for match in settings.matches], _mirrors(routing)
     candidate = routing.candidate
-    asking = virtual_service.asking(matches, routing.exposure.asked) if candidate else []
+    *kept, others = routing.parts
+    asking = virtual_service.asking(matches, routing.exposure.asking) if candidate else []
     if candidate is not None and asking:
-        yield _rule(settings, asking, [], Routing(candidate))
+        yield _rule(settings, asking, [], _route(Routing(candidate)))
+    for part in kept:
+        yield _rule(settings, virtual_service.having(matches, [part.header]), [], _route(routing, part))
     is_partly_copied = bool(mirrors) and routing.copied != ALL_REQUESTS
     if is_partly_copied and (some := virtual_service.copied(matches, routing.copied)):
-        yield _rule(settings, some, mirrors, routing)
-    yield _rule(settings, matches, [] if is_partly_copied else mirrors, routing)
+        yield _rule(settings, some, mirrors, _route(routing, others))
+    yield _rule(settings, matches, [] if is_partly_copied else mirrors, _route(routing, others))
 
 
-def _rule(settings: Istio, matches: list[Manifest], mirrors: list[Manifest], routing: Routing) -> Manifest:
+def _rule(settings: Istio, matches: list[Manifest], mirrors: list[Manifest], route: list[Manifest]) -> Manifest:
     said = settings.to_wire()
     parts: Manifest = {name: said.get(name) for name in ("rewrite", "timeout", "retries")}
-    whole: Manifest = {"match": matches, "mirrors": mirrors, **parts, "route": _route(routing)}
+    whole: Manifest = {"match": matches, "mirrors": mirrors, **parts, "route": route}
     return {name: part for name, part in whole.items() if part}
 
 
-def _route(routing: Routing) -> list[Manifest]:
+def _route(routing: Routing, part: Part | None = None) -> list[Manifest]:
     """A destination that gets nothing is left out: Istio refuses requests to a Service that is gone."""
-    weight = routing.exposure.weight
-    shares = {routing.stable.service: 100 - weight}
-    if routing.candidate:
-        shares[routing.candidate.service] = weight
+    shared = routing.shared(part or routing.parts[-1])
     return [
-        {"destination": virtual_service.destination(name), "weight": share} for name, share in shares.items() if share
+        {"destination": virtual_service.destination(one.service), "weight": weight, **_setting(cookie)}
+        for one, weight, cookie in shared
     ]
+
+
+def _setting(cookie: str | None) -> Manifest:
+    return {"headers": {"response": {"add": {"set-cookie": cookie}}}} if cookie else {}
 
 
 def _mirrors(routing: Routing) -> list[Manifest]:
@@ -202,6 +211,8 @@ def _faults(settings: Istio, exposure: Exposure, of: Copied) -> Iterator[str]:
     yield from requests.faults_of_asking(
         "spec.traffic.istio", exposure, lambda asked: virtual_service.asking(matches, [asked])
     )
+    if exposure.is_kept and any(COOKIE in match.get("headers", {}) for match in matches):
+        yield requests.keeps_nobody("spec.traffic.istio")
     if not exposure.mirror or of == ALL_REQUESTS:
         return
     if of.paths and settings.rewrite is not None and settings.rewrite.uri is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from modelrollout.api.base import GROUP
 from modelrollout.api.findings import Finding
 from modelrollout.api.traffic import Traffic
+from modelrollout.objects.access import OWN, Access
 from modelrollout.objects.manifests import (
     APPLIED,
     REJECTED,
@@ -56,6 +57,7 @@ exact switch to all, which waits for all pods."""
 
 class ServiceRouter(WholeObjects):
     field = "service"
+    access = (Access(SERVICES, OWN),)
     splits_by_pods = True
 
     def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:

@@ -12,14 +12,15 @@ from typing import Any
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.traffic import Traffic
+from modelrollout.objects.access import CHANGE, Access, Integration
 from modelrollout.objects.manifests import APPLIED, REJECTED, Manifest, Owner, Patch, Ref, Write, digest
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import HTTP_ROUTES
 from modelrollout.traffic import acceptance, requests
 from modelrollout.traffic.edits import Edit, told
 from modelrollout.traffic.exposure import NOBODY, Exposure
-from modelrollout.traffic.features import gateways_of
-from modelrollout.traffic.gateway_api import ASKED, RouteSettings, asked_by, asked_text, rules_for
+from modelrollout.traffic.features import GATEWAYS_ARE_READ, gateways_of
+from modelrollout.traffic.gateway_api import ASKED, RouteSettings, asked_by, asked_text, backend_refs, rules_for
 from modelrollout.traffic.http_route import EVERY_REQUEST
 from modelrollout.traffic.lent_route import LENT, LentRoute, Loan, Place, controller, matches_of, noted_as
 from modelrollout.traffic.route_rules import REDIRECT, Rules, deciding
@@ -43,6 +44,7 @@ _OF_A_RULE = ("name", "matches", "filters", "timeouts", "backendRefs")
 
 class RouteRefRouter:
     field = "routeRef"
+    access = (Access(HTTP_ROUTES, CHANGE, Integration.GATEWAY_API), *GATEWAYS_ARE_READ)
     splits_by_pods = False
 
     def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:
@@ -204,8 +206,8 @@ def _restored(lent: LentRoute, rule: Manifest) -> Manifest:
 
 
 def _backend(backend: Backend) -> Manifest:
-    (rule,) = rules_for(RouteSettings(parent_refs=()), Routing(backend), ALL_REQUESTS)
-    return rule["backendRefs"][0]  # type: ignore[no-any-return]
+    (ref,) = backend_refs(Routing(backend))
+    return ref
 
 
 # Comparing
@@ -269,13 +271,23 @@ def _fault_of_the_rule(ref: Ref, lent: LentRoute, rule: Place) -> Finding | None
 def _fault_of_its_matches(ref: Ref, lent: LentRoute, rule: Place, wanted: Iterable[Wanted]) -> Finding | None:
     place = lent.find(rule)
     settings, where = _settings(lent.rules[place or 0]), f"rule {_named(rule)} of {ref}"
+    room = requests.Room(len(lent.of_the_user()) - 1, settings.replaces_prefix)
     for exposure, copied in wanted:
+        if 0 < exposure.weight < 100 and lent.rules[place or 0].get(_SESSIONS):
+            return Finding("SessionsPinned", f"{where[:1].upper()}{where[1:]} {_PINNED}")
         if exposure.mirror and copied.paths and settings.replaces_prefix:
             why = "replaces the prefix of the path, so a match for some paths would change what users get"
             return Finding("RouterCannot", f"{where} {why}: leave paths out.")
-        if (why_not := requests.fault(where, settings.matches, exposure, copied)) is not None:
+        if (why_not := requests.fault(where, settings.matches, exposure, copied, room)) is not None:
             return why_not
     return None
+
+
+_SESSIONS = "sessionPersistence"
+_PINNED = (
+    "has sessionPersistence, which beats weights, even a weight of 0: users would stay with the version that they met, "
+    "whatever the stages say. Take it off that rule; an abTest with sticky.cookie keeps users and can take them back."
+)
 
 
 def _named(rule: Place) -> str:

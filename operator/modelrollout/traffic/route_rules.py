@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 
 from modelrollout.objects.manifests import Manifest
-from modelrollout.traffic.exposure import NOBODY, Exposure, Match
+from modelrollout.traffic.drawing import EVERY_NUMBER, between, header_of, keeps
+from modelrollout.traffic.exposure import NOBODY, STICKY, Exposure, Match
 
 MIRROR, REDIRECT = "RequestMirror", "RequestRedirect"
 _MIRROR_FIELD = "requestMirror"
@@ -60,8 +62,9 @@ class Rules:
     def _exposure(self, rule: Manifest, stable: str) -> Exposure:
         weights = self._weights(rule)
         total, off = weights.total(), weights.total() - weights[stable]
+        low, high = _between(rule, self.known)
         # Rounded up: one in a thousand is somebody. And who leaves stable one in a thousand does not expose all.
-        away = min(-(-100 * off // total), 100 if off == total else 99) if total else 0
+        away = min(ceil(low + Fraction((high - low) * off, total)), 100 if off == total else 99) if off else 0
         asked = _asks(rule, self.known)
         mirror = max((_percent(one) for one in _mirrors(rule) if self._copied_to(one) != stable), default=0)
         if asked and away == 100 and not mirror:
@@ -155,10 +158,29 @@ def _percent(mirror: Manifest) -> int | Fraction:
 
 def _asks(rule: Manifest, known: frozenset[Match]) -> frozenset[Match]:
     """The known headers by which requests come to a rule; none where it has other requests, too."""
+    meant = {_told(header_of(match)): match for match in known if match.header != STICKY}
+    keeping = [match for match in known if match.header == STICKY]
     found = set[Match]()
     for match in rule.get("matches") or ():
-        headers = (header for header in match.get("headers") or () if header.get("type") in (None, "Exact"))
-        if not (mine := {Match(header["name"], header["value"]) for header in headers} & known):
+        headers = [{"type": "Exact", **header} for header in match.get("headers") or ()]
+        mine = {meant[told] for header in headers if (told := _told(header)) in meant}
+        mine |= {one for one in keeping for header in headers if keeps(one, header)}
+        if not mine:
             return frozenset()
         found |= mine
     return frozenset(found)
+
+
+def _between(rule: Manifest, known: frozenset[Match]) -> tuple[int, int]:
+    """Where the numbers lie of the users who come to a rule: of any user, where no known cookie says it."""
+    if not (keeping := [match for match in known if match.header == STICKY]):
+        return EVERY_NUMBER
+    found = set[tuple[int, int]]()
+    for match in rule.get("matches") or ():
+        told = (between(one, header) for one in keeping for header in match.get("headers") or ())
+        found.add(next(filter(None, told), EVERY_NUMBER))
+    return found.pop() if len(found) == 1 else EVERY_NUMBER
+
+
+def _told(header: Manifest) -> tuple[str, str, str]:
+    return header["type"], header["name"].lower(), header["value"]

@@ -10,6 +10,7 @@ from typing import Protocol
 from modelrollout.api.base import GROUP
 from modelrollout.api.findings import Finding
 from modelrollout.api.traffic import Traffic
+from modelrollout.objects.access import Access
 from modelrollout.objects.manifests import (
     APPLIED,
     REJECTED,
@@ -25,6 +26,7 @@ from modelrollout.objects.manifests import (
     seal,
 )
 from modelrollout.objects.reads import Objects
+from modelrollout.traffic.drawing import Draw, Part, parts, plain
 from modelrollout.traffic.exposure import NOBODY, Exposure
 
 SERVICE_PORT = 80
@@ -91,6 +93,21 @@ class Routing:
     notes: Notes = Notes()
     copied: Copied = ALL_REQUESTS
     copies_to: Backend | None = None  # instead of the candidate
+    draw: Draw | None = None  # how users are kept, where the exposure says so
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """How users are shared, those without a cookie last."""
+        share = self.exposure.weight
+        is_drawn = self.draw is not None and self.exposure.is_kept and 0 < share < 100
+        return tuple(parts(self.draw, share)) if is_drawn and self.draw else (plain(share),)
+
+    def shared(self, part: Part) -> tuple[tuple[Backend, int, str | None], ...]:
+        """The backends of some users, each with its weight and the cookie that it sets; none that gets nothing."""
+        both = [(self.stable, part.stable, part.stables_cookie)]
+        if self.candidate is not None:
+            both.append((self.candidate, part.candidate, part.candidates_cookie))
+        return tuple(one for one in both if one[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +136,10 @@ class Router(Protocol):
     @property
     def field(self) -> str:
         """The field of spec.traffic that chooses it."""
+
+    @property
+    def access(self) -> tuple[Access, ...]:
+        """What it does with which kinds of objects."""
 
     @property
     def splits_by_pods(self) -> bool:

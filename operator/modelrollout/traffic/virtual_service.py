@@ -9,12 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from modelrollout.objects.manifests import Manifest
+from modelrollout.traffic.drawing import header_of
 from modelrollout.traffic.exposure import Match
 from modelrollout.traffic.requests import is_under
 from modelrollout.traffic.route_rules import MIRROR
 from modelrollout.traffic.router import SERVICE_PORT, Copied
 
 SECTIONS = ("http", "tls", "tcp")
+_TYPES = {"exact": "Exact", "regex": "RegularExpression"}
+"""Ways to compare a header, as the Gateway API calls them."""
 COPIES = ("mirror", "mirrors", "mirrorPercent", "mirrorPercentage")
 _ELSEWHERE = ("redirect", "directResponse", "delegate")
 """What a rule may have in place of destinations."""
@@ -31,16 +34,17 @@ def rules_of(found: Manifest) -> tuple[Manifest, ...]:
 
 def _as_rule(rule: Manifest, namespace: str) -> Manifest:
     return {
-        "matches": [{"headers": [*_exact_headers(match)]} for match in rule.get("match") or ()],
+        "matches": [{"headers": [*_headers(match)]} for match in rule.get("match") or ()],
         "backendRefs": [*_backends(rule, namespace)],
         "filters": [*_mirrors(rule, namespace)],
     }
 
 
-def _exact_headers(match: Manifest) -> Iterator[Manifest]:
+def _headers(match: Manifest) -> Iterator[Manifest]:
     for name, how in (match.get("headers") or {}).items():
-        if value := (how or {}).get("exact"):
-            yield {"name": name, "value": value}
+        for way, type_ in _TYPES.items():
+            if value := (how or {}).get(way):
+                yield {"type": type_, "name": name, "value": value}
 
 
 def _backends(rule: Manifest, namespace: str) -> Iterator[Manifest]:
@@ -105,14 +109,20 @@ def led_back(spec: Manifest, service: str) -> Manifest:
 
 def asking(matches: Sequence[Manifest], asked: Iterable[Match]) -> list[Manifest]:
     """The matches of those requests that ask for the candidate."""
-    each = (_asking(match, one) for match in matches or [{}] for one in sorted(asked))
+    return having(matches, [header_of(one) for one in sorted(asked)])
+
+
+def having(matches: Sequence[Manifest], headers: Iterable[Manifest]) -> list[Manifest]:
+    """The matches of those requests that have one of these headers, as the Gateway API writes them."""
+    each = (_having(match, one) for match in matches or [{}] for one in headers)
     return [match for match in each if match is not None]
 
 
-def _asking(match: Manifest, asked: Match) -> Manifest | None:
+def _having(match: Manifest, header: Manifest) -> Manifest | None:
     """None where they have another value in that header."""
-    headers, mine = match.get("headers") or {}, {"exact": asked.value}
-    return {**match, "headers": {**headers, asked.header: mine}} if headers.get(asked.header, mine) == mine else None
+    way = next(way for way, type_ in _TYPES.items() if type_ == header["type"])
+    headers, name, mine = match.get("headers") or {}, header["name"], {way: header["value"]}
+    return {**match, "headers": {**headers, name: mine}} if headers.get(name, mine) == mine else None
 
 
 def copied(matches: Sequence[Manifest], of: Copied) -> list[Manifest]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from modelrollout.analysis.evidence.look import Goal
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import CandidateArm, MetricVerdict, Verdict
 from modelrollout.rollout.rollout import Wish
@@ -168,10 +169,14 @@ def evidence_is_missing(trial: Trial) -> Finding | None:
     shown = {verdict.metric: verdict for verdict in trial.status.verdicts}
     told = [_latest(shown.get(verdict.metric), verdict).message for verdict in open_]
     if trial.step.goal is not None and step_deadline_is_over(trial):
-        field = patience_of(trial).deadline_field
-        over = f"within {field} nothing showed {trial.step.goal}. A person decides: raise it, or edit the spec."
-        return Finding("GoalNotShown", " ".join([where, over, *told]))
+        return Finding("GoalNotShown", " ".join([where, _not_shown(trial.step.goal, patience_of(trial)), *told]))
     return Finding("AwaitingEvidence", " ".join([where, *told]))
+
+
+def _not_shown(goal: Goal, patience: Patience) -> str:
+    over = f"within {patience.deadline_field} nothing showed {goal}."
+    decides = " A person decides: raise it, or edit the spec."
+    return over if patience.on_inconclusive == "rollback" else over + decides
 
 
 def patience_of(trial: Trial) -> Patience:
@@ -215,6 +220,13 @@ def traffic_contradicts(trial: Trial) -> Finding | None:
     same = told is not None and told.reason == traffic.contradiction.reason  # its numbers are as of then
     message = told.message if told is not None and same else traffic.contradiction.message
     return Finding(traffic.contradiction.reason, f"{_where(trial)} {message}")
+
+
+def drawing_failed(trial: Trial) -> Finding | None:
+    """Arms of another size than those that were drawn are other arms. While the candidate was met by nobody, as far as
+    anybody counted, there are none yet."""
+    traffic = trial.facts.traffic
+    return traffic_contradicts(trial) if traffic is not None and traffic.is_met else None
 
 
 def _where(trial: Trial) -> str:

@@ -13,7 +13,7 @@ from modelrollout.trial.trial import Step
 
 def carried(facts: Facts, status: ModelRolloutStatus, step: Step) -> Exposure:
     """The exposure that the candidate has its pods for at a step."""
-    return EVERYBODY if step.is_full_size or outage.is_over_patience(facts, status) else step.exposure
+    return EVERYBODY if outage.is_over_patience(facts, status) else step.pods_for or step.reach
 
 
 def hindrance(facts: Facts, status: ModelRolloutStatus, exposure: Exposure, pods_for: Exposure) -> Finding | None:

@@ -57,6 +57,9 @@ def position(way: Sequence[Step], phase: Phase, stage: StageStatus) -> int:
     for number in own:
         if (way[number].place.number, way[number].exposure) == (stage.step, live):
             return number
+    for number in own if live.asked else ():  # whoever stays with the candidate is not sent away so that more may
+        if way[number].place.number == stage.step and live <= way[number].exposure:
+            return number
     reached = own[-1] + 1 if own else len(numbered)
     lower = [number for number, step in numbered[:reached] if step.exposure <= live]
     return lower[-1] if lower else own[0] if own else 0

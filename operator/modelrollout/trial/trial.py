@@ -15,9 +15,11 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import CandidateArm, ModelRolloutStatus, Phase, StageStatus
 from modelrollout.objects.manifests import Apply
 from modelrollout.rollout.rollout import Wish
+from modelrollout.traffic.drawing import Draw
 from modelrollout.traffic.exposure import Exposure
 from modelrollout.traffic.router import ALL_REQUESTS, Backend, Copied
 from modelrollout.trial.facts import Facts
+from modelrollout.trial.smoke import Smoke
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,21 @@ class Step:
     waits: tuple[Check, ...]
     fails: tuple[Check, ...] = ()
     is_judged: bool = True  # its time counts as time in which metrics are compared
-    is_full_size: bool = False  # the candidate has all its pods; else what the router needs for the exposure
+    pods_for: Exposure | None = None  # the exposure that the candidate has its pods for; None: the step's own
     judged: frozenset[str] | None = None  # the metrics that decide; None: all
     part: int | None = None  # percent of requests that are to reach the candidate; None: as the weight or mirror says
     goal: Goal | None = None  # what is to be shown of one metric, instead of what it excludes
     patience: Patience | None = None  # None: as the spec's analysis says
+    draw: Callable[[Trial], Draw | None] = lambda _: None  # of users whom a cookie keeps
     copied: Copied = ALL_REQUESTS
     copies_to: Callable[[Trial], Backend | None] = lambda _: None
     objects: Callable[[Trial], Iterator[Apply]] = lambda _: iter(())
+    smoke: Smoke | None = None  # what the operator itself asks of the candidate
+
+    @property
+    def reach(self) -> Exposure:
+        """The exposure by its size: those who were drawn weigh as much as any other users."""
+        return self.exposure if self.part is None else Exposure(weight=self.part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The input of a plan: the objects that were read, and the answers of Prometheus. Pure."""
+"""The input of a plan: the objects that were read, and the answers of Prometheus and of the candidate. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from modelrollout.api.findings import Finding
+from modelrollout.comparer.answers import Reply
 from modelrollout.objects.manifests import ROLLOUT_LABEL, Manifest, Ref, ref_of
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import PODS, SERVICES, Resource
 from modelrollout.promql.query import Answer, Query
 from modelrollout.traffic.router import InForce
 from modelrollout.trial.question import Question
+from modelrollout.trial.smoke import SmokeRound
 from modelrollout.workloads.kind_table import WORKLOADS
 
 REFUSED = "Refused"
@@ -29,6 +31,8 @@ class World:
     objections: Mapping[Ref, Finding] | None = field(default_factory=dict)  # see `tried`; None: it was not asked
     look: Question | None = None  # that was answered; None: Prometheus was not asked
     answers: Mapping[Query, Answer] = field(default_factory=dict)
+    smoke: SmokeRound | None = None  # that was put to the candidate; None: it was asked nothing
+    replies: Mapping[str, Reply] = field(default_factory=dict)  # by the names of its requests
     routings: dict[object, InForce] = field(default_factory=dict, init=False, repr=False, compare=False)  # read so far
 
     @classmethod
@@ -38,6 +42,10 @@ class World:
     def heard(self, look: Question, answers: Mapping[Query, Answer]) -> World:
         """The same world, with what Prometheus said to a look."""
         return replace(self, look=look, answers=answers)
+
+    def replied(self, smoke: SmokeRound, replies: Mapping[str, Reply]) -> World:
+        """The same world, with what the candidate said to smoke requests."""
+        return replace(self, smoke=smoke, replies=replies)
 
     def tried(self, objections: Mapping[Ref, Finding]) -> World:
         """The same world, with what the API server has against the objects of the revision that is wished for."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from modelrollout.api.findings import Finding
+from modelrollout.objects.access import Access
 from modelrollout.objects.manifests import Manifest, Owner, Patch, Ref
 from modelrollout.objects.resources import Resource
 from modelrollout.workloads.state import WorkloadState
@@ -25,6 +26,10 @@ class Kind(Protocol):
     @property
     def resource(self) -> Resource:
         """The kind of object."""
+
+    @property
+    def access(self) -> tuple[Access, ...]:
+        """What it does with which kinds of objects."""
 
     def fault(self, template: Manifest) -> Finding | None:
         """What is wrong with a rendered template, or None. The API server judges the rest when it is applied."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelrollout.api.findings import Finding
+from modelrollout.objects.access import FIND, OWN, Access, Integration
 from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, Patch, Ref, revision_of
-from modelrollout.objects.resources import Resource
+from modelrollout.objects.resources import PODS, Resource
 from modelrollout.workloads.kind import Names
 from modelrollout.workloads.state import WorkloadState
 
@@ -26,6 +27,11 @@ class PodWorkload:
     resource: Resource
     named: Callable[[str], str]
     answering: tuple[str, ...] = ()
+    integration: Integration | None = None
+
+    @property
+    def access(self) -> tuple[Access, ...]:
+        return Access(self.resource, OWN, self.integration), Access(PODS, FIND)
 
     def fault(self, template: Manifest) -> Finding | None:
         for is_wrong, message in _FAULTS:

@@ -5,6 +5,7 @@ Each revision has a set of its own, and so volumes of its own: a candidate is le
 
 from __future__ import annotations
 
+from modelrollout.objects.access import Integration
 from modelrollout.objects.resources import STATEFUL_SETS
 from modelrollout.promql.strings import as_regex
 from modelrollout.workloads.pod_workload import PodWorkload
@@ -14,4 +15,6 @@ def _pods_of(workload: str) -> str:
     return f"{as_regex(workload)}-[0-9]+"
 
 
-STATEFUL_SET = PodWorkload(STATEFUL_SETS, _pods_of, answering=("volumeClaimTemplates",))
+STATEFUL_SET = PodWorkload(
+    STATEFUL_SETS, _pods_of, answering=("volumeClaimTemplates",), integration=Integration.STATEFUL_SETS
+)

@@ -101,6 +101,7 @@ class Writes:
         old = self.collection(resource).items.get((namespace, name))
         if old is None:
             if resource.rules.update_may_create and not options.subresource:
+                _expect_no_uid(resource, name, submitted)
                 return self.create(resource, namespace, submitted, options)
             raise errors.not_found(resource.group, resource.plural, name)
         if resource.rules.update_needs_version and not (submitted.get("metadata") or {}).get("resourceVersion"):
@@ -219,6 +220,13 @@ class Writes:
         for hook in self.after_write:
             hook(resource, last, True)
         return shown(resource, {**item, "metadata": {**item["metadata"], **_revision(last)}})
+
+
+def _expect_no_uid(resource: Resource, name: str, submitted: Object) -> None:
+    """A given uid belongs to an object that is gone."""
+    if uid := (submitted.get("metadata") or {}).get("uid"):
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
+        raise errors.conflict(resource.group, resource.plural, name, why)
 
 
 def _anew(resource: Resource, name: str, applied: Object) -> Object:

@@ -16,7 +16,7 @@ from pathlib import Path
 from localcluster.gateway.attach import CONTROLLER
 from localcluster.gateway.controller import Controller
 from localcluster.gateway.doors import Door
-from localcluster.gateway.envoy import EnvoyFailedError, EnvoyMissingError, GatewayError, binary, running_envoy
+from localcluster.gateway.envoy import Envoy, EnvoyFailedError, EnvoyMissingError, GatewayError, binary, running_envoy
 from localcluster.processes.background import running
 from modelrollout.kube import AlreadyExists, Cluster, Refused, Unreachable
 from modelrollout.objects.manifests import Manifest
@@ -52,8 +52,17 @@ class Gateway:
     """`url` is where the Gateway `sandbox` in namespace `default` listens; `admin_url` has Envoy's statistics."""
 
     url: str
-    admin_url: str
+    _envoy: Envoy
     _controller: Controller
+
+    @property
+    def admin_url(self) -> str:
+        return self._envoy.admin_url
+
+    async def restart(self) -> None:
+        """Envoy ends, with all connections and whatever it remembers, and another one takes its place."""
+        await self._envoy.stop()
+        await self._envoy.start()
 
     async def service_url(self, namespace: str, name: str, port: int) -> str:
         """Where a Service's port answers: its ClusterIP if this machine lets us listen there, else another address.
@@ -90,7 +99,7 @@ async def gateway(cluster: Cluster, directory: Path, *, access_log: bool = False
                     url = await _open(cluster, controller)
             except TimeoutError:
                 raise GatewayError(f"Gateway '{NAME}' did not open; are the CRDs in {CRDS} installed?") from None
-            yield Gateway(url, envoy.admin_url, controller)
+            yield Gateway(url, envoy, controller)
 
 
 async def _open(cluster: Cluster, controller: Controller) -> str:

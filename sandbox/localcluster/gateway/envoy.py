@@ -72,16 +72,39 @@ class _Fresh:
 
 
 class Envoy:
-    """One running Envoy. `folder` holds its files and its log, `admin_url` its statistics."""
+    """One Envoy, which runs from `start` to `stop`. `folder` has its files and its log, `admin_url` its statistics."""
 
-    def __init__(self, folder: Path, admin_url: str, session: aiohttp.ClientSession) -> None:
-        self.folder, self.admin_url = folder, admin_url
-        self._session = session
+    def __init__(self, program: Path, folder: Path, session: aiohttp.ClientSession) -> None:
+        self.folder, self.admin_url = folder, ""
+        self._program, self._session = program, session
+        self._process: Process | None = None
+        self._ending: asyncio.Task[int] | None = None
         self._written: dict[tuple[str, str], str] = {}  # by kind and name
         self._clusters: Resources = {}
         self._rejections: dict[str, int] = {}  # by statistic: how many Envoy had counted when we last looked
         self._refused: dict[str, str] = {}  # by statistic: a sentence, until the file is written anew
         self.is_late = False  # after `program`: something was neither taken nor refused, and should be tried again
+
+    async def start(self) -> None:
+        """Returns when it is ready, with what its files say. Raises `EnvoyFailedError`."""
+        self._rejections = {}
+        self._process = await _process(self._program, self.folder)
+        self._ending = asyncio.create_task(self._process.wait())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                while not self._ending.done():
+                    self.admin_url = f"http://{_text(self.folder / 'admin')}"
+                    if await self.is_ready():
+                        self._ending.add_done_callback(functools.partial(_say_when_it_ends, self.folder))
+                        return
+                    await asyncio.sleep(POLL_SECONDS)
+        raise EnvoyFailedError(f"Envoy did not start: {_last_line(self.folder / 'envoy.log')}")
+
+    async def stop(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+        if self._process is not None:
+            await self._process.stop(LAST_WISH_SECONDS)
 
     async def program(self, wanted: Configuration) -> str:
         """Make this the configuration; returns when Envoy works with it, with sentences about what it refused.
@@ -163,20 +186,14 @@ class Envoy:
 @asynccontextmanager
 async def running_envoy(folder: Path) -> AsyncIterator[Envoy]:
     """A fresh Envoy without any listener; it ends with this block, or with this process."""
-    program = binary()
-    folder = _prepared(folder)
     patience = aiohttp.ClientTimeout(total=ADMIN_SECONDS)
-    async with (
-        _process(program, folder) as process,
-        aiohttp.ClientSession(trust_env=False, timeout=patience) as session,
-    ):
-        ending = asyncio.create_task(process.wait())
+    async with aiohttp.ClientSession(trust_env=False, timeout=patience) as session:
+        envoy = Envoy(binary(), _prepared(folder), session)
         try:
-            envoy = await _ready(folder, session, ending)
-            ending.add_done_callback(functools.partial(_say_when_it_ends, folder))
+            await envoy.start()
             yield envoy
         finally:
-            ending.cancel()
+            await envoy.stop()
 
 
 def replace(path: Path, text: str) -> None:
@@ -196,10 +213,9 @@ def _prepared(folder: Path) -> Path:
     return folder
 
 
-@asynccontextmanager
-async def _process(program: Path, folder: Path) -> AsyncIterator[Process]:
+async def _process(program: Path, folder: Path) -> Process:
     (folder / "admin").unlink(missing_ok=True)
-    process = await Process.start(
+    return await Process.start(
         [
             str(program),
             *("-c", str(folder / "bootstrap.json"), "--admin-address-path", str(folder / "admin")),
@@ -211,21 +227,6 @@ async def _process(program: Path, folder: Path) -> AsyncIterator[Process]:
         environment=os.environ,
         log=folder / "envoy.log",
     )
-    try:
-        yield process
-    finally:
-        await process.stop(LAST_WISH_SECONDS)
-
-
-async def _ready(folder: Path, session: aiohttp.ClientSession, ending: asyncio.Task[int]) -> Envoy:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(START_SECONDS):
-            while not ending.done():
-                envoy = Envoy(folder, f"http://{_text(folder / 'admin')}", session)
-                if await envoy.is_ready():
-                    return envoy
-                await asyncio.sleep(POLL_SECONDS)
-    raise EnvoyFailedError(f"Envoy did not start: {_last_line(folder / 'envoy.log')}")
 
 
 def _say_when_it_ends(folder: Path, ending: asyncio.Task[int]) -> None:

@@ -11,6 +11,7 @@ import itertools
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Literal
@@ -19,15 +20,18 @@ import aiohttp
 
 from localcluster.load.outcomes import TRUE_LABEL_HEADER, VERSION_HEADER, Failure, Outcome, Reply, Sample, judge
 from localcluster.load.record import Counts, Record, Second
+from localcluster.load.users import STRANGERS, User
 
 Arrivals = Literal["poisson", "even"]
+TRIES = 20  # to find a user who waits for nothing; then whoever it is asks again
 
 
 class LoadGenerator:
     """`run` it as a task and `stop` it; `snapshot` and `timeline` may be asked at any time.
 
     `expected` is what the stable version answers to each sample, and `stable` its name; tell `stable_is` of a new one.
-    `rate` (requests per second) may be set while it runs.
+    `rate` (requests per second) may be set while it runs. With `users`, each request is that of one of them, by chance:
+    of those who wait for no answer, if there are any. They keep the cookies that they get, as browsers do.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class LoadGenerator:
         host: str | None = None,
         patience: timedelta = timedelta(seconds=10),
         seed: int = 0,
+        users: Sequence[User] = STRANGERS,
     ) -> None:
         if not samples:
             raise ValueError("There are no samples to send.")
@@ -50,6 +55,9 @@ class LoadGenerator:
         self._bodies = [json.dumps({"features": sample.features}).encode() for sample in samples]
         self._headers = [_headers(sample, host) for sample in samples]
         self._dice = random.Random(seed)  # noqa: S311 - the same users on every run
+        self._users, self._waiting = users, Counter[str]()
+        self._lot = random.Random(seed)  # noqa: S311 - who comes depends on who waits, when somebody comes does not
+        self._cookies: dict[str, dict[str, str]] = {}
         self._record, self._stopped = Record(), asyncio.Event()
         self._in_flight: set[asyncio.Task[None]] = set()
         self.stable_is(expected, stable)
@@ -68,7 +76,10 @@ class LoadGenerator:
         patience = aiohttp.ClientTimeout(total=self._patience.total_seconds())
         # Users do not queue for each other's connections, and none of them asks this machine's proxy.
         connector = aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(connector=connector, timeout=patience, trust_env=False) as session:
+        session = aiohttp.ClientSession(
+            connector=connector, timeout=patience, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
+        )
+        async with session:
             try:
                 await self._send_all(session, duration)
                 await asyncio.gather(*self._in_flight)
@@ -102,7 +113,7 @@ class LoadGenerator:
             await asyncio.sleep(max(0.0, due - clock()))
             if self._stopped.is_set():
                 return
-            task = asyncio.create_task(self._send(session, number, due, epoch))
+            task = asyncio.create_task(self._send(session, number, self._next_user(), due, epoch))
             self._in_flight.add(task)
             task.add_done_callback(self._in_flight.discard)
 
@@ -112,22 +123,37 @@ class LoadGenerator:
         self._dice.shuffle(order)
         return itertools.cycle(order)
 
+    def _next_user(self) -> User:
+        chosen = (self._lot.choice(self._users) for _ in range(TRIES))
+        user = next((one for one in chosen if not self._waiting[one.name]), self._users[0])
+        self._waiting[user.name] += 1
+        return user
+
     def _gap(self) -> float:
         return self._dice.expovariate(self.rate) if self._arrivals == "poisson" else 1 / self.rate
 
-    async def _send(self, session: aiohttp.ClientSession, number: int, due: float, epoch: float) -> None:
+    async def _send(self, session: aiohttp.ClientSession, number: int, who: User, due: float, epoch: float) -> None:
         expected, stable = self._expected[number], self._stable  # as they are now, not when the answer comes
-        reply = await self._ask(session, number)
+        reply = await self._ask(session, number, who)
+        self._waiting[who.name] -= 1
         latency = asyncio.get_running_loop().time() - due
-        truth = self._samples[number].label
-        self._record.add(judge(reply, truth=truth, expected=expected, stable=stable, at=epoch + due, latency=latency))
+        truth, user = self._samples[number].label, who.name or None
+        self._record.add(
+            judge(reply, truth=truth, expected=expected, stable=stable, at=epoch + due, latency=latency, user=user)
+        )
 
-    async def _ask(self, session: aiohttp.ClientSession, number: int) -> Reply:
+    async def _ask(self, session: aiohttp.ClientSession, number: int, who: User) -> Reply:
+        headers = {**self._headers[number], **who.headers}
+        if kept := self._cookies.get(who.name):
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in kept.items())
         try:
             # Not redirected and, being a POST, not repeated by aiohttp: what happens to it is what the user gets.
             async with session.post(
-                self._url, data=self._bodies[number], headers=self._headers[number], allow_redirects=False
+                self._url, data=self._bodies[number], headers=headers, allow_redirects=False
             ) as response:
+                if who.name and response.cookies:
+                    given = {name: morsel.value for name, morsel in response.cookies.items()}
+                    self._cookies.setdefault(who.name, {}).update(given)
                 return Reply(response.status, response.headers.get(VERSION_HEADER), await response.read())
         except TimeoutError as error:
             return _broken(Failure.TIMEOUT, error)

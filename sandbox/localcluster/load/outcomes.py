@@ -49,7 +49,8 @@ class Outcome:
     """One request.
 
     `at` is when the user meant to send it (unix seconds), `latency` the seconds from then to the whole answer,
-    `stable_right` whether the stable version would have been right, and `detail` what a failure said.
+    `stable_right` whether the stable version would have been right, `detail` what a failure said, and `user` who asked
+    where users have names.
     """
 
     at: float
@@ -61,9 +62,19 @@ class Outcome:
     stable_right: bool
     harmed: bool
     detail: str = ""
+    user: str | None = None
 
 
-def judge(reply: Reply, *, truth: int, expected: int, stable: str | None, at: float, latency: float) -> Outcome:
+def judge(
+    reply: Reply,
+    *,
+    truth: int,
+    expected: int,
+    stable: str | None,
+    at: float,
+    latency: float,
+    user: str | None = None,
+) -> Outcome:
     """Whether the user was served, rightly, and no worse than the stable version would have done.
 
     Harmed is who got an error, or a wrong answer where stable's (`expected`) is right. An error of the stable version's
@@ -85,6 +96,7 @@ def judge(reply: Reply, *, truth: int, expected: int, stable: str | None, at: fl
         stable_right=stable_right,
         harmed=harmed,
         detail=reply.body[:200].decode(errors="replace") if failure else "",
+        user=user,
     )
 
 

@@ -500,6 +500,17 @@ async def test_a_lease_is_taken_by_whoever_saw_its_last_state(api: Api, namespac
     assert (late.status, late.body["reason"]) == (409, "Conflict")
 
 
+async def test_a_lease_that_is_gone_is_not_made_again_by_renewing_it(api: Api, namespace: str) -> None:
+    where = path("coordination.k8s.io/v1/leases", namespace)
+    manifest = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "a"}, "spec": {}}
+    made = await api.made(where, manifest)
+    await api.delete(f"{where}/a")
+    late = await api.put(f"{where}/a", made)
+    assert (late.status, late.body["reason"]) == (409, "Conflict")
+    assert "Precondition failed: UID in precondition" in late.body["message"]
+    assert (await api.put(f"{where}/a", manifest)).status == 201
+
+
 # Events
 
 

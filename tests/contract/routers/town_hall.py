@@ -16,7 +16,8 @@ from modelrollout.objects.reads import Objects, Reads, conditional
 from modelrollout.shell.apply import Applier
 from modelrollout.shell.reader import Direct
 from modelrollout.traffic import acceptance, revision_service
-from modelrollout.traffic.exposure import BY_SERVICE, EVERYBODY, NOBODY, Exposure, Match
+from modelrollout.traffic.drawing import Draw
+from modelrollout.traffic.exposure import BY_SERVICE, COOKIE, EVERYBODY, NOBODY, STICKY, Exposure, Match
 from modelrollout.traffic.gateway_api import ASKED, GatewayRouter
 from modelrollout.traffic.lent_route import LENT, noted_as
 from modelrollout.traffic.route_ref import RouteRefRouter
@@ -26,6 +27,7 @@ from modelrollout.traffic.router_table import ROUTERS
 OLD, NEW = Backend("fraud-old", "old", 8080), Backend("fraud-new", "new", 9090)
 NOON = "2026-01-01T12:00:00Z"
 PREVIEW, TENANT = Match("x-preview", "1"), Match("x-tenant", "acme: eu")
+BETA, KEPT = Match(COOKIE, "beta=a.b"), Match(STICKY, "fraud-arm")
 
 EXPOSURES = [
     *(Exposure(weight) for weight in (0, 1, 50, 99, 100)),
@@ -39,7 +41,11 @@ EXPOSURES = [
     Exposure(5, asked=frozenset({TENANT})),
     Exposure(asked=frozenset(Match("x-bucket", f"b{number:02d}") for number in range(32))),
     Exposure(99, 100, frozenset({PREVIEW, TENANT})),
+    Exposure(5, asked=frozenset({BETA, PREVIEW})),
+    Exposure(5, asked=frozenset({KEPT})),
+    Exposure(60, asked=frozenset({KEPT, BETA})),
 ]
+DRAW = Draw("fraud-arm", "b41c7d9f03", "Path=/; Max-Age=60; HttpOnly", (5, 25, 50))
 
 OWN_WORDS: dict[str, Any] = {
     "gatewayAPI": {
@@ -194,7 +200,7 @@ class Place:
     async def wanted(self, exposure: Exposure, traffic: Traffic | None = None, **notes: Any) -> tuple[Move, ...]:
         """What the router would write now."""
         candidate = self.new if exposure != NOBODY else None
-        routing = Routing(self.old, candidate, exposure, Notes(**notes))
+        routing = Routing(self.old, candidate, exposure, Notes(**notes), draw=DRAW)
         return self.router.render(self.owner, traffic or least(self.router.field), routing, await self.there())
 
     async def put(self, exposure: Exposure, traffic: Traffic | None = None, **notes: Any) -> None:

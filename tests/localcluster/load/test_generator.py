@@ -13,7 +13,7 @@ from itertools import pairwise
 import pytest
 from aiohttp import web
 
-from localcluster.load import Failure, LoadGenerator, Sample
+from localcluster.load import Failure, LoadGenerator, Sample, User
 
 SAMPLES = [Sample((float(digit),) * 64, digit) for digit in range(10)]
 TRUTH = list(range(10))
@@ -184,3 +184,37 @@ def test_refuses_answers_that_do_not_fit_the_samples() -> None:
         LoadGenerator("http://127.0.0.1/predict", SAMPLES, [1])
     with pytest.raises(ValueError, match="no samples"):
         LoadGenerator("http://127.0.0.1/predict", [], [])
+
+
+async def test_users_come_with_their_own_headers_and_the_cookies_that_they_were_given() -> None:
+    seen: set[tuple[str, str]] = set()
+
+    async def model(request: web.Request) -> web.StreamResponse:
+        bucket = request.headers["x-bucket"]
+        seen.add((bucket, request.headers.get("Cookie", "")))
+        answer = await echo(request)
+        answer.set_cookie("arm", f"arm-of-{bucket}")
+        return answer
+
+    people = (User("anne", {"x-bucket": "b0"}), User("bob", {"x-bucket": "b1"}))
+    async with served(model) as url:
+        load = LoadGenerator(url, SAMPLES, TRUTH, rate=100, users=people)
+        await load.run(BRIEFLY)
+    assert seen == {("b0", ""), ("b0", "arm=arm-of-b0"), ("b1", ""), ("b1", "arm=arm-of-b1")}
+    assert {one.user for one in load.outcomes} == {"anne", "bob"}
+
+
+async def test_strangers_have_no_names_and_keep_no_cookies() -> None:
+    seen: set[str] = set()
+
+    async def model(request: web.Request) -> web.StreamResponse:
+        seen.add(request.headers.get("Cookie", ""))
+        answer = await echo(request)
+        answer.set_cookie("arm", "candidate")
+        return answer
+
+    async with served(model) as url:
+        load = LoadGenerator(url, SAMPLES, TRUTH, rate=100)
+        await load.run(BRIEFLY)
+    assert seen == {""}
+    assert {one.user for one in load.outcomes} == {None}

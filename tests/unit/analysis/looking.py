@@ -45,6 +45,12 @@ ACCURACY = {
     "ratio": {"good": 'model_correct_total{pod=~"{{ pods }}"}', "total": 'model_labelled_total{pod=~"{{ pods }}"}'},
     "tolerance": {"absolute": "1%"},
 }
+REVENUE = {
+    "name": "revenue",
+    "mean": {part: f'shop_{part}_total{{pod=~"{{{{ pods }}}}"}}' for part in ("sum", "squares", "count")},
+    "betterWhen": "higher",
+    "tolerance": {"relative": "5%"},
+}
 LATENCY = {
     "name": "latency",
     "histogram": 'http_request_duration_seconds_bucket{pod=~"{{ pods }}"}',
@@ -166,6 +172,12 @@ def requests(
 ) -> dict[str, list[Series]]:
     """A ratio's counters of one arm, which grew by so much."""
     return {part: [grown(bad, over=over, code="500", **labels)], "total": [grown(total, over=over, **labels)]}
+
+
+def takings(mean: float, users: float, *, deviation: float = 10.0) -> dict[str, list[Series]]:
+    """Counters of one arm whose users brought so much."""
+    of_one = {"sum": mean, "squares": mean**2 + deviation**2, "total": 1.0}
+    return {part: [grown(amount * users)] for part, amount in of_one.items()}
 
 
 def histogram(within: Mapping[float | str, float], total: float, **labels: str) -> dict[str, list[Series]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,15 +17,29 @@ from modelrollout.api.metric import Tolerance
 from modelrollout.api.status import MetricVerdict, Verdict
 from modelrollout.promql.query import Answered
 from modelrollout.sequential.proportions import GOAL_EFFECT_WEIGHTS, Bound, Counts, shown
-from tests.unit.analysis.looking import ACCURACY, Told, analysis, asked_by, case, course, part_by_part, requests
+from tests.unit.analysis.looking import (
+    ACCURACY,
+    REVENUE,
+    Told,
+    analysis,
+    asked_by,
+    case,
+    course,
+    part_by_part,
+    requests,
+    takings,
+)
 
+ONE_POINT = {"absolute": "1%"}
 BETTER = Goal("accuracy")
 NO_WORSE = Goal("accuracy", Tolerance.model_validate({"absolute": "2%"}))
 
 
-def told(candidate: Told, stable: Told, goal: Goal | None) -> MetricVerdict:
+def told(
+    candidate: Told, stable: Told, goal: Goal | None, metric: Mapping[str, Any] = {**ACCURACY, "tolerance": ONE_POINT}
+) -> MetricVerdict:
     """The verdict after ten looks."""
-    wished = analysis({**ACCURACY, "tolerance": {"absolute": "1%"}})
+    wished = analysis(metric)
     one = replace(case(wished, course(wished), 150.0), goal=goal)
     asked = part_by_part(asked_by(one))
     arms = {"candidate": candidate, "stable": stable}
@@ -57,16 +73,51 @@ def test_a_small_lift_says_how_many_more_it_takes() -> None:
     assert "needs about" in told(good(0.507), good(0.50), BETTER).message
 
 
-def test_another_goal_begins_anew() -> None:
-    wished = analysis(ACCURACY)
-    one = replace(case(wished, course(wished), 150.0), goal=NO_WORSE)
+EARNS_MORE = Goal("revenue")
+LOSES_LITTLE = Goal("revenue", Tolerance.model_validate({"relative": "3%"}))
+
+
+def test_a_mean_passes_once_more_of_it_is_shown_and_not_where_it_is_equal() -> None:
+    verdict = told(takings(42, 20_000), takings(40, 20_000), EARNS_MORE, REVENUE)
+    assert verdict.verdict is Verdict.PASS
+    assert "; shown, that revenue is better; " in verdict.message
+    equal = told(takings(40, 20_000), takings(40, 20_000), EARNS_MORE, REVENUE)
+    assert equal.verdict is Verdict.INCONCLUSIVE
+    assert "to rule out that it is no better than stable" in equal.message
+
+
+def test_a_mean_of_costs_passes_once_less_of_it_is_shown() -> None:
+    costs = {**REVENUE, "betterWhen": "lower"}
+    assert told(takings(38, 20_000), takings(40, 20_000), EARNS_MORE, costs).verdict is Verdict.PASS
+    assert told(takings(41, 20_000), takings(40, 20_000), EARNS_MORE, costs).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_mean_is_shown_to_lose_less_than_is_acceptable() -> None:
+    assert told(takings(40, 20_000), takings(40, 20_000), LOSES_LITTLE, REVENUE).verdict is Verdict.PASS
+    assert told(takings(40, 500), takings(40, 500), LOSES_LITTLE, REVENUE).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_loss_of_a_mean_beyond_its_tolerance_fails_whatever_the_goal() -> None:
+    assert told(takings(35, 20_000), takings(40, 20_000), EARNS_MORE, REVENUE).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("metric", "one_arm", "goal"),
+    [(ACCURACY, good(0.50), NO_WORSE), (REVENUE, takings(40, 20_000), LOSES_LITTLE)],
+    ids=["ratio", "mean"],
+)
+def test_another_goal_begins_anew(metric: dict[str, Any], one_arm: Told, goal: Goal) -> None:
+    wished = analysis(metric)
+    one = replace(case(wished, course(wished), 150.0), goal=goal)
     asked = part_by_part(asked_by(one))
-    same = {query: Answered(tuple(good(0.50)[query.part])) for query in asked}
+    same = {query: Answered(tuple(one_arm[query.part])) for query in asked}
     first = judge(one, asked, same)
     kept = {one.metric: one for one in first.checkpoint}
     later = replace(one, kept=kept)
     assert judge(later, asked, same).verdicts[0].verdict is Verdict.PASS
-    assert judge(replace(later, goal=BETTER), asked, same).verdicts[0].verdict is Verdict.INCONCLUSIVE
+    assert (
+        judge(replace(later, goal=replace(goal, margin=None)), asked, same).verdicts[0].verdict is Verdict.INCONCLUSIVE
+    )
 
 
 @pytest.mark.parametrize("bound", [Bound(1.0), Bound(0.9, 0.1), Bound(1.1), Bound(1.0, 0.02)])

@@ -17,6 +17,7 @@ from modelrollout.analysis.kinds.value import UNKNOWN_READINGS
 from modelrollout.analysis.queries import history_queries
 from modelrollout.analysis.sensitivity.detectable import Stretch
 from modelrollout.analysis.sensitivity.preflight import prior_of, summarise_history
+from modelrollout.analysis.sensitivity.unlike_users import REMARK
 from modelrollout.api.status import UsualMetric
 from modelrollout.promql.query import Answered, Query, Series, Unanswered
 from modelrollout.sequential.noise import Mode
@@ -99,15 +100,21 @@ LEARNED = "stable has no history, so the noise of its pods is learned on the way
 
 
 @pytest.mark.parametrize(
-    ("answer", "note"), [(Answered(()), LEARNED), (Unanswered("connection refused", rejected=False), None)]
+    ("answer", "notes"),
+    [
+        (Answered(()), (f"{LEARNED}; {REMARK}", LEARNED)),
+        (Unanswered("connection refused", rejected=False), (None, None)),
+    ],
 )
-def test_no_answer_is_no_history_and_an_empty_one_is_said(answer: Answered | Unanswered, note: str | None) -> None:
+def test_no_answer_is_no_history_and_an_empty_one_is_said(
+    answer: Answered | Unanswered, notes: tuple[str | None, str | None]
+) -> None:
     wished = analysis(STRICT, LATENCY, GAUGE)
     asked = history_queries(wished, STABLE, ["a", "b"], NOON, INTERVAL)
     found = summarise_history(wished, asked, dict.fromkeys(asked, answer), {}, PLAN, 15.0)
     assert [(prior_of(one).mode, one.sees, one.is_blind, one.note) for one in found] == [
-        (Mode.ASSUMED, None, False, note),
-        (Mode.ASSUMED, None, False, note),
+        (Mode.ASSUMED, None, False, notes[0]),
+        (Mode.ASSUMED, None, False, notes[1]),
         (Mode.ASSUMED, None, True, UNKNOWN_READINGS),
     ]
     unheard = summarise_history(wished, asked, {}, {}, PLAN, 15.0)
@@ -127,9 +134,10 @@ def test_a_pod_of_stable_that_would_not_have_passed_as_a_candidate_is_noted() ->
     share[1, -3600:] = 0.05
     one = noted(STRICT, history(share, pods=3), noise="independent")
     assert one.note == (
-        "in its history one of stable's pods was worse than the others beyond chance: widen the tolerance"
+        f"in its history one of stable's pods was worse than the others beyond chance: widen the tolerance; {REMARK}"
     )
-    assert noted(STRICT, history(np.full(SECONDS, 0.01)), noise="independent").note is None
+    assert noted(STRICT, history(np.full(SECONDS, 0.01)), noise="independent").note == REMARK
+    assert noted(ERRORS, history(np.full(SECONDS, 0.01)), noise="independent").note is None
 
 
 def test_a_threshold_is_calibrated_where_it_was_asked_for_and_can_be() -> None:
@@ -147,7 +155,8 @@ def test_pods_that_differ_for_good_are_no_noise_and_are_said_with_what_a_candida
     one = noted(STRICT, history(share))
     usual = prior_of(one)
     assert (usual.mode, usual.pods) == (Mode.PLAIN, 12)
-    assert one.note == "its pods differ for good, so a candidate of one pod may have up to 1.9 times stable's share"
+    differ = "its pods differ for good, so a candidate of one pod may have up to 1.9 times stable's share"
+    assert one.note == f"{differ}; {REMARK}"
     assert "5 % for 15 min can see 3.1% or more" in str(one.sees)
     assert prior_of(noted(STRICT, history(share), noise="independent")).reach == 0
     assert prior_of(noted(STRICT, history(np.full(SECONDS, 0.01)))).reach == 0
@@ -156,12 +165,12 @@ def test_pods_that_differ_for_good_are_no_noise_and_are_said_with_what_a_candida
 def test_noisy_pods_and_too_few_errors_are_said_beforehand() -> None:
     assert noted(STRICT, history(bursts(4, 1.5, 60), pods=4)).note is not None
     assert noted(STRICT, history(bursts(12, 1.5, 60))).note == (
-        "its pods are noisy by themselves, so their ranks are compared, which takes longer"
+        f"its pods are noisy by themselves, so their ranks are compared, which takes longer; {REMARK}"
     )
     hardly_any = history(np.full(SECONDS, 1e-6))
     assert noted(ERRORS, hardly_any).note is None
     assert noted(STRICT, hardly_any).note == (
-        "stable has too few errors to tell whether they come in bunches: give an absolute tolerance"
+        f"stable has too few errors to tell whether they come in bunches: give an absolute tolerance; {REMARK}"
     )
 
 

@@ -99,6 +99,14 @@ def test_requests_while_prometheus_was_away_are_no_contradiction() -> None:
     assert told_at(walk(candidate, *gone)) is None
 
 
+def test_pods_that_prometheus_finds_late_have_got_no_requests_as_far_as_anybody_knows() -> None:
+    half, late = replace(FIVE, weight=50), pod("fraud-b41c-x", 25.0, begins=90.0)
+    walked = walk(late, *(pod(f"fraud-7d9f-{n}", 6.25) for n in range(4)), intended=half)
+    told = [walked.look(15.0 * look) for look in range(1, 21)]
+    assert [reason(one) for one in told] == [None, None, *[FEWER_THAN_INTENDED] * 4, *[None] * 14]
+    assert [one.traffic.is_met for one in told if one.traffic and one.traffic.contradiction] == [False] * 4
+
+
 def test_nothing_is_said_where_no_gateway_is_to_split_requests() -> None:
     assert walk(*arms(0.5), intended=None).look(120).traffic is None
 

@@ -159,7 +159,8 @@ def test_samples_on_their_way_for_less_than_a_minute_are_not_lost() -> None:
 
 
 def totals(one: Walk) -> MetricVerdict:
-    return one.look(END).verdicts[0]
+    """All of it anew: a look that is kept would be all that the next one tells."""
+    return one.look(END, is_saved=False).verdicts[0]
 
 
 def counters(random: np.random.Generator, share: float = 0.02) -> tuple[Walk, list[Series]]:
@@ -250,8 +251,8 @@ def test_pods_that_come_and_go_break_nothing() -> None:
 
     one.store = always(*(part for each in series for part in replaced(each)))
     found = totals(one)
-    # What a new pod did while it warmed up does not count, nor what nobody saw of it.
-    assert 0.93 * whole.samples < found.samples <= whole.samples
+    # What a new pod did while it warmed up does not count, nor what nobody saw of it: less than two minutes of each.
+    assert (END - 120) / END * whole.samples < found.samples <= whole.samples
     assert found.verdict is not Verdict.FAIL
 
 
@@ -326,7 +327,7 @@ def test_a_metric_that_comes_in_mid_rollout_is_read_for_an_hour_and_finds_what_i
 
 def test_a_gap_in_stables_readings_takes_nothing_from_what_was_known_before() -> None:
     _, random = fresh()
-    values = readings(random)
+    values = readings(random, spread=0.005)
     gone = range(600, 900)
 
     def without(one: Series) -> Series:

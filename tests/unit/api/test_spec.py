@@ -24,7 +24,7 @@ from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR
 from tests.builders import Spec, canary, edited, metric, small, stepwise, workload_ref
 from tests.places import ROOT
 from tests.valid_routes import routers
-from tests.valid_specs import valid_specs
+from tests.valid_specs import stages_of_specs, valid_specs
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 
@@ -171,10 +171,15 @@ def test_a_spec_comes_back_as_it_was_written(spec: Spec) -> None:
 
 def test_the_valid_specs_of_these_tests_use_every_field_there_is() -> None:
     """Or a field that is added later would be tested by nobody."""
-    # A route has more fields than all the rest: whole specs alone would have to be many until each was there.
+    # Routes and stages have more fields than all the rest: whole specs alone would have to be many.
     left = set(_paths(structural(ModelRolloutSpec)))
     for number in range(1, 25):
-        left -= _used_by(valid_specs, number) | _used_by(routers.map(lambda router: {"traffic": router}), number)
+        for part in (
+            routers.map(lambda router: {"traffic": router}),
+            stages_of_specs().map(lambda stages: {"stages": stages}),
+        ):
+            left -= _used_by(part, number)
+        left -= _used_by(valid_specs, number)
         if not left:
             return
     assert left == set()

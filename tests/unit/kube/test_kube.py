@@ -176,6 +176,18 @@ def test_an_error_says_whose_move_it_is(status: int, body: dict[str, Any], expec
     assert "because" in str(error)
 
 
+async def test_a_kind_that_is_left_alone_is_not_asked_for(kubeconfig: Callable[..., Path]) -> None:
+    async with serving(says({})) as server:
+        path = kubeconfig(server.url)
+        async with kube.Cluster.connect(path, left_alone={PODS: "pods", NODES: "nodes"}) as cluster:
+            with pytest.raises(kube.LeftAlone, match="started with --without nodes"):
+                await cluster.list(NODES)
+            with pytest.raises(kube.LeftAlone, match="started with --without pods"):
+                async with aclosing(cluster.watch(PODS, since=kube.Listing([], "1"))) as events:
+                    await anext(events)
+    assert server.asked == []
+
+
 @pytest.mark.parametrize("answer", ["404 page not found", '{"kind": "Status", "reason": "NotFound", "details": {}}'])
 def test_an_unknown_kind_is_not_taken_for_a_missing_object(answer: str) -> None:
     error = errors.from_answer(404, answer, "/x", "httproutes of gateway.networking.k8s.io/v1")

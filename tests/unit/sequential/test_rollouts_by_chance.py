@@ -1,7 +1,7 @@
 """How often equal candidates are taken back, and how soon bad ones, over whole rollouts with a look at every tick.
 
-Other worlds in each run; a failure names their seed. Each test fails by chance once in 10,000 runs. The limits are
-those of ln(1/α) over the information in the data, which no test can beat (statistics: 4.1).
+Other worlds in each run; a failure names their seed. Each test fails by chance less than once in 100,000 runs. The
+limits are those of ln(1/α) over the information in the data, which no test can beat (statistics: 4.1).
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def test_the_variance_of_a_gauge_is_taken_for_too_large_rather_than_too_small(co
         short = np.array(
             [gauges.Moments().after(ar1(drawn, HOUR, correlation)).long_run_variance for _ in range(100)], dtype=float
         )
-        assert (short < true).sum() <= most(100, 0.10)
+        assert (short < true).sum() <= most(100, 0.15)  # an hour has few readings that know little of each other
 
 
 @pytest.mark.parametrize("ratio", [0.5, 1.0, 1.09, 3.7])

@@ -42,6 +42,15 @@ async def test_warns_of_a_metric_in_which_a_doubling_cannot_be_seen() -> None:
     assert re.fullmatch(SEES, told)
 
 
+async def test_warns_of_what_stands_in_the_open() -> None:
+    request = {**builders.smoke(), "headers": [{"name": "X-Api-Key", "value": "k"}, {"name": "x-tenant", "value": "t"}]}
+    spec = builders.spec("2", stages=[builders.blue_green(smoke=[request])])
+    assert await warnings({**builders.rollout(), "spec": spec}) == [
+        "stages[switch].smoke[predicts]: the value of header X-Api-Key can be seen by whoever may read this "
+        "ModelRollout: take one that opens nothing else"
+    ]
+
+
 async def test_says_nothing_where_the_traffic_is_enough() -> None:
     assert await warnings(applied(), serving(), History(rps=50_000)) == []
 

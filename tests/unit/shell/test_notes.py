@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import kopf
 
+from modelrollout.shell.finalizer import FINALIZER
 from modelrollout.shell.handlers import configure
-from modelrollout.shell.reconcile import FINALIZER
 
 OLD = {"kopf.modelrollout.dev/last-handled-configuration": "{}", "kopf.modelrollout.dev/kopf-managed": "yes"}
 BODY = {"metadata": {"annotations": {**OLD, "note": "of somebody else"}}, "spec": {"model": {"version": "1"}}}

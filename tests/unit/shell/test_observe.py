@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelrollout.kube import Refused, Unreachable
+from modelrollout.kube import LeftAlone, Refused, Unreachable
 from modelrollout.objects.manifests import Owner
 from modelrollout.objects.resources import HTTP_ROUTES
 from modelrollout.rollout.references import reads
@@ -49,6 +49,15 @@ async def test_a_cluster_without_the_gateway_api_has_no_routes() -> None:
     world = await observe(FakeCluster(hook=unknown))
     stable = Backend("fraud-1", "1", 8080)
     assert not ROUTERS["gatewayAPI"].in_force(OWNER, world.objects, stable).exists
+
+
+async def test_an_operator_that_leaves_a_kind_alone_has_no_such_objects() -> None:
+    def left_alone(moment: str, verb: str, plural: str, name: str) -> None:
+        if plural == HTTP_ROUTES.plural:
+            raise LeftAlone("gatewayAPI", "/apis")
+
+    world = await observe(FakeCluster(hook=left_alone))
+    assert not ROUTERS["gatewayAPI"].in_force(OWNER, world.objects, Backend("fraud-1", "1", 8080)).exists
 
 
 async def test_a_forbidden_read_stops_the_pass() -> None:

@@ -13,6 +13,7 @@ from modelrollout.api.status import Phase
 from modelrollout.kube import Refused, Unreachable
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, MODEL_ROLLOUTS, SERVICES
+from modelrollout.shell.finalizer import release
 from modelrollout.shell.reconcile import AFTER_A_CONFLICT
 from tests.fakes.cluster import Hook, copied, merged
 from tests.fakes.town import Town, releasing, run
@@ -373,7 +374,7 @@ def test_finalizer_is_taken_off_by_a_request_that_says_nothing_else() -> None:
     town.delete("somebody.else/finalizer")
     town.cluster.log.clear()
     before = copied(town.manifest)
-    run(town.reconciler.release(("ml", "fraud")))
+    run(release(town.cluster, ("ml", "fraud")))
     assert town.cluster.log == [("patch", "modelrollouts", "fraud")]
     after = copied(town.manifest)
     assert after["metadata"].pop("finalizers") == ["somebody.else/finalizer"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from modelrollout.kube import Failed, Refused
+from modelrollout.kube import Failed, LeftAlone, Refused
 from modelrollout.objects.manifests import Ref
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES
 from modelrollout.shell.refusals import LONGEST_PAUSE, Refusals, in_words
@@ -66,3 +66,8 @@ def test_words_say_which_object_and_fit_into_an_event() -> None:
         "It is made from spec.workload."
     )
     assert len(in_words(WORKLOAD, Failed(500, "x" * 100_000, "x")).message) < 1024
+
+
+def test_what_is_left_alone_is_not_told_as_the_api_servers_word() -> None:
+    told = in_words(ROUTE, LeftAlone("gatewayAPI", "/apis"))
+    assert told.message == "HTTPRoute 'fraud' is not written: this operator was started with --without gatewayAPI."

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from modelrollout.objects.access import Integration
 from modelrollout.shell import settings as operator_settings
-from modelrollout.shell.settings import Settings
+from modelrollout.shell.settings import ALONE, Settings
+from tests.places import ROOT
 
 
 def told(*arguments: str, **environment: str) -> Settings:
@@ -30,6 +34,11 @@ def test_namespaces_are_separated_by_commas() -> None:
     assert told("--namespaces", "ml, fraud").namespaces == ("ml", "fraud")
 
 
+def test_what_is_left_alone_is_separated_by_commas() -> None:
+    assert told("--without", "istio, statefulSets").without == (Integration.ISTIO, Integration.STATEFUL_SETS)
+    assert told(MODELROLLOUT_WITHOUT="gatewayAPI").without == (Integration.GATEWAY_API,)
+
+
 def test_there_is_no_webhook_without_certificates() -> None:
     assert told("--webhook-port", "9000").webhook_certificates is None
     settings = told("--webhook-certificates", "/certificates")
@@ -44,8 +53,28 @@ def test_there_is_no_webhook_without_certificates() -> None:
         (("--prometheus-url", "prometheus:9090"), "--prometheus-url"),
         (("--resync", "often"), "--resync"),
         (("--log-level", "loud"), "--log-level"),
+        (("--without", "istio,linkerd"), "--without"),
+        (("--lease", "Model Rollout"), "--lease"),
+        (("--lease-duration", "1s"), "--lease-duration"),
     ],
 )
 def test_a_wrong_value_names_its_flag_and_its_variable(arguments: tuple[str, str], flag: str) -> None:
     with pytest.raises(ValueError, match=rf"^{flag} \(or \$MODELROLLOUT_"):
         told(*arguments)
+
+
+def test_an_operator_leads_by_a_lease_unless_it_is_told_that_it_is_alone() -> None:
+    assert told().leader_election
+    assert not told("--no-leader-election").leader_election
+    assert not told(MODELROLLOUT_LEADER_ELECTION="false").leader_election
+
+
+def test_the_page_on_several_operators_has_flags_that_there_are_and_their_defaults() -> None:
+    page = (ROOT / "docs/high-availability.md").read_text()
+    commands = re.findall("^modelrollout run (.*)$", page, re.MULTILINE)
+    shards = [told(*shlex.split(command)) for command in commands]
+    assert [each.namespaces for each in shards] == [("fraud", "ranking"), ("search",)]
+    assert len({each.lease for each in shards}) == 2
+    assert f"| `--lease` | `{Settings().lease}` |" in page
+    assert f"| `--lease-duration` | `{Settings().lease_duration}` |" in page
+    assert f"| `{ALONE}` |" in page

@@ -25,6 +25,15 @@ async def test_many_pokes_are_one() -> None:
     assert not await wakeups.wait(KEY, 0.01)
 
 
+async def test_at_the_end_everybody_is_woken() -> None:
+    wakeups = Wakeups()
+    for key in (KEY, OTHER):
+        wakeups.lock(key)
+    wakeups.poke_all()
+    assert await wakeups.wait(KEY, 60)
+    assert await wakeups.wait(OTHER, 60)
+
+
 async def test_a_poke_wakes_nobody_else() -> None:
     wakeups = Wakeups()
     wakeups.lock(KEY)

@@ -13,10 +13,12 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import Phase
 from modelrollout.objects.manifests import REVISION_LABEL, Apply
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES
-from modelrollout.rollout.rollout import Wish
+from modelrollout.plan.history import stretches
+from modelrollout.rollout.rollout import Wish, read_wish
 from modelrollout.stages import way as stages
-from modelrollout.traffic.exposure import Exposure, Match
+from modelrollout.traffic.exposure import EVERYBODY, Exposure, Match
 from modelrollout.trial.trial import Step, Trial
+from tests import builders
 from tests.fakes.town import OWNER, Town, releasing
 
 NO = Finding("GateSaidNo", "the gate says no.")
@@ -24,13 +26,14 @@ PLAIN = {"port": 8080, "service": {}}
 
 
 def forget() -> None:
-    """The ways that are known: equal specs are one wish, in whichever test."""
+    """Equal specs are one wish, whose way is found once; here the kinds of stages change in between."""
     stages.way.cache_clear()
     stages.fault.cache_clear()
 
 
 @pytest.fixture(autouse=True)
-def _leaves_no_way_behind() -> Iterator[None]:
+def _no_way_is_remembered() -> Iterator[None]:
+    forget()
     yield
     forget()
 
@@ -101,6 +104,50 @@ def test_metrics_that_do_not_decide_there_are_not_waited_for(monkeypatch: pytest
     town.run(until=lambda town: town.status.stage is not None and town.status.stage.step == 1, minutes=10)
 
 
+def test_nobody_buys_because_of_a_copy_so_copies_are_not_judged_by_a_goal() -> None:
+    ratio = {"good": 'clicks_total{pod=~"{{ pods }}"}', "total": 'views_total{pod=~"{{ pods }}"}'}
+    clicks = {"name": "clicks", "ratio": ratio, "tolerance": {"absolute": "2%"}}
+    experiment = builders.ab_test(goal={"metric": "clicks", "superiority": True})
+    copies = builders.shadow(), builders.blue_green(preview={"header": {"name": "x", "value": "1"}}, mirror={})
+    spec = builders.spec(stages=[*copies, builders.canary(50), experiment])
+    spec["analysis"]["metrics"].append(clicks)
+    wish = read_wish(spec)
+    assert isinstance(wish, Wish), wish
+    judged = {str(step.exposure): step.judged for step in stages.way(wish) if step.phase is Phase.PROGRESSING}
+    assert judged == {
+        "a copy of 100 %": {"errors"},
+        "a copy of 100 % and who asks with x: 1": {"errors"},
+        "100 %": None,
+        "50 %": None,
+        "who asks with x-bucket: one of 10 values": None,
+    }
+
+
+def test_those_who_were_drawn_weigh_as_much_as_any_other_users() -> None:
+    wish = read_wish(builders.spec(stages=[builders.canary(25), builders.ab_test(percent=50)]))
+    assert isinstance(wish, Wish), wish
+    assert [step.reach.share for step in stages.way(wish)] == [0.25, 0.5, 1.0, 1.0]
+    assert [stretch.weight for stretch in stretches(wish)][:2] == [0.25, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_fine"),
+    [
+        ({"mean": {part: f'{part}_total{{pod=~"{{{{ pods }}}}"}}' for part in ("sum", "squares", "count")}}, True),
+        ({"histogram": 'seconds_bucket{pod=~"{{ pods }}"}'}, False),
+    ],
+    ids=["mean", "histogram"],
+)
+def test_a_goal_is_a_ratio_or_a_mean(kind: dict[str, Any], is_fine: bool) -> None:
+    better = {} if "histogram" in kind else {"betterWhen": "higher"}
+    spec = builders.spec(stages=[builders.ab_test(goal={"metric": "revenue", "superiority": True})])
+    spec["analysis"]["metrics"].append({"name": "revenue", **kind, **better, "tolerance": {"relative": "5%"}})
+    wish = read_wish(spec)
+    assert isinstance(wish, Wish), wish
+    why = stages.fault(wish)
+    assert why is None if is_fine else why is not None and "'revenue' is none. A goal is shown by" in why.message
+
+
 def test_objects_of_a_step_live_as_long_as_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "fraud-comparer"
 
@@ -117,7 +164,7 @@ def test_objects_of_a_step_live_as_long_as_it_does(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_candidate_of_full_size_has_all_pods_however_few_users_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    town = releasing_with(monkeypatch, PLAIN, is_full_size=True, exposure=Exposure(weight=20))
+    town = releasing_with(monkeypatch, PLAIN, pods_for=EVERYBODY, exposure=Exposure(weight=20))
     town.run(until=lambda town: town.cluster.get(DEPLOYMENTS, f"fraud-{town.new}") is not None, minutes=2)
     found = town.cluster.get(DEPLOYMENTS, f"fraud-{town.new}")
     assert found is not None

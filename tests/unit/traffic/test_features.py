@@ -9,12 +9,13 @@ import pytest
 
 from modelrollout.objects.manifests import Manifest, Ref
 from modelrollout.objects.resources import GATEWAY_CLASSES, GATEWAYS
-from modelrollout.traffic.exposure import EVERYBODY, Exposure, Match
+from modelrollout.traffic.exposure import EVERYBODY, STICKY, Exposure, Match
 from modelrollout.traffic.features import gateways_of, lacking
 from modelrollout.traffic.router import ALL_REQUESTS, Copied, Wanted
 
 GATEWAY, CLASS = Ref(GATEWAYS, "infra", "public"), Ref(GATEWAY_CLASSES, "", "nginx")
 COPIES = (Exposure(mirror=20), ALL_REQUESTS)
+KEPT = (Exposure(20, asked=frozenset({Match(STICKY, "arm")})), ALL_REQUESTS)
 
 
 def there(features: Any) -> dict[Ref, Manifest]:
@@ -46,6 +47,17 @@ def names(*features: str) -> list[Manifest]:
         ),
         (["HTTPRoute"], COPIES, "HTTPRouteRequestMirror"),
         (names("HTTPRoute"), (EVERYBODY, ALL_REQUESTS), None),
+        (names("HTTPRoute"), KEPT, "HTTPRouteResponseHeaderModification"),
+        (
+            names("HTTPRoute", "HTTPRouteResponseHeaderModification"),
+            KEPT,
+            "HTTPRouteBackendRequestHeaderModification",
+        ),
+        (
+            names("HTTPRouteResponseHeaderModification", "HTTPRouteBackendRequestHeaderModification"),
+            KEPT,
+            None,
+        ),
         (names("HTTPRoute"), (Exposure(5, asked=frozenset({Match("a", "b")})), ALL_REQUESTS), None),
         ([], COPIES, None),
         (None, COPIES, None),

@@ -65,6 +65,10 @@ class Arrivals:
         return (self.candidate + self.stable) * odds / (1 + odds) >= ENOUGH
 
 
+GOAL_MARK = "goal.step"
+NO_BETTER = "that it is no better than stable"
+
+
 @dataclass(frozen=True, slots=True)
 class Goal:
     """What is to be shown of a metric. `margin`: the loss that is acceptable; None: the candidate has to be better."""
@@ -156,6 +160,17 @@ class LookStart:
         if restarts.size and not self.ledger:
             restarts[0] += onsets.due(float(edges[0]), self.course.steps)
         return restarts
+
+    def ledger_for_goal(self, test: str) -> Ledger:
+        """The ledger; without what `test` ruled out for another goal, since somebody edited it."""
+        kept = self.ledger.get(GOAL_MARK)
+        is_same = self.goal is None or (kept is not None and np.array_equal(kept, self.goal.mark))
+        return self.ledger if is_same else {name: one for name, one in self.ledger.items() if name != test}
+
+    @property
+    def goal_mark(self) -> Ledger:
+        """What a checkpoint keeps of the goal."""
+        return {GOAL_MARK: self.goal.mark} if self.goal is not None else {}
 
     @property
     def since(self) -> float:

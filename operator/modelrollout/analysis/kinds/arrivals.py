@@ -121,6 +121,8 @@ def _is_settled(start: LookStart, intended: Intended, edges: Floats, spacing: fl
 def _in_flux(edges: Floats, spacing: float, arms: tuple[Scrapes, ...]) -> npt.NDArray[np.bool_]:
     found = np.zeros(len(edges) - 1, dtype=np.bool_)
     for arm in arms:
+        # Until Prometheus has found an arm's pods, requests to the other one say nothing of its share.
+        found |= edges[1:] <= min(arm.first.values(), default=-math.inf) - spacing
         moving = np.zeros(len(edges) - 1)
         for begins, ends in _unseen(arm, spacing):
             moving += (edges[1:] > begins) & (edges[:-1] < ends)

@@ -10,8 +10,9 @@ for the limit, for people, and for the regression that has to be ruled out befor
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -26,12 +27,15 @@ from modelrollout.analysis.kinds.arrivals import Arriving
 from modelrollout.analysis.kinds.edges import Edges, slack
 from modelrollout.analysis.kinds.histogram_history import histogram_prior
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part, Sensitivity
-from modelrollout.analysis.kinds.pod_noise import PodNoise, pod_noise, slow_by_pod
+from modelrollout.analysis.kinds.pod_cells import HitCells
+from modelrollout.analysis.kinds.pod_noise import PodNoise, keep_nothing, pod_noise, slow_by_pod
 from modelrollout.analysis.kinds.request_shares import Ticks
+from modelrollout.analysis.kinds.tail_cells import tails_in_cells
 from modelrollout.analysis.kinds.tails import (
     GOOD_TAIL_WEIGHTS,
     CountedTails,
     RuleOut,
+    allowing_for_pods,
     choose_tails,
     count_tails,
     excluded,
@@ -45,7 +49,7 @@ from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.api.status import Verdict
 from modelrollout.sequential import distributions
 from modelrollout.sequential.distributions import Slower
-from modelrollout.sequential.levels import widening
+from modelrollout.sequential.noise import Mode
 from modelrollout.sequential.proportions import HALF_LIFE, Bound, decay
 
 Floats = npt.NDArray[np.float64]
@@ -73,7 +77,10 @@ def histogram_evidence(start: LookStart, candidate: Parts, stable: Parts | Missi
     if other is not None:
         own, bounds = counted.ticks.counts, counted.ticks.edges
         arriving = arrivals.arriving(start, bounds, own.candidate, own.stable, mine.scrapes, other.scrapes)
-    return _HistogramJudge(start, counted, noise, arriving, is_compared=other is not None).evidence(gap)
+    in_cells = None
+    if other is not None:
+        in_cells = partial(tails_in_cells, start, counted, noise, (mine, other), window, frontier)
+    return _HistogramJudge(start, counted, noise, arriving, in_cells).evidence(gap)
 
 
 def _stable_alone(start: LookStart, mine: Missing, stable: Parts | Missing | None, window: SampleWindow) -> Missing:
@@ -118,13 +125,18 @@ def _edges(start: LookStart, mine: ArmHistograms, theirs: ArmHistograms | None) 
 
 
 class _HistogramJudge:
-    """Turns the counted tails of a look into evidence."""
+    """Turns the counted tails of a look into evidence. `in_cells`: bets on cells; None where nothing is compared."""
 
     def __init__(
-        self, start: LookStart, counted: CountedTails, noise: PodNoise, arriving: Arriving, *, is_compared: bool
+        self,
+        start: LookStart,
+        counted: CountedTails,
+        noise: PodNoise,
+        arriving: Arriving,
+        in_cells: Callable[[Floats], HitCells] | None,
     ) -> None:
-        self._start, self._counted, self._noise, self._is_compared = start, counted, noise, is_compared
-        self._arriving = arriving
+        self._start, self._counted, self._noise, self._is_compared = start, counted, noise, in_cells is not None
+        self._arriving, self._in_cells, self._keep_cells = arriving, in_cells, keep_nothing
         metric, ledger = start.metric, start.ledger
         self._q = metric.quantile_share
         self._unit = bucket_edges.unit_of_edges(metric)
@@ -197,18 +209,18 @@ class _HistogramJudge:
     def _tolerance(self, tolerance: Tolerance) -> Track:
         counted, start = self._counted, self._start
         ticks, noise = counted.ticks, self._noise
-        slower = _allowing_for_pods(counted, noise, start.prior.reaches)
+        slower = allowing_for_pods(counted, noise, start.prior.reaches)
         self._known = distributions.known_before(
             _history(start, counted.edges), counted.theirs, ticks.counts.stable, decay(start.course.tick)
         )
         known = _on_fewer_edges(self._known, counted.edges.near)
-        harm = distributions.slower(slower, known[:-1]) / noise.harm[:, None]
+        harm, shares = self._all_bets(distributions.slower(slower, known[:-1]) / noise.harm[:, None], known[:-1])
         rule_out = self._rule_out = choose_tails(start.metric, counted, self._known, self._q)
         good = rule_out.better() / noise.good[:, None]
         wealths = bet(
             "tolerance",
             harm,
-            distributions.log_weights(len(counted.edges.far)),
+            shares,
             good,
             GOOD_TAIL_WEIGHTS,
             restarts=ticks.restarts,
@@ -225,6 +237,15 @@ class _HistogramJudge:
         drifts = (_drift(slower, known) / harm_by, rule_out.drift() / good_by)
         is_kept = self._mine_at <= limit * (1 + bucket_edges.ROUNDING) < math.inf
         return request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, share=start.prior.share_kept)
+
+    def _all_bets(self, harm: Floats, known: Floats) -> tuple[Floats, Floats]:
+        """ln of the factors of all bets on harm and ln of their shares: on cells as well, where noise is unknown."""
+        shares = distributions.log_weights(len(self._counted.edges.far))
+        if self._in_cells is None or self._start.prior.mode is not Mode.ASSUMED:
+            return harm, shares
+        found = self._in_cells(known)
+        self._keep_cells = found.keep
+        return request_shares.half_on_cells(harm, shares, found.log_e)
 
     def _limit(self, limit: float, written: str) -> Track | str:
         """`max` as a limit on a share: at most 1 − q of the requests may lie beyond the first edge at or above max."""
@@ -268,7 +289,7 @@ class _HistogramJudge:
             kept["ratios"] = ratios
         if counted.keep_shifts is not None:
             kept |= counted.keep_shifts(count)
-        kept |= self._noise.keep(count)
+        kept |= self._noise.keep(count) | self._keep_cells(count)
         kept |= self._arriving.keep(count)
         for one in self._wealths:
             kept |= one.ledger(count)
@@ -296,23 +317,6 @@ class _HistogramJudge:
             f"{wording.share(mine[worst])} took longer than {wording.text(far, self._unit)}, "
             f"of stable {wording.share(theirs[worst])} longer than {wording.text(near, self._unit)}"
         ]
-
-
-def _allowing_for_pods(counted: CountedTails, noise: PodNoise, reaches: Mapping[float, float] | None) -> Slower:
-    """The compared tails, the candidate's without what may be its pods': so much of each counts as faster.
-
-    To count a part of a request as faster keeps the test valid (Jensen). No tail may end up larger than the one before.
-    """
-    slower = counted.slower
-    if not reaches or not slower.beyond_candidate.size:
-        return slower
-    known = np.array(sorted(reaches))
-    near = np.array([counted.edges.all[place] for place in counted.edges.near])
-    of_each = np.array([reaches[float(edge)] for edge in known])[
-        np.minimum(np.searchsorted(known, near), known.size - 1)
-    ]
-    width = widening(np.maximum.accumulate(of_each)[None, :], noise.apart[:, None])
-    return replace(slower, beyond_candidate=slower.beyond_candidate / width)
 
 
 def _tail(name: str, grown: Floats, ticks: Ticks, count: int, ledger: Ledger) -> Floats:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
+from modelrollout.analysis.evidence.look import NO_BETTER, Evidence, Goal, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Track, Words, carry_over
 from modelrollout.analysis.kinds.excess_tests import SMALLEST_EFFECT, excluded
 from modelrollout.analysis.kinds.metric_kind import Form, MetricKind, Part
@@ -31,6 +31,7 @@ from modelrollout.sequential.gauges import half_width, log_wealth
 
 Floats = npt.NDArray[np.float64]
 
+NOTHING = Tolerance()
 FEWEST_USERS = 100.0
 """The fewest users of each arm for any evidence: the normal limit needs some."""
 
@@ -62,6 +63,7 @@ def mean_evidence(start: LookStart, candidate: Parts, stable: Parts | Missing | 
         sides.append(_users(stable, edges, other, window))
     gap = theirs if isinstance(theirs, Missing) and start.metric.tolerance is not None else None
     gap = gap or silent_arms.silent_arm({"the candidate": mine, "stable": other}, start.end)
+    start = replace(start, ledger=start.ledger_for_goal("tolerance.beyond.excess"))
     return _MeanJudge(start, edges, sides).evidence(gap)
 
 
@@ -113,9 +115,10 @@ class _MeanJudge:
         found: dict[str, tuple[Tolerance | float, Tolerance | float, Words]] = {}
         if is_compared and metric.tolerance is not None:
             usual = _mean(self._moments(len(self._edges) - 1, anew=True)[1])
-            bound = self._words(metric.tolerance, usual, is_bound=True)
-            words = Words(bound, self._words(excluded(metric), usual, is_bound=False))
-            found["tolerance"] = (metric.tolerance, excluded(metric), words)
+            beyond = _to_rule_out(metric, self._start.goal)
+            unacceptable = NO_BETTER if beyond is NOTHING else self._words(beyond, usual, is_bound=False)
+            words = Words(self._words(metric.tolerance, usual, is_bound=True), unacceptable)
+            found["tolerance"] = (metric.tolerance, beyond, words)
         for name, limit, sign in (("max", metric.max, 1.0), ("min", metric.min, -1.0)):
             if limit is not None:
                 room = sign * max(abs(limit.value) * SMALLEST_EFFECT, 1e-12)
@@ -232,6 +235,7 @@ class _MeanJudge:
             "step": self._kept_moments(ticks, anew=True),
             "whole": self._kept_moments(ticks, anew=False),
             "seconds": np.array([self._seconds(ticks)]),
+            **self._start.goal_mark,
         }
         for name, (bound, beyond, _) in self._bounds(is_compared=len(self._sides) == 2).items():
             kept[f"{name}.excess"] = np.array(self._excess(name, bound, ticks, anew=False)[:2])
@@ -245,6 +249,13 @@ class _MeanJudge:
         if kept is None or (anew and any(at <= ticks for at in self._begins)):
             return own
         return np.concatenate((own, kept[own.size :]))
+
+
+def _to_rule_out(metric: Metric, goal: Goal | None) -> Tolerance:
+    """The loss that must be ruled out; NOTHING where the candidate has to be better."""
+    if goal is None:
+        return excluded(metric)
+    return goal.margin if goal.margin is not None else NOTHING
 
 
 def _drift(excess: float, information: float, variance: float) -> float:

@@ -1,4 +1,7 @@
-"""Pods' cells that were hit by bad requests, time after time: for ratios of whose pods nothing is known. Pure."""
+"""Pods' cells that were hit by bad requests, time after time: for pods of which nothing is known. Pure.
+
+Bad requests may be of several kinds, such as those slower than one edge of a histogram each. Bets are on each kind.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,8 @@ class HitCells:
 
 @dataclass(frozen=True, slots=True)
 class CellBets:
-    """Stable's share as known before each tick, the tolerance, and by tick how much pods may differ for good."""
+    """Stable's shares of bad requests as known before each tick (ticks × kinds), the tolerance, and by tick how much
+    pods may differ for good."""
 
     usual: Floats
     tolerated: Bound
@@ -41,7 +45,7 @@ class CellBets:
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """What a cell begins with: stable's share as known then, and the largest discount of its ticks so far.
+    """What a cell begins with: stable's shares as known then, and the largest discount of its ticks so far.
 
     Ticks are counted from the start of the course. `shares`, `discounts`: by new tick, of which `first` is the first.
     `kept`: of the cell that had begun before.
@@ -50,10 +54,11 @@ class _Begun:
     first: int
     shares: Floats
     discounts: Floats
-    kept: tuple[float, float]
+    kept: tuple[Floats, float]
 
-    def share(self, begun: int) -> float:
-        return self.kept[0] if begun < self.first else float(self.shares[begun - self.first])
+    def of_each_kind(self, begun: int) -> Floats:
+        """Stable's shares."""
+        return self.kept[0] if begun < self.first else np.asarray(self.shares[begun - self.first])
 
     def discount(self, begun: int, end: int) -> float:
         new = float(self.discounts[max(begun - self.first, 0) : end - self.first].max(initial=1.0))
@@ -69,29 +74,36 @@ def hit_cells(
     """
     course, first = start.course, start.first
     length = max(math.ceil(cells.SHORTEST / course.tick - 1e-9), 1)  # ticks of a cell
-    at = _Begun(first, bets.usual, ticks.discount, _kept(start.ledger))
+    kinds = bets.usual.shape[1]
+    at = _Begun(first, bets.usual, ticks.discount, _kept(start.ledger, kinds))
 
     def keep(count: int) -> Ledger:
         end = first + count
         begun = end // length * length
-        return {"cell": np.array([at.share(begun), at.discount(begun, end)])} if begun < end else {}
+        return {"cell": np.append(at.of_each_kind(begun), at.discount(begun, end))} if begun < end else {}
 
-    log_e = np.zeros((len(ticks), len(cells.EFFECTS)))
+    log_e = np.zeros((len(ticks), kinds, len(cells.EFFECTS)))
     begins = np.arange(first // length, course.ticks(frontier) // length) * length
     if begins.size:
         last = begins + length - 1 - first  # the tick with which each cell ends
         edges = np.asarray(course.start + np.append(begins, begins[-1] + length) * course.tick, dtype=np.float64)
         own, others = (counted(edges) for counted in by_pods)
-        shares = np.array([at.share(begun) for begun in begins.tolist()])
+        shares = np.array([at.of_each_kind(begun) for begun in begins.tolist()])
         discounts = np.array([at.discount(begun, begun + length) for begun in begins.tolist()])
-        found = cells.cells(own.bad[0], own.total, others.bad[0], others.total, shares)
-        log_e[last] = cells.worse_in_cells(found, shares, bets.tolerated, bets.widths[last]) / discounts[:, None]
-    return HitCells(log_e, keep)
+        for kind, share in enumerate(shares.T):
+            found = cells.cells(own.bad[kind], own.total, others.bad[kind], others.total, share)
+            told = cells.worse_in_cells(found, share, bets.tolerated, bets.widths[last])
+            log_e[last, kind] = told / discounts[:, None]
+    return HitCells(log_e.reshape(len(ticks), -1), keep)
 
 
-def _kept(ledger: Ledger) -> tuple[float, float]:
-    """Stable's share as known when the present cell began, and the largest discount in it so far."""
+def _kept(ledger: Ledger, kinds: int) -> tuple[Floats, float]:
+    """Stable's shares as known when the present cell began, and the largest discount in it so far."""
     kept = ledger.get("cell")
-    if kept is None or kept.size != 2 or not (0 < kept[0] < 1 and kept[1] >= 1):
-        return UNKNOWN_SHARE, 1.0
-    return float(kept[0]), float(kept[1])
+    if (
+        kept is None
+        or kept.size != kinds + 1
+        or not ((kept[:-1] > 0).all() and (kept[:-1] < 1).all() and kept[-1] >= 1)
+    ):
+        return np.full(kinds, UNKNOWN_SHARE), 1.0
+    return kept[:-1], float(kept[-1])

@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -229,14 +230,20 @@ def by_pod(side: ArmCounters, window: SampleWindow) -> CountByPod:
     return counted
 
 
-def slow_by_pod(side: ArmHistograms, bounds: Sequence[float], window: SampleWindow) -> CountByPod:
-    """Requests beyond each bound and all of them: all label sets of one pod (paths, methods) are added up."""
+def slow_by_pod(
+    side: ArmHistograms, bounds: Sequence[float], window: SampleWindow, in_doubt: Literal["fewer", "more"] = "more"
+) -> CountByPod:
+    """Requests beyond each bound and all of them: all label sets of one pod (paths, methods) are added up.
+
+    `in_doubt`: as in `counts_beyond`.
+    """
 
     def counted(edges: Floats) -> ByPod:
         pods: dict[Target, tuple[Floats, Floats]] = {}
         for group in side.histograms:
             target = target_of(group[math.inf].labels) or ()
-            slow, requests = counts_beyond(ArmHistograms((group,), side.scrapes), bounds, edges, window)
+            alone = ArmHistograms((group,), side.scrapes)
+            slow, requests = counts_beyond(alone, bounds, edges, window, in_doubt=in_doubt)
             known = pods.get(target, (np.zeros_like(slow), np.zeros_like(requests)))
             pods[target] = (known[0] + slow, known[1] + requests)
         slow_of_each = np.stack([slow for slow, _ in pods.values()])  # pods × times × bounds

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from modelrollout.analysis import wording
 from modelrollout.analysis.evidence import shifts
 from modelrollout.analysis.evidence.ledger import Ledger
-from modelrollout.analysis.evidence.look import Evidence, LookStart, Missing, Parts
+from modelrollout.analysis.evidence.look import NO_BETTER, Evidence, LookStart, Missing, Parts
 from modelrollout.analysis.evidence.tracks import Keep, Tested, Words, carry_over, keep_all
 from modelrollout.analysis.kinds import arrivals, groups, rankings, request_shares, time_to_pass
 from modelrollout.analysis.kinds.arrivals import Arriving
@@ -209,7 +209,7 @@ def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
         comparison.tolerated,
         unacceptable,
         noise,
-        _for_this_goal(start),
+        start.ledger_for_goal("tolerance.good"),
         is_rare=prior.share is not None and prior.share > MOSTLY_BAD,
         known=known if start.goal is not None else None,
         in_cells=in_cells.log_e if in_cells else None,
@@ -217,7 +217,7 @@ def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
     tolerated = noise.allowed(comparison.tolerated)
     words = request_shares.words(tolerated, unacceptable, totals, is_bad=counted.is_bad)
     if start.goal is not None and start.goal.margin is None:
-        words = replace(words, unacceptable="that it is no better than stable")
+        words = replace(words, unacceptable=NO_BETTER)
     limit = tolerated.factor * totals.stable_share + tolerated.margin
     is_kept = totals.stable > 0 and totals.share <= limit + request_shares.ROUNDING
     is_goal = start.goal is not None
@@ -232,19 +232,12 @@ def _tolerance(counted: _Counted, comparison: Comparison) -> Tested:
     return Tested((rankings.with_ranks(track, ranks, prior.mode),), keep_all([wealths.ledger, ranks.keep]))
 
 
-def _for_this_goal(start: LookStart) -> Ledger:
-    """The ledger; without what was ruled out for another goal, since somebody edited it."""
-    kept = start.ledger.get("goal.step")
-    is_same = start.goal is None or (kept is not None and np.array_equal(kept, start.goal.mark))
-    return start.ledger if is_same else {name: one for name, one in start.ledger.items() if name != "tolerance.good"}
-
-
 def _in_cells(counted: _Counted, comparison: Comparison, usual: Floats) -> HitCells | None:
     """The bets on cells; None where pods' noise is known."""
     if counted.start.prior.mode is not Mode.ASSUMED:
         return None
     by_pods = by_pod(counted.mine, counted.window), by_pod(comparison.theirs, counted.window)
-    bets = CellBets(usual, comparison.tolerated, counted.noise.width)
+    bets = CellBets(usual[:, None], comparison.tolerated, counted.noise.width)
     return hit_cells(counted.start, counted.ticks, counted.frontier, by_pods, bets)
 
 
@@ -302,7 +295,7 @@ def _keeper(counted: _Counted, keepers: list[Keep]) -> Keep:
             **request_shares.totals_in_ledger(request_shares.totals_after(ticks, count, start.ledger)),
             **request_shares.ratios_after(start.ledger, ticks.weighed.first(count)),
             "baseline": np.array([after.events, after.requests]),
-            **({"goal.step": start.goal.mark} if start.goal is not None else {}),
+            **start.goal_mark,
             **keep_tests(count),
         }
 

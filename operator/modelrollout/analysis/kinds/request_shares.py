@@ -31,7 +31,6 @@ INTERVAL_ALPHA = 0.01
 ROUNDING = 1e-12  # two equal shares may differ in their last digit
 HARM_WEIGHTS = weights(EFFECT_WEIGHTS)
 RARE_WEIGHTS = weights(tests.RARE_EFFECT_WEIGHTS)
-CELL_WEIGHTS = weights(cells.EFFECT_WEIGHTS)
 GOOD_WEIGHTS = weights(tests.GOOD_WEIGHTS)
 FEWEST_FOR_GOAL = 100.0
 """Requests of stable before its rate is known well enough to bet on a few per cent."""
@@ -122,7 +121,7 @@ def compare(
     """Candidate against stable. `base`: stable's rate before each tick. `is_rare`: few requests go right.
 
     `known`: where `unacceptable` is a goal, that a few per cent decide about: the requests that `base` is known from.
-    `in_cells`: ln e of more bets on harm, half of the stakes.
+    `in_cells`: ln e of more bets on harm.
     """
     weights_of_harm = RARE_WEIGHTS if is_rare else HARM_WEIGHTS
     harm, good = _factors(ticks.weighed, base, tolerated, unacceptable, noise, is_rare=is_rare)
@@ -130,8 +129,7 @@ def compare(
         good = np.where(known[:, None] < FEWEST_FOR_GOAL, 0.0, tests.shown(ticks.weighed, base, unacceptable))
     harm /= noise.harm[:, None]
     if in_cells is not None:
-        harm = np.concatenate((harm, in_cells), axis=1)
-        weights_of_harm = np.concatenate((weights_of_harm, CELL_WEIGHTS)) - math.log(2)
+        harm, weights_of_harm = half_on_cells(harm, weights_of_harm, in_cells)
     return bet(
         name,
         harm,
@@ -142,6 +140,12 @@ def compare(
         beginnings=ticks.beginnings,
         ledger=ledger,
     )
+
+
+def half_on_cells(harm: Floats, log_shares: Floats, in_cells: Floats) -> tuple[Floats, Floats]:
+    """ln of the factors of all bets on harm, and ln of their shares: half of the stakes are on cells."""
+    on_cells = weights(np.tile(cells.EFFECT_WEIGHTS, in_cells.shape[1] // cells.EFFECT_WEIGHTS.size))
+    return np.concatenate((harm, in_cells), axis=1), np.concatenate((log_shares, on_cells)) - math.log(2)
 
 
 def _factors(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,13 @@ from modelrollout.analysis.evidence.look import LookStart
 from modelrollout.analysis.evidence.tracks import Keep
 from modelrollout.analysis.kinds.edges import Edges
 from modelrollout.analysis.kinds.margins import unacceptable
+from modelrollout.analysis.kinds.pod_noise import PodNoise
 from modelrollout.analysis.kinds.request_shares import Ticks
 from modelrollout.analysis.samples.buckets import ArmHistograms, counts_beyond
 from modelrollout.analysis.samples.counters import SampleWindow
 from modelrollout.api.metric import Metric, Tolerance
 from modelrollout.sequential.distributions import Slower
+from modelrollout.sequential.levels import widening
 from modelrollout.sequential.proportions import Bound, Counts, better, rate
 from modelrollout.sequential.wealth import weights
 
@@ -86,6 +89,23 @@ def _jumps(
     return shifts.discount_jumps(
         start, events, requests, weight[:-1], spacing=spacing, edges=bounds, surely=SURE_JUMP_OF_MANY
     )
+
+
+def allowing_for_pods(counted: CountedTails, noise: PodNoise, reaches: Mapping[float, float] | None) -> Slower:
+    """The compared tails, the candidate's without what may be its pods': so much of each counts as faster.
+
+    To count a part of a request as faster keeps the test valid (Jensen). No tail may end up larger than the one before.
+    """
+    slower = counted.slower
+    if not reaches or not slower.beyond_candidate.size:
+        return slower
+    known = np.array(sorted(reaches))
+    near = np.array([counted.edges.all[place] for place in counted.edges.near])
+    of_each = np.array([reaches[float(edge)] for edge in known])[
+        np.minimum(np.searchsorted(known, near), known.size - 1)
+    ]
+    width = widening(np.maximum.accumulate(of_each)[None, :], noise.apart[:, None])
+    return replace(slower, beyond_candidate=slower.beyond_candidate / width)
 
 
 @dataclass(frozen=True, slots=True)

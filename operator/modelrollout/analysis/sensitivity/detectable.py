@@ -71,7 +71,7 @@ def smallest_share(prior: Prior, bound: Bound, alpha: float, stretches: Sequence
     def gained(share: float) -> float:
         return sum(_nats(prior, bound, share, one) for one in stretches)
 
-    low, high = min(float(bound.at(_usual(prior))), 1.0), 1.0
+    low, high = min(float(bound.at(usual_share(prior))), 1.0), 1.0
     if gained(high) < needed:
         return math.inf
     for _ in range(60):
@@ -85,14 +85,14 @@ def width_of_one_pod(prior: Prior) -> float:
     return float(widening(prior.reach, np.sqrt(1 + 1 / np.array([max(prior.pods or 1, 1)])))[0])
 
 
-def _usual(prior: Prior) -> float:
+def usual_share(prior: Prior) -> float:
     """Stable's share; a tiny one where it has no bad events."""
     return max(prior.share or 0.0, 1e-6)
 
 
 def _nats(prior: Prior, bound: Bound, worse: float, stretch: Stretch) -> float:
     """The information on a share of `worse` against the bound, for Poisson counts: Σ_a r_a·KL at the nearest null."""
-    rate, usually = prior.rate or 0.0, _usual(prior)
+    rate, usually = prior.rate or 0.0, usual_share(prior)
     mine, theirs = rate * stretch.weight * stretch.seconds, rate * stretch.stable * stretch.seconds
     if worse <= bound.factor * usually + bound.margin or mine <= 0 or theirs <= 0:
         return 0.0
@@ -130,7 +130,7 @@ def sees_a_doubling(metric: Metric, analysis: Analysis, prior: Prior, stretches:
     if prior.rate is None or prior.share is None or sensitivity is None:
         return True
     bound = sensitivity.bound(metric)
-    limit = min(DOUBLING * float(bound.at(_usual(prior))), 1.0)
+    limit = min(DOUBLING * float(bound.at(usual_share(prior))), 1.0)
     smallest = smallest_share(prior, bound, _alpha(metric, analysis), _compared(stretches))
     return smallest <= limit * (1 + 1e-9)
 
@@ -152,7 +152,7 @@ def _visible(
     metric: Metric, analysis: Analysis, sensitivity: Sensitivity, prior: Prior, stretches: Sequence[Stretch]
 ) -> str:
     smallest = smallest_share(prior, sensitivity.bound(metric), _alpha(metric, analysis), stretches)
-    return "nothing" if smallest == math.inf else sensitivity.visible(metric, _usual(prior), smallest)
+    return "nothing" if smallest == math.inf else sensitivity.visible(metric, usual_share(prior), smallest)
 
 
 def _long(seconds: float) -> str:

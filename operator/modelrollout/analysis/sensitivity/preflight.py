@@ -21,6 +21,7 @@ from modelrollout.analysis.samples.counted_series import counted
 from modelrollout.analysis.sensitivity.detectable import Stretch, sees_a_doubling
 from modelrollout.analysis.sensitivity.expected_time import outlook
 from modelrollout.analysis.sensitivity.unlike_pods import remarks
+from modelrollout.analysis.sensitivity.unlike_users import remark
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
 from modelrollout.api.status import UsualMetric
@@ -59,7 +60,7 @@ def summarise_history(
                 state=ledger.write(_packed(prior)),
                 sees=outlook(metric, analysis, prior, stretches),
                 is_blind=found.is_blind or not sees_a_doubling(metric, analysis, prior, stretches),
-                note="; ".join([*_notes(metric, found, past), *uncounted]) or None,
+                note="; ".join([*_notes(metric, found, past, stretches), *uncounted]) or None,
             )
         )
     return tuple(recorded)
@@ -89,12 +90,13 @@ def _finding(metric: Metric, analysis: Analysis, past: StablePast) -> HistoryFin
     return found or HistoryFinding(Prior(mode=choose_mode(None, analysis.noise)))
 
 
-def _notes(metric: Metric, found: HistoryFinding, past: StablePast) -> Iterator[str]:
-    """What people should know; of noise only if Prometheus has answered."""
+def _notes(metric: Metric, found: HistoryFinding, past: StablePast, stretches: Sequence[Stretch]) -> Iterator[str]:
+    """What people should know; of noise and of users only if Prometheus has answered."""
     if found.note is not None:
         yield found.note
     if past.series:
         yield from remarks(metric, found.prior)
+        yield from filter(None, [remark(metric, found.prior, stretches)])
 
 
 def _threshold(

@@ -72,7 +72,7 @@ def read_policy(files: Sequence[Path], name: str | None = None) -> Policy:
         or (one.get("kind") == TEMPLATE_KIND and _metadata(one).get("namespace", namespace) == namespace)
     }
     spec = manifest.get("spec")
-    wish = read_wish(_without_comparisons(spec) if isinstance(spec, dict) else {}, templates)
+    wish = read_wish(_without_requests(spec) if isinstance(spec, dict) else {}, templates)
     if isinstance(wish, Finding):
         more = " Give its file with a further -f." if wish.reason == "TemplateNotFound" else ""
         raise MisuseError(f"-f {path}: {wish.message.replace('; traffic stays as it is', '')}{more}")
@@ -81,19 +81,24 @@ def read_policy(files: Sequence[Path], name: str | None = None) -> Policy:
     return Policy(namespace, called, wish, is_placed="namespace" in metadata)
 
 
-def _without_comparisons(spec: Manifest) -> Manifest:
-    """Nobody compared answers in the past, so agreement cannot be replayed; the stages are."""
+_NOT_REPLAYED = ("compare", "smoke", "smokeDeadline")
+
+
+def _without_requests(spec: Manifest) -> Manifest:
+    """Nobody compared answers in the past, or put requests of their own; the stages are replayed without that."""
     stages = spec.get("stages")
     if not isinstance(stages, list):
         return spec
-    return {**spec, "stages": [_without_comparison(stage) for stage in stages]}
+    return {**spec, "stages": [_as_replayed(stage) for stage in stages]}
 
 
-def _without_comparison(stage: Any) -> Any:
-    shadow = stage.get("shadow") if isinstance(stage, dict) else None
-    if not isinstance(shadow, dict):
+def _as_replayed(stage: Any) -> Any:
+    if not isinstance(stage, dict):
         return stage
-    return {**stage, "shadow": {name: value for name, value in shadow.items() if name != "compare"}}
+    kinds = ((name, fields) for name, fields in stage.items() if isinstance(fields, dict))
+    return stage | {
+        name: {field: value for field, value in fields.items() if field not in _NOT_REPLAYED} for name, fields in kinds
+    }
 
 
 def _which(files: Sequence[Path], names: Sequence[str], wished: str | None) -> str:

@@ -287,7 +287,7 @@ class Replay:
             return World(self._owner.name)
         exposure = exposure_at(status.stage) if status.stage else NOBODY
         step = current(self._way, status)
-        size = wish.size if step.is_full_size else wish.router.pods(step.exposure, wish.size)
+        size = wish.router.pods(step.pods_for or step.exposure, wish.size)
         sides = [Backend(arm.workload, arm.revision, wish.spec.traffic.port) for arm in (stable, candidate)]
         notes = Notes(since=status.stage.counted_from if status.stage else None)
         routing = Routing(sides[0], sides[1], exposure, notes)

@@ -10,7 +10,8 @@ import yaml
 
 from modelrollout.cli.backtest.policy import read_policy
 from modelrollout.cli.backtest.trouble import MisuseError
-from tests.builders import metric_template, rollout, shadow
+from modelrollout.stages.way import way
+from tests.builders import blue_green, metric_template, rollout, shadow, smoke
 
 
 def written(folder: Path, *documents: Any, name: str = "rollout.yaml") -> Path:
@@ -41,6 +42,11 @@ def test_a_stage_that_compares_is_replayed_without_its_comparison(tmp_path: Path
     policy = read_policy([written(tmp_path, wanted)])
     assert [metric.name for metric in policy.analysis.metrics] == ["errors"]
     assert [stage.name for stage in policy.wish.spec.stages] == ["shadow"]
+
+
+def test_smoke_requests_are_not_replayed_and_their_stage_is(tmp_path: Path) -> None:
+    wanted = rollout(stages=[blue_green(smoke=[smoke()], smokeDeadline="1m", hold="2m")])
+    assert [step.smoke for step in way(read_policy([written(tmp_path, wanted)]).wish)] == [None] * 3
 
 
 def test_a_template_that_is_missing_is_asked_for_with_a_further_file(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Whether users notice that a candidate gets copies of their requests."""

@@ -1,0 +1,1 @@
+"""Writes the generated files of charts/modelrollout: RBAC rules, definitions, and the table of values."""

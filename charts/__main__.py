@@ -1,0 +1,36 @@
+"""`python -m charts` writes what is generated in the chart, or with --check says which file is not up to date."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from charts import definitions, rules, value_table
+
+CHART = Path(__file__).with_name("modelrollout")
+
+
+def generated() -> dict[Path, str]:
+    """The text of every generated file, by its path in the chart."""
+    templates = CHART / "templates"
+    return {
+        templates / "_rules.tpl": rules.template(),
+        **{templates / "crds" / name: text for name, text in definitions.templates().items()},
+        CHART / "README.md": value_table.page((CHART / "values.yaml").read_text(), (CHART / "README.md").read_text()),
+    }
+
+
+def main(arguments: Sequence[str]) -> int:
+    check = "--check" in arguments
+    stale = {path: text for path, text in generated().items() if not path.is_file() or path.read_text() != text}
+    for path, text in stale.items():
+        if check:
+            sys.stderr.write(f"{path} is not what the code and values.yaml say: run `make chart`\n")
+        else:
+            path.write_text(text)
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""The chart's permissions are those that the operator's parts ask for, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from charts.rules import VERBS
+from modelrollout.objects.access import Integration, Where
+from modelrollout.objects.manifests import Manifest
+from modelrollout.shell.permissions import ALL, left_alone
+from tests.chart.helm import Values, container, needs_helm, of_kind, only, rendered
+
+Right = tuple[str, str, str]
+SMALL: Values = {"crds": {"enabled": False}}
+
+
+def rights(roles: Iterable[Manifest]) -> set[Right]:
+    """Each as group, resource and verb."""
+    return {
+        (group, resource, verb)
+        for role in roles
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def asked_for(where: Where, without: Iterable[str] = ()) -> set[Right]:
+    return {
+        (one.resource.group, "/".join(filter(None, (one.resource.plural, one.subresource))), verb)
+        for one in ALL
+        if one.integration not in without and one.scope is where
+        for verb in one.verbs
+    }
+
+
+def operators(objects: list[Manifest], kind: str) -> list[Manifest]:
+    return [one for one in of_kind(objects, kind) if one["metadata"]["name"] == "modelrollout"]
+
+
+def leases(objects: list[Manifest]) -> list[Manifest]:
+    return [one for one in of_kind(objects, "Role") if one["metadata"]["name"] == "modelrollout-lease"]
+
+
+@needs_helm
+@pytest.mark.parametrize("off", [(), *((name,) for name in Integration), tuple(Integration)], ids=str)
+def test_the_operator_has_the_rights_that_its_parts_ask_for(off: tuple[Integration, ...]) -> None:
+    objects = rendered({**SMALL, "integrations": {name: name not in off for name in Integration}})
+    everywhere = asked_for(Where.ANYWHERE, off) | asked_for(Where.SERVED, off)
+    assert rights(operators(objects, "ClusterRole")) == everywhere
+    assert rights(leases(objects)) == asked_for(Where.OWN)
+    told = [one for one in container(objects)["args"] if one.startswith("--without=")]
+    assert told == ([f"--without={','.join(off)}"] if off else [])
+
+
+@needs_helm
+def test_with_namespaces_it_has_no_right_elsewhere_but_to_read_what_belongs_to_the_cluster() -> None:
+    objects = rendered({**SMALL, "watchNamespaces": ["ml", "fraud"]})
+    roles = operators(objects, "Role")
+    assert [one["metadata"]["namespace"] for one in roles] == ["ml", "fraud"]
+    assert all(rights([one]) == asked_for(Where.SERVED, [Integration.ISTIO]) for one in roles)
+    beyond = rights(operators(objects, "ClusterRole"))
+    assert beyond == asked_for(Where.ANYWHERE, [Integration.ISTIO])
+    assert {resource for _, resource, _ in beyond} == {"gateways", "gatewayclasses", "clustermetrictemplates"}
+    assert {verb for _, _, verb in beyond} == {"get", "list", "watch"}
+    bindings = operators(objects, "RoleBinding")
+    assert [one["metadata"]["namespace"] for one in bindings] == ["ml", "fraud"]
+    subject = {"kind": "ServiceAccount", "name": "modelrollout", "namespace": "modelrollout"}
+    assert all(one["subjects"] == [subject] for one in [*bindings, only(objects, "ClusterRoleBinding")])
+
+
+@needs_helm
+def test_releases_for_different_namespaces_may_keep_their_leases_together() -> None:
+    objects = rendered({**SMALL, "leaderElection": {"namespace": "releases"}})
+    (role,) = leases(objects)
+    binding = next(one for one in of_kind(objects, "RoleBinding") if one["metadata"]["name"] == "modelrollout-lease")
+    assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "releases"
+    assert binding["subjects"][0]["namespace"] == "modelrollout"
+
+
+@needs_helm
+def test_no_rule_is_about_secrets_or_about_everything() -> None:
+    everything = rights(of_kind(rendered({**SMALL, "integrations": dict.fromkeys(Integration, True)}), "ClusterRole"))
+    assert not [right for right in everything if "*" in right or right[1] in ("secrets", "configmaps", "namespaces")]
+    assert {verb for _, _, verb in everything} <= {*VERBS, "deletecollection"}
+
+
+@needs_helm
+def test_people_see_and_change_rollouts_by_the_roles_that_they_have() -> None:
+    roles = {one["metadata"]["name"]: one for one in of_kind(rendered(SMALL), "ClusterRole")}
+    view, edit = roles["modelrollout-view"], roles["modelrollout-edit"]
+    to = "rbac.authorization.k8s.io/aggregate-to-"
+    assert {name for name in view["metadata"]["labels"] if name.startswith(to)} == {
+        f"{to}view",
+        f"{to}edit",
+        f"{to}admin",
+    }
+    assert {name for name in edit["metadata"]["labels"] if name.startswith(to)} == {f"{to}edit", f"{to}admin"}
+    assert {verb for _, _, verb in rights([view])} == {"get", "list", "watch"}
+    assert {resource for _, resource, _ in rights([edit])} == {"modelrollouts", "metrictemplates"}
+
+
+def test_an_integration_that_is_off_leaves_its_kinds_alone_and_no_others() -> None:
+    assert {kind.plural for kind in left_alone([Integration.ISTIO])} == {"virtualservices"}
+    assert {kind.plural for kind in left_alone([Integration.STATEFUL_SETS])} == {"statefulsets"}
+    gateway_api = {"httproutes", "grpcroutes", "gateways", "gatewayclasses"}
+    assert {kind.plural for kind in left_alone([Integration.GATEWAY_API])} == gateway_api
+    assert left_alone([]) == {}

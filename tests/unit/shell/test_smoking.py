@@ -1,0 +1,103 @@
+"""Smoke requests over HTTP: how they are sent, and what comes back however the other side behaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import unused_port
+
+from modelrollout.api.smoke import SmokeRequest
+from modelrollout.comparer.answers import Answer, Failure, Reply, Trouble
+from modelrollout.shell.smoking import ByHTTP
+from modelrollout.trial.smoke import LARGEST, SmokeRound
+from tests import builders
+from tests.fakes.town import NOON
+
+HOST = "127.0.0.1"
+
+
+@asynccontextmanager
+async def server(handler: Any) -> AsyncIterator[str]:
+    runner = web.ServerRunner(web.Server(handler))
+    await runner.setup()
+    try:
+        port = unused_port()
+        await web.TCPSite(runner, HOST, port).start()
+        yield f"http://{HOST}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def asked(url: str, *requests: dict[str, Any]) -> Mapping[str, Reply]:
+    parsed = tuple(map(SmokeRequest.model_validate, requests))
+    return await ByHTTP().ask(SmokeRound("new", NOON, url, parsed))
+
+
+async def test_requests_are_sent_as_they_are_written_with_a_mark() -> None:
+    seen = dict[str, tuple[str, str | None, str | None, bytes]]()
+
+    async def handler(request: web.BaseRequest) -> web.Response:
+        told = (request.headers.get("Content-Type"), request.headers.get("X-ModelRollout-Smoke"))
+        seen[request.raw_path] = (request.method, *told, await request.read())
+        return web.json_response({"label": "cat"})
+
+    typed = {"headers": [{"name": "content-type", "value": "text/csv"}], "method": "PUT"}
+    async with server(handler) as url:
+        replies = await asked(
+            url,
+            builders.smoke("a", path="/get?top=3%20"),
+            builders.smoke("b", path="/json", body={"pixels": [1, 0.5]}),
+            builders.smoke("c", path="/text", body="1,2"),
+            {**builders.smoke("d", path="/typed", body="1,2"), **typed},
+        )
+    assert seen == {
+        "/get?top=3%20": ("GET", None, "true", b""),
+        "/json": ("POST", "application/json", "true", b'{"pixels": [1, 0.5]}'),
+        "/text": ("POST", "text/plain; charset=utf-8", "true", b"1,2"),
+        "/typed": ("PUT", "text/csv", "true", b"1,2"),
+    }
+    assert {name: reply.body for name, reply in replies.items() if isinstance(reply, Answer)} == dict.fromkeys(
+        "abcd", b'{"label": "cat"}'
+    )
+
+
+async def test_redirects_are_answers_and_not_followed() -> None:
+    async def handler(request: web.BaseRequest) -> web.Response:
+        return web.Response(status=302, headers={"Location": "http://metadata.example/secrets"})
+
+    async with server(handler) as url:
+        (reply,) = (await asked(url, builders.smoke())).values()
+    assert isinstance(reply, Answer)
+    assert reply.status == 302
+
+
+async def test_nobody_there_is_no_fault_of_the_answer() -> None:
+    (reply,) = (await asked(f"http://{HOST}:{unused_port()}", builders.smoke())).values()
+    assert isinstance(reply, Failure)
+    assert reply.trouble is Trouble.UNREACHABLE
+
+
+async def test_bodies_are_read_up_to_a_limit() -> None:
+    async def handler(request: web.BaseRequest) -> web.Response:
+        return web.Response(body=b"x" * (LARGEST + 1))
+
+    async with server(handler) as url:
+        (reply,) = (await asked(url, builders.smoke())).values()
+    assert isinstance(reply, Failure)
+    assert reply.trouble is Trouble.TOO_LARGE
+
+
+async def test_all_are_asked_at_the_same_time() -> None:
+    arrived = asyncio.Barrier(4)
+
+    async def handler(request: web.BaseRequest) -> web.Response:
+        await arrived.wait()
+        return web.Response()
+
+    async with server(handler) as url, asyncio.timeout(30):
+        replies = await asked(url, *(builders.smoke(f"number-{number}") for number in range(4)))
+    assert all(isinstance(reply, Answer) for reply in replies.values())
