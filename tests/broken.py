@@ -1,4 +1,4 @@
-"""A mistake in a spec, and what is said of it. The tables are in broken_specs, broken_routes and broken_compares."""
+"""A mistake in a spec, and what is said of it. The tables are in broken_specs and the files beside it."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ class Release:
             status = await self.status()
             if holds(status):
                 return status
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)  # every look costs both the API server and this process some milliseconds
         verdicts = "; ".join(verdict.message for verdict in status.verdicts)
         pytest.fail(f"after {seconds} s it is {status.phase}: {status.message} [{verdicts}]")
 

@@ -190,6 +190,8 @@ def seal(manifest: Manifest) -> Manifest:
 
 def is_applied(desired: Any, observed: Any) -> bool:
     """Whether all desired fields are there. Fields that the API server added (defaults, status) do not count."""
+    if desired == observed:  # which most parts are; Python compares them in no time
+        return True
     match desired, observed:
         case dict(), dict():
             return all(is_applied(value, observed.get(key)) for key, value in desired.items())
@@ -198,7 +200,7 @@ def is_applied(desired: Any, observed: Any) -> bool:
         case ((dict() | list() | "" | None), None):
             return not desired  # the API server drops what is empty
         case _:
-            return bool(desired == observed) or _is_same_amount(desired, observed)
+            return _is_same_amount(desired, observed)
 
 
 def _is_same_amount(desired: Any, observed: Any) -> bool:

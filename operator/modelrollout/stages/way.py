@@ -42,7 +42,7 @@ ACCESS: Mapping[type[StageKind], tuple[Access, ...]] = {Shadow: comparison.ACCES
 """What a kind of stage does with objects beside the route and the revisions' own."""
 
 
-@lru_cache(maxsize=4)  # a pass asks a dozen times, of the same wish
+@lru_cache(maxsize=256)  # each pass asks a dozen times, of a wish that stays the same until the spec is edited
 def way(wish: Wish) -> tuple[Step, ...]:
     """All steps, in order."""
     stages = wish.spec.stages
@@ -70,6 +70,7 @@ def after(step: Step, wish: Wish) -> Step | None:
     return row[number] if number < len(row) else None
 
 
+@lru_cache(maxsize=256)
 def fault(wish: Wish) -> Finding | None:
     """The first request of a stage that cannot be fulfilled."""
     for stage in wish.spec.stages:

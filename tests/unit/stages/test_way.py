@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -25,12 +25,23 @@ NO = Finding("GateSaidNo", "the gate says no.")
 PLAIN = {"port": 8080, "service": {}}
 
 
-@pytest.fixture(autouse=True)
-def _no_way_is_remembered() -> Iterator[None]:
+def forget() -> None:
     """Equal specs are one wish, whose way is found once; here the kinds of stages change in between."""
     stages.way.cache_clear()
+    stages.fault.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_way_is_remembered() -> Iterator[None]:
+    forget()
     yield
-    stages.way.cache_clear()
+    forget()
+
+
+def of_canaries(monkeypatch: pytest.MonkeyPatch, steps: Callable[..., Iterator[Step]]) -> None:
+    """From now on these are the steps of a canary."""
+    monkeypatch.setitem(stages.STAGES, stages.Canary, steps)  # type: ignore[arg-type]  # a dictionary
+    forget()
 
 
 def releasing_with(monkeypatch: pytest.MonkeyPatch, traffic: dict[str, Any] | None = None, **fields: Any) -> Town:
@@ -42,7 +53,7 @@ def releasing_with(monkeypatch: pytest.MonkeyPatch, traffic: dict[str, Any] | No
         yield replace(first, **fields)
         yield from others
 
-    monkeypatch.setitem(stages.STAGES, stages.Canary, steps)  # type: ignore[arg-type]  # a dictionary
+    of_canaries(monkeypatch, steps)
     return releasing(**({"traffic": traffic} if traffic else {}))
 
 
@@ -74,7 +85,7 @@ def test_a_router_that_cannot_do_what_a_step_asks_for_is_told_before_anything_st
     def steps(*given: Any) -> Iterator[Step]:
         yield from (replace(step, exposure=asked) for step in canary(*given))
 
-    monkeypatch.setitem(stages.STAGES, stages.Canary, steps)  # type: ignore[arg-type]
+    of_canaries(monkeypatch, steps)
     town.run(seconds=5)
     assert town.phase is Phase.INVALID
     assert "use traffic.gatewayAPI" in (town.status.message or "")
