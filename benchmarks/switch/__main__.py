@@ -19,12 +19,10 @@ import yaml
 from benchmarks.switch.flips import STAGES, Flip, flips, watching
 from demo.operator_process import operator
 from demo.playground import EXAMPLES, images
+from demo.users import Samples, read_samples
 from localcluster.cluster import LocalCluster, local_cluster
-from localcluster.load import LoadGenerator, Sample
+from localcluster.load import LoadGenerator
 from modelrollout.api.crd import definitions
-
-sys.path.insert(0, str(EXAMPLES / "digits"))
-import samples as digits
 
 NAMESPACE, NAME, HOST = "default", "digits", "digits.example.com"
 HEAD = (
@@ -37,7 +35,7 @@ BEGINS = {"over": "decision saved", "back": "edit of the spec"}
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.switch", description=__doc__)
     parser.add_argument("--flips", type=int, default=10, help="over, and as many back (default 10)")
-    parser.add_argument("--rate", type=float, default=100.0, help="requests per second (default 100)")
+    parser.add_argument("--rate", type=float, default=40.0, help="requests per second (default 40)")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="bench-switch-") as directory:
         found = asyncio.run(_measured(Path(directory), options.flips, options.rate))
@@ -51,7 +49,7 @@ async def _measured(directory: Path, count: int, rate: float) -> list[Flip]:
         operator(place.kubernetes.kubeconfig, place.metrics.url, directory / "operator.log"),
     ):
         await place.cluster.create(_rollout())
-        users = _users(place, rate)
+        users = _users(place, await read_samples(EXAMPLES / "digits", ["v1"]), rate)
         async with watching(place.cluster, NAMESPACE, NAME) as seen:
             await seen.until(0)
             asking = asyncio.create_task(users.run())
@@ -70,10 +68,9 @@ def _rollout() -> dict[str, Any]:
     return manifest
 
 
-def _users(place: LocalCluster, rate: float) -> LoadGenerator:
-    asked = [Sample(sample.features, sample.label) for sample in digits.samples()]
-    url, expected = f"{place.gateway.url}/predict", digits.answers("v1")
-    return LoadGenerator(url, asked, expected, rate=rate, arrivals="even", host=HOST)
+def _users(place: LocalCluster, told: Samples, rate: float) -> LoadGenerator:
+    url, expected = f"{place.gateway.url}/predict", told.answers["v1"]
+    return LoadGenerator(url, told.samples, expected, rate=rate, arrivals="even", host=HOST)
 
 
 def _told(flip: Flip) -> Flip:

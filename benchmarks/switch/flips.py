@@ -17,7 +17,7 @@ from modelrollout.objects.resources import HTTP_ROUTES, MODEL_ROLLOUTS, Resource
 STAGES = [{"name": "switch", "blueGreen": {"hold": "1h"}}]
 """One switch that is held until somebody takes it back."""
 SETTLING = 2.0
-"""Seconds of requests after a flip: whoever is still served by the other version would be seen in them."""
+"""Seconds in which one version alone answers: whoever is still served by the other would be seen in them."""
 PATIENCE = 90.0
 
 
@@ -104,14 +104,25 @@ async def flips(seen: Seen, users: LoadGenerator, old: str, new: str, count: int
         before = len(users.outcomes)
         await _wish(seen, new)
         await seen.until(100)
-        await asyncio.sleep(SETTLING)
+        outcomes = await _settled(users, before, new)
         decided, written = (seen.since(one, 100) for one in (MODEL_ROLLOUTS, HTTP_ROUTES))
-        yield flip("over", new, users.outcomes[before:], decided, written)
+        yield flip("over", new, outcomes, decided, written)
         before, edited = len(users.outcomes), time.time()
         await _wish(seen, old)
         await seen.until(0)
-        await asyncio.sleep(SETTLING)
-        yield flip("back", old, users.outcomes[before:], edited, seen.since(HTTP_ROUTES, 0))
+        outcomes = await _settled(users, before, old)
+        yield flip("back", old, outcomes, edited, seen.since(HTTP_ROUTES, 0))
+
+
+async def _settled(users: LoadGenerator, before: int, version: str) -> tuple[Outcome, ...]:
+    """What users got, once a version has answered alone for a while. Raises TimeoutError."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            outcomes = users.outcomes[before:]
+            others = [outcome.at for outcome in outcomes if outcome.version != version]
+            if outcomes and outcomes[-1].at - max(others, default=outcomes[0].at) > SETTLING:
+                return outcomes
+            await asyncio.sleep(0.1)
 
 
 async def _wish(seen: Seen, version: str) -> None:

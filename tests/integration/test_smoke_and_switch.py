@@ -40,7 +40,7 @@ async def test_a_switch_is_seen_by_all_users_soon_after_it_was_decided_and_loses
     """`make bench-switch` measures it: a third of a second, or half of one. Here is room for a busy machine."""
     await release.patch({"stages": STAGES, "analysis": {"stepDeadline": "2h"}})
     cluster = release.place.local.cluster
-    async with release.users(rate=100) as users, watching(cluster, release.namespace, release.name) as seen:
+    async with release.users(rate=40) as users, watching(cluster, release.namespace, release.name) as seen:
         found = [flip async for flip in flips(seen, users, "v1", "v2", count=2)]
     assert [flip.way for flip in found] == ["over", "back", "over", "back"]
     assert [flip.lost for flip in found] == [0] * 4

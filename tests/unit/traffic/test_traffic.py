@@ -271,7 +271,9 @@ def test_service_of_a_revision_selects_its_pods_alone_on_a_port_that_never_chang
 
 
 def test_kinds_of_routes() -> None:
-    assert [(ref.resource, GATEWAY.splits_by_pods) for ref in GATEWAY.refs(OWNER)] == [(HTTP_ROUTES, False)]
+    assert [(ref, GATEWAY.splits_by_pods) for ref in GATEWAY.refs(OWNER)] == [
+        (Ref(HTTP_ROUTES, "ml", name), False) for name in ("fraud", "fraud-preview")
+    ]
     assert [(ref, PLAIN.splits_by_pods) for ref in PLAIN.refs(OWNER)] == [
         (Ref(SERVICES, "ml", name), True) for name in ("fraud", "fraud-preview")
     ]
