@@ -38,11 +38,14 @@ lint: $(READY) ## style, types, layers, drift of what is generated
 	$(BIN)/python -m modelrollout.api.presets --check docs/presets.md
 
 test: tools ## everything, as CI does
-	$(MAKE) --jobs 2 --output-sync=target --no-print-directory lint test-demo
+	$(MAKE) --jobs 2 --no-print-directory lint-and-tests test-demo
+
+.PHONY: lint-and-tests
+lint-and-tests: lint
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo"
 
-test-demo: tools # waits most of its time, so lint runs beside it
-	$(BIN)/pytest -m demo
+test-demo: tools # waits most of its time, so the rest runs beside it
+	$(BIN)/pytest -m demo tests/integration/test_demo.py
 
 test-fast: $(READY) ## the product alone, without what tests/conftest.py calls slow: about a minute
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/unit tests/scenarios
