@@ -77,6 +77,8 @@ def _words(step: Step, answered: int) -> Iterator[tuple[tuple[str, ...], float, 
         yield (f"{answered} %", *same), max(answered / 2, 9), "good"
     elif asked:
         yield (f"{min(map(str, asked))}",), 58, "good"
+    if step.smoke is not None:
+        yield ("the operator asks", "the candidate"), 45, "good"
     if copies:
         yield ("copies", f"of {copies:g} %"), min(copies / 2, 30), "warn"
 
@@ -105,7 +107,7 @@ def _stages(panel: Panel, steps: Iterable[Step]) -> Iterator[Element]:
 def _time(step: Step) -> str:
     if step.patience is not None and step.goal is not None:
         return f"{_short(step.hold)} to {_short(step.patience.deadline)}"
-    return _short(step.hold) if step.hold else "until ready"
+    return _short(step.hold) if step.hold else "until it answers well"
 
 
 def _short(time: timedelta) -> str:

@@ -241,9 +241,11 @@ def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set
     owner = facts.rollout.owner
     if facts.unaccepted() is not None:
         return
-    # A route that the spec no longer asks for. The new one has to be there first.
+    # Routes that the spec no longer asks for. The new one has to be there first. After a rollback those of another
+    # router stay: the spec asks for a revision that nobody gets, and is likely to be taken back as a whole.
     if status.phase in (Phase.HEALTHY, Phase.ROLLED_BACK) and facts.routing(wish.router, None).exists:
-        yield from given_up(owner, facts.world.objects, kept=wish.router.refs(owner, wish.spec.traffic))
+        left = given_up(owner, facts.world.objects, kept=wish.router.refs(owner, wish.spec.traffic))
+        yield from (one for one in left if status.phase is Phase.HEALTHY or one.ref in wish.router.refs(owner))
     kept = {arm.workload for arm in (status.stable, status.candidate) if arm is not None}
     kept |= {old.workload for old in status.retired if facts.now < old.delete_after}
     for manifest in (*facts.world.workloads, *facts.world.services):
