@@ -43,7 +43,7 @@ def copied(manifest: Any) -> Any:
     return marshal.loads(marshal.dumps(manifest))  # noqa: S302 - our own bytes, made in the same line
 
 
-@dataclass
+@dataclass(repr=False)  # asyncio puts what a fixture returned into words after each test, and this one grows with each
 class FakeCluster:
     objects: dict[tuple[str, str, str], Manifest] = field(default_factory=dict)
     hook: Hook = lambda *_: None
