@@ -23,6 +23,7 @@ from tests.broken import Broken
 from tests.broken_specs import BROKEN, ONLY_THE_OPERATOR
 from tests.builders import Spec, canary, edited, metric, small, stepwise, workload_ref
 from tests.places import ROOT
+from tests.valid_compares import compares
 from tests.valid_routes import routers
 from tests.valid_specs import stages_of_specs, valid_specs
 
@@ -171,13 +172,15 @@ def test_a_spec_comes_back_as_it_was_written(spec: Spec) -> None:
 
 def test_the_valid_specs_of_these_tests_use_every_field_there_is() -> None:
     """Or a field that is added later would be tested by nobody."""
-    # Routes and stages have more fields than all the rest: whole specs alone would have to be many.
+    # Routes, stages and comparisons have more fields than all the rest: whole specs alone would have to be many.
+    parts = (
+        routers.map(lambda router: {"traffic": router}),
+        stages_of_specs().map(lambda stages: {"stages": stages}),
+        compares.map(lambda one: {"stages": [{"shadow": {"compare": one}, "blueGreen": {"mirror": {"compare": one}}}]}),
+    )
     left = set(_paths(structural(ModelRolloutSpec)))
     for number in range(1, 25):
-        for part in (
-            routers.map(lambda router: {"traffic": router}),
-            stages_of_specs().map(lambda stages: {"stages": stages}),
-        ):
+        for part in parts:
             left -= _used_by(part, number)
         left -= _used_by(valid_specs, number)
         if not left:
