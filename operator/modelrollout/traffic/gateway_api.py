@@ -132,22 +132,23 @@ class GatewayRouter(WholeObjects):
         return gateways_of(RouteSettings.of(asked_for).parent_refs, owner.namespace) if asked_for else ()
 
     def render(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> tuple[Apply, ...]:
-        users, preview = self._front(owner), preview_route.ref(self.resource, owner)
-        settings = self._settings(traffic)
-        own_part = replace(routing, exposure=preview_route.beside(routing.exposure))
-        written = self._render(users, owner, settings, own_part, there)
-        if routing.exposure == EVERYBODY:
-            return written  # who comes by the preview is served by the candidate, like everybody
-        names = preview_route.hosts(routing.exposure)
-        if routing.candidate is None or not names:
-            return (*written, *self._preview_taken_back(owner, there, routing.stable))
-        return (
-            *written,
-            *self._render(preview, owner, replace(settings, hostnames=names), Routing(routing.candidate), there),
-        )
+        routes = [*self._routes(owner, traffic, routing)]
+        written = tuple(write for route in routes for write in self._render(owner, *route, there))
+        # Who comes by the preview while everybody meets the candidate is served by it, like everybody.
+        if len(routes) > 1 or routing.exposure == EVERYBODY:
+            return written
+        return (*written, *self._preview_taken_back(owner, there, routing.stable))
+
+    def _routes(self, owner: Owner, traffic: Traffic, routing: Routing) -> Iterator[tuple[Ref, RouteSettings, Routing]]:
+        """The route of the users, and that of the preview where some ask for the candidate by a host name."""
+        settings, names = self._settings(traffic), preview_route.hosts(routing.exposure)
+        yield self._front(owner), settings, replace(routing, exposure=preview_route.beside(routing.exposure))
+        if routing.candidate is not None and names:
+            named = preview_route.ref(self.resource, owner)
+            yield named, replace(settings, hostnames=names), Routing(routing.candidate)
 
     def _render(
-        self, ref: Ref, owner: Owner, settings: RouteSettings, routing: Routing, there: Objects
+        self, owner: Owner, ref: Ref, settings: RouteSettings, routing: Routing, there: Objects
     ) -> tuple[Apply, ...]:
         found = there.get(ref)
         present = found if isinstance(found, dict) else None
@@ -156,18 +157,11 @@ class GatewayRouter(WholeObjects):
         return () if is_in_force else (Apply(wanted, MANAGER),)
 
     def edits(self, owner: Owner, traffic: Traffic, routing: Routing, there: Objects) -> Finding | None:
-        users, preview = self._front(owner), preview_route.ref(self.resource, owner)
-        settings, names = self._settings(traffic), preview_route.hosts(routing.exposure)
-        own_part = replace(routing, exposure=preview_route.beside(routing.exposure))
-        if (found := self._edited(users, owner, traffic, settings, own_part, there)) is not None:
-            return found
-        if routing.candidate is None or not names:
-            return None
-        of_preview = replace(settings, hostnames=names)
-        return self._edited(preview, owner, traffic, of_preview, Routing(routing.candidate), there)
+        each = (self._edited(owner, traffic, *route, there) for route in self._routes(owner, traffic, routing))
+        return next((found for found in each if found is not None), None)
 
     def _edited(
-        self, ref: Ref, owner: Owner, traffic: Traffic, settings: RouteSettings, routing: Routing, there: Objects
+        self, owner: Owner, traffic: Traffic, ref: Ref, settings: RouteSettings, routing: Routing, there: Objects
     ) -> Finding | None:
         if (found := own(owner, there, ref)) is None:
             return None
