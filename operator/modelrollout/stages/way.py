@@ -38,7 +38,7 @@ FAULTS: Mapping[type[StageKind], Callable[[str, Any, Wish], Finding | None]] = {
 }
 """What a kind of stage asks of a spec beyond what its steps ask of the router."""
 
-ACCESS: Mapping[type[StageKind], tuple[Access, ...]] = {Shadow: comparison.ACCESS}
+ACCESS: Mapping[type[StageKind], tuple[Access, ...]] = {Shadow: comparison.ACCESS, BlueGreen: comparison.ACCESS}
 """What a kind of stage does with objects beside the route and the revisions' own."""
 
 
