@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Self, TypeVar
 
+from modelrollout.shell.tasks import ended
+
 T = TypeVar("T")
 Poked = Callable[[], Awaitable[object]]
 """Returns when the rollout's surroundings changed."""
@@ -22,9 +24,7 @@ class Asking:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await ended(*self._tasks.values())
 
     async def answer(
         self, about: Hashable, ask: Callable[[], Coroutine[Any, Any, T]], *, expires: bool = False

@@ -20,6 +20,7 @@ from modelrollout.kube import Candidacy, Cluster, Leadership, Terms
 from modelrollout.shell.handlers import register
 from modelrollout.shell.process import Process
 from modelrollout.shell.settings import Settings
+from modelrollout.shell.tasks import ended
 
 logger = logging.getLogger(__name__)
 
@@ -115,16 +116,10 @@ async def _first(*those: Coroutine[Any, Any, object], beside: Coroutine[Any, Any
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         unfinished = [task for task in (*tasks, *others) if not task.done()]
-        await _ended(*unfinished)
+        await ended(*unfinished)
     number = next(n for n, task in enumerate(tasks) if task not in unfinished)
     tasks[number].result()
     return number
-
-
-async def _ended(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _on_signals(act: Callable[[], None]) -> None:

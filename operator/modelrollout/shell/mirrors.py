@@ -20,6 +20,7 @@ from modelrollout.objects.manifests import ROLLOUT_LABEL, Manifest, Ref, ref_of
 from modelrollout.objects.reads import Objects, Reads
 from modelrollout.objects.resources import Resource
 from modelrollout.shell.reader import Direct, is_unknown_kind, unreadable
+from modelrollout.shell.tasks import ended
 from modelrollout.shell.wakeups import RolloutKey
 
 logger = logging.getLogger(__name__)
@@ -72,8 +73,7 @@ class Follower:
         self._note(None)
 
     async def stop(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await ended(self._task)
 
     async def _run(self) -> None:
         while True:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-from typing import Any
 
 from modelrollout.kube import Cluster, Leadership
 from modelrollout.prometheus.credentials import Credentials
@@ -23,6 +22,7 @@ from modelrollout.shell.rounds import Rounds
 from modelrollout.shell.settings import Settings
 from modelrollout.shell.standby import Standby
 from modelrollout.shell.succession import Succession
+from modelrollout.shell.tasks import ended
 from modelrollout.shell.telemetry import Telemetry
 from modelrollout.shell.wakeups import Wakeups
 from modelrollout.shell.webhook import Certificate, Identity, Webhook
@@ -97,7 +97,7 @@ class Process:
             ending.push_async_callback(self._webhook.stop)
         if self._own_certificate is not None:
             renewing = asyncio.create_task(self._own_certificate.run())
-            ending.push_async_callback(_cancelled, renewing)
+            ending.push_async_callback(ended, renewing)
 
     async def stop(self) -> None:
         """In the opposite order. A second time does nothing."""
@@ -105,12 +105,7 @@ class Process:
 
     async def _stop_announcing(self, announcing: asyncio.Task[None]) -> None:
         """Waiting Events get a moment to be written; the log has them already."""
-        await _cancelled(announcing)
+        await ended(announcing)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DELIVERY_SECONDS):
                 await self._announcer.deliver()
-
-
-async def _cancelled(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
