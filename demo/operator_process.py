@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from localcluster.processes.children import Process
+from localcluster.processes.ports import free_port
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -31,7 +31,7 @@ class Operator:
 
     def __init__(self, kubeconfig: Path, prometheus_url: str, log: Path, flags: Sequence[str]) -> None:
         self._kubeconfig, self._prometheus_url, self._log, self._flags = kubeconfig, prometheus_url, log, flags
-        self._port = _free_port()
+        self._port = free_port()
         self._process: Process | None = None
 
     @property
@@ -99,9 +99,3 @@ async def operator(
         yield handle
     finally:
         await handle.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

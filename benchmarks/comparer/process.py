@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from localcluster.processes.ports import free_port
 from modelrollout.api.compare import Agreement, Compare, Limits
 from modelrollout.api.scalars import Share
 from modelrollout.comparer import config
@@ -49,9 +49,3 @@ async def comparer(stable: int, candidate: int, *, concurrency: int = 64) -> Asy
     finally:
         process.terminate()
         await process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -20,12 +20,13 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 
-from benchmarks.comparer.process import comparer, free_port
+from benchmarks.comparer.process import comparer
 from benchmarks.shadow.routes import CANDIDATE, configuration
 from benchmarks.shadow.versions import HANDLERS, LIKE_STABLE, SILENT, STABLE
 from localcluster.gateway.doors import Address
 from localcluster.gateway.envoy import Envoy, running_envoy
 from localcluster.load import LoadGenerator, Outcome, Sample
+from localcluster.processes.ports import free_port
 
 HEAD = (
     "| the candidate | requests | copies | not answered by stable | p50 ms | p99 ms "

@@ -52,12 +52,8 @@ async def _measured(directory: Path, count: int, rate: float) -> list[Flip]:
         users = _users(place, await read_samples(EXAMPLES / "digits", ["v1"]), rate)
         async with watching(place.cluster, NAMESPACE, NAME) as seen:
             await seen.until(0)
-            asking = asyncio.create_task(users.run())
-            try:
+            async with users.coming():
                 return [_told(flip) async for flip in flips(seen, users, "v1", "v2", count)]
-            finally:
-                users.stop()
-                await asking
 
 
 def _rollout() -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from localcluster.load import LoadGenerator, Outcome
+from localcluster.processes.background import running
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.kube import Cluster
 from modelrollout.objects.resources import HTTP_ROUTES, MODEL_ROLLOUTS, Resource
@@ -88,13 +89,8 @@ class Seen:
 @asynccontextmanager
 async def watching(cluster: Cluster, namespace: str, name: str) -> AsyncIterator[Seen]:
     seen = Seen(cluster, namespace, name)
-    tasks = [asyncio.create_task(seen.follow(one)) for one in (MODEL_ROLLOUTS, HTTP_ROUTES)]
-    try:
+    async with running(*(seen.follow(one) for one in (MODEL_ROLLOUTS, HTTP_ROUTES))):
         yield seen
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def flips(seen: Seen, users: LoadGenerator, old: str, new: str, count: int) -> AsyncIterator[Flip]:

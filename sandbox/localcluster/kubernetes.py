@@ -9,7 +9,6 @@ import asyncio
 import os
 import secrets
 import shutil
-import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from kubernetes.aio.client.exceptions import ApiException
 from localcluster import kubeconfigs
 from localcluster.apiserver.certificates import ServingFiles, write_private, write_serving_files, write_signing_key
 from localcluster.processes.children import CannotStartError, Process
+from localcluster.processes.ports import free_port
 
 # ClusterIPs that this machine can bind: all of 127.0.0.0/8 is its own. A real kube-apiserver takes this range too.
 SERVICE_RANGE = "127.96.0.0/16"
@@ -125,7 +125,7 @@ async def _real(directory: Path, assets: Path, flags: Sequence[str]) -> AsyncIte
     files, token = write_serving_files(directory), secrets.token_urlsafe(24)
     write_signing_key(directory / "service-accounts.key")
     write_private(directory / "tokens.csv", f'{token},admin,admin,"system:masters"\n'.encode())
-    etcd_url, peer_url, port = f"http://127.0.0.1:{_free_port()}", f"http://127.0.0.1:{_free_port()}", _free_port()
+    etcd_url, peer_url, port = f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}", free_port()
     async with (
         program("etcd", _etcd(assets, directory, etcd_url, peer_url), directory),
         program(
@@ -251,9 +251,3 @@ def _content(file: Path) -> str | None:
 
 def _forget(file: Path) -> None:
     file.unlink(missing_ok=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

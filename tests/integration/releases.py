@@ -155,12 +155,8 @@ class Release:
             rate=rate,
             host=None if url else self.host,
         )
-        running = asyncio.create_task(users.run())
-        try:
+        async with users.coming():
             yield users
-        finally:
-            users.stop()
-            await running
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import yaml
 
+from localcluster.processes.background import running
 from localcluster.processes.children import Process
 from tests.integration.patience import eventually
 
@@ -140,19 +141,12 @@ async def replicas(kubeconfig: Path, directory: Path, *flags: str) -> AsyncItera
             ending.push_async_callback(line.close)
             own.write_text(kubeconfig.read_text().replace(url, await line.open()))  # noqa: ASYNC240 - small files
             made.append(Replica(name, line, own, flags, directory / f"{name}.log", session))
-        running = [asyncio.create_task(each.run()) for each in made]
-        ending.push_async_callback(_ended, *running)
+        await ending.enter_async_context(running(*(each.run() for each in made)))
         yield made[0], made[1]
 
 
 def _server(kubeconfig: Path) -> str:
     return str(yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"])
-
-
-async def _ended(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager

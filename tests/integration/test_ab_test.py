@@ -76,12 +76,8 @@ async def visited(release: Release) -> AsyncIterator[LoadGenerator]:
     """The whole crowd comes, again and again."""
     url, visit = f"{release.place.local.gateway.url}/", [Sample((), 1)]
     load = LoadGenerator(url, visit, [1], stable="v1", rate=RATE, host=release.host, users=CROWD)
-    running = asyncio.create_task(load.run())
-    try:
+    async with load.coming():
         yield load
-    finally:
-        load.stop()
-        await running
 
 
 async def drawn(release: Release, percent: int) -> None:

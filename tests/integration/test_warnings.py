@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ import pytest_asyncio
 
 from demo.operator_process import Operator, operator
 from localcluster.kubernetes import api_server, envtest_assets
+from localcluster.processes.ports import free_port
 from modelrollout.api.crd import definitions
 from modelrollout.kube import Cluster
 from modelrollout.objects.manifests import Manifest
@@ -65,12 +65,6 @@ def configuration(url: str, authority: Path | None) -> Manifest:
     bundle = {"caBundle": base64.b64encode(authority.read_bytes()).decode()} if authority is not None else {}
     (webhook,) = written["webhooks"]
     return {**written, "webhooks": [{**webhook, "clientConfig": {"url": url, **bundle}}]}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest_asyncio.fixture(params=["brought", "own"])

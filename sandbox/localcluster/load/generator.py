@@ -12,9 +12,10 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, Self
 
 import aiohttp
 
@@ -86,6 +87,16 @@ class LoadGenerator:
             finally:
                 for task in self._in_flight:
                     task.cancel()
+
+    @asynccontextmanager
+    async def coming(self) -> AsyncIterator[Self]:
+        """They come until the block ends, which waits for the answers that are still on their way."""
+        running = asyncio.create_task(self.run())
+        try:
+            yield self
+        finally:
+            self.stop()
+            await running
 
     def stop(self) -> None:
         """No further requests; `run` ends with the last answer."""
