@@ -143,11 +143,11 @@ async def test_an_example_is_accepted(rollouts: Rollouts, name: str) -> None:
     assert ModelRolloutSpec.model_validate(answer.body["spec"]) == ModelRolloutSpec.model_validate(manifest["spec"])
 
 
-README_TRAFFIC = [block["traffic"] for block in blocks(ROOT / "README.md") if "traffic" in block]
+TRAFFIC = [block["traffic"] for block in blocks(ROOT / "docs/routes.md") if "traffic" in block]
 
 
-@pytest.mark.parametrize("traffic", README_TRAFFIC, ids=lambda traffic: "-".join(traffic))
-async def test_traffic_in_the_readme_is_accepted(rollouts: Rollouts, traffic: dict[str, Any]) -> None:
+@pytest.mark.parametrize("traffic", TRAFFIC, ids=lambda traffic: "-".join(traffic))
+async def test_traffic_on_the_page_on_routes_is_accepted(rollouts: Rollouts, traffic: dict[str, Any]) -> None:
     answer = await rollouts.create(rollout(small(traffic=traffic)))
     assert answer.status == 201, answer.body
 
