@@ -1,6 +1,6 @@
 """The documentation's YAML, as the operator reads it; tests/contract has it applied to API servers.
 
-Every block of every page is of a sort that one of these tests reads: `SORTS` says which.
+Every block of every page is of a sort that one of these tests reads, or one about the chart.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from modelrollout.api.base import API_VERSION
 from modelrollout.api.base import KIND as ROLLOUT
 from modelrollout.api.metric_templates import CLUSTER_KIND, KIND, MetricTemplateSpec
 from modelrollout.api.spec import ModelRolloutSpec
@@ -22,35 +21,11 @@ from modelrollout.stages.way import fault
 from modelrollout.traffic.router import Backend, Routing
 from modelrollout.traffic.router_table import ROUTERS, presumed
 from tests.builders import deployment, small, spec
-from tests.docs import blocks, document, documents
+from tests.docs import blocks, document
 from tests.places import ROOT
-from tests.site.pages import PAGES, name_of
+from tests.site.blocks import BLOCKS, NUMBERED, of_sort, sort_of
 
-BLOCKS = [(name_of(page), block) for page in PAGES for block in blocks(page)]
-NUMBERED = [pytest.param(page, block, id=f"{page}-{number}") for number, (page, block) in enumerate(BLOCKS)]
-PARTS = {str(field.alias) for field in ModelRolloutSpec.model_fields.values()}
-VALUES = documents((ROOT / "charts/modelrollout/values.yaml").read_text())[0].keys()
-OTHER_TOOLS = {"jobs": "a workflow of GitHub Actions", "groups": "rules of Prometheus"}
-"""Keys by which a file of another tool is known, which is no object of Kubernetes."""
 ROLLOUTS: dict[str, Manifest] = {path.name: document(path) for path in ROOT.glob("examples/*.yaml")}
-
-
-def sort_of(block: Any) -> str:
-    """Of what sort a block is; an empty text for one that no test reads."""
-    if not isinstance(block, dict):
-        return ""
-    if "kind" in block and "apiVersion" in block:
-        return block["kind"] if block["apiVersion"] == API_VERSION else "foreign"
-    if any(key in block for key in OTHER_TOOLS):
-        return "of another tool"
-    sorts = {"verdicts": {"verdicts"}, "part": PARTS, "values": VALUES}
-    return next((sort for sort, keys in sorts.items() if block.keys() <= keys), "")
-
-
-def of_sort(sort: str) -> list[Any]:
-    return [one for one in NUMBERED if sort_of(one.values[1]) == sort]
-
-
 TEMPLATES = {
     TemplateKey(block["kind"], block["metadata"]["name"]): block
     for _, block in BLOCKS
