@@ -46,7 +46,7 @@ lint-and-tests: lint
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo"
 
 test-demo: tools # waits most of its time, so the rest runs beside it
-	$(BIN)/pytest -m demo tests/integration/test_demo.py
+	$(BIN)/pytest -m demo tests/integration/test_demo.py tests/integration/test_tutorial.py
 
 test-fast: $(READY) ## the product alone, without what tests/conftest.py calls slow: about a minute
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/unit tests/scenarios

@@ -66,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Send digits with their true labels, until Ctrl-C.")
     parser.add_argument("url", help="where the gateway listens, such as http://127.0.0.1:8080")
     parser.add_argument("--host", default="digits.example.com", help="host name that is asked for")
-    parser.add_argument("--rate", type=float, default=100, help="requests a second")
+    parser.add_argument("--rate", type=float, default=50, help="requests a second")
     flags = parser.parse_args()
     try:
         asyncio.run(send(flags.url.rstrip("/"), flags.host, flags.rate, samples()))

@@ -8,8 +8,8 @@ import shlex
 import pytest
 
 from tests.chart.helm import CHART, Values, helm, needs_helm, rendered
-from tests.docs import blocks
 from tests.places import ROOT
+from tests.site.blocks import of_sort
 
 PAGE = ROOT / "docs/operations.md"
 PAGES = (ROOT / "README.md", PAGE, CHART / "README.md")
@@ -21,8 +21,8 @@ COMMANDS = [
 
 
 @needs_helm
-@pytest.mark.parametrize("values", blocks(PAGE), ids=lambda values: "-".join(values))
-def test_values_on_the_page_are_taken(values: Values) -> None:
+@pytest.mark.parametrize(("page", "values"), of_sort("values"))
+def test_values_on_a_page_are_taken(page: str, values: Values) -> None:
     assert rendered({**values, "crds": {"enabled": False}})
 
 
