@@ -51,7 +51,7 @@ async def test_the_tutorial_goes_as_it_says(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": f"{_programs(tmp_path)}:{os.environ['PATH']}"}
     sandbox = [sys.executable, "-m", "demo.playground", "--directory", str(tmp_path / "sandbox")]
     async with _terminal(sandbox, environment, tmp_path / "sandbox.log") as said:
-        exports = await eventually(partial(_exported, said), "the sandbox says where it is", within=60)
+        exports = await eventually(partial(_exported, said), "the sandbox says where it is", within=240)
         environment |= exports
         users = [sys.executable, *USERS.replace('"$GATEWAY"', exports["GATEWAY"]).split()[1:]]
         async with _terminal(users, environment, tmp_path / "users.log") as heard:
