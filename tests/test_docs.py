@@ -23,7 +23,7 @@ from modelrollout.traffic.router_table import ROUTERS, presumed
 from tests.builders import deployment, small, spec
 from tests.docs import blocks, document
 from tests.places import ROOT
-from tests.site.blocks import BLOCKS, NUMBERED, of_sort, sort_of
+from tests.site.blocks import BLOCKS, NUMBERED, has_metrics, of_sort, sort_of
 
 ROLLOUTS: dict[str, Manifest] = {path.name: document(path) for path in ROOT.glob("examples/*.yaml")}
 TEMPLATES = {
@@ -31,6 +31,7 @@ TEMPLATES = {
     for _, block in BLOCKS
     if sort_of(block) in (KIND, CLUSTER_KIND)
 }
+METRICS = {"presets": [], "templates": [], "readinessOnly": False, "metrics": spec()["analysis"]["metrics"]}
 ROUTES = blocks(ROOT / "docs/routes.md")
 TRAFFIC = [block["traffic"] for block in ROUTES if "traffic" in block and "service" not in block["traffic"]]
 
@@ -52,7 +53,7 @@ def test_a_template_in_the_docs_is_valid(key: TemplateKey) -> None:
     MetricTemplateSpec.model_validate(TEMPLATES[key]["spec"])
 
 
-@pytest.mark.parametrize(("page", "block"), [one for one in of_sort("part") if "analysis" in one.values[1]])
+@pytest.mark.parametrize(("page", "block"), [one for one in of_sort("part") if has_metrics(one.values[1])])
 def test_an_analysis_in_the_docs_leads_to_metrics(page: str, block: dict[str, Any]) -> None:
     found = expanded(ModelRolloutSpec.model_validate(small(analysis=block["analysis"])), TEMPLATES)
     assert isinstance(found, ModelRolloutSpec), found
@@ -89,8 +90,8 @@ def test_a_rollout_in_the_docs_can_be_carried_out(page: str, block: Manifest) ->
 def test_parts_of_a_spec_in_the_docs_can_be_carried_out(page: str, block: dict[str, Any]) -> None:
     """Of analyses the metrics are read above; here they are those of the builder, unless a stage names one."""
     has_goal = any("abTest" in stage for stage in block.get("stages", ()))
-    parts = {key: value for key, value in block.items() if key != "analysis" or has_goal}
-    assert route_of({"metadata": {"name": "fraud"}, "spec": spec(**parts)})["spec"]
+    usual = {} if has_goal else {"analysis": {**block.get("analysis", {}), **METRICS}}
+    assert route_of({"metadata": {"name": "fraud"}, "spec": spec(**{**block, **usual})})["spec"]
 
 
 @pytest.mark.parametrize("traffic", TRAFFIC, ids=lambda traffic: "-".join(traffic))

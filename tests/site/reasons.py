@@ -55,12 +55,27 @@ def _given(tree: ast.Module) -> Iterator[ast.expr]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "reason":
             yield node.value  # passed on later
-        if not isinstance(node, ast.Call):
-            continue
-        place = PLACES.get(getattr(node.func, "id", ""))
-        if place is not None and len(node.args) > place:
-            yield node.args[place]
-        yield from (one.value for one in node.keywords if one.arg == "reason")
+        if isinstance(node, ast.For):
+            yield from _of_a_loop(node)
+        if isinstance(node, ast.Call):
+            yield from _reasons_given_to(node)
+
+
+def _of_a_loop(loop: ast.For) -> Iterator[ast.expr]:
+    """What the first variable of a loop over a written list of tuples stands for, where that is a reason."""
+    if not (isinstance(loop.target, ast.Tuple) and isinstance(loop.iter, ast.Tuple)):
+        return
+    first = ast.unparse(loop.target.elts[0])
+    calls = (node for node in ast.walk(loop) if isinstance(node, ast.Call))
+    if any(first == ast.unparse(given) for call in calls for given in _reasons_given_to(call)):
+        yield from (row.elts[0] for row in loop.iter.elts if isinstance(row, ast.Tuple))
+
+
+def _reasons_given_to(call: ast.Call) -> Iterator[ast.expr]:
+    place = PLACES.get(getattr(call.func, "id", ""))
+    if place is not None and len(call.args) > place:
+        yield call.args[place]
+    yield from (one.value for one in call.keywords if one.arg == "reason")
 
 
 def _texts(given: ast.expr, named: dict[str, set[str]]) -> Iterator[str]:
@@ -71,9 +86,9 @@ def _texts(given: ast.expr, named: dict[str, set[str]]) -> Iterator[str]:
             yield from _texts(one, named)
             yield from _texts(other, named)
         case ast.Name(id=name):
-            if name not in named and name != "reason":
-                raise AssertionError(f"line {given.lineno}: {name} is no module constant, so its reasons are not known")
-            yield from named.get(name, ())
+            if name.isupper() and name not in named:
+                raise AssertionError(f"line {given.lineno}: {name} is no text in CamelCase, so its reason is not known")
+            yield from named.get(name, ())  # a variable stands for what is collected where it is set
 
 
 def conditions() -> set[str]:

@@ -38,6 +38,7 @@ def test_what_is_not_run_is_on_a_page() -> None:
 def test_the_command_line_takes_it(command: str) -> None:
     _, name, *flags = shlex.split(command)
     parser = argparse.ArgumentParser(exit_on_error=False)
+    assert name in COMMANDS, "add its flags to COMMANDS in manual/flags.py, then run `make reference`"
     COMMANDS[name](parser)
     found = parser.parse_args(joined(flags))
     if name == "run":

@@ -40,7 +40,7 @@ from tests.contract.api_server.api_server_client import DEFINITIONS, TABLE, Answ
 from tests.contract.conftest import Kubectl
 from tests.docs import blocks, document
 from tests.places import ROOT
-from tests.site.blocks import of_sort
+from tests.site.blocks import has_metrics, of_sort
 from tests.valid_specs import valid_specs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -148,7 +148,9 @@ async def test_an_example_is_accepted(rollouts: Rollouts, name: str) -> None:
 @pytest.mark.parametrize(("page", "block"), of_sort("part"))
 async def test_parts_of_a_spec_in_the_docs_are_accepted(rollouts: Rollouts, page: str, block: dict[str, Any]) -> None:
     """Whole objects of the docs are applied in test_metric_templates.py."""
-    answer = await rollouts.tried(spec(**block))
+    metrics = {"metrics": spec()["analysis"]["metrics"]}
+    lacks = "analysis" in block and not has_metrics(block)
+    answer = await rollouts.tried(spec(**block | ({"analysis": block["analysis"] | metrics} if lacks else {})))
     assert answer.status == 201, answer.body
 
 
