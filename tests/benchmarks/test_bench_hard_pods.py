@@ -57,7 +57,7 @@ def test_users_who_differ_are_announced_as_users_and_pods_as_pods() -> None:
 
 
 def _said_of_pods(world: Errors) -> bool:
-    release = Release({**world.metric, "tolerance": {}})
+    release = Release(world.metrics[0])
     _, past = world.draw(np.random.default_rng(SEED), release)
     return release.usual(past).note != REMARK
 

@@ -125,18 +125,21 @@ def measure_noise(history: History) -> Noise | None:
     return Noise(dispersion, _memory(ranks), pods, seconds, levels, load, _outlasts(ranks, hour), has_bursts)
 
 
-def choose_mode(noise: Noise | None, wish: str = "auto") -> Mode:
-    """How events are counted. `wish`: auto, independent (the user vouches for it) or strict."""
+def choose_mode(noise: Noise | None, wish: str = "auto", *, is_compared: bool = True) -> Mode:
+    """How events are counted. `wish`: auto, independent (the user vouches for it) or strict.
+
+    `is_compared`: False for a candidate by itself, which has nobody to be ranked among.
+    """
     if wish == "independent":
         return Mode.PLAIN
-    if wish == "strict":
+    if wish == "strict" and is_compared:
         return Mode.STRICT
     if noise is None:
         return Mode.ASSUMED
     if noise.is_calm:
         return Mode.PLAIN
     is_forgetful = noise.memory <= FORGETFUL_CORRELATION and not noise.outlasts
-    return Mode.RANKED if is_forgetful and noise.pods >= FEWEST_PODS else Mode.DISPERSED
+    return Mode.RANKED if is_compared and is_forgetful and noise.pods >= FEWEST_PODS else Mode.DISPERSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from modelrollout.analysis.kinds.value import UNKNOWN_READINGS
 from modelrollout.analysis.queries import history_queries
 from modelrollout.analysis.sensitivity.detectable import Stretch
 from modelrollout.analysis.sensitivity.preflight import prior_of, summarise_history
+from modelrollout.analysis.sensitivity.unlike_pods import NO_HISTORY
 from modelrollout.analysis.sensitivity.unlike_users import REMARK
 from modelrollout.api.status import UsualMetric
 from modelrollout.promql.query import Answered, Query, Series, Unanswered
@@ -96,13 +97,10 @@ def test_a_single_pod_is_compared_with_itself_a_moment_earlier() -> None:
     assert mode_of(bursts(1, 1.5, 60), pods=1) is Mode.DISPERSED
 
 
-LEARNED = "stable has no history, so the noise of its pods is learned on the way, and what is small takes longer"
-
-
 @pytest.mark.parametrize(
     ("answer", "notes"),
     [
-        (Answered(()), (f"{LEARNED}; {REMARK}", LEARNED)),
+        (Answered(()), (f"{NO_HISTORY}; {REMARK}", NO_HISTORY)),
         (Unanswered("connection refused", rejected=False), (None, None)),
     ],
 )
