@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from modelrollout.api.notifications import Topic
 from modelrollout.api.scalars import DURATION_PATTERN
 from tests.builders import Spec, canary
 from tests.valid_compares import compares
@@ -222,6 +223,15 @@ _references = _with(
 )
 _workloads = _with({"template": _templates_of_workloads}) | _with({"workloadRef": _references})
 
+_told = _with(
+    {"secretRef": _with({"name": _names}, key=st.sampled_from(["url", "slack.url"]), signingKey=st.just("signing"))},
+    on=st.lists(st.sampled_from([topic.value for topic in Topic]), min_size=1, max_size=3, unique=True),
+    text=st.sampled_from(["plain text", "{{ rollout }}: {{reason}} {{ link }}"]),
+)
+_notifications = st.lists(_told, max_size=3).map(
+    lambda told: [{"name": f"target-{number}", **one} for number, one in enumerate(told)]
+)
+
 valid_specs: st.SearchStrategy[Spec] = _with(
     {
         "model": _with({"name": _texts, "version": _texts}, uri=_texts),
@@ -232,4 +242,5 @@ valid_specs: st.SearchStrategy[Spec] = _with(
     stages=stages_of_specs(),
     promotion=_maybe(bake=durations, keepOld=durations),
     progressDeadline=_seconds,
+    notifications=_notifications,
 )

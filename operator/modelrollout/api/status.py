@@ -279,6 +279,16 @@ class LastAction(Record):
     message: str
 
 
+class Errand(Record):
+    """Something to be delivered once after a decision, while the rollout goes on."""
+
+    id: Annotated[str, Field(description="The same in every attempt: receivers tell repetitions by it.")]
+    kind: Annotated[str, Field(description="What is delivered; notification is the only kind so far.")]
+    to: Annotated[tuple[str, ...], Field(description="The targets that have yet to get it, by name.")]
+    at: Annotated[Time, Field(description="When it was decided.")]
+    facts: Annotated[dict[str, str], Field(max_length=32, description="What it says.")] = Field(default_factory=dict)
+
+
 class Condition(Record):
     """A Kubernetes condition (``metav1.Condition``)."""
 
@@ -338,6 +348,15 @@ class ModelRolloutStatus(Record):
     last_action: Annotated[
         LastAction | None, Field(description="What a person asked for last; repeating it does nothing.")
     ] = None
+    errands: Annotated[
+        tuple[Errand, ...],
+        Field(
+            exclude_if=not_,
+            max_length=10,
+            description="What has yet to be delivered, such as notifications; oldest first.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
+        ),
+    ] = ()
     conditions: Annotated[
         tuple[Condition, ...],
         Field(

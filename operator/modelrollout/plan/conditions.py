@@ -11,14 +11,19 @@ from typing import Literal
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatus, Phase, Verdict
+from modelrollout.plan import errands
+from modelrollout.plan.decide import trial_of
 from modelrollout.plan.edits_by_others import edits_by_others
 from modelrollout.rollout import expansion, template
 from modelrollout.traffic import router
+from modelrollout.trial import checks
 from modelrollout.trial.checks import TRAFFIC_AS_INTENDED
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.obstacles import SCALED_TO_ZERO, missing_because, obstacle
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE
 
+WAITING_FOR_PERSON = "WaitingForPerson"
+"""The type of the condition that is there while time alone does not move the rollout, but a person can."""
 EDITED = "Edited"
 """Somebody else edited a route or Service of ours. It goes as soon as that is put back."""
 Truth = Literal["True", "False", "Unknown"]
@@ -57,6 +62,10 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
         yield "Stalled", "True", why
     if phase in HAS_CANDIDATE_AHEAD and (blocked := _blocked_for_long(facts, status)) is not None:
         yield "Stalled", "True", blocked
+    if (undecided := _waits_for_a_person(facts, status, why)) is not None:
+        yield WAITING_FOR_PERSON, "True", undecided
+    if (undelivered := errands.undelivered(facts, status)) is not None:
+        yield errands.DELIVERED, "False", undelivered
     if trouble is not None:
         yield APPLIED, "False", trouble
     if (edits := edits_by_others(facts)) is not None:
@@ -67,6 +76,17 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
         yield "AnalysisAvailable", *_analysis(status)
     if phase in HAS_CANDIDATE_AHEAD and (seen := sensitivity(status)) is not None:
         yield "Sensitive", *seen
+
+
+def _waits_for_a_person(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Finding | None:
+    """The evidence that a step still lacks after its deadline, where the spec has it wait on; as it was told first."""
+    trial = trial_of(facts, status, facts.rollout.wish) if facts.rollout.wish else None
+    if trial is None or why.reason not in checks.LACKING_EVIDENCE or not checks.step_deadline_is_over(trial):
+        return None
+    told = facts.rollout.status.condition(WAITING_FOR_PERSON)
+    if told is not None:
+        return Finding(told.reason, told.message)
+    return None if facts.is_asking else why
 
 
 def _blocked_for_long(facts: Facts, status: ModelRolloutStatus) -> Finding | None:

@@ -14,6 +14,7 @@ from modelrollout.analysis.queries import ArmNames, Reach, queries
 from modelrollout.api.base import GROUP
 from modelrollout.api.errors import name_error, spec_error
 from modelrollout.api.findings import Finding
+from modelrollout.api.notifications import Notification, notifications_in
 from modelrollout.api.placeholders import UnknownName, render_tree
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, VersionInfo
@@ -59,6 +60,7 @@ class Rollout:
     fault: Finding | None
     status: ModelRolloutStatus
     action: str | None = None  # asked for by hand
+    notifications: tuple[Notification, ...] = ()  # whatever else may be wrong with the spec
 
     def workload(self, revision: str) -> str:
         return f"{self.owner.name}-{revision}"
@@ -82,6 +84,7 @@ def parse(manifest: Manifest, objects: Objects, comparer_image: str | None = Non
         fault=wish if isinstance(wish, Finding) else None,
         status=status,
         action=annotation(manifest, ACTION),
+        notifications=notifications_in(manifest.get("spec")),
     )
 
 

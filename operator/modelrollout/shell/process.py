@@ -7,7 +7,11 @@ import contextlib
 import logging
 import socket
 
+from modelrollout.delivery.deliverer import Deliverer
+from modelrollout.delivery.notifier import Notifier
+from modelrollout.delivery.standing import StandingTargets
 from modelrollout.kube import Cluster, Leadership
+from modelrollout.plan.errands import NOTIFICATION
 from modelrollout.prometheus.credentials import Credentials
 from modelrollout.prometheus.servers import Servers
 from modelrollout.shell.admission import Advisor
@@ -53,12 +57,16 @@ class Process:
             self.cluster, wakeups.poke, namespaces=settings.namespaces, resync=settings.resync_every
         )
         self.standby = Standby(self.cluster, self._mirrors, settings.namespaces)
+        notifier = Notifier(self.cluster, StandingTargets(settings.notifications), settings.link_template)
+        leads = (lambda: True) if leadership is None else (lambda: leadership.leads)
+        self._deliverer = Deliverer({NOTIFICATION: notifier}, wakeups.poke, leads=leads)
         reconciler = Reconciler(
             *(writing, self._mirrors, self._asker, self._announcer, self._telemetry),
             resync=settings.resync_every,
             clock=self.cluster.now,
             comparer_image=settings.comparer_image,
             succession=Succession(writing, self._mirrors) if leadership is not None else None,
+            deliverer=self._deliverer,
         )
         self.rounds = Rounds(writing, wakeups, reconciler, self._telemetry)
         self._probes = Probes(self._telemetry, settings.host, settings.port)
@@ -87,6 +95,7 @@ class Process:
         ending.push_async_callback(self._asker.close)
         announcing = asyncio.create_task(self._announcer.run())
         ending.push_async_callback(self._stop_announcing, announcing)
+        ending.push_async_callback(self._deliverer.stop)
         ending.push_async_callback(self._mirrors.stop)
         port = await self._probes.start()
         ending.push_async_callback(self._probes.stop)

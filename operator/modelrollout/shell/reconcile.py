@@ -14,6 +14,7 @@ from functools import partial
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
+from modelrollout.delivery.deliverer import Deliverer
 from modelrollout.kube import Cluster, Conflict, Failed, Refused
 from modelrollout.kube.errors import NotFound
 from modelrollout.objects.manifests import Manifest, Owner, Ref, Write, ref_of
@@ -78,11 +79,12 @@ class Reconciler:
         comparer_image: str | None = None,
         smoker: Smoker | None = None,
         succession: Succession | None = None,
+        deliverer: Deliverer | None = None,
     ) -> None:
-        """`succession`: where another process may have led before this one."""
+        """`succession`: where another process may have led before this one. Without a deliverer, errands stay."""
         self._cluster, self._reader, self._asker = cluster, reader, asker
         self._comparer_image, self._smoker = comparer_image, smoker or ByHTTP()
-        self._succession = succession
+        self._succession, self._deliverer = succession, deliverer
         self._announcer, self._telemetry = announcer, telemetry
         self._resync, self._clock, self._sleep = resync, clock, sleep
         self._applier = Applier(cluster, reader)
@@ -193,6 +195,8 @@ class Reconciler:
         key, rollout = _key(manifest), parse(manifest, objects, self._comparer_image)
         refused = {ref: why for ref, why in self._refusals.told(key).items() if ref.resource != MODEL_ROLLOUTS}
         world = observed(objects, rollout.owner, refused)
+        if self._deliverer is not None:
+            world = world.delivered(self._deliverer.known(key))
         made = plan(rollout, world, now)
         if made.rehearsal and contents(made.rehearsal) == rehearsed.contents:
             world = world.tried(self._objections.worded(key, rehearsed.refused))
@@ -258,6 +262,7 @@ class Reconciler:
         else:
             self._telemetry.saw(decided.rollout, decided.made)  # only now: what was not saved is decided once more
             self._announcer.tell(decided.rollout.owner, decided.made.events, decided.now)
+            self._deliver(decided)
         done = await self._applier.carry_out_all(writes, needed, decided.world.objects)
         if done.conflict is not None:  # the next pass deals with objects that changed after the status was saved
             logger.debug("%s/%s changed meanwhile: %s", *key, done.conflict)
@@ -268,6 +273,12 @@ class Reconciler:
             waiting=back.waiting | done.waiting,
             unanswered={**done.unanswered, **back.unanswered},
         )
+
+    def _deliver(self, decided: PlannedPass) -> None:
+        """Has the errands of the saved status delivered, whenever that may be."""
+        if self._deliverer is not None:
+            rollout = decided.rollout
+            self._deliverer.deliver(rollout.owner, decided.made.status.errands, rollout.notifications)
 
     def _take_note(self, decided: PlannedPass, refused: dict[Ref, Trouble], untried: Collection[Ref]) -> None:
         """Remembers what was refused. A status that cannot be saved cannot say so itself."""
@@ -311,6 +322,8 @@ class Reconciler:
         self._reader.forget(key)
         self._telemetry.forget(key)
         self._beyond.pop(key, None)
+        if self._deliverer is not None:
+            self._deliverer.forget(key)
         if self._succession is not None:
             self._succession.forget(key)
         if manifest is None or "orphan" in (manifest["metadata"].get("finalizers") or []):

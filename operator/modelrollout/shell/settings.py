@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from modelrollout.api.names import Name, Namespace
+from modelrollout.api.notifications import FIELDS
+from modelrollout.api.placeholders import require_known
 from modelrollout.api.scalars import Duration
 from modelrollout.objects.access import Integration
 
@@ -26,6 +28,11 @@ def _long_enough(duration: Duration) -> Duration:
     return duration
 
 
+def _fills_known_fields(link: str) -> str:
+    require_known(link, [name for name in FIELDS if name != "link"], where="a link")  # raises a ValueError
+    return link
+
+
 class Settings(BaseModel):
     """How one operator process runs."""
 
@@ -36,6 +43,8 @@ class Settings(BaseModel):
     comparer_image: str | None = None  # none: no stage can compare answers
     prometheus_url: Annotated[str | None, Field(pattern=r"^https?://.+")] = None
     prometheus_credentials: Path | None = None
+    notifications: Path | None = None
+    link_template: Annotated[str | None, AfterValidator(_fills_known_fields)] = None
     kubeconfig: Path | None = None
     context: str | None = None
     host: str = "0.0.0.0"  # noqa: S104 - the kubelet probes a pod from outside
@@ -63,6 +72,8 @@ _HELP = {
     "prometheus_url": "Prometheus to ask where spec.analysis.prometheus says no other",
     "prometheus_credentials": "folder with what that Prometheus, and no other, is shown: token, or username and "
     "password; headers, one a line; ca.crt",
+    "notifications": "file with a list of targets that are told of all rollouts (docs/notifications.md)",
+    "link_template": "link in notifications, such as https://grafana.example/d/1?var-rollout={{ rollout }}",
     "comparer_image": "image with modelrollout in it, mostly the operator's own, for stages that compare answers",
     "kubeconfig": "kubeconfig to use; in a pod its service account, else $KUBECONFIG or ~/.kube/config",
     "context": "context of the kubeconfig",

@@ -13,6 +13,7 @@ from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import PODS, SERVICES, Resource
 from modelrollout.promql.query import Answer, Query
 from modelrollout.traffic.router import InForce
+from modelrollout.trial.deliveries import Deliveries
 from modelrollout.trial.question import Question
 from modelrollout.trial.smoke import SmokeRound
 from modelrollout.workloads.kind_table import WORKLOADS
@@ -33,6 +34,7 @@ class World:
     answers: Mapping[Query, Answer] = field(default_factory=dict)
     smoke: SmokeRound | None = None  # that was put to the candidate; None: it was asked nothing
     replies: Mapping[str, Reply] = field(default_factory=dict)  # by the names of its requests
+    deliveries: Deliveries = field(default_factory=Deliveries)
     routings: dict[object, InForce] = field(default_factory=dict, init=False, repr=False, compare=False)  # read so far
 
     @classmethod
@@ -46,6 +48,10 @@ class World:
     def replied(self, smoke: SmokeRound, replies: Mapping[str, Reply]) -> World:
         """The same world, with what the candidate said to smoke requests."""
         return replace(self, smoke=smoke, replies=replies)
+
+    def delivered(self, deliveries: Deliveries) -> World:
+        """The same world, with what is known of errands."""
+        return replace(self, deliveries=deliveries)
 
     def tried(self, objections: Mapping[Ref, Finding]) -> World:
         """The same world, with what the API server has against the objects of the revision that is wished for."""

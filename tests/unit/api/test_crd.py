@@ -170,6 +170,7 @@ def test_lists_of_named_things_merge_by_name() -> None:
         ".spec.stages[].canary.smoke": ["name"],
         ".spec.stages[].shadow.smoke": ["name"],
         ".spec.stages[].blueGreen.smoke": ["name"],
+        ".spec.notifications": ["name"],
         ".spec.arguments": ["name"],
         ".spec.metrics": ["name"],
         ".spec.analysis.presets": ["name"],
@@ -177,6 +178,7 @@ def test_lists_of_named_things_merge_by_name() -> None:
         ".status.verdicts": ["metric"],
         ".status.evidence.metrics": ["metric"],
         ".status.retired": ["revision"],
+        ".status.errands": ["id"],
         ".status.conditions": ["type"],
     }
 
