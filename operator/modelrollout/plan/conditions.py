@@ -1,6 +1,7 @@
 """Conditions by the rules of Kubernetes: each names its generation, and its time moves only with its status. Pure.
 
-They are what `kubectl wait`, Argo CD and Flux (kstatus) read: Ready and Stalled in their sense, the rest ours.
+They are what `kubectl wait`, Argo CD and Flux (kstatus) read: Ready and Stalled in their sense, Suspended in that of
+Argo CD, the rest ours. docs/gitops.md says what each tool makes of them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatu
 from modelrollout.plan.edits_by_others import edits_by_others
 from modelrollout.rollout import expansion, template
 from modelrollout.traffic import router
-from modelrollout.trial.checks import TRAFFIC_AS_INTENDED
+from modelrollout.trial.checks import CRASH_LOOP, GOAL_NOT_SHOWN, PROGRESS_DEADLINE_EXCEEDED, TRAFFIC_AS_INTENDED
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.obstacles import SCALED_TO_ZERO, missing_because, obstacle
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE
@@ -27,6 +28,10 @@ APPLIED = "Applied"
 _MAY_ARRIVE = (expansion.NOT_FOUND, template.NOT_FOUND, router.NOT_FOUND)
 """Reasons of a spec that names an object which does not exist: with GitOps it may be on its way."""
 _IN_MOTION = HAS_CANDIDATE_AHEAD | {Phase.ROLLING_BACK}
+_FOR_A_PERSON_TO_DECIDE = (GOAL_NOT_SHOWN, SCALED_TO_ZERO)
+"""Reasons for waiting where nothing is wrong, and nothing goes on before somebody has decided something."""
+_NEVER_CAME_UP = (CRASH_LOOP, PROGRESS_DEADLINE_EXCEEDED)
+"""Reasons why a first version does not serve. It is waited for, as there is none to go back to."""
 
 
 def conditions(facts: Facts, status: ModelRolloutStatus, why: Finding) -> tuple[Condition, ...]:
@@ -53,10 +58,10 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
     yield "Ready", "True" if is_done else "False", trouble or ((way or serving[1]) if phase is Phase.HEALTHY else why)
     yield "Progressing", "True" if phase in _IN_MOTION else "False", why
     yield "Healthy", *serving
-    if phase in (Phase.ROLLED_BACK, Phase.INVALID) and why.reason not in _MAY_ARRIVE:
-        yield "Stalled", "True", why
-    if phase in HAS_CANDIDATE_AHEAD and (blocked := _blocked_for_long(facts, status)) is not None:
-        yield "Stalled", "True", blocked
+    if (stalled := _stalled(facts, status, why)) is not None:
+        yield "Stalled", "True", stalled
+    if (left_to_people := _left_to_people(status, serving[1], why)) is not None:
+        yield "Suspended", "True", left_to_people
     if trouble is not None:
         yield APPLIED, "False", trouble
     if (edits := edits_by_others(facts)) is not None:
@@ -67,6 +72,29 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
         yield "AnalysisAvailable", *_analysis(status)
     if phase in HAS_CANDIDATE_AHEAD and (seen := sensitivity(status)) is not None:
         yield "Sensitive", *seen
+
+
+def _stalled(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Finding | None:
+    """What a person has to mend before anything goes on."""
+    if status.phase in (Phase.ROLLED_BACK, Phase.INVALID):
+        return why if why.reason not in _MAY_ARRIVE else None
+    if status.phase not in HAS_CANDIDATE_AHEAD:
+        return None
+    if status.stable is None and why.reason in _NEVER_CAME_UP:
+        return why
+    return _blocked_for_long(facts, status) or _asks_wrongly(status)
+
+
+def _asks_wrongly(status: ModelRolloutStatus) -> Finding | None:
+    """The metrics whose queries Prometheus does not take: no evidence comes before they are edited."""
+    wrong = [one.message for one in status.verdicts if one.reason == QUERY_REJECTED]
+    return Finding(QUERY_REJECTED, " ".join(wrong)) if wrong and status.phase in SERVES_CANDIDATE else None
+
+
+def _left_to_people(status: ModelRolloutStatus, serving: Finding, why: Finding) -> Finding | None:
+    """What a person has to decide, be it to leave everything as it is."""
+    waits_for = serving if status.phase is Phase.HEALTHY else why
+    return waits_for if waits_for.reason in _FOR_A_PERSON_TO_DECIDE else None
 
 
 def _blocked_for_long(facts: Facts, status: ModelRolloutStatus) -> Finding | None:

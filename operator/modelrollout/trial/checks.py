@@ -23,6 +23,9 @@ from modelrollout.workloads import pods
 
 TRAFFIC_AS_INTENDED = "TrafficAsIntended"
 """The type of the condition that is there, and False, while requests do not reach the candidate as intended."""
+CRASH_LOOP, PROGRESS_DEADLINE_EXCEEDED = "CrashLoop", "ProgressDeadlineExceeded"
+GOAL_NOT_SHOWN = "GoalNotShown"
+"""Reasons by which conditions tell whether a person is waited for."""
 
 
 def was_rejected(trial: Trial) -> Finding | None:
@@ -31,7 +34,7 @@ def was_rejected(trial: Trial) -> Finding | None:
 
 def crash_loops(trial: Trial) -> Finding | None:
     message = pods.crash_loop(trial.facts.pods(trial.candidate))
-    return Finding("CrashLoop", message) if message else None
+    return Finding(CRASH_LOOP, message) if message else None
 
 
 def metric_failed(trial: Trial) -> Finding | None:
@@ -59,7 +62,7 @@ def ready_too_late(trial: Trial) -> Finding | None:
     )
     trouble = pods.trouble(trial.facts.pods(candidate))
     return Finding(
-        "ProgressDeadlineExceeded",
+        PROGRESS_DEADLINE_EXCEEDED,
         f"{_named(candidate)} {late} (spec.progressDeadline)." + (f" {trouble}" if trouble else ""),
     )
 
@@ -169,7 +172,7 @@ def evidence_is_missing(trial: Trial) -> Finding | None:
     shown = {verdict.metric: verdict for verdict in trial.status.verdicts}
     told = [_latest(shown.get(verdict.metric), verdict).message for verdict in open_]
     if trial.step.goal is not None and step_deadline_is_over(trial):
-        return Finding("GoalNotShown", " ".join([where, _not_shown(trial.step.goal, patience_of(trial)), *told]))
+        return Finding(GOAL_NOT_SHOWN, " ".join([where, _not_shown(trial.step.goal, patience_of(trial)), *told]))
     return Finding("AwaitingEvidence", " ".join([where, *told]))
 
 
