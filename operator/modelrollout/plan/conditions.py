@@ -25,7 +25,7 @@ EDITED = "Edited"
 Truth = Literal["True", "False", "Unknown"]
 APPLIED = "Applied"
 """The type of the condition that is there, and False, while the API server refuses one of our writes."""
-_MAY_ARRIVE = (expansion.NOT_FOUND, template.NOT_FOUND, router.NOT_FOUND)
+MAY_ARRIVE = (expansion.NOT_FOUND, template.NOT_FOUND, router.NOT_FOUND)
 """Reasons of a spec that names an object which does not exist: with GitOps it may be on its way."""
 _IN_MOTION = HAS_CANDIDATE_AHEAD | {Phase.ROLLING_BACK}
 _FOR_A_PERSON_TO_DECIDE = (GOAL_NOT_SHOWN, SCALED_TO_ZERO)
@@ -77,7 +77,7 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
 def _stalled(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Finding | None:
     """What a person has to mend before anything goes on."""
     if status.phase in (Phase.ROLLED_BACK, Phase.INVALID):
-        return why if why.reason not in _MAY_ARRIVE else None
+        return why if why.reason not in MAY_ARRIVE else None
     if status.phase not in HAS_CANDIDATE_AHEAD:
         return None
     if status.stable is None and why.reason in _NEVER_CAME_UP:
