@@ -36,6 +36,7 @@ class Metrics:
     other: dict[str, float] = field(default_factory=dict)  # by version, the part of answers unlike stable's
     is_down: bool = False
     why_down: str = "connection refused"
+    why_rejected: str | None = None  # what it says to queries that it does not take
     is_silent: bool = False
     finds: Callable[[tuple[Series, ...]], tuple[Series, ...]] = tuple  # from an arm's own series, what a selector finds
     scrape: timedelta = timedelta(seconds=5)
@@ -93,6 +94,8 @@ class Metrics:
     def _answer(self, query: Query) -> Answer:
         if self.is_down:
             return Unanswered(self.why_down, rejected=False)
+        if self.why_rejected is not None:
+            return Unanswered(self.why_rejected, rejected=True)
         return Answered(() if self.is_silent else self.finds(self._series(query)))
 
     def _series(self, query: Query) -> tuple[Series, ...]:

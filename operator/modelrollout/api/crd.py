@@ -45,10 +45,12 @@ _TEMPLATE_COLUMNS = (
     ("Description", "string", ".spec.description", 0),
     ("Age", "date", ".metadata.creationTimestamp", 0),
 )
+# A rollout that no operator has looked at yet. Without a status kstatus, and so Flux, would take it for done.
+_NOT_LOOKED_AT = {"observedGeneration": 0}
 _FIRST = ("type", "description", "default")
 _NEVER_IN_STRUCTURAL = frozenset({"title"})
 # Only the operator writes the status. To check it could do one thing: stop an operator that is newer than its CRD.
-# And a default there would be a difference between what was written and what is read back.
+# And a default in it would be a difference between what was written and what is read back.
 _NOT_FOR_STATUS = frozenset({"default", "enum", "minimum", "maximum", "minItems", "maxItems", "minLength", "maxLength"})
 
 
@@ -128,7 +130,7 @@ def _root() -> Schema:
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": structural(ModelRolloutSpec),
-            "status": structural(ModelRolloutStatus, without=_NOT_FOR_STATUS),
+            "status": {**structural(ModelRolloutStatus, without=_NOT_FOR_STATUS), "default": _NOT_LOOKED_AT},
         },
     }
     rule = with_rules({}, ROLLOUT_NAME)["x-kubernetes-validations"][0]

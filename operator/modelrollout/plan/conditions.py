@@ -1,6 +1,7 @@
 """Conditions by the rules of Kubernetes: each names its generation, and its time moves only with its status. Pure.
 
-They are what `kubectl wait`, Argo CD and Flux (kstatus) read: Ready and Stalled in their sense, the rest ours.
+They are what `kubectl wait`, Argo CD and Flux (kstatus) read: Ready and Stalled in their sense, Suspended in that of
+Argo CD, the rest ours. docs/gitops.md says what each tool makes of them.
 """
 
 from __future__ import annotations
@@ -17,21 +18,23 @@ from modelrollout.plan.edits_by_others import edits_by_others
 from modelrollout.rollout import expansion, template
 from modelrollout.traffic import router
 from modelrollout.trial import checks
-from modelrollout.trial.checks import TRAFFIC_AS_INTENDED
+from modelrollout.trial.checks import CRASH_LOOP, PROGRESS_DEADLINE_EXCEEDED, TRAFFIC_AS_INTENDED
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.obstacles import SCALED_TO_ZERO, missing_because, obstacle
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE
 
-WAITING_FOR_PERSON = "WaitingForPerson"
-"""The type of the condition that is there while time alone does not move the rollout, but a person can."""
+SUSPENDED = "Suspended"
+"""The type of the condition that is there, and True, while a person decides how it goes on, if at all."""
 EDITED = "Edited"
 """Somebody else edited a route or Service of ours. It goes as soon as that is put back."""
 Truth = Literal["True", "False", "Unknown"]
 APPLIED = "Applied"
 """The type of the condition that is there, and False, while the API server refuses one of our writes."""
-_MAY_ARRIVE = (expansion.NOT_FOUND, template.NOT_FOUND, router.NOT_FOUND)
+MAY_ARRIVE = (expansion.NOT_FOUND, template.NOT_FOUND, router.NOT_FOUND)
 """Reasons of a spec that names an object which does not exist: with GitOps it may be on its way."""
 _IN_MOTION = HAS_CANDIDATE_AHEAD | {Phase.ROLLING_BACK}
+_NEVER_CAME_UP = (CRASH_LOOP, PROGRESS_DEADLINE_EXCEEDED)
+"""Reasons why a first version does not serve. It is waited for, as there is none to go back to."""
 
 
 def conditions(facts: Facts, status: ModelRolloutStatus, why: Finding) -> tuple[Condition, ...]:
@@ -58,12 +61,10 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
     yield "Ready", "True" if is_done else "False", trouble or ((way or serving[1]) if phase is Phase.HEALTHY else why)
     yield "Progressing", "True" if phase in _IN_MOTION else "False", why
     yield "Healthy", *serving
-    if phase in (Phase.ROLLED_BACK, Phase.INVALID) and why.reason not in _MAY_ARRIVE:
-        yield "Stalled", "True", why
-    if phase in HAS_CANDIDATE_AHEAD and (blocked := _blocked_for_long(facts, status)) is not None:
-        yield "Stalled", "True", blocked
-    if (undecided := _waits_for_a_person(facts, status, why)) is not None:
-        yield WAITING_FOR_PERSON, "True", undecided
+    if (stalled := _stalled(facts, status, why)) is not None:
+        yield "Stalled", "True", stalled
+    if (undecided := _left_to_people(facts, status, serving[1], why)) is not None:
+        yield SUSPENDED, "True", undecided
     if (undelivered := errands.undelivered(facts, status)) is not None:
         yield errands.DELIVERED, "False", undelivered
     if trouble is not None:
@@ -78,13 +79,38 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
         yield "Sensitive", *seen
 
 
-def _waits_for_a_person(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Finding | None:
+def _stalled(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Finding | None:
+    """What a person has to mend before anything goes on."""
+    if status.phase in (Phase.ROLLED_BACK, Phase.INVALID):
+        return why if why.reason not in MAY_ARRIVE else None
+    if status.phase not in HAS_CANDIDATE_AHEAD:
+        return None
+    if status.stable is None and why.reason in _NEVER_CAME_UP:
+        return why
+    return _blocked_for_long(facts, status) or _asks_wrongly(status)
+
+
+def _asks_wrongly(status: ModelRolloutStatus) -> Finding | None:
+    """The metrics whose queries Prometheus does not take: no evidence comes before they are edited."""
+    wrong = [one.message for one in status.verdicts if one.reason == QUERY_REJECTED]
+    return Finding(QUERY_REJECTED, " ".join(wrong)) if wrong and status.phase in SERVES_CANDIDATE else None
+
+
+def _left_to_people(facts: Facts, status: ModelRolloutStatus, serving: Finding, why: Finding) -> Finding | None:
+    """What a person has to decide, be it to leave everything as it is."""
+    found = serving if status.phase is Phase.HEALTHY else why
+    if found.reason == SCALED_TO_ZERO:
+        return found
+    return _lacks_evidence(facts, status, why)
+
+
+def _lacks_evidence(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Finding | None:
     """The evidence that a step still lacks after its deadline, where the spec has it wait on; as it was told first."""
     trial = trial_of(facts, status, facts.rollout.wish) if facts.rollout.wish else None
     if trial is None or why.reason not in checks.LACKING_EVIDENCE or not checks.step_deadline_is_over(trial):
         return None
-    told = facts.rollout.status.condition(WAITING_FOR_PERSON)
-    if told is not None:
+    told = facts.rollout.status.condition(SUSPENDED)
+    if told is not None and told.reason in checks.LACKING_EVIDENCE:
         return Finding(told.reason, told.message)
     return None if facts.is_asking else why
 

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from modelrollout.api.findings import Finding
 from modelrollout.api.notifications import Topic
 from modelrollout.api.status import Condition, ModelRolloutStatus, Phase
-from modelrollout.plan.conditions import APPLIED, WAITING_FOR_PERSON
+from modelrollout.plan.conditions import APPLIED, SUSPENDED
 from modelrollout.trial.checks import TRAFFIC_AS_INTENDED
+from modelrollout.trial.obstacles import SCALED_TO_ZERO
 
 _PERSISTENT = (
-    (Topic.WAITING_FOR_PERSON, (WAITING_FOR_PERSON,)),
+    (Topic.WAITING_FOR_PERSON, (SUSPENDED,)),
     (Topic.STUCK, ("Stalled", APPLIED)),
     (Topic.TRAFFIC_SHARE_MISMATCH, (TRAFFIC_AS_INTENDED,)),
 )
@@ -47,7 +48,8 @@ def _beginnings(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterat
 
 
 def _holding(status: ModelRolloutStatus, types: tuple[str, ...]) -> Condition | None:
-    """The condition of these types that keeps a rollout, if one does. A rollback that is over is told as such."""
-    if status.phase is Phase.ROLLED_BACK:
-        types = tuple(type_ for type_ in types if type_ != "Stalled")
-    return next((found for type_ in types if (found := status.condition(type_)) is not None), None)
+    """The condition of these types that keeps a rollout, if one does. A rollback that is over is told as such, and who
+    scaled a rollout to zero knows."""
+    untold = {"Stalled"} if status.phase is Phase.ROLLED_BACK else set()
+    found = (status.condition(type_) for type_ in types if type_ not in untold)
+    return next((one for one in found if one is not None and one.reason != SCALED_TO_ZERO), None)

@@ -26,6 +26,8 @@ TRAFFIC_AS_INTENDED = "TrafficAsIntended"
 AWAITING_EVIDENCE, GOAL_NOT_SHOWN = "AwaitingEvidence", "GoalNotShown"
 LACKING_EVIDENCE = (AWAITING_EVIDENCE, GOAL_NOT_SHOWN)
 """The reasons of a step that waits for evidence."""
+CRASH_LOOP, PROGRESS_DEADLINE_EXCEEDED = "CrashLoop", "ProgressDeadlineExceeded"
+"""Why a version does not come up."""
 
 
 def was_rejected(trial: Trial) -> Finding | None:
@@ -34,7 +36,7 @@ def was_rejected(trial: Trial) -> Finding | None:
 
 def crash_loops(trial: Trial) -> Finding | None:
     message = pods.crash_loop(trial.facts.pods(trial.candidate))
-    return Finding("CrashLoop", message) if message else None
+    return Finding(CRASH_LOOP, message) if message else None
 
 
 def metric_failed(trial: Trial) -> Finding | None:
@@ -62,7 +64,7 @@ def ready_too_late(trial: Trial) -> Finding | None:
     )
     trouble = pods.trouble(trial.facts.pods(candidate))
     return Finding(
-        "ProgressDeadlineExceeded",
+        PROGRESS_DEADLINE_EXCEEDED,
         f"{_named(candidate)} {late} (spec.progressDeadline)." + (f" {trouble}" if trouble else ""),
     )
 

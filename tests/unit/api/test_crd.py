@@ -196,8 +196,14 @@ def test_the_template_is_kept_whole() -> None:
 def test_the_status_cannot_refuse_or_change_what_a_newer_operator_writes() -> None:
     forbidden = {"default", "enum", "pattern", "minimum", "maximum", "maxItems", "minItems", "maxLength", RULES}
     for path, part in PARTS.items():
-        if path.startswith(".status"):
+        if path.startswith(".status."):
             assert not forbidden & set(part), path
+    assert forbidden & set(PARTS[".status"]) == {"default"}  # there while nobody has written anything
+
+
+def test_a_rollout_that_no_operator_has_seen_says_so_to_tools_that_wait_for_it() -> None:
+    """kstatus takes a resource without a status for done; of a generation that was not observed it waits."""
+    assert PARTS[".status"]["default"] == {"observedGeneration": 0}
 
 
 def test_the_values_of_the_status_are_told_all_the_same() -> None:
