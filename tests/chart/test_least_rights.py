@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)
 
 EVERYTHING: Values = {
     "replicas": 0,
-    "integrations": dict.fromkeys(Integration, True),
+    "integrations": {**dict.fromkeys(Integration, True), Integration.SECRETS: False},
     "webhook": {"enabled": True},
     "log": {"format": "text"},
 }

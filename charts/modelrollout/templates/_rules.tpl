@@ -3,7 +3,7 @@
 {{- /* What the operator is started without. */}}
 {{- define "modelrollout.without" -}}
 {{- $without := list }}
-{{- range $name := list "gatewayAPI" "istio" "statefulSets" }}
+{{- range $name := list "gatewayAPI" "istio" "statefulSets" "secrets" }}
 {{- if not (index $.Values.integrations $name) }}{{ $without = append $without $name }}{{ end }}
 {{- end }}
 {{- join "," $without }}
@@ -45,6 +45,14 @@
 - apiGroups: [apps]
   resources: [statefulsets]
   verbs: [get, list, watch, create, patch, delete]
+{{- end }}
+{{- if .Values.integrations.secrets }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+  {{- with .Values.rbac.secretNames }}
+  resourceNames: {{ toJson . }}
+  {{- end }}
 {{- end }}
 {{- end }}
 

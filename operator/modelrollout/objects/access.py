@@ -24,6 +24,7 @@ class Integration(StrEnum):
     GATEWAY_API = "gatewayAPI"
     ISTIO = "istio"
     STATEFUL_SETS = "statefulSets"
+    SECRETS = "secrets"
 
 
 class Where(StrEnum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from modelrollout.objects.access import READ, Access, Integration, Where
-from modelrollout.objects.resources import EVENTS, LEASES, MODEL_ROLLOUTS, Resource
+from modelrollout.objects.resources import EVENTS, LEASES, MODEL_ROLLOUTS, SECRETS, Resource
 from modelrollout.rollout import references
 from modelrollout.stages.way import ACCESS as OF_STAGES
 from modelrollout.traffic import revision_service
@@ -21,6 +21,7 @@ OF_THE_SHELL = (
     # Who sets blockOwnerDeletion needs it where OwnerReferencesPermissionEnforcement is on, as in OpenShift.
     Access(MODEL_ROLLOUTS, ("update",), subresource="finalizers"),
     Access(EVENTS, ("create",)),
+    Access(SECRETS, ("get",), Integration.SECRETS),  # those that a rollout names, in its own namespace
     Access(LEASES, (*READ, "create", "update"), where=Where.OWN),
 )
 
