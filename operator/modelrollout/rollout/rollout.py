@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelrollout.analysis.queries import ArmNames, Reach, queries
+from modelrollout.api.addresses import AllowedAddresses
 from modelrollout.api.base import GROUP
 from modelrollout.api.errors import name_error, spec_error
 from modelrollout.api.findings import Finding
@@ -64,15 +65,21 @@ class Rollout:
         return f"{self.owner.name}-{revision}"
 
 
-def parse(manifest: Manifest, objects: Objects, comparer_image: str | None = None) -> Rollout:
-    """`objects`: what was found of those that `references.reads` names. `comparer_image`: see `Wish`.
+def parse(
+    manifest: Manifest,
+    objects: Objects,
+    comparer_image: str | None = None,
+    addresses: AllowedAddresses | None = None,
+) -> Rollout:
+    """`objects`: what was found of those that `references.reads` names. `comparer_image`: see `Wish`. `addresses` of a
+    Prometheus that a spec may name; None: any.
 
     Raises pydantic.ValidationError when the status is not one that this operator or an older one wrote.
     """
     metadata = manifest["metadata"]
     owner = owner_of(manifest)
     status = ModelRolloutStatus.model_validate(manifest.get("status") or {})
-    wish = _wish_in(manifest, objects, comparer_image)
+    wish = _wish_in(manifest, objects, comparer_image, addresses)
     if isinstance(wish, Wish) and is_known(wish.by_words, wish.spec.traffic.port, owner, status, objects):
         wish = replace(wish, revision=wish.by_words)
     return Rollout(
@@ -85,7 +92,9 @@ def parse(manifest: Manifest, objects: Objects, comparer_image: str | None = Non
     )
 
 
-def _wish_in(manifest: Manifest, objects: Objects, comparer_image: str | None) -> Wish | Finding:
+def _wish_in(
+    manifest: Manifest, objects: Objects, comparer_image: str | None, addresses: AllowedAddresses | None
+) -> Wish | Finding:
     metadata = manifest["metadata"]
     if (wrong_name := name_error(metadata["name"])) is not None:  # an older CRD may have let it pass
         return Finding("InvalidName", f"{wrong_name}.")
@@ -95,6 +104,7 @@ def _wish_in(manifest: Manifest, objects: Objects, comparer_image: str | None) -
         objects,
         namespace=metadata["namespace"],
         comparer_image=comparer_image,
+        addresses=addresses,
     )
 
 
@@ -105,11 +115,12 @@ def read_wish(
     *,
     namespace: str = "",
     comparer_image: str | None = None,
+    addresses: AllowedAddresses | None = None,
 ) -> Wish | Finding:
     """The wish in a spec, or the sentence that says what is wrong with it. `objects` has what workloadRef names."""
     there = objects or {}
     named = {ref: there[ref] for ref in mentioned(namespace, raw) if ref in there}
-    return _understood(_Words.of(raw, templates, named, namespace, comparer_image))
+    return _understood(_Words.of(raw, templates, named, namespace, comparer_image, addresses))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +133,7 @@ class _Words:
     named: Mapping[Ref, Manifest | Finding] = field(compare=False)
     namespace: str
     comparer_image: str | None
+    addresses: AllowedAddresses | None
 
     @classmethod
     def of(cls, raw: Mapping[str, Any], templates: Templates, named: Objects, *others: Any) -> _Words:
@@ -131,7 +143,10 @@ class _Words:
 @lru_cache(maxsize=256)  # passes come every few seconds, edits once a day: a spec is read in its first pass alone
 def _understood(words: _Words) -> Wish | Finding:
     try:
-        spec = expanded(ModelRolloutSpec.model_validate(words.raw), words.templates)
+        written = ModelRolloutSpec.model_validate(words.raw)
+        if (refusal := _refused_address(written, words)) is not None:
+            return refusal
+        spec = expanded(written, words.templates)
         if isinstance(spec, Finding):
             return spec
         spec = with_agreement_metrics(spec)
@@ -153,6 +168,13 @@ def _understood(words: _Words) -> Wish | Finding:
     if isinstance(kind, Finding) or fault is not None:
         return fault or Finding("InvalidTemplate", "spec.workload cannot be read.")
     return _wish(spec, kind, template, words.comparer_image)
+
+
+def _refused_address(spec: ModelRolloutSpec, words: _Words) -> Finding | None:
+    server = spec.analysis.prometheus
+    if server is None or server.url is None or words.addresses is None:
+        return None
+    return words.addresses.refusal(server.url, words.namespace)
 
 
 def _wish(spec: ModelRolloutSpec, kind: Kind, template: Manifest, comparer_image: str | None) -> Wish | Finding:
