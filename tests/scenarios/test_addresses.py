@@ -36,10 +36,10 @@ def test_an_address_that_is_not_allowed_is_refused_with_its_field_and_its_mend_a
     ready = next(one for one in town.status.conditions if one.type == "Ready")
     assert (town.phase, ready.status, ready.reason) == (Phase.INVALID, "False", "AddressNotAllowed")
     assert ready.message.startswith(
-        "spec.analysis.prometheus.url: http://prometheus.other-team.svc:9090 is not asked. This operator asks *.ml.svc, "
+        "spec.analysis.prometheus.url: http://prometheus.other-team.svc:9090 is not asked. This operator asks *.ml.svc"
     )
     assert "prometheus.allowedAddresses in its chart's values" in ready.message
-    assert (town.share(town.new), len(town.metrics.asked)) == (0.25, asked)
+    assert (town.share(town.new), len(town.metrics.asked)) == (25, asked)
 
 
 def test_a_candidate_that_breaks_meanwhile_is_taken_back_all_the_same() -> None:
@@ -57,4 +57,4 @@ def test_an_address_that_is_mended_lets_the_release_go_on() -> None:
     town.run(minutes=1)
     town.wish("2", **analysis(prometheus={"url": "http://prometheus.ml.svc:9090", "secretRef": {"name": "prometheus"}}))
     town.go(Phase.HEALTHY)
-    assert town.share(town.new) == 1
+    assert town.share(town.new) == 100

@@ -12,7 +12,7 @@ from typing import Literal
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatus, Phase, Verdict
 from modelrollout.plan.edits_by_others import edits_by_others
-from modelrollout.rollout import expansion, template
+from modelrollout.rollout import expansion, service_account, template
 from modelrollout.traffic import router
 from modelrollout.trial.checks import TRAFFIC_AS_INTENDED
 from modelrollout.trial.facts import Facts
@@ -24,7 +24,7 @@ EDITED = "Edited"
 Truth = Literal["True", "False", "Unknown"]
 APPLIED = "Applied"
 """The type of the condition that is there, and False, while the API server refuses one of our writes."""
-_MAY_ARRIVE = (expansion.NOT_FOUND, template.NOT_FOUND, router.NOT_FOUND)
+_MAY_ARRIVE = (expansion.NOT_FOUND, template.NOT_FOUND, service_account.NOT_FOUND, router.NOT_FOUND)
 """Reasons of a spec that names an object which does not exist: with GitOps it may be on its way."""
 _IN_MOTION = HAS_CANDIDATE_AHEAD | {Phase.ROLLING_BACK}
 

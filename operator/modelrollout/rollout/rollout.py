@@ -20,6 +20,7 @@ from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, VersionInfo
 from modelrollout.objects.manifests import Manifest, Owner, Ref, annotation
 from modelrollout.objects.reads import Objects
+from modelrollout.rollout import service_account
 from modelrollout.rollout.agreement_metrics import with_agreement_metrics
 from modelrollout.rollout.expansion import NO_TEMPLATES, Templates, expanded
 from modelrollout.rollout.identity import is_known, revision_by_meaning, revision_by_words
@@ -98,14 +99,16 @@ def _wish_in(
     metadata = manifest["metadata"]
     if (wrong_name := name_error(metadata["name"])) is not None:  # an older CRD may have let it pass
         return Finding("InvalidName", f"{wrong_name}.")
-    return read_wish(
-        manifest.get("spec") or {},
-        templates_among(objects, metadata["namespace"], manifest.get("spec")),
+    spec, namespace = manifest.get("spec") or {}, metadata["namespace"]
+    wish = read_wish(
+        spec,
+        templates_among(objects, namespace, spec),
         objects,
-        namespace=metadata["namespace"],
+        namespace=namespace,
         comparer_image=comparer_image,
         addresses=addresses,
     )
+    return wish if isinstance(wish, Finding) else service_account.fault(spec, namespace, objects) or wish
 
 
 def read_wish(
