@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Self
 from urllib.parse import urlsplit
@@ -138,7 +138,7 @@ class AddressPattern:
 class AllowedAddresses:
     """The addresses that an operator asks: its own, and those that specs may name beside it."""
 
-    own: str | None = None
+    own: str | None = field(default=None, repr=False)  # it may have a password in it
     others: tuple[AddressPattern, ...] = tuple(map(AddressPattern.parse, IN_THE_CLUSTER))
 
     @classmethod

@@ -16,6 +16,7 @@ sample, and miss none as long as `end` is far enough in the past for the scrapes
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import time
 from collections import deque
@@ -23,6 +24,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar
+
+from requests.utils import get_auth_from_url
 
 from modelrollout.prometheus.guard import Guard
 from modelrollout.prometheus.silence import Silence
@@ -61,7 +64,8 @@ class Prometheus:
         sleep: Callable[[float], Coroutine[None, None, None]] = asyncio.sleep,
     ) -> None:
         shown = {"User-Agent": "modelrollout", **(headers or {})}
-        secrets = tuple(word for value in (headers or {}).values() for word in value.split() if len(word) >= SECRET)
+        words = (word for value in (headers or {}).values() for word in value.split())
+        secrets = tuple(word for word in (*words, *_secrets_of(url)) if len(word) >= SECRET)
         self._target = Endpoint(url, timeout.total_seconds(), shown, verify, authority, guard, secrets)
         self._in_flight = in_flight
         self._workers: list[Worker] = []  # made when first needed
@@ -215,3 +219,12 @@ class Prometheus:
             turn = self._queue.popleft()
             if not turn.done():
                 turn.set_result(answer)
+
+
+def _secrets_of(url: str) -> tuple[str, ...]:
+    """The password that an address may carry, and how it is sent."""
+    try:
+        user, password = get_auth_from_url(url)
+    except ValueError:
+        return ()
+    return password, base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from modelrollout.api.addresses import AllowedAddresses
 from modelrollout.api.analysis import PrometheusServer
@@ -27,7 +27,7 @@ class Unreadable(Exception):  # noqa: N818 - named after what happened
 class _Client:
     """A client is one address, for those who show it the same Secret."""
 
-    url: str
+    url: str = field(repr=False)  # it may have a password in it
     secret: tuple[str, str] | None  # its namespace and name
 
 

@@ -43,7 +43,7 @@ class Endpoint:
     are not repeated, whoever sends them back.
     """
 
-    url: str
+    url: str = field(repr=False)  # it may have a password in it
     timeout: float
     headers: Mapping[str, str] = field(repr=False)
     verify: bool | str
