@@ -196,7 +196,9 @@ def _analyses(draw: st.DrawFn) -> Spec:
             falseRollbackRate=st.sampled_from(["1%", "50%", "0.5", "0.05", "0.1%"]),
             onInconclusive=st.sampled_from(["hold", "promote", "rollback"]),
             stepDeadline=_deadlines,
-            prometheus=st.just({"url": "https://prometheus.monitoring:9090/x"}),
+            prometheus=st.just(
+                {"url": "https://prometheus.monitoring.svc:9090/x", "secretRef": {"name": "prometheus"}}
+            ),
         )
     )
     if draw(st.booleans()):

@@ -204,6 +204,7 @@ def test_the_operator_is_told_what_the_values_say() -> None:
         "--namespaces=ml,fraud",
         "--without=istio,secrets",
         "--prometheus-url=http://prometheus",
+        "--prometheus-allowed=*.{{namespace}}.svc,*.monitoring.svc",
         "--comparer-image=modelrollout.dev/modelrollout:0.1.0",
         "--host=::",
     ]

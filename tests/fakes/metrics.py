@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from modelrollout.api.analysis import PrometheusServer
 from modelrollout.objects.manifests import Owner
 from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered, parsed
 
@@ -54,7 +55,9 @@ class Metrics:
     def has_data(self) -> bool:
         return not self.is_down and not self.is_silent and self.rps > 0
 
-    async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
+    async def ask(
+        self, namespace: str, named: PrometheusServer | None, queries: tuple[Query, ...]
+    ) -> Mapping[Query, Answer]:
         self.town.cluster.hook("before", "ask", "prometheus", "")
         self.asked += queries
         self.note_share()

@@ -16,6 +16,7 @@ from typing import Any
 
 from prometheus_client import generate_latest
 
+from modelrollout.api.addresses import AllowedAddresses
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.delivery.deliverer import Deliverer
@@ -85,6 +86,7 @@ class Town:
 
     def __init__(self, cluster: FakeCluster | None = None, comparer_image: str | None = COMPARER_IMAGE) -> None:
         self.cluster, self.comparer_image = cluster or FakeCluster(), comparer_image
+        self.addresses: AllowedAddresses | None = None  # of a Prometheus that specs may name
         self.now = NOON
         self.metrics, self.answers, self.post = Metrics(self), Answers(self), Post(self)
         self.restarts = 0
@@ -122,6 +124,7 @@ class Town:
             clock=lambda: self.now,
             sleep=no_sleep,
             comparer_image=self.comparer_image,
+            addresses=self.addresses,
             smoker=self.answers,
             succession=Succession(cluster, self.reader) if self.has_successors else None,
             deliverer=self.deliverer,

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -109,13 +110,13 @@ class Asker:
 
 
 @asynccontextmanager
-async def open_asker(longest: float, largest: int) -> AsyncIterator[Asker]:
+async def open_asker(longest: float, largest: int, resolver: AbstractResolver | None = None) -> AsyncIterator[Asker]:
     """A client without cookies, proxies or limits of its own: what is in work is limited before it is asked.
 
-    `longest` in seconds, `largest` in bytes.
+    `longest` in seconds, `largest` in bytes. `resolver` looks names up in its own way.
     """
     options: dict[str, Any] = {"cookie_jar": aiohttp.DummyCookieJar(), "trust_env": False}
-    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, keepalive_timeout=_IDLE)
+    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, keepalive_timeout=_IDLE, resolver=resolver)
     patience = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT)
     async with aiohttp.ClientSession(connector=connector, timeout=patience, **options) as session:
         yield Asker(session, longest, largest)

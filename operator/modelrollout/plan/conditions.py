@@ -15,7 +15,7 @@ from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatu
 from modelrollout.plan import errands
 from modelrollout.plan.decide import trial_of
 from modelrollout.plan.edits_by_others import edits_by_others
-from modelrollout.rollout import expansion, template
+from modelrollout.rollout import expansion, service_account, template
 from modelrollout.traffic import router
 from modelrollout.trial import checks
 from modelrollout.trial.checks import CRASH_LOOP, PROGRESS_DEADLINE_EXCEEDED, TRAFFIC_AS_INTENDED
@@ -30,7 +30,7 @@ EDITED = "Edited"
 Truth = Literal["True", "False", "Unknown"]
 APPLIED = "Applied"
 """The type of the condition that is there, and False, while the API server refuses one of our writes."""
-MAY_ARRIVE = (expansion.NOT_FOUND, template.NOT_FOUND, router.NOT_FOUND)
+MAY_ARRIVE = (expansion.NOT_FOUND, template.NOT_FOUND, service_account.NOT_FOUND, router.NOT_FOUND)
 """Reasons of a spec that names an object which does not exist: with GitOps it may be on its way."""
 _IN_MOTION = HAS_CANDIDATE_AHEAD | {Phase.ROLLING_BACK}
 _NEVER_CAME_UP = (CRASH_LOOP, PROGRESS_DEADLINE_EXCEEDED)

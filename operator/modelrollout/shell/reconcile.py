@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from modelrollout.api.addresses import AllowedAddresses
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.delivery.deliverer import Deliverer
@@ -77,13 +78,18 @@ class Reconciler:
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         comparer_image: str | None = None,
+        addresses: AllowedAddresses | None = None,
         smoker: Smoker | None = None,
         succession: Succession | None = None,
         deliverer: Deliverer | None = None,
     ) -> None:
-        """`succession`: where another process may have led before this one. Without a deliverer, errands stay."""
+        """`succession`: where another process may have led before this one. `addresses`: see `parse`.
+
+        Without a deliverer, errands stay.
+        """
         self._cluster, self._reader, self._asker = cluster, reader, asker
-        self._comparer_image, self._smoker = comparer_image, smoker or ByHTTP()
+        self._parse = partial(parse, comparer_image=comparer_image, addresses=addresses)
+        self._smoker = smoker or ByHTTP()
         self._succession, self._deliverer = succession, deliverer
         self._announcer, self._telemetry = announcer, telemetry
         self._resync, self._clock, self._sleep = resync, clock, sleep
@@ -192,7 +198,7 @@ class Reconciler:
         return objects
 
     def _plan(self, manifest: Manifest, objects: Objects, now: datetime, rehearsed: Rehearsed) -> PlannedPass:
-        key, rollout = _key(manifest), parse(manifest, objects, self._comparer_image)
+        key, rollout = _key(manifest), self._parse(manifest, objects)
         refused = {ref: why for ref, why in self._refusals.told(key).items() if ref.resource != MODEL_ROLLOUTS}
         world = observed(objects, rollout.owner, refused)
         if self._deliverer is not None:
@@ -298,7 +304,7 @@ class Reconciler:
 
     async def _ask(self, rollout: Rollout, question: Question) -> Mapping[Query, Answer]:
         server = rollout.wish.spec.analysis.prometheus if rollout.wish else None
-        return await self._asker.ask(server.url if server else None, question.queries)
+        return await self._asker.ask(rollout.owner.namespace, server, question.queries)
 
     async def _save(self, manifest: Manifest, status: ModelRolloutStatus) -> None:
         """Compare-and-swap of the whole status; nothing is written when nothing changed."""

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from modelrollout.api.addresses import IN_THE_CLUSTER, OWN_ALONE, AllowedAddresses
 from modelrollout.api.names import Name, Namespace
 from modelrollout.api.notifications import FIELDS
 from modelrollout.api.placeholders import require_known
@@ -33,6 +34,11 @@ def _fills_known_fields(link: str) -> str:
     return link
 
 
+def _addresses(texts: tuple[str, ...]) -> tuple[str, ...]:
+    AllowedAddresses.parse(None, texts)
+    return texts
+
+
 class Settings(BaseModel):
     """How one operator process runs."""
 
@@ -45,6 +51,7 @@ class Settings(BaseModel):
     prometheus_credentials: Path | None = None
     notifications: Path | None = None
     link_template: Annotated[str | None, AfterValidator(_fills_known_fields)] = None
+    prometheus_allowed: Annotated[tuple[str, ...], AfterValidator(_addresses)] = IN_THE_CLUSTER
     kubeconfig: Path | None = None
     context: str | None = None
     host: str = "0.0.0.0"  # noqa: S104 - the kubelet probes a pod from outside
@@ -61,6 +68,11 @@ class Settings(BaseModel):
     lease_duration: Annotated[Duration, AfterValidator(_long_enough)] = Duration("15s")
 
     @property
+    def addresses(self) -> AllowedAddresses:
+        """The addresses of a Prometheus that are asked."""
+        return AllowedAddresses.parse(self.prometheus_url, self.prometheus_allowed)
+
+    @property
     def resync_every(self) -> timedelta:
         return self.resync.timedelta
 
@@ -74,6 +86,8 @@ _HELP = {
     "password; headers, one a line; ca.crt",
     "notifications": "file with a list of targets that are told of all rollouts (docs/notifications.md)",
     "link_template": "link in notifications, such as https://grafana.example/d/1?var-rollout={{ rollout }}",
+    "prometheus_allowed": "addresses beside it that spec.analysis.prometheus may name, separated by commas, each like "
+    f"[scheme://]host[:port], where * stands for one label of a host; {OWN_ALONE}: that Prometheus alone",
     "comparer_image": "image with modelrollout in it, mostly the operator's own, for stages that compare answers",
     "kubeconfig": "kubeconfig to use; in a pod its service account, else $KUBECONFIG or ~/.kube/config",
     "context": "context of the kubeconfig",
@@ -90,14 +104,15 @@ _HELP = {
     "lease_namespace": "namespace of that Lease; in a pod its own, else that of the kubeconfig's context",
     "lease_duration": "time after which another process leads when the leader falls silent",
 }
-_LISTS = ("namespaces", "without")
+_LISTS = ("namespaces", "without", "prometheus_allowed")
 ALONE = "--no-leader-election"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     for name, text in _HELP.items():
         default = Settings.model_fields[name].default
-        shown = f" (default {default})" if default not in (None, ()) else ""
+        value = ",".join(default) if isinstance(default, tuple) else default
+        shown = f" (default {value})" if default not in (None, ()) else ""
         parser.add_argument(_flag(name), metavar="VALUE", help=f"{text}{shown}; ${PREFIX}{name.upper()}")
     alone = f"write without holding a Lease, where no other process can be running; ${PREFIX}LEADER_ELECTION=false"
     parser.add_argument(ALONE, dest="leader_election", action="store_const", const="false", help=alone)

@@ -75,6 +75,21 @@ async def test_redirects_are_answers_and_not_followed() -> None:
     assert reply.status == 302
 
 
+async def test_a_service_that_leads_to_the_operators_own_host_is_not_asked() -> None:
+    """An ExternalName, which anybody may write who may change Services."""
+    seen = list[str]()
+
+    async def handler(request: web.BaseRequest) -> web.Response:
+        seen.append(request.raw_path)
+        return web.Response()
+
+    async with server(handler) as url:
+        replies = await asked(url.replace(HOST, "localhost"), builders.smoke("a"))
+    (reply,) = replies.values()
+    assert isinstance(reply, Failure)
+    assert (reply.trouble, seen) == (Trouble.UNREACHABLE, [])
+
+
 async def test_nobody_there_is_no_fault_of_the_answer() -> None:
     (reply,) = (await asked(f"http://{HOST}:{unused_port()}", builders.smoke())).values()
     assert isinstance(reply, Failure)
