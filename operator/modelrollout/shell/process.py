@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 
 from modelrollout.kube import Cluster, Leadership
@@ -24,6 +25,7 @@ from modelrollout.shell.standby import Standby
 from modelrollout.shell.succession import Succession
 from modelrollout.shell.tasks import ended
 from modelrollout.shell.telemetry import Telemetry
+from modelrollout.shell.tracing import traces
 from modelrollout.shell.wakeups import Wakeups
 from modelrollout.shell.webhook import Certificate, Identity, Webhook
 
@@ -45,7 +47,7 @@ class Process:
         self._running = contextlib.AsyncExitStack()
         self.cluster = Cluster.connect(settings.kubeconfig, settings.context, left_alone=left_alone(settings.without))
         wakeups, writing = Wakeups(), self.cluster if leadership is None else self.cluster.fenced(leadership)
-        self._telemetry = Telemetry(self.cluster)
+        self._telemetry = Telemetry(self.cluster, most=settings.metrics_rollouts, traces=traces(os.environ))
         folder = settings.prometheus_credentials
         self._asker = Servers(settings.prometheus_url, Credentials(folder) if folder is not None else None)
         self._announcer = Announcer(self.cluster)  # not fenced: Events tell what was decided while this process led
@@ -84,6 +86,7 @@ class Process:
         """Raises KubeError, and OSError when a port is taken."""
         ending = self._running
         await ending.enter_async_context(self.cluster)
+        ending.push_async_callback(asyncio.to_thread, self._telemetry.stop)
         ending.push_async_callback(self._asker.close)
         announcing = asyncio.create_task(self._announcer.run())
         ending.push_async_callback(self._stop_announcing, announcing)
