@@ -100,7 +100,7 @@ class Town:
         async def no_sleep(seconds: float) -> None:
             self.slept.append(seconds)
 
-        self.telemetry = Telemetry()
+        self.telemetry = self.make_telemetry()
         cluster: Any = self.cluster  # the verbs the operator uses
         self.announcer = Announcer(cluster)
         self.reader = self.make_reader(cluster)
@@ -118,6 +118,9 @@ class Town:
             succession=Succession(cluster, self.reader) if self.has_successors else None,
         )
         self._due, self._failures = self.now, 0
+
+    def make_telemetry(self) -> Telemetry:
+        return Telemetry()
 
     def make_reader(self, cluster: Any) -> Reader:
         """Where passes read what surrounds a rollout."""
