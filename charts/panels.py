@@ -5,6 +5,7 @@ Series are summed up by what a rollout is known by, so that a change of leader b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -68,6 +69,12 @@ class Choice:
     name: str
     metric: str
     label: str
+
+
+def chosen(expr: str, window: str = "5m", span: str = "3h", **values: str) -> str:
+    """A query as Grafana sends it: all that can be chosen is everything, or the value that is given."""
+    expr = expr.replace("$__rate_interval", window).replace("$__range", span)
+    return re.sub(r'(=~?)"\$(\w+)"', lambda found: f'=~"{values.get(found[2], ".*")}"', expr)
 
 
 def _of(metric: str, by: str, more: str = "") -> str:

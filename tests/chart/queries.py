@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import promql_parser
 
+from charts.panels import chosen
 from modelrollout.api.status import Phase, Verdict
 from modelrollout.shell import metrics
 
@@ -20,19 +20,11 @@ VALUES = {
     "arm": {"candidate", "stable"},
     "status": {"True", "False", "Unknown"},
 }
-WINDOWS = {"$__rate_interval": "5m", "$__range": "3h"}
-
-
-def plain(expr: str) -> str:
-    """A query as Prometheus knows it, with all that can be chosen chosen."""
-    for variable, window in WINDOWS.items():
-        expr = expr.replace(variable, window)
-    return re.sub(r'=~?"\$(\w+)"', '=~".*"', expr)
 
 
 def labels_of(expr: str) -> set[str]:
     """The labels of its result. Fails where a metric, a label or a value of one does not exist."""
-    return _labels(promql_parser.parse(plain(expr)))
+    return _labels(promql_parser.parse(chosen(expr)))
 
 
 def _labels(tree: Any) -> set[str]:

@@ -52,7 +52,6 @@ class Rounds:
             return None if stopped else await self._reconciler.reconcile(key, poked)
 
         while not stopped and not self._are_over:
-            self._telemetry.next_pass(key, 0)
             with self._telemetry.a_pass(key):
                 made = await self._tried(key, make_a_pass)
             if made is None:

@@ -82,7 +82,10 @@ class Telemetry:
     @contextmanager
     def a_pass(self, key: RolloutKey) -> Iterator[None]:
         """Around one pass: all that is logged and traced inside is about this rollout."""
-        began = self._clock()
+        due, began = self._due.get(key), self._clock()
+        if due is not None and began >= due:  # one that is woken earlier is not late
+            self._late_passes.observe(began - due)
+        self.next_pass(key, 0)
         with journal.working_for(key), self._traces.span("pass"):
             try:
                 yield
@@ -147,10 +150,7 @@ class Telemetry:
 
     def next_pass(self, key: RolloutKey, seconds: float | None) -> None:
         """A pass begins now (0) or is due in so many seconds; None: the next event will cause one."""
-        due, now = self._due.get(key), self._clock()
-        if seconds == 0 and due is not None and now >= due:
-            self._late_passes.observe(now - due)
-        self._due[key] = None if seconds is None else now + seconds
+        self._due[key] = None if seconds is None else self._clock() + seconds
 
     def forget(self, key: RolloutKey) -> None:
         self._due.pop(key, None)

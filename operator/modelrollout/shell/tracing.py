@@ -21,6 +21,8 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 _MISSING = "%s is set, but the packages for it are missing: install modelrollout[tracing]. There will be no traces."
 _LAST_WORDS = 2.0
 """Seconds for the spans that wait when the process ends."""
+LAST_SPANS = "last-spans"
+"""The thread that sends them."""
 Facts = Mapping[str, str | int | float | bool]
 
 
@@ -86,6 +88,6 @@ class OpenTelemetry:
         self._open().set_attributes(facts)
 
     def stop(self) -> None:
-        ending = threading.Thread(target=self._provider.shutdown, name="last-spans", daemon=True)
+        ending = threading.Thread(target=self._provider.shutdown, name=LAST_SPANS, daemon=True)
         ending.start()
         ending.join(_LAST_WORDS)

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from modelrollout.api.status import Phase
 from modelrollout.shell.telemetry import Telemetry
-from modelrollout.shell.tracing import OpenTelemetry, Untraced, traces
+from modelrollout.shell.tracing import LAST_SPANS, OpenTelemetry, Untraced, traces
 from tests import builders
 from tests.fakes.town import KEY, Town, run
 
@@ -181,3 +181,7 @@ def test_an_endpoint_that_hangs_holds_up_neither_passes_nor_the_end(monkeypatch:
                 pass
         telemetry.stop()
         assert received.empty()
+        may_answer.set()
+        for thread in threading.enumerate():
+            if thread.name == LAST_SPANS:
+                thread.join()
