@@ -80,13 +80,15 @@ def _run(settings: Settings) -> int:
     import kopf
 
     from modelrollout.kube import KubeError
-    from modelrollout.shell import leading
+    from modelrollout.shell import journal, leading
 
     kopf.configure(
         debug=settings.log_level == "debug",
         quiet=settings.log_level in ("warning", "error"),
         log_format=kopf.LogFormat.JSON if settings.log_format == "json" else kopf.LogFormat.FULL,
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(journal.WithFields())
     logging.getLogger("modelrollout").setLevel(settings.log_level.upper())
     # "Handler succeeded" for every event of every pod; what happens to a rollout we tell ourselves.
     logging.getLogger("kopf.objects").setLevel("DEBUG" if settings.log_level == "debug" else "WARNING")

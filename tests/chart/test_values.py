@@ -198,6 +198,7 @@ def test_the_operator_is_told_what_the_values_say() -> None:
         "--log-level=info",
         "--log-format=json",
         "--resync=5m",
+        "--metrics-rollouts=1000",
         "--lease=modelrollout",
         "--lease-namespace=modelrollout",
         "--lease-duration=15s",

@@ -107,7 +107,7 @@ class Town:
         async def no_sleep(seconds: float) -> None:
             self.slept.append(seconds)
 
-        self.telemetry = Telemetry()
+        self.telemetry = self.make_telemetry()
         cluster: Any = self.cluster  # the verbs the operator uses
         self.announcer = Announcer(cluster)
         self.reader = self.make_reader(cluster)
@@ -130,6 +130,9 @@ class Town:
             deliverer=self.deliverer,
         )
         self._due, self._failures = self.now, 0
+
+    def make_telemetry(self) -> Telemetry:
+        return Telemetry()
 
     def make_reader(self, cluster: Any) -> Reader:
         """Where passes read what surrounds a rollout."""

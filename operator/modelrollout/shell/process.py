@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 from collections.abc import Mapping
 
@@ -30,6 +31,7 @@ from modelrollout.shell.standby import Standby
 from modelrollout.shell.succession import Succession
 from modelrollout.shell.tasks import ended
 from modelrollout.shell.telemetry import Telemetry
+from modelrollout.shell.tracing import traces
 from modelrollout.shell.wakeups import Wakeups
 from modelrollout.shell.webhook import Certificate, Identity, Webhook
 
@@ -51,7 +53,7 @@ class Process:
         self._running = contextlib.AsyncExitStack()
         self.cluster = Cluster.connect(settings.kubeconfig, settings.context, left_alone=left_alone(settings.without))
         wakeups, writing = Wakeups(), self.cluster if leadership is None else self.cluster.fenced(leadership)
-        self._telemetry = Telemetry(self.cluster)
+        self._telemetry = Telemetry(self.cluster, most=settings.metrics_rollouts, traces=traces(os.environ))
         folder, addresses = settings.prometheus_credentials, settings.addresses
         own = Credentials(folder) if folder is not None else None
         self._asker = Servers(addresses, own, self._read_secret)
@@ -103,6 +105,7 @@ class Process:
         """Raises KubeError, and OSError when a port is taken."""
         ending = self._running
         await ending.enter_async_context(self.cluster)
+        ending.push_async_callback(asyncio.to_thread, self._telemetry.stop)
         ending.push_async_callback(self._asker.close)
         announcing = asyncio.create_task(self._announcer.run())
         ending.push_async_callback(self._stop_announcing, announcing)

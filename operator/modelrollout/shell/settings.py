@@ -61,6 +61,7 @@ class Settings(BaseModel):
     webhook_port: Annotated[int, Field(ge=0, le=65535)] = 9443
     log_format: Literal["json", "text"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_rollouts: Annotated[int, Field(ge=0)] = 1000
     resync: Duration = Duration("5m")
     leader_election: bool = True
     lease: Name = "modelrollout"
@@ -99,6 +100,7 @@ _HELP = {
     "webhook_port": "port that the admission webhook is served on",
     "log_format": "json (for machines) or text",
     "log_level": "debug, info, warning or error",
+    "metrics_rollouts": "most rollouts that /metrics shows one by one, those in release first",
     "resync": "look at every rollout at least this often, even if nothing seems to have happened",
     "lease": "name of the Lease by which one of several processes leads",
     "lease_namespace": "namespace of that Lease; in a pod its own, else that of the kubeconfig's context",
