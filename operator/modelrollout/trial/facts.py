@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from modelrollout.analysis.copies import Compared
 from modelrollout.analysis.queries import ArmNames, pods_of
 from modelrollout.analysis.traffic_share import TrafficShare
 from modelrollout.api.findings import Finding
@@ -38,6 +39,7 @@ class Facts:
     verdicts: tuple[MetricVerdict, ...] | None = None  # of the latest look; None: nobody looked
     checkpoint: tuple[MetricEvidence, ...] | None = None  # where the tests of that look stand
     traffic: TrafficShare | None = None  # what that look says of the candidate's share of the requests
+    compared: Compared | None = None  # what it says of the copies that are compared
     is_asking: bool = False  # a look is due and not answered yet
 
     # Workloads
