@@ -14,6 +14,7 @@ from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatu
 from modelrollout.plan.edits_by_others import edits_by_others
 from modelrollout.rollout import expansion, template
 from modelrollout.traffic import router
+from modelrollout.trial import capacity
 from modelrollout.trial.checks import TRAFFIC_AS_INTENDED
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.obstacles import SCALED_TO_ZERO, missing_because, obstacle
@@ -24,6 +25,8 @@ EDITED = "Edited"
 Truth = Literal["True", "False", "Unknown"]
 COPIES_COMPARED = "CopiesCompared"
 """The type of the condition that is there, and False, while copies of users' requests are not compared."""
+SCALED_BY_OTHERS = "ScaledByOthers"
+"""The type of the condition that is there while an autoscaler that nobody declared scales the version that serves."""
 APPLIED = "Applied"
 """The type of the condition that is there, and False, while the API server refuses one of our writes."""
 _MAY_ARRIVE = (expansion.NOT_FOUND, template.NOT_FOUND, router.NOT_FOUND)
@@ -66,6 +69,8 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
     for type_, is_known, found in _found_by_counters(facts):
         if (told := _of_this_step(facts, status, type_, found, is_known=is_known)) is not None:
             yield type_, "False", told
+    if (others := capacity.scaled_by_others(facts, status)) is not None:
+        yield SCALED_BY_OTHERS, "True", others
     if phase in SERVES_CANDIDATE and status.verdicts:
         yield "AnalysisAvailable", *_analysis(status)
     if phase in HAS_CANDIDATE_AHEAD and (seen := sensitivity(status)) is not None:

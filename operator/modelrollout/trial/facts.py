@@ -54,7 +54,7 @@ class Facts:
             return None
         kind, manifest = found
         state, wish = kind.state(manifest), self.rollout.wish
-        if wish is not None and wish.size is not None:
+        if wish is not None and wish.size is not None and state.scaled_by is None:
             return state
         # An autoscaler asks for more pods in the middle of anything, most of all when the candidate has many users.
         # Starting pods are not a loss of readiness.

@@ -15,6 +15,7 @@ from modelrollout.promql.query import Answer, Query
 from modelrollout.traffic.router import InForce
 from modelrollout.trial.question import Question
 from modelrollout.trial.smoke import SmokeRound
+from modelrollout.workloads.companions import COMPANIONS
 from modelrollout.workloads.kind_table import WORKLOADS
 
 REFUSED = "Refused"
@@ -61,6 +62,11 @@ class World:
     @cached_property
     def workloads(self) -> tuple[Manifest, ...]:
         return tuple(one for resource in WORKLOADS for one in self._labelled.get(resource, ()))
+
+    @property
+    def companions(self) -> tuple[Manifest, ...]:
+        """Autoscalers and disruption budgets of versions."""
+        return tuple(one for resource in COMPANIONS for one in self._labelled.get(resource, ()))
 
     @property
     def services(self) -> tuple[Manifest, ...]:
