@@ -12,6 +12,7 @@ from modelrollout.api.scalars import DURATION_PATTERN
 from tests.builders import Spec, canary
 from tests.valid_compares import compares
 from tests.valid_routes import routers
+from tests.valid_scaling import autoscalings, budgets
 from tests.valid_smoke import smoke_requests
 
 
@@ -223,7 +224,8 @@ _references = _with(
     apiVersion=st.just("apps/v1"),
     whenManaged=st.sampled_from(["Keep", "ScaleToZero"]),
 )
-_workloads = _with({"template": _templates_of_workloads}) | _with({"workloadRef": _references})
+_beside: dict[str, st.SearchStrategy[Any]] = {"autoscaling": autoscalings, "podDisruptionBudget": budgets}
+_workloads = _with({"template": _templates_of_workloads}, **_beside) | _with({"workloadRef": _references}, **_beside)
 
 _told = _with(
     {"secretRef": _with({"name": _names}, key=st.sampled_from(["url", "slack.url"]), signingKey=st.just("signing"))},

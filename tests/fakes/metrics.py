@@ -47,6 +47,7 @@ class Metrics:
     is_hanging: bool = False  # it never answers, and is not heard to be away
     was_asked: asyncio.Event = field(default_factory=asyncio.Event)
     candidates_part: float | None = None  # of the requests, where the gateway does not follow the weights
+    copies: dict[str, dict[str, float]] = field(default_factory=dict)  # by part of the question, a comparer's counts
     buckets: int = 0  # of users, by which an A/B test draws them
     times_stable: list[tuple[float, float]] = field(default_factory=list)  # since when, in seconds: stable's multiple
     told: tuple[bool, frozenset[str]] = (True, frozenset())  # by the last answers: had data, and which versions fail
@@ -99,6 +100,9 @@ class Metrics:
             return Unanswered(self.why_down, rejected=False)
         if self.why_rejected is not None:
             return Unanswered(self.why_rejected, rejected=True)
+        if query.metric == "copies":
+            counts = self.copies.get(query.part, {}).items()
+            return Answered(tuple(Series({"by": name}, ((query.end.timestamp(), count),)) for name, count in counts))
         return Answered(() if self.is_silent else self.finds(self._series(query)))
 
     def _series(self, query: Query) -> tuple[Series, ...]:

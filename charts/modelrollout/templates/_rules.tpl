@@ -3,7 +3,7 @@
 {{- /* What the operator is started without. */}}
 {{- define "modelrollout.without" -}}
 {{- $without := list }}
-{{- range $name := list "gatewayAPI" "istio" "statefulSets" "secrets" }}
+{{- range $name := list "gatewayAPI" "istio" "keda" "statefulSets" "secrets" }}
 {{- if not (index $.Values.integrations $name) }}{{ $without = append $without $name }}{{ end }}
 {{- end }}
 {{- join "," $without }}
@@ -34,6 +34,12 @@
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
 {{- if .Values.integrations.gatewayAPI }}
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes, grpcroutes]
@@ -42,6 +48,11 @@
 {{- if .Values.integrations.istio }}
 - apiGroups: [networking.istio.io]
   resources: [virtualservices]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end }}
+{{- if .Values.integrations.keda }}
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
   verbs: [get, list, watch, create, patch, delete]
 {{- end }}
 {{- if .Values.integrations.statefulSets }}

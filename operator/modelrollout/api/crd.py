@@ -41,6 +41,8 @@ _COLUMNS = (
     ("Message", "string", ".status.message", 1),
     ("Age", "date", ".metadata.creationTimestamp", 0),
 )
+CATEGORY = "ml"
+"""By which `kubectl get` finds all of our kinds. `all` is for what every user of a cluster looks at."""
 _TEMPLATE_COLUMNS = (
     ("Description", "string", ".spec.description", 0),
     ("Age", "date", ".metadata.creationTimestamp", 0),
@@ -56,14 +58,19 @@ _NOT_FOR_STATUS = frozenset({"default", "enum", "minimum", "maximum", "minItems"
 
 def custom_resource_definition() -> Schema:
     """The ModelRollout's, whole, as ``kubectl apply`` takes it."""
-    names = {"kind": KIND, "plural": PLURAL, "shortNames": ["mro"], "categories": ["all"]}
+    names = {"kind": KIND, "plural": PLURAL, "shortNames": ["mro"], "categories": [CATEGORY]}
     return _definition(names, "Namespaced", {"subresources": {"status": {}}}, _COLUMNS, _root())
 
 
 def template_definitions() -> tuple[Schema, Schema]:
     """Those of the MetricTemplate and the ClusterMetricTemplate."""
-    one = {"kind": metric_templates.KIND, "plural": "metrictemplates", "shortNames": ["mtpl"]}
-    all_ = {"kind": metric_templates.CLUSTER_KIND, "plural": "clustermetrictemplates", "shortNames": ["cmtpl"]}
+    one = {"kind": metric_templates.KIND, "plural": "metrictemplates", "shortNames": ["mtpl"], "categories": [CATEGORY]}
+    all_ = {
+        "kind": metric_templates.CLUSTER_KIND,
+        "plural": "clustermetrictemplates",
+        "shortNames": ["cmtpl"],
+        "categories": [CATEGORY],
+    }
     return (
         _definition(one, "Namespaced", {}, _TEMPLATE_COLUMNS, _template_root("in the rollouts of its namespace")),
         _definition(all_, "Cluster", {}, _TEMPLATE_COLUMNS, _template_root("in the rollouts of every namespace")),

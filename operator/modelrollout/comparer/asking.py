@@ -64,6 +64,8 @@ class Asker:
             return Failure(Trouble.UNREACHABLE, perf_counter() - begun)
         except TimeoutError:
             return Failure(Trouble.TIMEOUT, perf_counter() - begun)
+        except aiohttp.ClientSSLError:  # there is somebody, who speaks no TLS
+            return Failure(Trouble.BROKEN, perf_counter() - begun)
         except aiohttp.ClientConnectorError:
             return Failure(Trouble.UNREACHABLE, perf_counter() - begun)
         except _TooLargeError:
@@ -113,10 +115,11 @@ class Asker:
 async def open_asker(longest: float, largest: int, resolver: AbstractResolver | None = None) -> AsyncIterator[Asker]:
     """A client without cookies, proxies or limits of its own: what is in work is limited before it is asked.
 
-    `longest` in seconds, `largest` in bytes. `resolver` looks names up in its own way.
+    `longest` in seconds, `largest` in bytes. `resolver` looks names up in its own way. Certificates are not verified: a
+    pod is not asked by a name of its own.
     """
     options: dict[str, Any] = {"cookie_jar": aiohttp.DummyCookieJar(), "trust_env": False}
-    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, keepalive_timeout=_IDLE, resolver=resolver)
+    connector = aiohttp.TCPConnector(ssl=False, limit=0, ttl_dns_cache=30, keepalive_timeout=_IDLE, resolver=resolver)
     patience = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT)
     async with aiohttp.ClientSession(connector=connector, timeout=patience, **options) as session:
         yield Asker(session, longest, largest)

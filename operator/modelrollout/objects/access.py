@@ -23,6 +23,7 @@ class Integration(StrEnum):
 
     GATEWAY_API = "gatewayAPI"
     ISTIO = "istio"
+    KEDA = "keda"
     STATEFUL_SETS = "statefulSets"
     SECRETS = "secrets"
 

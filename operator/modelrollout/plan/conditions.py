@@ -17,7 +17,7 @@ from modelrollout.plan.decide import trial_of
 from modelrollout.plan.edits_by_others import edits_by_others
 from modelrollout.rollout import expansion, service_account, template
 from modelrollout.traffic import router
-from modelrollout.trial import checks
+from modelrollout.trial import capacity, checks
 from modelrollout.trial.checks import CRASH_LOOP, PROGRESS_DEADLINE_EXCEEDED, TRAFFIC_AS_INTENDED
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.obstacles import SCALED_TO_ZERO, missing_because, obstacle
@@ -28,6 +28,10 @@ SUSPENDED = "Suspended"
 EDITED = "Edited"
 """Somebody else edited a route or Service of ours. It goes as soon as that is put back."""
 Truth = Literal["True", "False", "Unknown"]
+COPIES_COMPARED = "CopiesCompared"
+"""The type of the condition that is there, and False, while copies of users' requests are not compared."""
+SCALED_BY_OTHERS = "ScaledByOthers"
+"""The type of the condition that is there while an autoscaler that nobody declared scales the version that serves."""
 APPLIED = "Applied"
 """The type of the condition that is there, and False, while the API server refuses one of our writes."""
 MAY_ARRIVE = (expansion.NOT_FOUND, template.NOT_FOUND, service_account.NOT_FOUND, router.NOT_FOUND)
@@ -71,8 +75,11 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
         yield APPLIED, "False", trouble
     if (edits := edits_by_others(facts)) is not None:
         yield EDITED, "True", edits
-    if (contradiction := traffic_contradiction(facts, status)) is not None:
-        yield TRAFFIC_AS_INTENDED, "False", contradiction
+    for type_, is_known, found in _found_by_counters(facts):
+        if (told := _of_this_step(facts, status, type_, found, is_known=is_known)) is not None:
+            yield type_, "False", told
+    if (others := capacity.scaled_by_others(facts, status)) is not None:
+        yield SCALED_BY_OTHERS, "True", others
     if phase in SERVES_CANDIDATE and status.verdicts:
         yield "AnalysisAvailable", *_analysis(status)
     if phase in HAS_CANDIDATE_AHEAD and (seen := sensitivity(status)) is not None:
@@ -126,21 +133,26 @@ def _blocked_for_long(facts: Facts, status: ModelRolloutStatus) -> Finding | Non
     return found if found is not None and found.reason != SCALED_TO_ZERO else None
 
 
-def traffic_contradiction(facts: Facts, status: ModelRolloutStatus) -> Finding | None:
-    """How requests contradict the step's exposure, as of the look that first said so: its numbers do not move.
+def _found_by_counters(facts: Facts) -> Iterator[tuple[str, bool, Finding | None]]:
+    """By type of condition, whether a look was taken at counters of requests, and what they say against the step."""
+    traffic, compared = facts.traffic, facts.compared
+    yield TRAFFIC_AS_INTENDED, traffic is not None, traffic.contradiction if traffic else None
+    yield COPIES_COMPARED, compared is not None, compared.lacking if compared else None
 
-    Between two looks it stays as it is told.
-    """
+
+def _of_this_step(
+    facts: Facts, status: ModelRolloutStatus, type_: str, found: Finding | None, *, is_known: bool
+) -> Finding | None:
+    """It as of the look that first said so: its numbers do not move. Between two looks it stays as it is told."""
     before = facts.rollout.status
     if status.phase is not Phase.PROGRESSING or before.stage is None or status.stage is None:
         return None
     if (before.stage.index, before.stage.step) != (status.stage.index, status.stage.step):
         return None
-    known = before.condition(TRAFFIC_AS_INTENDED)
+    known = before.condition(type_)
     told = Finding(known.reason, known.message) if known is not None else None
-    if facts.traffic is None:
+    if not is_known:
         return told if status.stage.since is not None else None
-    found = facts.traffic.contradiction
     return told if told is not None and found is not None and told.reason == found.reason else found
 
 

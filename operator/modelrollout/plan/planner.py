@@ -40,7 +40,13 @@ def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
     if judgement is None:
         facts = replace(facts, is_asking=looks.is_due(facts, known))
     else:
-        facts = replace(facts, verdicts=judgement.verdicts, checkpoint=judgement.checkpoint, traffic=judgement.traffic)
+        facts = replace(
+            facts,
+            verdicts=judgement.verdicts,
+            checkpoint=judgement.checkpoint,
+            traffic=judgement.traffic,
+            compared=looks.compared(facts),
+        )
     made = plan_from(facts, known)
     smoke = smoking.due(facts, made.status) if world.smoke is None and not made.rehearsal else None
     question = looks.due(facts, known) if world.look is None and not (made.rehearsal or smoke) else None

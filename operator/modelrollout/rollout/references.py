@@ -21,6 +21,7 @@ from modelrollout.rollout.expansion import TemplateKey, Templates, template_keys
 from modelrollout.rollout.template import ref_to
 from modelrollout.traffic.features import class_of
 from modelrollout.traffic.router_table import route_refs, router_of
+from modelrollout.workloads.companions import COMPANIONS
 from modelrollout.workloads.kind_table import WORKLOADS
 
 LABELLED = (PODS, SERVICES, *WORKLOADS)
@@ -35,7 +36,7 @@ def reads(manifest: Manifest) -> Reads:
     """All that a pass over this rollout reads."""
     owner = owner_of(manifest)
     named = (*route_refs(owner), *mentioned(owner.namespace, manifest.get("spec")))
-    return Reads(LABELLED, tuple(dict.fromkeys(named)))
+    return Reads(LABELLED, tuple(dict.fromkeys(named)), COMPANIONS)
 
 
 def beyond(manifest: Manifest, objects: Objects) -> tuple[Ref, ...]:

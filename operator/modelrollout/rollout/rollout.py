@@ -185,6 +185,14 @@ def _refused_address(spec: ModelRolloutSpec, words: _Words) -> Finding | None:
 
 def _wish(spec: ModelRolloutSpec, kind: Kind, template: Manifest, comparer_image: str | None) -> Wish | Finding:
     size, router = kind.size(template), router_of(spec.traffic)
+    if spec.workload.autoscaling is not None:
+        if size is not None and spec.workload.workload_ref is None:
+            return Finding(
+                "InvalidTemplate",
+                "spec.workload.template.spec.replicas must be left out where spec.workload.autoscaling is set, which "
+                "decides the number of pods.",
+            )
+        size = None
     if router.splits_by_pods and size is None:
         return Finding(
             "InvalidTemplate",

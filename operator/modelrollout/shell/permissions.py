@@ -13,6 +13,7 @@ from modelrollout.rollout import references
 from modelrollout.stages.way import ACCESS as OF_STAGES
 from modelrollout.traffic import revision_service
 from modelrollout.traffic.router_table import ROUTERS
+from modelrollout.workloads import companions
 from modelrollout.workloads.kind_table import KINDS
 
 OF_THE_SHELL = (
@@ -30,6 +31,7 @@ ALL: tuple[Access, ...] = (
     *references.ACCESS,
     *revision_service.ACCESS,
     *(one for kind in KINDS.values() for one in kind.access),
+    *companions.ACCESS,
     *(one for router in ROUTERS.values() for one in router.access),
     *(one for stage in OF_STAGES.values() for one in stage),
 )

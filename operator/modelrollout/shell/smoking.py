@@ -17,7 +17,7 @@ from modelrollout.api.addresses import why_never
 from modelrollout.api.smoke import SmokeRequest
 from modelrollout.comparer.answers import Reply
 from modelrollout.comparer.asking import Asker, open_asker
-from modelrollout.trial.smoke import LARGEST, SmokeRound, method_of
+from modelrollout.trial.smoke import LARGEST, SmokeRound, method_of, url_of
 
 MARK = "X-ModelRollout-Smoke"
 """Header of every request that the operator makes: a server that sees it can leave out what must not happen."""
@@ -43,7 +43,7 @@ class Judged(ThreadedResolver):
 
 
 class ByHTTP:
-    """Asks as any client in the cluster would, but without redirects, cookies or proxies."""
+    """Asks as any client in the cluster would, but without redirects, cookies, proxies or a look at certificates."""
 
     async def ask(self, asked: SmokeRound) -> Mapping[str, Reply]:
         async with open_asker(SPARE, LARGEST, Judged()) as asker:
@@ -53,7 +53,7 @@ class ByHTTP:
 
 async def _reply(asker: Asker, url: str, request: SmokeRequest) -> Reply:
     longest = request.expect.max_latency.timedelta.total_seconds() + SPARE
-    return await replace(asker, longest=longest).ask(url, _Marked.of(request))
+    return await replace(asker, longest=longest).ask(url_of(request, url), _Marked.of(request))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from modelrollout.traffic.router import InForce
 from modelrollout.trial.deliveries import Deliveries
 from modelrollout.trial.question import Question
 from modelrollout.trial.smoke import SmokeRound
+from modelrollout.workloads.companions import COMPANIONS
 from modelrollout.workloads.kind_table import WORKLOADS
 
 REFUSED = "Refused"
@@ -67,6 +68,11 @@ class World:
     @cached_property
     def workloads(self) -> tuple[Manifest, ...]:
         return tuple(one for resource in WORKLOADS for one in self._labelled.get(resource, ()))
+
+    @property
+    def companions(self) -> tuple[Manifest, ...]:
+        """Autoscalers and disruption budgets of versions."""
+        return tuple(one for resource in COMPANIONS for one in self._labelled.get(resource, ()))
 
     @property
     def services(self) -> tuple[Manifest, ...]:

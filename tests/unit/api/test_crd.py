@@ -224,3 +224,15 @@ def every_model(model: type[Model]) -> Iterator[type[Model]]:
     for below in model.__subclasses__():
         yield below
         yield from every_model(below)
+
+
+@pytest.mark.parametrize("definition", definitions(), ids=lambda one: one["spec"]["names"]["kind"])
+def test_kubectl_explain_tells_something_of_every_field(definition: dict[str, Any]) -> None:
+    fields = dict(parts(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]))
+    told_by_kubernetes = {"", ".apiVersion", ".kind", ".metadata"}
+    silent = {path for path, part in fields.items() if not part.get("description") and not path.endswith(("[]", "{}"))}
+    assert silent - told_by_kubernetes == set()
+
+
+def test_one_word_finds_all_of_our_kinds_and_none_is_among_those_of_everybody() -> None:
+    assert [one["spec"]["names"]["categories"] for one in definitions()] == [["ml"]] * 3

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -13,20 +15,21 @@ from aiohttp.test_utils import unused_port
 from modelrollout.api.smoke import SmokeRequest
 from modelrollout.comparer.answers import Answer, Failure, Reply, Trouble
 from modelrollout.shell.smoking import ByHTTP
-from modelrollout.trial.smoke import LARGEST, SmokeRound
+from modelrollout.trial.smoke import LARGEST, SmokeRound, unmet
 from tests import builders
+from tests.fakes.certificates import make_certificate
 from tests.fakes.town import NOON
 
 HOST = "127.0.0.1"
 
 
 @asynccontextmanager
-async def server(handler: Any) -> AsyncIterator[str]:
+async def server(handler: Any, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     runner = web.ServerRunner(web.Server(handler))
     await runner.setup()
     try:
         port = unused_port()
-        await web.TCPSite(runner, HOST, port).start()
+        await web.TCPSite(runner, HOST, port, ssl_context=tls).start()
         yield f"http://{HOST}:{port}"
     finally:
         await runner.cleanup()
@@ -63,6 +66,33 @@ async def test_requests_are_sent_as_they_are_written_with_a_mark() -> None:
     assert {name: reply.body for name, reply in replies.items() if isinstance(reply, Answer)} == dict.fromkeys(
         "abcd", b'{"label": "cat"}'
     )
+
+
+async def test_https_is_spoken_whoever_signed_the_certificate(tmp_path: Path) -> None:
+    make_certificate(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+
+    async def handler(request: web.BaseRequest) -> web.Response:
+        return web.Response(text="by TLS" if request.transport and request.transport.get_extra_info("cipher") else "")
+
+    async with server(handler, tls) as url:
+        (reply,) = (await asked(url, {**builders.smoke(), "scheme": "HTTPS"})).values()
+    assert isinstance(reply, Answer)
+    assert reply.body == b"by TLS"
+
+
+async def test_a_server_without_tls_is_there_and_answers_wrongly() -> None:
+    async def handler(request: web.BaseRequest) -> web.Response:
+        return web.Response()
+
+    request = SmokeRequest.model_validate({**builders.smoke(), "scheme": "HTTPS"})
+    async with server(handler) as url:
+        (reply,) = (await asked(url, request.to_wire())).values()
+    found = unmet(request, reply, url)
+    assert found is not None
+    assert found.is_its_own
+    assert found.message.endswith("the connection broke off, or what came was no HTTPS.")
 
 
 async def test_redirects_are_answers_and_not_followed() -> None:
