@@ -10,7 +10,7 @@ IMAGE  ?= modelrollout.dev/modelrollout:$(VERSION)
 # What is imported is compiled once: otherwise each worker and each process that a test starts does it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install tools lint test test-demo test-fast crds chart image lock presets docs bench-analysis bench-comparer \
+.PHONY: help install tools lint test test-demo test-fast crds chart image lock presets reference docs docs-site bench-analysis bench-comparer \
   bench-shadow bench-switch demo sandbox kind clean
 
 help: ## show this list
@@ -29,13 +29,14 @@ tools: $(READY) # what pip cannot bring: Prometheus and Helm
 	@sh tools/get-helm.sh
 
 lint: $(READY) ## style, types, layers, drift of what is generated
-	$(BIN)/ruff format --check operator sandbox demo tests examples benchmarks charts
-	$(BIN)/ruff check operator sandbox demo tests examples benchmarks charts
+	$(BIN)/ruff format --check operator sandbox demo tests examples benchmarks charts manual
+	$(BIN)/ruff check operator sandbox demo tests examples benchmarks charts manual
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m modelrollout.api.crd --check crds
 	$(BIN)/python -m charts --check
 	$(BIN)/python -m modelrollout.api.presets --check docs/presets.md
+	$(BIN)/python -m manual --check
 
 test: tools ## everything, as CI does
 	$(MAKE) --jobs 2 --no-print-directory lint-and-tests test-demo
@@ -74,8 +75,18 @@ lock: ## choose the newest versions for the image, and write them down with thei
 presets: $(READY) ## write docs/presets.md from the catalogue
 	$(BIN)/python -m modelrollout.api.presets docs/presets.md
 
-docs: presets ## write what the code makes in docs/: presets.md, pictures, and the quotes and tables of verdicts.md
+reference: $(READY) ## write docs/reference.md: fields, flags and the chart's values
+	$(BIN)/python -m manual
+
+docs: presets reference ## write what the code makes in docs/, the pictures and the quotes of verdicts.md included
 	$(BIN)/python -m benchmarks.pictures
+
+# In an environment of its own: whoever develops the operator need not install what makes a site.
+docs-site: ## make build/site from docs/; SERVE=1 shows it at http://127.0.0.1:8000 and follows edits
+	test -x build/site-tools/bin/mkdocs || $(PYTHON) -m venv build/site-tools
+	build/site-tools/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["site"])' \
+	  | xargs build/site-tools/bin/python -m pip install --quiet --disable-pip-version-check
+	build/site-tools/bin/mkdocs $(if $(SERVE),serve,build) --strict
 
 bench-analysis: $(READY) ## false rollbacks and time to detect, beside other tools and the limit; ARGS=--full for all runs
 	$(BIN)/python -m benchmarks.analysis $(ARGS)

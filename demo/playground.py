@@ -93,7 +93,8 @@ def _welcome(place: LocalCluster, beside: Operator | None) -> str:
         "Logs": str(place.directory / "logs"),
     }
     lines = [f"  {name:<11} {value}" for name, value in rows.items()]
-    return "\n".join([*lines, "", f"export KUBECONFIG={kubernetes.kubeconfig}", "", "Ctrl-C ends all of it.", ""])
+    exports = [f"export KUBECONFIG={kubernetes.kubeconfig}", f"export GATEWAY={place.gateway.url}"]
+    return "\n".join([*lines, "", *exports, "", "Ctrl-C ends all of it.", ""])
 
 
 if __name__ == "__main__":

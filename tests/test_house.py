@@ -20,6 +20,7 @@ PACKAGES = [
     ROOT / "demo",
     ROOT / "benchmarks",
     ROOT / "charts",
+    ROOT / "manual",
 ]
 FILES = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60

@@ -51,6 +51,9 @@ _TEMPLATE_COLUMNS = (
 _NOT_LOOKED_AT = {"observedGeneration": 0}
 _FIRST = ("type", "description", "default")
 _NEVER_IN_STRUCTURAL = frozenset({"title"})
+# A default inside a list makes GitOps tools report drift for ever: for a custom resource they compare lists whole, so
+# what the API server filled in is a difference from what Git says. The operator fills it in.
+_NOT_IN_LISTS = frozenset({"default"})
 # Only the operator writes the status. To check it could do one thing: stop an operator that is newer than its CRD.
 # And a default in it would be a difference between what was written and what is read back.
 _NOT_FOR_STATUS = frozenset({"default", "enum", "minimum", "maximum", "minItems", "maxItems", "minLength", "maxLength"})
@@ -121,9 +124,18 @@ def _definition(
 
 def structural(model: type[BaseModel], *, without: frozenset[str] = frozenset()) -> Schema:
     """The structural schema of a model, whole: nothing refers to anything."""
+    return _structural(model, _NEVER_IN_STRUCTURAL | without, _NOT_IN_LISTS)
+
+
+def explained(model: type[BaseModel]) -> Schema:
+    """The same for people: with the defaults in lists, too, which the operator fills in."""
+    return _structural(model, _NEVER_IN_STRUCTURAL, frozenset())
+
+
+def _structural(model: type[BaseModel], unwanted: frozenset[str], in_lists: frozenset[str]) -> Schema:
     schema = model.model_json_schema(by_alias=True, schema_generator=_Generator)
     definitions = schema.pop("$defs", {})
-    whole: Schema = _cleaned(schema, definitions, _NEVER_IN_STRUCTURAL | without)
+    whole: Schema = _cleaned(schema, definitions, unwanted, in_lists)
     return whole
 
 
@@ -193,8 +205,11 @@ def _column(name: str, kind: str, path: str, priority: int) -> Schema:
     return {**column, "priority": priority} if priority else column
 
 
-def _cleaned(schema: Any, definitions: Mapping[str, Schema], unwanted: frozenset[str]) -> Any:
-    """The schema with its references filled in and the unwanted keywords gone, all the way down."""
+def _cleaned(schema: Any, definitions: Mapping[str, Schema], unwanted: frozenset[str], in_lists: frozenset[str]) -> Any:
+    """The schema with its references filled in and the unwanted keywords gone, all the way down.
+
+    `in_lists`: what is unwanted besides in the items of lists and the values of maps.
+    """
     if "$ref" in schema:
         # What is said beside a reference is about this very field, so it wins.
         target = definitions[schema["$ref"].removeprefix("#/$defs/")]
@@ -205,15 +220,15 @@ def _cleaned(schema: Any, definitions: Mapping[str, Schema], unwanted: frozenset
         del kept["properties"]  # as the API server does: a definition that it stores otherwise would be drift, too
     elif "properties" in kept:
         fields = kept["properties"].items()
-        kept["properties"] = {name: _cleaned(field, definitions, unwanted) for name, field in fields}
+        kept["properties"] = {name: _cleaned(field, definitions, unwanted, in_lists) for name, field in fields}
     if isinstance(kept.get("additionalProperties"), dict):
-        kept["additionalProperties"] = _cleaned(kept["additionalProperties"], definitions, unwanted | {"default"})
+        kept["additionalProperties"] = _cleaned(
+            kept["additionalProperties"], definitions, unwanted | in_lists, in_lists
+        )
     else:
         kept.pop("additionalProperties", None)
     if "items" in kept:
-        # A default inside a list makes GitOps tools report drift for ever: for a custom resource they compare lists
-        # whole, so what the API server filled in is a difference from what Git says. The operator fills it in.
-        kept["items"] = _cleaned(kept["items"], definitions, unwanted | {"default"})
+        kept["items"] = _cleaned(kept["items"], definitions, unwanted | in_lists, in_lists)
     if description := _description(schema, told="enum" not in kept):
         kept["description"] = description
     return kept

@@ -65,21 +65,16 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
     yield "Ready", "True" if is_done else "False", trouble or ((way or serving[1]) if phase is Phase.HEALTHY else why)
     yield "Progressing", "True" if phase in _IN_MOTION else "False", why
     yield "Healthy", *serving
-    if (stalled := _stalled(facts, status, why)) is not None:
-        yield "Stalled", "True", stalled
-    if (undecided := _left_to_people(facts, status, serving[1], why)) is not None:
-        yield SUSPENDED, "True", undecided
-    if (undelivered := errands.undelivered(facts, status)) is not None:
-        yield errands.DELIVERED, "False", undelivered
-    if trouble is not None:
-        yield APPLIED, "False", trouble
-    if (edits := edits_by_others(facts)) is not None:
-        yield EDITED, "True", edits
-    for type_, is_known, found in _found_by_counters(facts):
-        if (told := _of_this_step(facts, status, type_, found, is_known=is_known)) is not None:
-            yield type_, "False", told
-    if (others := capacity.scaled_by_others(facts, status)) is not None:
-        yield SCALED_BY_OTHERS, "True", others
+    exceptional: tuple[tuple[str, Truth, Finding | None], ...] = (
+        ("Stalled", "True", _stalled(facts, status, why)),
+        (SUSPENDED, "True", _left_to_people(facts, status, serving[1], why)),
+        (errands.DELIVERED, "False", errands.undelivered(facts, status)),
+        (APPLIED, "False", trouble),
+        (EDITED, "True", edits_by_others(facts)),
+        *((type_, "False", told) for type_, told in _told_by_counters(facts, status)),
+        (SCALED_BY_OTHERS, "True", capacity.scaled_by_others(facts, status)),
+    )
+    yield from ((type_, truth, found) for type_, truth, found in exceptional if found is not None)
     if phase in SERVES_CANDIDATE and status.verdicts:
         yield "AnalysisAvailable", *_analysis(status)
     if phase in HAS_CANDIDATE_AHEAD and (seen := sensitivity(status)) is not None:
@@ -133,11 +128,14 @@ def _blocked_for_long(facts: Facts, status: ModelRolloutStatus) -> Finding | Non
     return found if found is not None and found.reason != SCALED_TO_ZERO else None
 
 
-def _found_by_counters(facts: Facts) -> Iterator[tuple[str, bool, Finding | None]]:
-    """By type of condition, whether a look was taken at counters of requests, and what they say against the step."""
+def _told_by_counters(facts: Facts, status: ModelRolloutStatus) -> Iterator[tuple[str, Finding | None]]:
+    """By type of condition: what counters of requests say against the step."""
     traffic, compared = facts.traffic, facts.compared
-    yield TRAFFIC_AS_INTENDED, traffic is not None, traffic.contradiction if traffic else None
-    yield COPIES_COMPARED, compared is not None, compared.lacking if compared else None
+    for type_, is_known, found in (
+        (TRAFFIC_AS_INTENDED, traffic is not None, traffic.contradiction if traffic else None),
+        (COPIES_COMPARED, compared is not None, compared.lacking if compared else None),
+    ):
+        yield type_, _of_this_step(facts, status, type_, found, is_known=is_known)
 
 
 def _of_this_step(

@@ -68,9 +68,9 @@ def is_allowed(before: Phase | None, after: Phase | None) -> bool:
     return before == after or after in TRANSITIONS.get(before, {})
 
 
-def mermaid() -> str:
-    """The table as a Mermaid state diagram, for README.md."""
-    lines = ["stateDiagram-v2"]
-    for before, nexts in TRANSITIONS.items():
-        lines += [f"    {before or '[*]'} --> {after}: {why}" for after, why in nexts.items()]
-    return "\n".join(lines)
+def table() -> str:
+    """What may follow what as a table, for docs/life-of-a-rollout.md."""
+    rows = [
+        f"| {before or ''} | {after} | {why} |" for before, nexts in TRANSITIONS.items() for after, why in nexts.items()
+    ]
+    return "\n".join(["| From | To | When |", "|---|---|---|", *rows])

@@ -31,6 +31,7 @@ from tests.builders import (
     histogram_metric,
     metric,
     small,
+    spec,
     stepwise,
     value_metric,
     workload_ref,
@@ -39,6 +40,7 @@ from tests.contract.api_server.api_server_client import DEFINITIONS, TABLE, Answ
 from tests.contract.conftest import Kubectl
 from tests.docs import blocks, document
 from tests.places import ROOT
+from tests.site.blocks import of_sort
 from tests.valid_specs import valid_specs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -143,12 +145,10 @@ async def test_an_example_is_accepted(rollouts: Rollouts, name: str) -> None:
     assert ModelRolloutSpec.model_validate(answer.body["spec"]) == ModelRolloutSpec.model_validate(manifest["spec"])
 
 
-README_TRAFFIC = [block["traffic"] for block in blocks(ROOT / "README.md") if "traffic" in block]
-
-
-@pytest.mark.parametrize("traffic", README_TRAFFIC, ids=lambda traffic: "-".join(traffic))
-async def test_traffic_in_the_readme_is_accepted(rollouts: Rollouts, traffic: dict[str, Any]) -> None:
-    answer = await rollouts.create(rollout(small(traffic=traffic)))
+@pytest.mark.parametrize(("page", "block"), of_sort("part"))
+async def test_parts_of_a_spec_in_the_docs_are_accepted(rollouts: Rollouts, page: str, block: dict[str, Any]) -> None:
+    """Whole objects of the docs are applied in test_metric_templates.py."""
+    answer = await rollouts.tried(spec(**block))
     assert answer.status == 201, answer.body
 
 

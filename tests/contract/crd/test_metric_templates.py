@@ -17,17 +17,17 @@ from tests.builders import metric
 from tests.contract.api_server.api_server_client import TABLE, Answer, Api
 from tests.contract.conftest import Kubectl
 from tests.docs import blocks
-from tests.places import ROOT
+from tests.site.blocks import sort_of
+from tests.site.pages import PAGES, name_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-DOCS = ROOT / "docs"
 OURS = {each.kind: each for each in (MODEL_ROLLOUTS, METRIC_TEMPLATES, CLUSTER_METRIC_TEMPLATES)}
 OBJECTS = {
-    f"{path.stem}-{number}": block
-    for path in sorted(DOCS.glob("*.md"))
-    for number, block in enumerate(blocks(path))
-    if block.get("kind") in OURS
+    f"{name_of(page)}-{number}": block
+    for page in PAGES
+    for number, block in enumerate(blocks(page))
+    if sort_of(block) in OURS
 }
 _numbers = count(1)
 

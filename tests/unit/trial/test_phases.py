@@ -1,12 +1,12 @@
-"""The table of phases, and the README's picture of it."""
+"""The table of phases, and the table of it in the docs."""
 
 from __future__ import annotations
 
 from modelrollout.api.status import Phase
-from modelrollout.trial.phases import SERVES_CANDIDATE, TRANSITIONS, mermaid
+from modelrollout.trial.phases import SERVES_CANDIDATE, TRANSITIONS, table
 from tests.places import ROOT
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs/life-of-a-rollout.md"
 
 
 def test_every_phase_has_a_row() -> None:
@@ -22,6 +22,6 @@ def test_traffic_begins_only_after_pending() -> None:
     assert leads_to_traffic == {Phase.PENDING}
 
 
-def test_readme_diagram() -> None:
-    """Draw it anew with `python -c 'from modelrollout.trial.phases import mermaid; print(mermaid())'`."""
-    assert f"<!-- phases -->\n```mermaid\n{mermaid()}\n```\n<!-- /phases -->" in README.read_text()
+def test_the_page_on_the_life_of_a_rollout_has_the_table() -> None:
+    """Write it anew with `python -c 'from modelrollout.trial.phases import table; print(table())'`."""
+    assert f"<!-- phases -->\n{table()}\n<!-- /phases -->" in PAGE.read_text()
