@@ -69,7 +69,7 @@ lock: ## choose the newest versions for the image, and write them down with thei
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	build/lock/bin/uv pip compile pyproject.toml --quiet --upgrade --generate-hashes --no-annotate \
-	  --python-version 3.11 --python-platform linux --custom-compile-command 'make lock' \
+	  --extra tracing --python-version 3.11 --python-platform linux --custom-compile-command 'make lock' \
 	  --output-file operator/requirements.lock
 
 presets: $(READY) ## write docs/presets.md from the catalogue

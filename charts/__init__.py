@@ -1,1 +1,1 @@
-"""Writes the generated files of charts/modelrollout: RBAC rules, definitions, and the table of values."""
+"""Writes the generated files of charts/modelrollout: rules, definitions, the dashboard, and tables."""

@@ -1,4 +1,4 @@
-"""`python -m charts` writes what is generated in the chart, or with --check says which file is not up to date."""
+"""`python -m charts` writes what is generated for the chart, or with --check says which file is not up to date."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from charts import definitions, rules, value_table
+from charts import dashboard, definitions, metric_table, rules, value_table
 
 CHART = Path(__file__).with_name("modelrollout")
+OBSERVABILITY = CHART.parents[1] / "docs" / "observability.md"
 
 
 def generated() -> dict[Path, str]:
@@ -17,6 +18,8 @@ def generated() -> dict[Path, str]:
     return {
         templates / "_rules.tpl": rules.template(),
         **{templates / "crds" / name: text for name, text in definitions.templates().items()},
+        CHART / "files" / "dashboard.json": dashboard.text(),
+        OBSERVABILITY: metric_table.page(OBSERVABILITY.read_text()),
         CHART / "README.md": value_table.page((CHART / "values.yaml").read_text(), (CHART / "README.md").read_text()),
     }
 

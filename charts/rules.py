@@ -13,6 +13,8 @@ from modelrollout.objects.access import Access, Integration, Where
 from modelrollout.shell.permissions import ALL
 
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete")
+NAMES = {"secrets": "rbac.secretNames"}
+"""Values with the names of the objects that a right is for, where it can be bounded by names."""
 _HEAD = """\
 {{- /* Written by `make chart` from what routers, kinds of workload and stages say that they do. Not to be edited. */}}
 
@@ -68,3 +70,5 @@ def _rules(verbs: dict[tuple[str, str], set[str]]) -> Iterator[str]:
     for (group, wanted_all), resources in alike.items():
         group_text, names, verbs_text = group or '""', ", ".join(resources), ", ".join(wanted_all)
         yield f"- apiGroups: [{group_text}]\n  resources: [{names}]\n  verbs: [{verbs_text}]\n"
+        if (bound := NAMES.get(names)) is not None:
+            yield f"  {{{{- with .Values.{bound} }}}}\n  resourceNames: {{{{ toJson . }}}}\n  {{{{- end }}}}\n"

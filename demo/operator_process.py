@@ -37,7 +37,12 @@ class Operator:
     @property
     def url(self) -> str:
         """Where /healthz and /metrics are."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{self.address}"
+
+    @property
+    def address(self) -> str:
+        """The same for Prometheus."""
+        return f"127.0.0.1:{self._port}"
 
     @property
     def log(self) -> Path:

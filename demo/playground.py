@@ -71,6 +71,7 @@ async def _run(flags: argparse.Namespace) -> None:
             beside = await parts.enter_async_context(
                 operator(place.kubernetes.kubeconfig, place.metrics.url, directory / "logs" / "operator.log")
             )
+            place.metrics.scrape_beside(beside.address)
         sys.stdout.write(_welcome(place, beside))
         sys.stdout.flush()
         if beside is None:

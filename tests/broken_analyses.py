@@ -122,7 +122,7 @@ BROKEN_ANALYSES = (
         "Prometheus without http",
         {"analysis.prometheus": {"url": "prometheus:9090"}},
         "spec.analysis.prometheus.url",
-        "this is not an address such as http://prometheus.monitoring:9090",
+        "this is not an address such as http://prometheus.monitoring.svc:9090",
     ),
     Broken(
         "two metrics of one name",

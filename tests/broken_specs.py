@@ -49,6 +49,31 @@ BROKEN = (
         "spec.workload",
         "a workload is described once: set either workload.template or workload.workloadRef",
     ),
+    Broken(
+        "two autoscalers",
+        {"workload.autoscaling": {"horizontalPodAutoscaler": {"maxReplicas": 5}, "scaledObject": {"triggers": [{}]}}},
+        "spec.workload.autoscaling",
+        "a version has one autoscaler: set either horizontalPodAutoscaler or scaledObject",
+    ),
+    Broken(
+        "an autoscaler upside down",
+        {"workload.autoscaling": {"horizontalPodAutoscaler": {"minReplicas": 6, "maxReplicas": 5}}},
+        "spec.workload.autoscaling.horizontalPodAutoscaler",
+        "minReplicas is more than maxReplicas: make one of them another",
+    ),
+    Broken(
+        "an autoscaler's own target",
+        {"workload.autoscaling": {"horizontalPodAutoscaler": {"maxReplicas": 5, "scaleTargetRef": {}}}},
+        "spec.workload.autoscaling.horizontalPodAutoscaler.scaleTargetRef",
+        "is not a known field",
+        "unknown field",
+    ),
+    Broken(
+        "a budget in two ways",
+        {"workload.podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": 1}},
+        "spec.workload.podDisruptionBudget",
+        "a budget is written in one way: set either minAvailable or maxUnavailable",
+    ),
     *_workload_refs(
         (
             "a workload that is no server",
@@ -193,6 +218,26 @@ ONLY_THE_OPERATOR = (
             "this is neither the name of a rule nor its place in the route, from 0 to 15",
         )
         for rule in ("Fraud v1", 16, -1)
+    ),
+    Broken(
+        "half a pod",
+        {"workload.podDisruptionBudget": {"minAvailable": "half"}},
+        "spec.workload.podDisruptionBudget.minAvailable",
+        "this is neither a number of pods nor a percentage of them, such as 1 or 25%",
+    ),
+    # Of what is in an object without a schema, it knows nothing.
+    Broken(
+        "one name for the autoscalers of all versions",
+        {
+            "workload.autoscaling": {
+                "scaledObject": {
+                    "triggers": [{}],
+                    "advanced": {"horizontalPodAutoscalerConfig": {"name": "fraud"}},
+                }
+            }
+        },
+        "spec.workload.autoscaling.scaledObject",
+        "advanced.horizontalPodAutoscalerConfig.name would be that of two versions at once: leave it out",
     ),
     *STAGES_ONLY_THE_OPERATOR,
     # What each preset takes and brings.

@@ -36,6 +36,7 @@ compares = st.fixed_dictionaries(
         "agreement": _agreements,
         "segment": _segments,
         "examples": _maybe(keep=st.integers(0, 500), bodies=st.booleans(), redact=_many_paths),
+        "requestSizes": st.sampled_from(['http_request_size_bytes_bucket{pod=~"{{ pods }}"}', "size_bucket"]),
         "limits": _maybe(
             concurrency=st.integers(1, 1000),
             bodyKibibytes=st.integers(1, 1024),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 _WHOLE = {
     "name": "predicts",
     "method": "PUT",
+    "scheme": "HTTPS",
     "path": "/v1/predict?verbose=1",
     "headers": [{"name": "X-Tenant", "value": "smoke tests"}, {"name": "Content-Type", "value": "application/json"}],
     "body": {"pixels": [[0, 1.5], [None, True]], "name": "ä"},

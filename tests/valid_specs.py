@@ -7,10 +7,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from modelrollout.api.notifications import Topic
 from modelrollout.api.scalars import DURATION_PATTERN
 from tests.builders import Spec, canary
 from tests.valid_compares import compares
 from tests.valid_routes import routers
+from tests.valid_scaling import autoscalings, budgets
 from tests.valid_smoke import smoke_requests
 
 
@@ -195,7 +197,9 @@ def _analyses(draw: st.DrawFn) -> Spec:
             falseRollbackRate=st.sampled_from(["1%", "50%", "0.5", "0.05", "0.1%"]),
             onInconclusive=st.sampled_from(["hold", "promote", "rollback"]),
             stepDeadline=_deadlines,
-            prometheus=st.just({"url": "https://prometheus.monitoring:9090/x"}),
+            prometheus=st.just(
+                {"url": "https://prometheus.monitoring.svc:9090/x", "secretRef": {"name": "prometheus"}}
+            ),
         )
     )
     if draw(st.booleans()):
@@ -220,7 +224,17 @@ _references = _with(
     apiVersion=st.just("apps/v1"),
     whenManaged=st.sampled_from(["Keep", "ScaleToZero"]),
 )
-_workloads = _with({"template": _templates_of_workloads}) | _with({"workloadRef": _references})
+_beside: dict[str, st.SearchStrategy[Any]] = {"autoscaling": autoscalings, "podDisruptionBudget": budgets}
+_workloads = _with({"template": _templates_of_workloads}, **_beside) | _with({"workloadRef": _references}, **_beside)
+
+_told = _with(
+    {"secretRef": _with({"name": _names}, key=st.sampled_from(["url", "slack.url"]), signingKey=st.just("signing"))},
+    on=st.lists(st.sampled_from([topic.value for topic in Topic]), min_size=1, max_size=3, unique=True),
+    text=st.sampled_from(["plain text", "{{ rollout }}: {{reason}} {{ link }}"]),
+)
+_notifications = st.lists(_told, max_size=3).map(
+    lambda told: [{"name": f"target-{number}", **one} for number, one in enumerate(told)]
+)
 
 valid_specs: st.SearchStrategy[Spec] = _with(
     {
@@ -232,4 +246,5 @@ valid_specs: st.SearchStrategy[Spec] = _with(
     stages=stages_of_specs(),
     promotion=_maybe(bake=durations, keepOld=durations),
     progressDeadline=_seconds,
+    notifications=_notifications,
 )

@@ -8,7 +8,7 @@ where users differ, that they may.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,15 +50,24 @@ ERRORS: dict[str, Any] = {
 LATENCY: dict[str, Any] = {"name": "latency", "histogram": 'latency_bucket{pod=~"{{ pods }}"}'}
 README = {"errors": {"relative": "25%", "absolute": "0.1%"}, "latency": {"relative": "10%"}}
 
+Metric = Mapping[str, Any]
+
 Rates = Callable[[Generator, Floats], Floats]
 """(generator, shares of errors) to those with noise: (ticks, pods)."""
+
+
+def compared(metric: Metric) -> tuple[Metric, Metric]:
+    """Without any tolerance, and with the README's."""
+    return {**metric, "tolerance": {}}, {**metric, "tolerance": README[metric["name"]]}
 
 
 class World(Protocol):
     """Pods of an equal candidate and of stable."""
 
     @property
-    def metric(self) -> dict[str, Any]: ...
+    def metrics(self) -> tuple[Metric, Metric]:
+        """Without room for chance, and with as much as people give."""
+        ...
 
     @property
     def are_users_alike(self) -> bool: ...
@@ -97,7 +106,7 @@ class Errors:
 
     `lasting`: spread of the logarithms of pods' shares of errors, for good. `times`: the candidate's share as a
     multiple of stable's, within the README's tolerance. `users`: the same, where it is the users who differ. `cluster`:
-    errors that come together.
+    errors that come together. `restarts`: each pod does once. `groups`: of users, by parts of the requests.
     """
 
     mine: int
@@ -110,10 +119,12 @@ class Errors:
     times: float = 1.0
     users: float = 1.0
     has_history: bool = True
+    restarts: bool = False
+    groups: Mapping[str, float] = field(default_factory=lambda: {"": 1.0})
 
     @property
-    def metric(self) -> dict[str, Any]:
-        return ERRORS
+    def metrics(self) -> tuple[Metric, Metric]:
+        return compared(ERRORS)
 
     @property
     def are_users_alike(self) -> bool:
@@ -124,7 +135,8 @@ class Errors:
         levels = [np.exp(self.lasting * rng.standard_normal(pods)) for pods in (self.mine, self.theirs)]
         candidate = self._counts(rng, levels[0] * self.times * self.users, self.rps * weight / self.mine)
         stable = self._counts(rng, levels[1], self.rps * (1 - weight) / self.theirs)
-        samples = [*scraped(rng, CANDIDATE, candidate, at), *scraped(rng, STABLE, stable, at)]
+        arms = ((CANDIDATE, candidate), (STABLE, stable))
+        samples = [one for arm, seen in arms for one in scraped(rng, arm, seen, at, restarts=self.restarts)]
         if not self.has_history:
             return samples, []
         past = self._counts(rng, levels[1], np.full(HISTORY_TICKS, self.rps / self.theirs))
@@ -135,7 +147,15 @@ class Errors:
         rates = np.minimum(self.noise(rng, np.tile(self.share * levels, (len(rps), 1))), 1.0)
         n = rng.poisson(SCRAPE * np.tile(rps[:, None], (1, levels.size)))
         bad = rng.binomial(n, rates) if self.cluster <= 1 else _in_clusters(rng, n, rates, self.cluster)
-        return {(("__name__", "errors_total"),): bad, (("__name__", "requests_total"),): n}
+        counted: dict[Labels, Ints] = {}
+        for group, part in self.groups.items():
+            own, failed = (n, bad) if part >= 1 else (rng.binomial(n - bad, part), rng.binomial(bad, part))
+            own = own if part >= 1 else own + failed
+            n, bad = n - own, bad - failed
+            named = (("group", group),) if group else ()
+            for name, grown in (("errors_total", failed), ("right_total", own - failed), ("requests_total", own)):
+                counted[("__name__", name), *named] = grown
+        return counted
 
 
 def _in_clusters(rng: Generator, n: Ints, rates: Floats, size: float) -> Ints:
@@ -162,8 +182,8 @@ class Latencies:
     has_history: bool = True
 
     @property
-    def metric(self) -> dict[str, Any]:
-        return LATENCY
+    def metrics(self) -> tuple[Metric, Metric]:
+        return compared(LATENCY)
 
     @property
     def are_users_alike(self) -> bool:
@@ -205,6 +225,33 @@ class Found:
     announced: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """The same pods, judged by other bounds. A limit without room is the share of errors itself, bursts included."""
+
+    pods: Errors
+    metrics: tuple[Metric, Metric]
+
+    @property
+    def are_users_alike(self) -> bool:
+        return self.pods.are_users_alike
+
+    def draw(self, rng: Generator, release: Release) -> tuple[list[Series], list[Series]]:
+        return self.pods.draw(rng, release)
+
+
+RIGHT = {
+    "name": "right",
+    "ratio": {"good": 'right_total{pod=~"{{ pods }}"}', "total": 'requests_total{pod=~"{{ pods }}"}'},
+}
+MAX = {**ERRORS, "max": "1%"}, {**ERRORS, "max": "1.5%"}
+MAX_OF_BURSTS = {**ERRORS, "max": "1.07%"}, {**ERRORS, "max": "1.5%"}
+MIN_OF_BURSTS = {**RIGHT, "min": "98.93%"}, {**RIGHT, "min": "98.5%"}
+GROUPS = compared({**ERRORS, "ratio": {**ERRORS["ratio"], "groups": {"label": "group", "values": ["a", "b"]}}})
+TWO_GROUPS = {"a": 0.7, "b": 1.0}
+"""The part of the requests that are left."""
+
+
 CELLS: Mapping[str, World] = {
     "bursts, 20+20": Errors(20, 20, noise=with_bursts),
     "bursts, 1+19": Errors(1, 19, noise=with_bursts),
@@ -235,13 +282,25 @@ CELLS: Mapping[str, World] = {
     "no history, latency, clusters, 1+3": Latencies(1, 3, lasting=0.0, cluster=5, has_history=False),
     "no history, latency, clusters, 1+3, 50 rps": Latencies(1, 3, 50.0, 0.0, cluster=5, has_history=False),
     "users differ by 10 %, 1+3": Errors(1, 3, users=1.1),
+    "restarts, 1+3": Errors(1, 3, restarts=True),
+    "max, 1+3": Bounded(Errors(1, 3), MAX),
+    "max, clusters, 1+3": Bounded(Errors(1, 3, cluster=CLUSTER), MAX),
+    "max, bursts, 1+3": Bounded(Errors(1, 3, noise=with_bursts), MAX_OF_BURSTS),
+    "max, restarts, 1+3": Bounded(Errors(1, 3, restarts=True), MAX),
+    "max, no history, bursts, 1+3": Bounded(Errors(1, 3, noise=with_bursts, has_history=False), MAX_OF_BURSTS),
+    "min, bursts, 1+3": Bounded(Errors(1, 3, noise=with_bursts), MIN_OF_BURSTS),
+    "min, restarts, 1+3": Bounded(Errors(1, 3, restarts=True), ({**RIGHT, "min": "99%"}, {**RIGHT, "min": "98.5%"})),
+    "groups, 1+3": Bounded(Errors(1, 3, groups=TWO_GROUPS), GROUPS),
+    "groups, bursts, 1+3": Bounded(Errors(1, 3, groups=TWO_GROUPS, noise=with_bursts), GROUPS),
+    "groups, bursts, 1+19": Bounded(Errors(1, 19, groups=TWO_GROUPS, noise=with_bursts), GROUPS),
+    "groups, restarts, 1+3": Bounded(Errors(1, 3, groups=TWO_GROUPS, restarts=True), GROUPS),
 }
 
 
 def cell(name: str, runs: int, seed: int, advance: Callable[[int], None] = lambda runs: None) -> Found:
     """So many releases of a cell; the same for the same seed."""
     world = CELLS[name]
-    strict, readme = (Release({**world.metric, "tolerance": one}) for one in ({}, README[world.metric["name"]]))
+    strict, readme = (Release(metric) for metric in world.metrics)
     found = [_judged(world, np.random.default_rng([seed, run]), strict, readme, advance) for run in range(runs)]
     return Found(runs, *(sum(column) for column in zip(*found, strict=True)))
 
@@ -265,7 +324,7 @@ def _is_announced(world: World, release: Release, noted: UsualMetric) -> bool:
     of_users = remark(release.analysis.metrics[0], prior_of(noted), release.stretches)
     if not world.are_users_alike:
         return of_users is not None
-    return noted.is_blind or noted.note not in (None, of_users)
+    return noted.note not in (None, of_users)
 
 
 def hard_pods(runs: int, seed: int, progress: Progress, names: Iterable[str] = CELLS) -> Table:

@@ -109,13 +109,21 @@ def _answers(asked: Sequence[Query], held: Sequence[Series]) -> dict[Query, Answ
     return answers
 
 
-def scraped(rng: Generator, names: ArmNames, counted: Mapping[Labels, Ints], start: float) -> Iterator[Series]:
-    """Counters of an arm's pods (ticks of SCRAPE, pods), each pod scraped at its own moment. `start`: unix seconds."""
+def scraped(
+    rng: Generator, names: ArmNames, counted: Mapping[Labels, Ints], start: float, *, restarts: bool = False
+) -> Iterator[Series]:
+    """Counters of an arm's pods (ticks of SCRAPE, pods), each pod scraped at its own moment. `start`: unix seconds.
+
+    `restarts`: each pod begins to count anew once.
+    """
     ticks, pods = next(iter(counted.values())).shape
     offsets: Floats = np.asarray(rng.random(pods) * SCRAPE)
     before = int(rng.integers(0, 1000))
+    anew = rng.integers(1, ticks, pods) if restarts else np.full(pods, ticks + 1)
     for labels, grown in counted.items():
         upto: Ints = before + np.vstack((np.zeros((1, pods), dtype=np.int64), np.cumsum(grown, axis=0)))
+        for pod in np.flatnonzero(anew <= ticks).tolist():
+            upto[anew[pod] :, pod] -= upto[anew[pod], pod]
         for pod in range(pods):
             times = start + offsets[pod] + SCRAPE * np.arange(ticks + 1)
             samples = tuple(zip(times.tolist(), upto[:, pod].astype(np.float64).tolist(), strict=True))

@@ -50,6 +50,25 @@ def test_with_a_tolerance_candidates_within_it_are_left_alone(name: str) -> None
     assert cell(name, 5, SEED).readme == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "runs"),
+    [("max, bursts, 1+3", 8), ("min, bursts, 1+3", 6), ("max, clusters, 1+3", 6), ("groups, bursts, 1+3", 3)],
+)
+def test_limits_and_groups_allow_for_noisy_pods_that_stable_has_too(name: str, runs: int) -> None:
+    found = cell(name, runs, SEED)
+    assert (found.readme, found.announced) == (0, runs)
+
+
+def test_what_a_burst_may_do_to_a_limit_without_a_history_is_announced() -> None:
+    assert cell("max, no history, bursts, 1+3", 2, SEED).announced == 2
+
+
+@pytest.mark.parametrize("name", ["restarts, 1+3", "max, restarts, 1+3", "groups, restarts, 1+3"])
+def test_counters_that_begin_anew_take_nobody_back(name: str) -> None:
+    found = cell(name, 4, SEED)
+    assert (found.strict, found.readme) == (0, 0)
+
+
 def test_users_who_differ_are_announced_as_users_and_pods_as_pods() -> None:
     assert cell("users differ by 10 %, 1+3", 2, SEED).announced == 2
     assert _said_of_pods(Errors(1, 3, users=1.1)) is False
@@ -57,7 +76,7 @@ def test_users_who_differ_are_announced_as_users_and_pods_as_pods() -> None:
 
 
 def _said_of_pods(world: Errors) -> bool:
-    release = Release({**world.metric, "tolerance": {}})
+    release = Release(world.metrics[0])
     _, past = world.draw(np.random.default_rng(SEED), release)
     return release.usual(past).note != REMARK
 

@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)
 
 EVERYTHING: Values = {
     "replicas": 0,
-    "integrations": dict.fromkeys(Integration, True),
+    "integrations": {**dict.fromkeys(Integration, True), Integration.SECRETS: False},
     "webhook": {"enabled": True},
     "log": {"format": "text"},
 }
@@ -105,8 +105,12 @@ async def replaced(release: Release, **changes: Any) -> None:
     await comes_true(is_alone, 90)
 
 
-async def a_canary_and_then_another_router(release: Release) -> None:
-    await replaced(release)
+async def a_canary_of_a_service_account_and_then_another_router(release: Release) -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": release.namespace, "name": "it"}}
+    await release.place.local.cluster.create(account)
+    template = plain("Deployment")
+    template["spec"]["template"]["spec"]["serviceAccountName"] = "it"
+    await replaced(release, workload={"template": template})
     await release.patch({"traffic": {"gatewayAPI": None, "service": {}}})
     await comes_true(lambda: release.has_none(HTTP_ROUTES), 90)
 
@@ -201,7 +205,7 @@ async def a_stateful_set_that_serves_already(release: Release) -> None:
 
 
 SCENARIOS = (
-    a_canary_and_then_another_router,
+    a_canary_of_a_service_account_and_then_another_router,
     a_rollback,
     a_shadow_with_a_comparer_and_templates_of_metrics,
     blue_green_with_a_preview,

@@ -10,6 +10,8 @@ from modelrollout.objects.manifests import Manifest, merged
 from tests.chart.helm import container, needs_helm, of_kind, rendered
 from tests.chart.pod_security import violations
 from tests.chart.test_values import EVERYTHING, SHOWS
+from tests.fakes.town import releasing
+from tests.scenarios.test_other_namespaces import SHADOW, comparers
 
 GOOD: Manifest = {
     "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
@@ -61,3 +63,9 @@ def test_the_operators_pod_writes_nowhere_and_is_told_of_no_services() -> None:
     assert container(rendered())["securityContext"]["readOnlyRootFilesystem"] is True
     # A Service named `modelrollout` would set MODELROLLOUT_PORT, which is a setting of the operator.
     assert operator["enableServiceLinks"] is False
+
+
+def test_a_comparer_is_restricted_wherever_it_runs() -> None:
+    town = releasing(stages=[SHADOW])
+    town.run(until=lambda town: comparers(town) != [], minutes=10)
+    assert [violations(pod) for pod in comparers(town)] == [[]]

@@ -65,7 +65,8 @@ def test_with_namespaces_it_has_no_right_elsewhere_but_to_read_what_belongs_to_t
     objects = rendered({**SMALL, "watchNamespaces": ["ml", "fraud"]})
     roles = operators(objects, "Role")
     assert [one["metadata"]["namespace"] for one in roles] == ["ml", "fraud"]
-    assert all(rights([one]) == asked_for(Where.SERVED, [Integration.ISTIO]) for one in roles)
+    off = [Integration.ISTIO, Integration.SECRETS]
+    assert all(rights([one]) == asked_for(Where.SERVED, off) for one in roles)
     beyond = rights(operators(objects, "ClusterRole"))
     assert beyond == asked_for(Where.ANYWHERE, [Integration.ISTIO])
     assert {resource for _, resource, _ in beyond} == {"gateways", "gatewayclasses", "clustermetrictemplates"}
@@ -99,9 +100,25 @@ def test_only_an_operator_that_makes_its_own_certificate_may_change_its_own_webh
 
 @needs_helm
 def test_no_rule_is_about_secrets_or_about_everything() -> None:
-    everything = rights(of_kind(rendered({**SMALL, "integrations": dict.fromkeys(Integration, True)}), "ClusterRole"))
+    on: dict[str, bool] = {**dict.fromkeys(Integration, True), Integration.SECRETS: False}
+    everything = rights(of_kind(rendered({**SMALL, "integrations": on}), "ClusterRole"))
     assert not [right for right in everything if "*" in right or right[1] in ("secrets", "configmaps", "namespaces")]
     assert {verb for _, _, verb in everything} <= {*VERBS, "deletecollection"}
+
+
+@needs_helm
+def test_secrets_may_be_got_by_their_names_alone() -> None:
+    asked = {**SMALL, "integrations": {"secrets": True}}
+    (all_of_them,) = secrets(rendered(asked))
+    assert all_of_them == {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+    (some,) = secrets(rendered({**asked, "rbac": {"secretNames": ["fraud-alerts"]}}))
+    assert some == {**all_of_them, "resourceNames": ["fraud-alerts"]}
+
+
+def secrets(objects: list[Manifest]) -> list[Manifest]:
+    """The operator's rules about Secrets."""
+    rules = [rule for role in operators(objects, "ClusterRole") for rule in role["rules"]]
+    return [rule for rule in rules if "secrets" in rule["resources"]]
 
 
 @needs_helm

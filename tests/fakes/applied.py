@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from modelrollout.api.analysis import PrometheusServer
 from modelrollout.objects.manifests import Manifest
 from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered
 from modelrollout.rollout.rollout import Wish, read_wish
@@ -87,9 +88,11 @@ class History:
     asked: list[Query] = field(default_factory=list)
     urls: list[str | None] = field(default_factory=list)
 
-    async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
+    async def ask(
+        self, namespace: str, named: PrometheusServer | None, queries: tuple[Query, ...]
+    ) -> Mapping[Query, Answer]:
         self.asked += queries
-        self.urls.append(url)
+        self.urls.append(named.url if named is not None else None)
         if self.is_hanging:
             await asyncio.Event().wait()
         if self.is_away:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from modelrollout.api.analysis import PrometheusServer
 from modelrollout.objects.manifests import Owner
 from modelrollout.promql.query import Answer, Answered, Query, Series, Unanswered, parsed
 
@@ -36,6 +37,7 @@ class Metrics:
     other: dict[str, float] = field(default_factory=dict)  # by version, the part of answers unlike stable's
     is_down: bool = False
     why_down: str = "connection refused"
+    why_rejected: str | None = None  # what it says to queries that it does not take
     is_silent: bool = False
     finds: Callable[[tuple[Series, ...]], tuple[Series, ...]] = tuple  # from an arm's own series, what a selector finds
     scrape: timedelta = timedelta(seconds=5)
@@ -45,6 +47,7 @@ class Metrics:
     is_hanging: bool = False  # it never answers, and is not heard to be away
     was_asked: asyncio.Event = field(default_factory=asyncio.Event)
     candidates_part: float | None = None  # of the requests, where the gateway does not follow the weights
+    copies: dict[str, dict[str, float]] = field(default_factory=dict)  # by part of the question, a comparer's counts
     buckets: int = 0  # of users, by which an A/B test draws them
     times_stable: list[tuple[float, float]] = field(default_factory=list)  # since when, in seconds: stable's multiple
     told: tuple[bool, frozenset[str]] = (True, frozenset())  # by the last answers: had data, and which versions fail
@@ -53,7 +56,9 @@ class Metrics:
     def has_data(self) -> bool:
         return not self.is_down and not self.is_silent and self.rps > 0
 
-    async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
+    async def ask(
+        self, namespace: str, named: PrometheusServer | None, queries: tuple[Query, ...]
+    ) -> Mapping[Query, Answer]:
         self.town.cluster.hook("before", "ask", "prometheus", "")
         self.asked += queries
         self.note_share()
@@ -93,6 +98,11 @@ class Metrics:
     def _answer(self, query: Query) -> Answer:
         if self.is_down:
             return Unanswered(self.why_down, rejected=False)
+        if self.why_rejected is not None:
+            return Unanswered(self.why_rejected, rejected=True)
+        if query.metric == "copies":
+            counts = self.copies.get(query.part, {}).items()
+            return Answered(tuple(Series({"by": name}, ((query.end.timestamp(), count),)) for name, count in counts))
         return Answered(() if self.is_silent else self.finds(self._series(query)))
 
     def _series(self, query: Query) -> tuple[Series, ...]:

@@ -16,8 +16,10 @@ from typing import Any
 
 from prometheus_client import generate_latest
 
+from modelrollout.api.addresses import AllowedAddresses
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus, Phase
+from modelrollout.delivery.deliverer import Deliverer
 from modelrollout.kube import KubeError
 from modelrollout.objects.manifests import REVISION_LABEL, Manifest, ref_of
 from modelrollout.objects.reads import Objects
@@ -33,6 +35,7 @@ from modelrollout.objects.resources import (
     SERVICES,
     VIRTUAL_SERVICES,
 )
+from modelrollout.plan.errands import NOTIFICATION
 from modelrollout.rollout.expansion import TemplateKey
 from modelrollout.rollout.references import reads
 from modelrollout.rollout.rollout import Rollout, Wish, parse, read_wish
@@ -47,6 +50,7 @@ from tests import builders
 from tests.fakes.answers import Answers
 from tests.fakes.cluster import FakeCluster, Killed, copied
 from tests.fakes.metrics import NOON, OWNER, Metrics
+from tests.fakes.post import Post
 
 KEY = ("ml", "fraud")
 COMPARER_IMAGE = "registry.example/modelrollout:operator"
@@ -82,13 +86,16 @@ class Town:
 
     def __init__(self, cluster: FakeCluster | None = None, comparer_image: str | None = COMPARER_IMAGE) -> None:
         self.cluster, self.comparer_image = cluster or FakeCluster(), comparer_image
+        self.addresses: AllowedAddresses | None = None  # of a Prometheus that specs may name
         self.now = NOON
-        self.metrics, self.answers = Metrics(self), Answers(self)
+        self.metrics, self.answers, self.post = Metrics(self), Answers(self), Post(self)
         self.restarts = 0
         self.slept: list[float] = []  # how long the operator waited in its own course
         self.old = self.new = ""  # revisions, where a test speaks of them
         self.troubles: list[KubeError] = []  # with which passes failed
         self.before_pass: list[Callable[[], None]] = []
+        self.deliverer: Deliverer | None = None
+        self._has_arrived = False  # something was delivered, or turned out not to be
         self._due: datetime | None = NOON
         self._failures = 0
         self._seen = -1
@@ -100,10 +107,13 @@ class Town:
         async def no_sleep(seconds: float) -> None:
             self.slept.append(seconds)
 
-        self.telemetry = Telemetry()
+        self.telemetry = self.make_telemetry()
         cluster: Any = self.cluster  # the verbs the operator uses
         self.announcer = Announcer(cluster)
         self.reader = self.make_reader(cluster)
+        if self.deliverer is not None:
+            run(self.deliverer.stop())
+        self.deliverer = Deliverer({NOTIFICATION: self.post}, lambda _: self._note_arrival(), sleep=self.post.pause)
         self.reconciler = Reconciler(
             cluster,
             self.reader,
@@ -114,14 +124,22 @@ class Town:
             clock=lambda: self.now,
             sleep=no_sleep,
             comparer_image=self.comparer_image,
+            addresses=self.addresses,
             smoker=self.answers,
             succession=Succession(cluster, self.reader) if self.has_successors else None,
+            deliverer=self.deliverer,
         )
         self._due, self._failures = self.now, 0
+
+    def make_telemetry(self) -> Telemetry:
+        return Telemetry()
 
     def make_reader(self, cluster: Any) -> Reader:
         """Where passes read what surrounds a rollout."""
         return Direct(cluster)
+
+    def _note_arrival(self) -> None:
+        self._has_arrived = True
 
     # Hands
 
@@ -159,6 +177,7 @@ class Town:
         bad, other = dict(metrics.bad), dict(metrics.other)
         town.metrics = replace(metrics, town=town, bad=bad, other=other, asked=[], times_stable=shares)
         town.answers = replace(self.answers, town=town, says=dict(self.answers.says), asked=[])
+        town.post = self.post.clone(town)
         town.now, town.old, town.new = self.now, self.old, self.new
         town.restart()
         town._seen = self._seen
@@ -194,7 +213,16 @@ class Town:
             await self.announcer.deliver()
             raise
         await self.announcer.deliver()
+        await self._deliveries()
         return due
+
+    async def _deliveries(self) -> None:
+        """Gives them turns of the loop. They go on beside later passes, too."""
+        for _ in range(20 if not self.is_gone and self.status.errands else 0):
+            await asyncio.sleep(0)
+        if self.post.is_killed:
+            self.post.is_killed = False
+            raise Killed
 
     def finalise(self) -> None:
         """What happens once the rollout is being deleted; Kubernetes' garbage collector does the rest."""
@@ -243,6 +271,8 @@ class Town:
         try:
             due = self.finalise() if "deletionTimestamp" in self.manifest["metadata"] else self.pass_()
             self._due, self._failures = self.now + due if due is not None else None, 0
+            if self._has_arrived:
+                self._due, self._has_arrived = self.now, False
         except Killed:
             self.restarts += 1
             self.now += timedelta(seconds=1)

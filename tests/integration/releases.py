@@ -52,6 +52,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
         async with local_cluster(directory, images=images(own), definitions=definitions()) as parts:
             log = directory / "operator.log"
             async with operator(parts.kubernetes.kubeconfig, parts.metrics.url, log) as beside:
+                parts.metrics.scrape_beside(beside.address)
                 yield Place(parts, beside)
     except (PrometheusMissingError, EnvoyMissingError) as missing:
         pytest.skip(str(missing))

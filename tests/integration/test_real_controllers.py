@@ -81,6 +81,15 @@ async def test_a_quota_that_is_used_up_is_told_in_its_own_words_and_waited_for(r
     await release.serves("v2", seconds=180)
 
 
+async def test_pod_security_is_that_of_the_namespace_and_its_refusal_is_told_in_its_own_words(release: Release) -> None:
+    await _kubectl(release, "label", "namespace", release.namespace, "pod-security.kubernetes.io/enforce=restricted")
+    await release.version("v2")
+    status = await release.until(lambda s: 'violates PodSecurity "restricted:latest"' in (s.message or ""))
+    assert status.phase is Phase.PENDING
+    assert "allowPrivilegeEscalation" in (status.message or "")
+    assert await release.candidate_weight() == 0
+
+
 async def test_no_traffic_before_pods_are_available(release: Release) -> None:
     await release.patch({"workload": {"template": {"spec": {"minReadySeconds": 10}}}, "model": {"version": "v2"}})
     while (await release.candidate_weight()) == 0:

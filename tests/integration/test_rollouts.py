@@ -14,14 +14,18 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 import yaml
 
+from charts.panels import NOTES, PANELS
+from demo.dashboard import Source
 from demo.playground import EXAMPLES
 from modelrollout.api.status import Phase
 from modelrollout.kube import Conflict, Refused
 from modelrollout.objects.resources import DEPLOYMENTS, EVENTS, HTTP_ROUTES, MODEL_ROLLOUTS, PODS, SERVICES
+from modelrollout.reports.plot import Span
 from tests.integration.releases import INTERVAL, Place, Release, comes_true, place, release
 
 __all__ = ["place", "release"]
@@ -91,6 +95,32 @@ async def test_failing_version_loses_its_traffic_within_an_interval_of_being_see
     assert seen, [verdict.message for verdict in status.verdicts]
     assert gone - min(end for end in seen if end) <= INTERVAL + timedelta(seconds=2)
     assert status.rejected[0].reason == "MetricFailed"
+
+
+async def test_every_panel_of_the_dashboard_has_an_answer_while_a_version_is_taken_back(release: Release) -> None:
+    began, url = time.time(), release.place.local.metrics.url
+    async with release.users():
+        await release.version("v3")
+        await release.until(lambda s: s.phase is Phase.ROLLED_BACK)
+    async with aiohttp.ClientSession() as client:
+
+        async def is_told() -> bool:
+            ended = f'modelrollout_outcome_timestamp_seconds{{namespace="{release.namespace}",outcome="RolledBack"}}'
+            return bool(await Source(client, url, Span(began, time.time())).ask(ended))
+
+        await comes_true(is_told)
+        source = Source(client, url, Span(began, time.time()))
+        seen = [one for panel in PANELS for one in await source.seen(panel)]
+        decisions = [mark.text for note in NOTES for mark in await source.marks(note)]
+    assert [one.title for one in seen if not one.curves] == []
+    by_title = {
+        one.title: {curve.name: max(value for _, value in curve.points) for curve in one.curves} for one in seen
+    }
+    assert {"digits candidate", "digits stable"} <= by_title["errors: candidate and stable"].keys()
+    assert by_title["errors: candidate and stable"]["digits candidate"] > 0.05
+    assert max(by_title["Evidence of a regression"].values()) == 1
+    assert by_title["Who meets the candidate"]["digits weight"] == pytest.approx(0.05)
+    assert "digits: version v3 is taken back" in decisions
 
 
 async def test_promotion_with_plain_services_fails_no_request(place: Place) -> None:

@@ -15,10 +15,10 @@ from tests.fakes.town import COMPARER_IMAGE, Town, releasing
 from tests.fakes.witness import Witness
 
 
-def comparing(analysis: dict[str, Any] | None = None, **compare: Any) -> Town:
+def comparing(analysis: dict[str, Any] | None = None, hold: str = "1m", **compare: Any) -> Town:
     """Version 2 was just applied; its answers are compared with stable's first, then it gets a share of the traffic."""
     wanted = {"minAgreement": "98%", "agreement": {"path": "$.label"}, **compare}
-    stages = [builders.shadow(methods=["POST"], hold="1m", compare=wanted), builders.canary(50, hold="1m")]
+    stages = [builders.shadow(methods=["POST"], hold=hold, compare=wanted), builders.canary(50, hold="1m")]
     return releasing(stages=stages, **({"analysis": analysis} if analysis else {}))
 
 
@@ -178,6 +178,44 @@ def test_agreement_may_be_all_that_is_judged() -> None:
     town.go(Phase.ROLLED_BACK, minutes=10)
     good = comparing(analysis={"interval": "15s", "readinessOnly": True})
     good.go(Phase.HEALTHY)
+
+
+def lacking(town: Town) -> str | None:
+    return next((one.reason for one in town.status.conditions if one.type == "CopiesCompared"), None)
+
+
+def test_copies_that_are_not_compared_are_told_once_and_hold_nothing() -> None:
+    town = comparing(hold="3m", limits={"bodyKibibytes": 64})
+    town.metrics.copies = {"arrived": {"32KiB": 1000.0}, "shed": {"too_large": 100.0}}
+    town.run(until=lambda town: lacking(town) == "CopiesShed", minutes=5)
+    town.metrics.copies = {"arrived": {"32KiB": 2000.0}, "shed": {"too_large": 300.0}}
+    told = town.status.conditions
+    town.restart()
+    town.run(seconds=20)
+    assert [one for one in town.status.conditions if one.type == "CopiesCompared"] == [
+        one for one in told if one.type == "CopiesCompared"
+    ]
+    town.go(Phase.PROGRESSING, 50)
+    assert lacking(town) is None
+    town.go(Phase.HEALTHY)
+    assert town.events.count("CopiesShed") == 1
+    assert "CopiesCompared" not in town.events
+
+
+def test_copies_that_the_gateway_drops_are_told_by_users_own_sizes() -> None:
+    town = comparing(hold="10m", requestSizes='http_request_size_bytes_bucket{pod=~"{{ pods }}"}')
+    small = {"arrived": {"1KiB": 500.0, "1MiB": 0.0}, "shed": {}, "users": {"100000": 500.0, "+Inf": 1000.0}}
+    town.metrics.copies = small
+    town.run(until=lambda town: lacking(town) == "CopiesMissing", minutes=5)
+    town.metrics.copies = {**small, "arrived": {"1KiB": 500.0, "1MiB": 500.0}}
+    town.run(until=lambda town: lacking(town) is None, minutes=1)
+    assert town.events.count("CopiesMissing") == 1
+
+
+def test_sizes_are_read_by_a_plain_selector() -> None:
+    sizes = {"minAgreement": "98%", "requestSizes": 'x_bucket{pod=~"{{ podss }}"}'}
+    message = refusal(Town(), stages=[builders.shadow(methods=["POST"], compare=sizes)])
+    assert message.startswith("spec.stages[shadow]: compare.requestSizes: {{ podss }} is not a known name")
 
 
 def refusal(town: Town, **spec: Any) -> str:

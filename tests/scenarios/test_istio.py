@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from modelrollout.api.status import Phase
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import HTTP_ROUTES, VIRTUAL_SERVICES
@@ -24,6 +26,40 @@ def test_release_goes_through_its_steps_and_waits_for_no_word_of_istio() -> None
     town.go(Phase.HEALTHY)
     town.run(minutes=1)
     assert (split(town), town.condition("Ready")) == ({f"fraud-{town.new}": 100}, "True")
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        {"hosts": ["fraud.other-team.svc.cluster.local"]},
+        {"hosts": ["fraud.ml.svc.cluster.local", "*"], "gateways": ["mesh", "istio-ingress/public"]},
+        {"hosts": ["*.svc.cluster.local"]},
+        {"hosts": ["*.local"], "gateways": ["public"], "matches": [{"gateways": ["mesh"]}]},
+    ],
+)
+def test_callers_in_the_mesh_of_somebody_elses_services_are_not_taken(hosts: Manifest) -> None:
+    town = Town()
+    town.wish("1", traffic={"port": 8080, "istio": hosts})
+    town.run(minutes=1)
+    assert town.phase is Phase.INVALID
+    assert (
+        "is not a Service of namespace 'ml', and its callers in the whole mesh would come here" in town.status.message
+    )
+    assert town.cluster.all(VIRTUAL_SERVICES) == []
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        {"hosts": ["fraud"]},
+        {"hosts": ["*.ml.svc.cluster.local", "fraud.example.com"], "gateways": ["mesh", "public"]},
+        {"hosts": ["*"], "gateways": ["istio-ingress/public"]},  # whose servers say which namespaces they serve
+    ],
+)
+def test_hosts_of_ones_own_and_of_a_gateway_are_taken(hosts: Manifest) -> None:
+    town = Town()
+    town.wish("1", traffic={"port": 8080, "istio": hosts})
+    town.go(Phase.HEALTHY)
 
 
 def test_failing_candidate_is_taken_back() -> None:

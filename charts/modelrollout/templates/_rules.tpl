@@ -3,7 +3,7 @@
 {{- /* What the operator is started without. */}}
 {{- define "modelrollout.without" -}}
 {{- $without := list }}
-{{- range $name := list "gatewayAPI" "istio" "statefulSets" }}
+{{- range $name := list "gatewayAPI" "istio" "keda" "statefulSets" "secrets" }}
 {{- if not (index $.Values.integrations $name) }}{{ $without = append $without $name }}{{ end }}
 {{- end }}
 {{- join "," $without }}
@@ -23,6 +23,9 @@
   resources: [metrictemplates]
   verbs: [get, list, watch]
 - apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [get, list, watch]
+- apiGroups: [""]
   resources: [services]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [apps]
@@ -31,6 +34,12 @@
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
 {{- if .Values.integrations.gatewayAPI }}
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes, grpcroutes]
@@ -41,10 +50,23 @@
   resources: [virtualservices]
   verbs: [get, list, watch, create, patch, delete]
 {{- end }}
+{{- if .Values.integrations.keda }}
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [get, list, watch, create, patch, delete]
+{{- end }}
 {{- if .Values.integrations.statefulSets }}
 - apiGroups: [apps]
   resources: [statefulsets]
   verbs: [get, list, watch, create, patch, delete]
+{{- end }}
+{{- if .Values.integrations.secrets }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+  {{- with .Values.rbac.secretNames }}
+  resourceNames: {{ toJson . }}
+  {{- end }}
 {{- end }}
 {{- end }}
 

@@ -163,7 +163,8 @@ def history_queries(
     asked: list[Query] = []
     for metric in analysis.metrics:
         kind = kind_of(metric)
-        if metric.tolerance is not None and kind.prior is not None:
+        # A limit on requests needs to know of noise, too: errors of one pod that come in bunches are no more witnesses.
+        if kind.prior is not None and (metric.tolerance is not None or kind.form is not Form.EXPRESSION):
             asked += _history_of(metric, kind, stable, values, sorted(pods), at, tick)
     return tuple(asked)
 

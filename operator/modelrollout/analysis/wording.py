@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import timedelta
 from typing import Literal
 
 from modelrollout.api.metric import Metric
 
 Unit = Literal["share", "seconds", "plain"]
+_VALUE = re.compile(r"(?:> )?(-?[0-9][0-9,]*(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?)(%|ms|s|)")
+_UNITS = {"%": 1e-2, "ms": 1e-3, "s": 1.0, "": 1.0}
 
 
 def unit_of_bounds(metric: Metric) -> Unit:
@@ -29,6 +32,15 @@ def text(value: float, unit: Unit) -> str:
             return seconds(value)
         case "plain":
             return f"{value:.4g}"
+
+
+def value_in(written: str | None) -> float | None:
+    """The value that was written by `text` or `number`, as a ratio, in seconds or plain; None where it is none.
+
+    Of one beyond the last bucket ("> 1s") the edge of that bucket.
+    """
+    found = _VALUE.fullmatch(written or "")
+    return float(found[1].replace(",", "")) * _UNITS[found[2]] if found else None
 
 
 def share(value: float) -> str:

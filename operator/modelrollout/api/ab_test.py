@@ -179,7 +179,7 @@ class AbTest(Model):
         Rule(
             _fit_into_a_rule,
             f"the candidate's buckets must be 1 to {MOST_BUCKETS_OF_CANDIDATE}, the matches that a rule of a route may "
-            "have: use fewer, larger buckets, such as count: 20",
+            "have: use fewer, larger buckets, such as count: 50 for an even percent, or 20 for 5, 10, ... 95",
             f"{_NO_BUCKETS} || {_CEL_BUCKETS} / 100 >= 1 && {_CEL_BUCKETS} / 100 <= {MOST_BUCKETS_OF_CANDIDATE}",
         ),
         Rule(

@@ -7,8 +7,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StrictBool
 
+from modelrollout.api.addresses import NO_ADDRESS, URL
 from modelrollout.api.base import Model
 from modelrollout.api.metric import Metric
+from modelrollout.api.names import ObjectName
 from modelrollout.api.references import PresetRef, TemplateRef
 from modelrollout.api.rules import Rule, cel_number, unique_by
 from modelrollout.api.scalars import CLOCK_PATTERN, RATIO_PATTERN, Duration, Share
@@ -26,14 +28,37 @@ IS_ERROR_RATE = Rule(
 )
 
 
+class SecretRef(Model):
+    """A Secret of the rollout's own namespace."""
+
+    name: Annotated[ObjectName, Field(description="Its name.")]
+
+
 class PrometheusServer(Model):
-    """The Prometheus to ask, instead of the operator's own default."""
+    """The Prometheus to ask, instead of the operator's own, or what the operator's own is shown."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            lambda server: server.url is not None or server.secret_ref is not None,
+            "prometheus is empty: set url or secretRef, or leave it out to ask the operator's own",
+            "has(self.url) || has(self.secretRef)",
+        ),
+    )
 
     url: Annotated[
-        str,
-        Field(max_length=2048, description="Its address, such as http://prometheus.monitoring:9090."),
-        Rule.matching(r"^https?://[^\s]+$", "this is not an address such as http://prometheus.monitoring:9090"),
-    ]
+        Annotated[str, Field(max_length=2048), Rule.matching(URL, NO_ADDRESS)] | None,
+        Field(
+            description="Its address, such as http://prometheus.monitoring.svc:9090, among those that the operator "
+            "may ask; the operator's own when left out."
+        ),
+    ] = None
+    secret_ref: Annotated[
+        SecretRef | None,
+        Field(
+            description="A Secret of this namespace with what the server is shown: token, or username and password; "
+            "headers, one `Name: value` a line; ca.crt. It is read again for every look."
+        ),
+    ] = None
 
 
 _HAS_METRICS = "({})".format(

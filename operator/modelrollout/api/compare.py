@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from modelrollout.api.base import Model
+from modelrollout.api.metric import Selector
 from modelrollout.api.names import HeaderName
 from modelrollout.api.rules import Rule, cel_number
 from modelrollout.api.scalars import RATIO_PATTERN, Duration, Share
@@ -168,5 +169,13 @@ class Compare(Model):
     )
     segment: Annotated[Segment | None, Field(description="Counts by a value of the request, too.")] = None
     examples: Annotated[Examples, Field(description="Disagreements that can be looked at.")] = Examples()
+    request_sizes: Annotated[
+        Selector | None,
+        Field(
+            description="Series of a histogram of the sizes of users' requests in bytes, such as "
+            'http_request_size_bytes_bucket{pod=~"{{ pods }}"}, of those requests that are copied. It shows whether '
+            "the gateway drops copies of large ones.",
+        ),
+    ] = None
     limits: Annotated[Limits, Field(description="Limits of one comparer.")] = Limits()
     replicas: Annotated[Count, Field(le=20, description="Pods of the comparer. Default: 1.")] = 1

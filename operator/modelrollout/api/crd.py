@@ -41,30 +41,39 @@ _COLUMNS = (
     ("Message", "string", ".status.message", 1),
     ("Age", "date", ".metadata.creationTimestamp", 0),
 )
+CATEGORY = "ml"
+"""By which `kubectl get` finds all of our kinds. `all` is for what every user of a cluster looks at."""
 _TEMPLATE_COLUMNS = (
     ("Description", "string", ".spec.description", 0),
     ("Age", "date", ".metadata.creationTimestamp", 0),
 )
+# A rollout that no operator has looked at yet. Without a status kstatus, and so Flux, would take it for done.
+_NOT_LOOKED_AT = {"observedGeneration": 0}
 _FIRST = ("type", "description", "default")
 _NEVER_IN_STRUCTURAL = frozenset({"title"})
 # A default inside a list makes GitOps tools report drift for ever: for a custom resource they compare lists whole, so
 # what the API server filled in is a difference from what Git says. The operator fills it in.
 _NOT_IN_LISTS = frozenset({"default"})
 # Only the operator writes the status. To check it could do one thing: stop an operator that is newer than its CRD.
-# And a default there would be a difference between what was written and what is read back.
+# And a default in it would be a difference between what was written and what is read back.
 _NOT_FOR_STATUS = frozenset({"default", "enum", "minimum", "maximum", "minItems", "maxItems", "minLength", "maxLength"})
 
 
 def custom_resource_definition() -> Schema:
     """The ModelRollout's, whole, as ``kubectl apply`` takes it."""
-    names = {"kind": KIND, "plural": PLURAL, "shortNames": ["mro"], "categories": ["all"]}
+    names = {"kind": KIND, "plural": PLURAL, "shortNames": ["mro"], "categories": [CATEGORY]}
     return _definition(names, "Namespaced", {"subresources": {"status": {}}}, _COLUMNS, _root())
 
 
 def template_definitions() -> tuple[Schema, Schema]:
     """Those of the MetricTemplate and the ClusterMetricTemplate."""
-    one = {"kind": metric_templates.KIND, "plural": "metrictemplates", "shortNames": ["mtpl"]}
-    all_ = {"kind": metric_templates.CLUSTER_KIND, "plural": "clustermetrictemplates", "shortNames": ["cmtpl"]}
+    one = {"kind": metric_templates.KIND, "plural": "metrictemplates", "shortNames": ["mtpl"], "categories": [CATEGORY]}
+    all_ = {
+        "kind": metric_templates.CLUSTER_KIND,
+        "plural": "clustermetrictemplates",
+        "shortNames": ["cmtpl"],
+        "categories": [CATEGORY],
+    }
     return (
         _definition(one, "Namespaced", {}, _TEMPLATE_COLUMNS, _template_root("in the rollouts of its namespace")),
         _definition(all_, "Cluster", {}, _TEMPLATE_COLUMNS, _template_root("in the rollouts of every namespace")),
@@ -140,7 +149,7 @@ def _root() -> Schema:
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": structural(ModelRolloutSpec),
-            "status": structural(ModelRolloutStatus, without=_NOT_FOR_STATUS),
+            "status": {**structural(ModelRolloutStatus, without=_NOT_FOR_STATUS), "default": _NOT_LOOKED_AT},
         },
     }
     rule = with_rules({}, ROLLOUT_NAME)["x-kubernetes-validations"][0]

@@ -77,6 +77,13 @@ class SmokeRequest(Model):
         Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] | None,
         Field(description="Its method; when left out GET, or POST where there is a body."),
     ] = None
+    scheme: Annotated[
+        Literal["HTTP", "HTTPS"],
+        Field(
+            exclude_if=lambda scheme: scheme == "HTTP",
+            description="HTTPS asks over TLS, without verifying the certificate, as the kubelet's probes do.",
+        ),
+    ] = "HTTP"
     path: Annotated[
         str,
         Field(min_length=1, max_length=1024, description="Its path, with a query if it needs one."),

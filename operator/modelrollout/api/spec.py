@@ -13,6 +13,7 @@ from pydantic import Field
 
 from modelrollout.api.analysis import AT_LEAST_A_SECOND, Analysis
 from modelrollout.api.base import Model
+from modelrollout.api.notifications import Notifications
 from modelrollout.api.rules import Rule, unique_by
 from modelrollout.api.scalars import CLOCK_PATTERN, Duration
 from modelrollout.api.stages import DEFAULT_HOLD, Stage, default_stages
@@ -110,3 +111,4 @@ class ModelRolloutSpec(Model):
         Field(description="The candidate must be ready within this time, loading the model included."),
         AT_LEAST_A_SECOND,
     ] = Duration("10m")
+    notifications: Notifications = ()

@@ -16,6 +16,13 @@ from pydantic import Field, model_validator
 from modelrollout.api.base import Record
 from modelrollout.api.scalars import FinePercent, Time
 
+_Revision = Annotated[str, Field(description="The revision: a digest of the model and of what its pods run.")]
+_Workload = Annotated[str, Field(description="Name of its workload, and of its Service.")]
+_Metric = Annotated[str, Field(description="Its name.")]
+_Reason = Annotated[str, Field(description="Why, in a word for programs.")]
+_Message = Annotated[str, Field(description="Why, in a sentence.")]
+_At = Annotated[Time, Field(description="When.")]
+
 
 class Phase(StrEnum):
     """Where a rollout stands. What may follow what is in ``plan/phases.py``."""
@@ -43,17 +50,17 @@ class Verdict(StrEnum):
 class VersionInfo(Record):
     """The released model, as people name it."""
 
-    name: str
-    version: str
-    uri: str | None = None
+    name: Annotated[str, Field(description="The model's name.")]
+    version: Annotated[str, Field(description="Its version.")]
+    uri: Annotated[str | None, Field(description="Where its files are.")] = None
 
 
 class Arm(Record):
     """One side of the comparison: a revision and the workload that serves it (its Service has the same name)."""
 
-    revision: str
+    revision: _Revision
     model: VersionInfo
-    workload: str
+    workload: _Workload
     port: Annotated[
         int | None,
         Field(
@@ -137,9 +144,9 @@ class SmokeStatus(Record):
 class StageStatus(Record):
     """The step that the rollout is at."""
 
-    index: Annotated[int, Field(ge=0)]
-    name: str
-    step: Annotated[int, Field(ge=0)]
+    index: Annotated[int, Field(ge=0, description="Its number in spec.stages, from 0.")]
+    name: Annotated[str, Field(description="The stage's name.")]
+    step: Annotated[int, Field(ge=0, description="The number of the step within the stage, from 0.")]
     weight: Annotated[int, Field(ge=0, le=100, description="Percent that the candidate shall have while it is ready.")]
     mirror: Annotated[
         FinePercent, Field(exclude_if=not_, description="Percent of requests of which the candidate gets a copy.")
@@ -170,13 +177,13 @@ ASKS_WRONGLY = " asks wrongly: "
 class MetricVerdict(Record):
     """What one metric said, with its evidence."""
 
-    metric: str
+    metric: _Metric
     verdict: Verdict
     reason: Annotated[
         str | None, Field(description="QueryRejected where the metric asks wrongly, so that waiting does not help.")
     ] = None
-    candidate: str | None = None
-    stable: str | None = None
+    candidate: Annotated[str | None, Field(description="The candidate's value.")] = None
+    stable: Annotated[str | None, Field(description="Stable's value.")] = None
     bound: Annotated[str | None, Field(description="The limit that the candidate was held against.")] = None
     difference: Annotated[
         str | None, Field(description="Candidate compared with stable, between what and what; holds at any time.")
@@ -188,11 +195,11 @@ class MetricVerdict(Record):
         str | None, Field(description="Evidence against what must be ruled out, as a share of what moving on takes.")
     ] = None
     samples: Annotated[int | None, Field(ge=0, description="Samples of the candidate.")] = None
-    stable_samples: Annotated[int | None, Field(ge=0)] = None
+    stable_samples: Annotated[int | None, Field(ge=0, description="Samples of stable.")] = None
     message: Annotated[str, Field(description="The verdict in a sentence.")]
     query: Annotated[str | None, Field(description="The candidate's query, as it was sent.")] = None
-    window_start: Time | None = None
-    window_end: Time | None = None
+    window_start: Annotated[Time | None, Field(description="From when on samples were read.")] = None
+    window_end: Annotated[Time | None, Field(description="Until when.")] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -207,7 +214,7 @@ class MetricVerdict(Record):
 class MetricEvidence(Record):
     """Where the tests of one metric stand."""
 
-    metric: str
+    metric: _Metric
     basis: Annotated[str, Field(description="Digest of what it is judged by; another one begins anew.")]
     ticks: Annotated[int, Field(ge=0, description="How many ticks are in the state; later samples are read again.")]
     state: Annotated[str, Field(description="The wealth of its tests, packed.")]
@@ -216,13 +223,13 @@ class MetricEvidence(Record):
 class UsualMetric(Record):
     """What stable's history says of one metric."""
 
-    metric: str
+    metric: _Metric
     mode: Annotated[str, Field(description="How events are counted: Plain, Ranked, Dispersed, Strict or Assumed.")]
     basis: Annotated[str, Field(description="Digest of what it is judged by.")]
     state: Annotated[str, Field(description="Rates, noise and shape, packed.")] = ""
     sees: Annotated[str | None, Field(description="What the plan can and cannot see in it.")] = None
     is_blind: Annotated[bool, Field(description="Whether the plan is too short to see even a doubling.")] = False
-    note: str | None = None
+    note: Annotated[str | None, Field(description="What has to be known of it.")] = None
 
 
 class EvidenceStatus(Record):
@@ -232,62 +239,77 @@ class EvidenceStatus(Record):
     usual: Annotated[tuple[UsualMetric, ...], Field(description="What stable's history says.")] = ()
     start: Annotated[Time | None, Field(description="When the first step began.")] = None
     tick: Annotated[str | None, Field(description="Length of a tick.")] = None
-    later_steps: Annotated[int, Field(ge=0)] = 0
+    later_steps: Annotated[int, Field(ge=0, description="How many steps were planned after the first.")] = 0
     planned: Annotated[int, Field(ge=0, description="Seconds that the stages were planned to take.")] = 0
     steps: Annotated[tuple[Time, ...], Field(description="When later steps began.")] = ()
     metrics: Annotated[
         tuple[MetricEvidence, ...],
-        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["metric"]}),
+        Field(
+            description="Where the tests of each metric stand.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["metric"]},
+        ),
     ] = ()
 
 
 class Retired(Record):
     """A revision that serves nobody and whose objects go away."""
 
-    revision: str
-    workload: str
-    delete_after: Time
+    revision: _Revision
+    workload: _Workload
+    delete_after: Annotated[Time, Field(description="When they may go.")]
 
 
 class Outcome(Record):
     """How one release ended."""
 
-    revision: str
+    revision: _Revision
     model: VersionInfo
     outcome: Literal["Installed", "Promoted", "RolledBack", "Superseded", "Cancelled"]
-    reason: str
-    message: str
-    at: Time
+    reason: _Reason
+    message: _Message
+    at: _At
 
 
 class Rejection(Record):
     """A revision that was taken back and is not tried again."""
 
-    revision: str
+    revision: _Revision
     model: VersionInfo
-    reason: str
-    message: str
-    at: Time
+    reason: _Reason
+    message: _Message
+    at: _At
 
 
 class LastAction(Record):
     """What a person asked for last, and what became of it."""
 
     action: Annotated[str, Field(description="The annotation modelrollout.dev/action, as it was handled.")]
-    at: Time
-    reason: str
-    message: str
+    at: _At
+    reason: _Reason
+    message: _Message
+
+
+class Errand(Record):
+    """Something to be delivered once after a decision, while the rollout goes on."""
+
+    id: Annotated[str, Field(description="The same in every attempt: receivers tell repetitions by it.")]
+    kind: Annotated[str, Field(description="What is delivered; notification is the only kind so far.")]
+    to: Annotated[tuple[str, ...], Field(description="The targets that have yet to get it, by name.")]
+    at: Annotated[Time, Field(description="When it was decided.")]
+    facts: Annotated[dict[str, str], Field(max_length=32, description="What it says.")] = Field(default_factory=dict)
 
 
 class Condition(Record):
     """A Kubernetes condition (``metav1.Condition``)."""
 
-    type: str
-    status: Literal["True", "False", "Unknown"]
-    observed_generation: Annotated[int | None, Field(ge=0)] = None
-    last_transition_time: Time
-    reason: str
-    message: str
+    type: Annotated[str, Field(description="What it is about, such as Ready.")]
+    status: Annotated[Literal["True", "False", "Unknown"], Field(description="Whether it is so.")]
+    observed_generation: Annotated[
+        int | None, Field(ge=0, description="The generation of the spec that it speaks of.")
+    ] = None
+    last_transition_time: Annotated[Time, Field(description="Since when its status is this.")]
+    reason: _Reason
+    message: _Message
 
 
 class ModelRolloutStatus(Record):
@@ -338,6 +360,15 @@ class ModelRolloutStatus(Record):
     last_action: Annotated[
         LastAction | None, Field(description="What a person asked for last; repeating it does nothing.")
     ] = None
+    errands: Annotated[
+        tuple[Errand, ...],
+        Field(
+            exclude_if=not_,
+            max_length=10,
+            description="What has yet to be delivered, such as notifications; oldest first.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
+        ),
+    ] = ()
     conditions: Annotated[
         tuple[Condition, ...],
         Field(

@@ -9,6 +9,7 @@ from pydantic import Field
 from modelrollout.api.base import Model
 from modelrollout.api.names import ObjectName
 from modelrollout.api.rules import Rule, exactly_one_of
+from modelrollout.api.scaling import Autoscaling, PodDisruptionBudget
 
 
 class WorkloadRef(Model):
@@ -46,3 +47,5 @@ class Workload(Model):
         ),
     ] = None
     workload_ref: WorkloadRef | None = None
+    autoscaling: Autoscaling | None = None
+    pod_disruption_budget: PodDisruptionBudget | None = None

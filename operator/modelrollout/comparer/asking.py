@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -63,6 +64,8 @@ class Asker:
             return Failure(Trouble.UNREACHABLE, perf_counter() - begun)
         except TimeoutError:
             return Failure(Trouble.TIMEOUT, perf_counter() - begun)
+        except aiohttp.ClientSSLError:  # there is somebody, who speaks no TLS
+            return Failure(Trouble.BROKEN, perf_counter() - begun)
         except aiohttp.ClientConnectorError:
             return Failure(Trouble.UNREACHABLE, perf_counter() - begun)
         except _TooLargeError:
@@ -109,13 +112,14 @@ class Asker:
 
 
 @asynccontextmanager
-async def open_asker(longest: float, largest: int) -> AsyncIterator[Asker]:
+async def open_asker(longest: float, largest: int, resolver: AbstractResolver | None = None) -> AsyncIterator[Asker]:
     """A client without cookies, proxies or limits of its own: what is in work is limited before it is asked.
 
-    `longest` in seconds, `largest` in bytes.
+    `longest` in seconds, `largest` in bytes. `resolver` looks names up in its own way. Certificates are not verified: a
+    pod is not asked by a name of its own.
     """
     options: dict[str, Any] = {"cookie_jar": aiohttp.DummyCookieJar(), "trust_env": False}
-    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, keepalive_timeout=_IDLE)
+    connector = aiohttp.TCPConnector(ssl=False, limit=0, ttl_dns_cache=30, keepalive_timeout=_IDLE, resolver=resolver)
     patience = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT)
     async with aiohttp.ClientSession(connector=connector, timeout=patience, **options) as session:
         yield Asker(session, longest, largest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -14,6 +15,17 @@ _OF_THE_CONNECTION = frozenset(  # RFC 9110, 7.6.1: they speak of one connection
     | {"upgrade", "expect", "content-length", "accept-encoding"}
 )
 _HOST_SUFFIX = "-shadow"  # Envoy's, appended to the name of the host
+
+
+class Shed(StrEnum):
+    """Why a copy is not worked on."""
+
+    METHOD = "method"  # carrying it out twice was not allowed
+    MARKED = "marked"  # a comparer made it
+    TOO_LARGE = "too_large"
+    BUSY = "busy"
+    CUT_OFF = "cut_off"  # its body did not come to its end
+    BROKE = "broke"  # our own mistake
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from enum import StrEnum
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -19,23 +18,12 @@ from modelrollout.comparer.agreement import Rules
 from modelrollout.comparer.answers import Disagreed, outcome
 from modelrollout.comparer.asking import Asker
 from modelrollout.comparer.config import Config
-from modelrollout.comparer.copies import Copy, is_marked
+from modelrollout.comparer.copies import Copy, Shed, is_marked
 from modelrollout.comparer.examples import Ring
 from modelrollout.comparer.metrics import EVERYTHING, Metrics
 from modelrollout.comparer.segments import Segments
 
 logger = logging.getLogger(__name__)
-
-
-class Shed(StrEnum):
-    """Why a copy is not worked on."""
-
-    METHOD = "method"  # carrying it out twice was not allowed
-    MARKED = "marked"  # a comparer made it
-    TOO_LARGE = "too_large"
-    BUSY = "busy"
-    CUT_OFF = "cut_off"  # its body did not come to its end
-    BROKE = "broke"  # our own mistake
 
 
 class Intake:
@@ -99,7 +87,7 @@ class Intake:
         return b"".join(chunks)
 
     def _turned_away(self, why: Shed) -> web.Response:
-        self._metrics.shed(why.value)
+        self._metrics.shed(why)
         response = web.Response(status=202)
         if why in (Shed.TOO_LARGE, Shed.CUT_OFF):
             response.force_close()  # nobody reads the rest
@@ -114,7 +102,7 @@ class Intake:
         self._tasks.discard(task)
         self._places += 1
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._metrics.shed(Shed.BROKE.value)
+            self._metrics.shed(Shed.BROKE)
             logger.error("A comparison failed; this is a mistake in the comparer.", exc_info=error)
 
     async def _work(self, copy: Copy) -> None:

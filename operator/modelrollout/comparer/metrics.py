@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
 from modelrollout.comparer.agreement import Reason
 from modelrollout.comparer.answers import Agreed, Answer, Disagreed, Outcome, Reply, Uncompared
 from modelrollout.comparer.config import Config
+from modelrollout.comparer.copies import Shed
+from modelrollout.comparer.sizes import CLASSES, UNTOLD, size_class
 
-SIZES = {1 << 10: "1KiB", 8 << 10: "8KiB", 32 << 10: "32KiB", 128 << 10: "128KiB", 1 << 20: "1MiB"}
-"""Upper edges of the classes of sizes. 32 KiB and 1 MiB are where gateways stop copying by default."""
-LARGER, UNTOLD = "larger", "untold"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 ABOUT = ("rollout_ns", "rollout", "revision")
 """Labels of every series; `revision` is the candidate's. `namespace` would be renamed by most scrapes."""
 EVERYTHING = "all"
 """The segment of a comparer that tells none apart."""
-_EDGES = tuple(SIZES)
-_CLASSES = (*SIZES.values(), LARGER)
 
 
 class Metrics:
@@ -43,8 +38,10 @@ class Metrics:
     def _show_zeros(self) -> None:
         """A counter that appears together with its first event hides that event."""
         self.show_segment(EVERYTHING)
-        for name in (*_CLASSES, UNTOLD):
+        for name in (*CLASSES, UNTOLD):
             self._copies.labels(*self._about, name)
+        for why in Shed:
+            self._shed.labels(*self._about, why.value)
 
     def show_segment(self, segment: str) -> None:
         """Its counters exist before the first comparison is counted."""
@@ -56,8 +53,8 @@ class Metrics:
     def arrived(self, size: int | None) -> None:
         self._copies.labels(*self._about, size_class(size)).inc()
 
-    def shed(self, reason: str) -> None:
-        self._shed.labels(*self._about, reason).inc()
+    def shed(self, why: Shed) -> None:
+        self._shed.labels(*self._about, why.value).inc()
 
     def answered(self, arm: str, reply: Reply) -> None:
         """`arm`: stable or candidate."""
@@ -87,8 +84,3 @@ class Metrics:
     def _histogram(self, name: str, text: str) -> Histogram:
         labels = (*ABOUT, "arm")
         return Histogram(f"modelrollout_comparer_{name}", text, labels, buckets=SECONDS, registry=self.registry)
-
-
-def size_class(size: int | None) -> str:
-    """The class of a body's size in bytes; None: nobody told it before the body came."""
-    return UNTOLD if size is None else _CLASSES[bisect_left(_EDGES, size)]

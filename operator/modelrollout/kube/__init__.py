@@ -20,6 +20,7 @@ from modelrollout.kube.errors import (
 )
 from modelrollout.kube.lease import Leadership
 from modelrollout.kube.mirror import Mirror
+from modelrollout.kube.secrets import SecretTrouble, read_secret
 from modelrollout.kube.watching import WatchEvent
 
 __all__ = [
@@ -38,7 +39,9 @@ __all__ = [
     "NoCluster",
     "NotLeading",
     "Refused",
+    "SecretTrouble",
     "Terms",
     "Unreachable",
     "WatchEvent",
+    "read_secret",
 ]

@@ -103,6 +103,11 @@ class Cluster:
         return self._connection.requests
 
     @property
+    def failures(self) -> Counter[tuple[str, str, str]]:
+        """Those of them that failed, by verb, plural and the answer's code, which is "none" where none came."""
+        return self._connection.failures
+
+    @property
     def writes(self) -> int:
         """How many write requests were sent."""
         return sum(count for (verb, _), count in self.requests.items() if verb not in READS)

@@ -90,6 +90,7 @@ class Connection:
         self._api: Any = None
         self._renewing = asyncio.Lock()
         self.requests: Counter[tuple[str, str]] = Counter()
+        self.failures: Counter[tuple[str, str, str]] = Counter()
         self.time = ServerTime()
 
     async def open(self) -> None:
@@ -131,7 +132,7 @@ class Connection:
     async def call(self, request: Request, *, within: float | None = None) -> Manifest:
         """The whole answer, within the timeout; where it is shorter, `within` so many seconds from now."""
         sent = here()
-        with _trouble(request):
+        with self._trouble(request):
             async with (
                 asyncio.timeout(within),
                 await self._send(request, aiohttp.ClientTimeout(total=self._timeout)) as reply,
@@ -139,21 +140,21 @@ class Connection:
                 self.time.heard(reply.headers.get("Date"), sent, here())
                 data = await reply.text(errors="replace")
                 if reply.status >= 400:
-                    raise _refusal(reply.status, data, request)
+                    raise self._refusal(reply.status, data, request)
                 answer: Manifest = json.loads(data)
                 return answer
 
     async def stream(self, request: Request, quiet: float) -> AsyncGenerator[Manifest]:
         """The events of one watch, until the server ends it; silent for `quiet` seconds, it counts as dead."""
         patience = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=quiet)
-        with _trouble(request):
+        with self._trouble(request):
             async with await self._send(request, patience) as reply:
                 if reply.status >= 400:
-                    raise _refusal(reply.status, await reply.text(errors="replace"), request)
+                    raise self._refusal(reply.status, await reply.text(errors="replace"), request)
                 async for line in lines(reply.content):
                     event: Manifest = json.loads(line)
                     if event["type"] == "ERROR":
-                        raise _refusal(event["object"].get("code", 500), json.dumps(event["object"]), request)
+                        raise self._refusal(event["object"].get("code", 500), json.dumps(event["object"]), request)
                     yield event
 
     async def _send(self, request: Request, patience: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
@@ -186,23 +187,26 @@ class Connection:
             fresh = await _load(self._kubeconfig, self._context)
             current.api_key, current.refresh_api_key_hook = fresh.api_key, fresh.refresh_api_key_hook
 
+    @contextmanager
+    def _trouble(self, request: Request) -> Iterator[None]:
+        """Turns what the layers below raise into `Unreachable`."""
+        try:
+            yield
+        except TimeoutError as error:
+            raise self._unheard(request, "the API server did not answer in time") from error
+        except json.JSONDecodeError as error:
+            raise self._unheard(request, "the answer is not JSON; is a proxy in between?") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unheard(request, str(error or type(error).__name__)) from error
 
-@contextmanager
-def _trouble(request: Request) -> Iterator[None]:
-    """Turns what the layers below raise into `Unreachable`."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise errors.Unreachable(f"{request.path}: the API server did not answer in time") from error
-    except json.JSONDecodeError as error:
-        raise errors.Unreachable(f"{request.path}: the answer is not JSON; is a proxy in between?") from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise errors.Unreachable(f"{request.path}: {error or type(error).__name__}") from error
+    def _unheard(self, request: Request, why: str) -> errors.KubeError:
+        self.failures[*request.counted_as, "none"] += 1
+        return errors.Unreachable(f"{request.path}: {why}")
 
-
-def _refusal(status: int, data: str, request: Request) -> errors.KubeError:
-    kind = f"{request.resource.plural} of {request.resource.api_version}"
-    return errors.from_answer(status, data, request.path, kind)
+    def _refusal(self, status: int, data: str, request: Request) -> errors.KubeError:
+        self.failures[*request.counted_as, str(status)] += 1
+        kind = f"{request.resource.plural} of {request.resource.api_version}"
+        return errors.from_answer(status, data, request.path, kind)
 
 
 def _contexts(kubeconfig: Path | None) -> Any:

@@ -77,6 +77,18 @@ class Leadership:
         """Requests sent for the election, as `Cluster.requests` has them."""
         return self._cluster.requests
 
+    @property
+    def failures(self) -> Counter[tuple[str, str, str]]:
+        """Those of them that failed, as `Cluster.failures` has them."""
+        return self._cluster.failures
+
+    @property
+    def left(self) -> float:
+        """The seconds for which this process may write, unless it renews the Lease; 0 where it may not."""
+        if (hold := self._hold) is None or not self.leads:
+            return 0.0
+        return max(0.0, hold.left(self._clock(), self._candidacy.terms))
+
     @contextmanager
     def writing(self) -> Iterator[float]:
         """Around each write: the seconds within which it has to end. Raises NotLeading."""

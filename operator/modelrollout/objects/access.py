@@ -23,7 +23,9 @@ class Integration(StrEnum):
 
     GATEWAY_API = "gatewayAPI"
     ISTIO = "istio"
+    KEDA = "keda"
     STATEFUL_SETS = "statefulSets"
+    SECRETS = "secrets"
 
 
 class Where(StrEnum):

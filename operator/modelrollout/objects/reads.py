@@ -20,10 +20,14 @@ Objects = Mapping[Ref, Manifest | Finding]
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """All objects of the `labelled` kinds that carry the rollout's label in its namespace, and each `named` object."""
+    """All objects of the `labelled` kinds that carry the rollout's label in its namespace, and each `named` object.
+
+    Those of the kinds `beside` decide nothing: one that may not be read counts as empty, and their changes wake nobody.
+    """
 
     labelled: tuple[Resource, ...] = ()
     named: tuple[Ref, ...] = ()
+    beside: tuple[Resource, ...] = ()
 
 
 def conditional(write: Write, reads: Reads, objects: Objects) -> Write:

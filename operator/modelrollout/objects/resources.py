@@ -47,6 +47,9 @@ REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
 STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
 DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
 JOBS = Resource("batch", "v1", "jobs", "Job")
+HORIZONTAL_POD_AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+POD_DISRUPTION_BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+SCALED_OBJECTS = Resource("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject")
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 CUSTOM_RESOURCES = Resource(
@@ -89,6 +92,9 @@ KNOWN: Mapping[tuple[str, str], Resource] = {
         STATEFUL_SETS,
         DAEMON_SETS,
         JOBS,
+        HORIZONTAL_POD_AUTOSCALERS,
+        POD_DISRUPTION_BUDGETS,
+        SCALED_OBJECTS,
         LEASES,
         ENDPOINT_SLICES,
         CUSTOM_RESOURCES,

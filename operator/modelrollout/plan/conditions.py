@@ -1,6 +1,7 @@
 """Conditions by the rules of Kubernetes: each names its generation, and its time moves only with its status. Pure.
 
-They are what `kubectl wait`, Argo CD and Flux (kstatus) read: Ready and Stalled in their sense, the rest ours.
+They are what `kubectl wait`, Argo CD and Flux (kstatus) read: Ready and Stalled in their sense, Suspended in that of
+Argo CD, the rest ours. docs/gitops.md says what each tool makes of them.
 """
 
 from __future__ import annotations
@@ -11,22 +12,33 @@ from typing import Literal
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatus, Phase, Verdict
+from modelrollout.plan import errands
+from modelrollout.plan.decide import trial_of
 from modelrollout.plan.edits_by_others import edits_by_others
-from modelrollout.rollout import expansion, template
+from modelrollout.rollout import expansion, service_account, template
 from modelrollout.traffic import router
-from modelrollout.trial.checks import TRAFFIC_AS_INTENDED
+from modelrollout.trial import capacity, checks
+from modelrollout.trial.checks import CRASH_LOOP, PROGRESS_DEADLINE_EXCEEDED, TRAFFIC_AS_INTENDED
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.obstacles import SCALED_TO_ZERO, missing_because, obstacle
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE
 
+SUSPENDED = "Suspended"
+"""The type of the condition that is there, and True, while a person decides how it goes on, if at all."""
 EDITED = "Edited"
 """Somebody else edited a route or Service of ours. It goes as soon as that is put back."""
 Truth = Literal["True", "False", "Unknown"]
+COPIES_COMPARED = "CopiesCompared"
+"""The type of the condition that is there, and False, while copies of users' requests are not compared."""
+SCALED_BY_OTHERS = "ScaledByOthers"
+"""The type of the condition that is there while an autoscaler that nobody declared scales the version that serves."""
 APPLIED = "Applied"
 """The type of the condition that is there, and False, while the API server refuses one of our writes."""
-_MAY_ARRIVE = (expansion.NOT_FOUND, template.NOT_FOUND, router.NOT_FOUND)
+MAY_ARRIVE = (expansion.NOT_FOUND, template.NOT_FOUND, service_account.NOT_FOUND, router.NOT_FOUND)
 """Reasons of a spec that names an object which does not exist: with GitOps it may be on its way."""
 _IN_MOTION = HAS_CANDIDATE_AHEAD | {Phase.ROLLING_BACK}
+_NEVER_CAME_UP = (CRASH_LOOP, PROGRESS_DEADLINE_EXCEEDED)
+"""Reasons why a first version does not serve. It is waited for, as there is none to go back to."""
 
 
 def conditions(facts: Facts, status: ModelRolloutStatus, why: Finding) -> tuple[Condition, ...]:
@@ -53,20 +65,56 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
     yield "Ready", "True" if is_done else "False", trouble or ((way or serving[1]) if phase is Phase.HEALTHY else why)
     yield "Progressing", "True" if phase in _IN_MOTION else "False", why
     yield "Healthy", *serving
-    if phase in (Phase.ROLLED_BACK, Phase.INVALID) and why.reason not in _MAY_ARRIVE:
-        yield "Stalled", "True", why
-    if phase in HAS_CANDIDATE_AHEAD and (blocked := _blocked_for_long(facts, status)) is not None:
-        yield "Stalled", "True", blocked
-    if trouble is not None:
-        yield APPLIED, "False", trouble
-    if (edits := edits_by_others(facts)) is not None:
-        yield EDITED, "True", edits
-    if (contradiction := traffic_contradiction(facts, status)) is not None:
-        yield TRAFFIC_AS_INTENDED, "False", contradiction
+    exceptional: tuple[tuple[str, Truth, Finding | None], ...] = (
+        ("Stalled", "True", _stalled(facts, status, why)),
+        (SUSPENDED, "True", _left_to_people(facts, status, serving[1], why)),
+        (errands.DELIVERED, "False", errands.undelivered(facts, status)),
+        (APPLIED, "False", trouble),
+        (EDITED, "True", edits_by_others(facts)),
+        *((type_, "False", told) for type_, told in _told_by_counters(facts, status)),
+        (SCALED_BY_OTHERS, "True", capacity.scaled_by_others(facts, status)),
+    )
+    yield from ((type_, truth, found) for type_, truth, found in exceptional if found is not None)
     if phase in SERVES_CANDIDATE and status.verdicts:
         yield "AnalysisAvailable", *_analysis(status)
     if phase in HAS_CANDIDATE_AHEAD and (seen := sensitivity(status)) is not None:
         yield "Sensitive", *seen
+
+
+def _stalled(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Finding | None:
+    """What a person has to mend before anything goes on."""
+    if status.phase in (Phase.ROLLED_BACK, Phase.INVALID):
+        return why if why.reason not in MAY_ARRIVE else None
+    if status.phase not in HAS_CANDIDATE_AHEAD:
+        return None
+    if status.stable is None and why.reason in _NEVER_CAME_UP:
+        return why
+    return _blocked_for_long(facts, status) or _asks_wrongly(status)
+
+
+def _asks_wrongly(status: ModelRolloutStatus) -> Finding | None:
+    """The metrics whose queries Prometheus does not take: no evidence comes before they are edited."""
+    wrong = [one.message for one in status.verdicts if one.reason == QUERY_REJECTED]
+    return Finding(QUERY_REJECTED, " ".join(wrong)) if wrong and status.phase in SERVES_CANDIDATE else None
+
+
+def _left_to_people(facts: Facts, status: ModelRolloutStatus, serving: Finding, why: Finding) -> Finding | None:
+    """What a person has to decide, be it to leave everything as it is."""
+    found = serving if status.phase is Phase.HEALTHY else why
+    if found.reason == SCALED_TO_ZERO:
+        return found
+    return _lacks_evidence(facts, status, why)
+
+
+def _lacks_evidence(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Finding | None:
+    """The evidence that a step still lacks after its deadline, where the spec has it wait on; as it was told first."""
+    trial = trial_of(facts, status, facts.rollout.wish) if facts.rollout.wish else None
+    if trial is None or why.reason not in checks.LACKING_EVIDENCE or not checks.step_deadline_is_over(trial):
+        return None
+    told = facts.rollout.status.condition(SUSPENDED)
+    if told is not None and told.reason in checks.LACKING_EVIDENCE:
+        return Finding(told.reason, told.message)
+    return None if facts.is_asking else why
 
 
 def _blocked_for_long(facts: Facts, status: ModelRolloutStatus) -> Finding | None:
@@ -80,21 +128,29 @@ def _blocked_for_long(facts: Facts, status: ModelRolloutStatus) -> Finding | Non
     return found if found is not None and found.reason != SCALED_TO_ZERO else None
 
 
-def traffic_contradiction(facts: Facts, status: ModelRolloutStatus) -> Finding | None:
-    """How requests contradict the step's exposure, as of the look that first said so: its numbers do not move.
+def _told_by_counters(facts: Facts, status: ModelRolloutStatus) -> Iterator[tuple[str, Finding | None]]:
+    """By type of condition: what counters of requests say against the step."""
+    traffic, compared = facts.traffic, facts.compared
+    for type_, is_known, found in (
+        (TRAFFIC_AS_INTENDED, traffic is not None, traffic.contradiction if traffic else None),
+        (COPIES_COMPARED, compared is not None, compared.lacking if compared else None),
+    ):
+        yield type_, _of_this_step(facts, status, type_, found, is_known=is_known)
 
-    Between two looks it stays as it is told.
-    """
+
+def _of_this_step(
+    facts: Facts, status: ModelRolloutStatus, type_: str, found: Finding | None, *, is_known: bool
+) -> Finding | None:
+    """It as of the look that first said so: its numbers do not move. Between two looks it stays as it is told."""
     before = facts.rollout.status
     if status.phase is not Phase.PROGRESSING or before.stage is None or status.stage is None:
         return None
     if (before.stage.index, before.stage.step) != (status.stage.index, status.stage.step):
         return None
-    known = before.condition(TRAFFIC_AS_INTENDED)
+    known = before.condition(type_)
     told = Finding(known.reason, known.message) if known is not None else None
-    if facts.traffic is None:
+    if not is_known:
         return told if status.stage.since is not None else None
-    found = facts.traffic.contradiction
     return told if told is not None and found is not None and told.reason == found.reason else found
 
 

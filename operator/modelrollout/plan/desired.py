@@ -35,6 +35,7 @@ from modelrollout.trial import capacity, outage
 from modelrollout.trial.facts import Facts, is_on_trial
 from modelrollout.trial.hindrance import carried
 from modelrollout.trial.trial import Trial
+from modelrollout.workloads.companions import companions
 from modelrollout.workloads.kind import Names
 
 WORKLOAD = "modelrollout-workload"
@@ -90,7 +91,9 @@ def writes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Write,
 def beginning(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Apply, ...]:
     """The objects that the wished revision would begin with."""
     begun = statuses.with_new_candidate(status, facts.rollout, wish, facts.now)
-    return tuple(_of_arm(facts, begun.candidate, begun, wish)) if begun.candidate is not None else ()
+    if (arm := begun.candidate) is None:
+        return ()
+    return (*_of_arm(facts, arm, begun, wish), *_beside(facts, arm, begun, wish))
 
 
 def _is_in_force(write: Apply, found: Manifest | Finding | None) -> bool:
@@ -108,6 +111,9 @@ def _wanted(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> Iterator[Ap
     if stable is not None and stable is not arm:
         # Its Service keeps the port that it has.
         yield Apply(revision_service.render(owner, facts.backend(stable)), TRAFFIC)
+    for one in (stable, None if status.phase is Phase.ROLLING_BACK else candidate):
+        if one is not None:
+            yield from _beside(facts, one, status, wish)
     trial = trial_of(facts, status, wish)
     if trial is not None and status.stage is not None and status.phase is not Phase.ROLLING_BACK:
         yield from trial.step.objects(trial)
@@ -122,8 +128,20 @@ def _of_arm(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> I
     yield Apply(revision_service.render(owner, backend), TRAFFIC)
 
 
+def _beside(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> Iterator[Apply]:
+    """The autoscaler and the disruption budget of an arm. They follow the spec in place, as sizes do, on both arms."""
+    owner, trial = facts.rollout.owner, trial_of(facts, status, wish)
+    least = capacity.least(facts, status, arm, carried(facts, status, trial.step)) if trial is not None else 0
+    kind, names = facts.kind(arm) or wish.kind, Names(arm.workload, arm.revision)
+    first = frozenset({Ref(kind.resource, owner.namespace, arm.workload)})
+    for one in companions(owner, names, kind.resource, wish.spec.workload, least):
+        yield Apply(one, WORKLOAD, needs=first)
+
+
 def _size(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> int | None:
-    """The pods that an arm shall have; None leaves the number to an autoscaler."""
+    """The pods that an arm shall have; None leaves the number to an autoscaler, be it one of somebody else's."""
+    if arm is status.stable and (state := facts.workload(arm)) is not None and state.scaled_by is not None:
+        return None
     trial = trial_of(facts, status, wish) if arm is status.candidate else None
     if wish.size is None or trial is None or status.stable is None:
         return wish.size
@@ -253,6 +271,14 @@ def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set
         if name in kept or name == owner.name or ref_of(manifest) in wanted or _is_preview(facts, status, manifest):
             continue
         if owner.owns(manifest) and not facts.is_routed_to(name):
+            yield _deletion(manifest)
+    # A spec may have lost its autoscaler. That of a version which is leaving goes together with it.
+    leaving = kept - {arm.workload for arm in (status.stable, status.candidate) if arm is not None}
+    if status.phase is Phase.ROLLING_BACK and status.candidate is not None:
+        leaving |= {status.candidate.workload}
+    for manifest in facts.world.companions:
+        is_asked_for = ref_of(manifest) in wanted or manifest["metadata"]["name"] in leaving
+        if owner.owns(manifest) and not is_asked_for:
             yield _deletion(manifest)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus, Phase, Verdict
 from modelrollout.plan.actions import NOT_UNDERSTOOD
-from modelrollout.plan.conditions import APPLIED, EDITED, sensitivity
+from modelrollout.plan.conditions import APPLIED, COPIES_COMPARED, EDITED, sensitivity
 from modelrollout.plan.plan import Event
 from modelrollout.traffic.exposure import Exposure
 from modelrollout.trial.checks import TRAFFIC_AS_INTENDED
@@ -114,12 +114,16 @@ def _of_edits(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator
 
 
 def _of_traffic(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
-    """Once for each way in which requests contradict the exposure, and once when they follow it again."""
-    known, now = before.condition(TRAFFIC_AS_INTENDED), after.condition(TRAFFIC_AS_INTENDED)
-    if now is not None and (known is None or known.reason != now.reason):
-        yield Event("Warning", now.reason, f"The step is held: {now.message}")
-    elif known is not None and now is None and after.stage is not None and _step(before) == _step(after):
-        yield Event("Normal", TRAFFIC_AS_INTENDED, "Requests reach the candidate in the intended share again.")
+    """Once for each way in which requests contradict the step, and once when they no longer do."""
+    for type_, begins, mended in (
+        (TRAFFIC_AS_INTENDED, "The step is held: ", "Requests reach the candidate in the intended share again."),
+        (COPIES_COMPARED, "", "Copies of users' requests are compared again."),
+    ):
+        known, now = before.condition(type_), after.condition(type_)
+        if now is not None and (known is None or known.reason != now.reason):
+            yield Event("Warning", now.reason, f"{begins}{now.message}")
+        elif known is not None and now is None and after.stage is not None and _step(before) == _step(after):
+            yield Event("Normal", type_, mended)
 
 
 def _of_smoke(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Finding) -> Iterator[Event]:

@@ -65,9 +65,9 @@ def warnings(rollout: Rollout, asked: Sequence[Query], answers: Mapping[Query, A
 
 
 def in_sentences(usual: Sequence[UsualMetric]) -> tuple[str, ...]:
-    """The warnings in what the history said."""
+    """The warnings in what the history said; a note of several parts is one for each, or its end would be cut off."""
     blind = [one.sees for one in usual if one.is_blind and one.sees is not None]
-    notes = [f"{one.metric}: {one.note}" for one in usual if one.note is not None]
+    notes = [f"{one.metric}: {part}" for one in usual if one.note is not None for part in one.note.split("; ")]
     return cut_to_limits([*blind, *notes])
 
 

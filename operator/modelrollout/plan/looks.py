@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from modelrollout.analysis import copies
+from modelrollout.analysis.copies import Compared, Copying
 from modelrollout.analysis.evidence.look import Intended
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, Judgement, judge
@@ -122,6 +124,7 @@ def _with_candidate(facts: Facts, status: ModelRolloutStatus, look: Question, ca
         reaches=reaches,
         compares=compares,
         intended=_intended(facts, status),
+        copying=_copying(facts, status, at),
         until=at + case.analysis.interval.timedelta,
     )
 
@@ -196,6 +199,18 @@ def _intended(facts: Facts, status: ModelRolloutStatus) -> Intended | None:
     if exposure.asked or step.copied != ALL_REQUESTS:  # a part of some requests, which no counter knows
         return None
     return Intended(exposure.weight, float(exposure.mirror), stage.since.timestamp())
+
+
+def _copying(facts: Facts, status: ModelRolloutStatus, at: datetime) -> Copying | None:
+    """The question about copies that are compared, while all that the step wants are made."""
+    wish, stage, candidate, stable = facts.rollout.wish, status.stage, status.candidate, status.stable
+    if wish is None or stage is None or stage.since is None or candidate is None or stable is None:
+        return None
+    step = current(way(wish), status)
+    if step.compare is None or facts.live(stable) != step.exposure:
+        return None
+    arms = facts.arm_names(candidate, "candidate"), facts.arm_names(stable, "stable")
+    return copies.copying(step.exposure.mirror / 100, step.compare, *arms, stage.since, at)
 
 
 def bases(status: ModelRolloutStatus, analysis: Analysis) -> dict[str, str]:
@@ -276,6 +291,12 @@ def judgement(facts: Facts, status: ModelRolloutStatus) -> Judgement | None:
     case, judged = replace(case, intended=look.intended), _judged(facts, status)
     found = judge(case, look.asked, facts.world.answers)
     return replace(found, verdicts=tuple(verdict for verdict in found.verdicts if judged(verdict.metric)))
+
+
+def compared(facts: Facts) -> Compared | None:
+    """What a look says of the copies that are compared."""
+    look = facts.world.look
+    return copies.compared(look.copying, facts.world.answers) if look is not None and look.copying else None
 
 
 def _judged(facts: Facts, status: ModelRolloutStatus) -> Callable[[str], bool]:

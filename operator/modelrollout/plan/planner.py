@@ -9,12 +9,13 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import MetricVerdict, ModelRolloutStatus, Phase, StageStatus, Verdict
 from modelrollout.api.traffic import Traffic
 from modelrollout.objects.manifests import Owner, Write
-from modelrollout.plan import adoption, desired, looks, smoking
+from modelrollout.plan import adoption, desired, errands, looks, smoking
 from modelrollout.plan.conditions import conditions
 from modelrollout.plan.conditions import unseen as unseen_conditions
 from modelrollout.plan.decide import Decision, decide, mended, trial_of
 from modelrollout.plan.events import events
 from modelrollout.plan.history import with_choice
+from modelrollout.plan.notifications import notifications
 from modelrollout.plan.plan import Event, Plan
 from modelrollout.plan.statuses import changed
 from modelrollout.rollout.rollout import Rollout, Wish
@@ -39,7 +40,13 @@ def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
     if judgement is None:
         facts = replace(facts, is_asking=looks.is_due(facts, known))
     else:
-        facts = replace(facts, verdicts=judgement.verdicts, checkpoint=judgement.checkpoint, traffic=judgement.traffic)
+        facts = replace(
+            facts,
+            verdicts=judgement.verdicts,
+            checkpoint=judgement.checkpoint,
+            traffic=judgement.traffic,
+            compared=looks.compared(facts),
+        )
     made = plan_from(facts, known)
     smoke = smoking.due(facts, made.status) if world.smoke is None and not made.rehearsal else None
     question = looks.due(facts, known) if world.look is None and not (made.rehearsal or smoke) else None
@@ -57,6 +64,7 @@ def plan_from(facts: Facts, known: ModelRolloutStatus) -> Plan:
     rollout = facts.rollout
     decision = decide(facts, known)
     status = _completed(facts, decision, known)
+    status = errands.added(status, notifications(facts, status, decision.why))
     wish, retreat = _wish(rollout, status), desired.retreat(facts, status)
     # After a retreat the next pass reads the route anew before it touches anything else that users depend on.
     writes = desired.writes(facts, status, wish) if wish and not retreat else ()
@@ -66,7 +74,7 @@ def plan_from(facts: Facts, known: ModelRolloutStatus) -> Plan:
         retreat=retreat,
         writes=writes,
         rehearsal=desired.beginning(facts, status, rollout.wish) if is_untried and rollout.wish else (),
-        events=events(rollout.status, status, decision.why),
+        events=(*events(rollout.status, status, decision.why), *errands.given_up(facts, status)),
         verdicts=facts.verdicts,
     )
 
@@ -106,7 +114,7 @@ def finalise(owner: Owner, world: World) -> tuple[Write, ...]:
 
 
 def _completed(facts: Facts, decision: Decision, known: ModelRolloutStatus) -> ModelRolloutStatus:
-    status = changed(decision.status, verdicts=_shown(facts, decision.status, known))
+    status = changed(errands.struck(facts, decision.status), verdicts=_shown(facts, decision.status, known))
     told = facts.world.trouble or decision.why  # trouble is more urgent than a reason to wait
     status = changed(
         status,

@@ -16,6 +16,7 @@ sample, and miss none as long as `end` is far enough in the past for the scrapes
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import time
 from collections import deque
@@ -24,6 +25,9 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar
 
+from requests.utils import get_auth_from_url
+
+from modelrollout.prometheus.guard import Guard
 from modelrollout.prometheus.silence import Silence
 from modelrollout.prometheus.worker import Endpoint, RequestOutcome, Worker, milliseconds
 from modelrollout.promql.query import Answer, Answered, Query, Unanswered
@@ -31,6 +35,7 @@ from modelrollout.promql.query import Answer, Answered, Query, Unanswered
 T = TypeVar("T")
 
 GRACE = 0.25  # seconds in which a request that timed out may still say so itself
+SECRET = 8  # letters of a header's word that is told to nobody; shorter ones may stand anywhere
 CLOSED = Unanswered("The connection to Prometheus was closed.", rejected=False)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SIGN_OF_LIFE = Query("", "", "", "1", _EPOCH, _EPOCH, timedelta(seconds=1))
@@ -40,8 +45,9 @@ class Prometheus:
     """A Prometheus, or what speaks its API (Thanos, Mimir, …), at `url`. Use as `async with`, or close it.
 
     `headers` go with every request (authorization, tenant). `verify` is True for the usual certificate authorities, a
-    file with others, or False for none. Proxies and CA bundles named in the environment count. `clock` and `sleep` are
-    in seconds; a connection's own timeout goes by the machine's.
+    file with others, or False for none; `authority` is the text of such a file. Proxies and CA bundles named in the
+    environment count; of proxies none, where a `guard` judges the addresses that are connected to. `clock` and `sleep`
+    are in seconds; a connection's own timeout goes by the machine's.
     """
 
     def __init__(
@@ -52,11 +58,15 @@ class Prometheus:
         in_flight: int = 8,
         headers: Mapping[str, str] | None = None,
         verify: bool | str = True,
+        authority: str = "",
+        guard: Guard | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Coroutine[None, None, None]] = asyncio.sleep,
     ) -> None:
-        agent = {"User-Agent": "modelrollout"}
-        self._target = Endpoint(url, timeout.total_seconds(), {**agent, **(headers or {})}, verify)
+        shown = {"User-Agent": "modelrollout", **(headers or {})}
+        words = (word for value in (headers or {}).values() for word in value.split())
+        secrets = tuple(word for word in (*words, *_secrets_of(url)) if len(word) >= SECRET)
+        self._target = Endpoint(url, timeout.total_seconds(), shown, verify, authority, guard, secrets)
         self._in_flight = in_flight
         self._workers: list[Worker] = []  # made when first needed
         self._idle: list[Worker] = []
@@ -209,3 +219,12 @@ class Prometheus:
             turn = self._queue.popleft()
             if not turn.done():
                 turn.set_result(answer)
+
+
+def _secrets_of(url: str) -> tuple[str, ...]:
+    """The password that an address may carry, and how it is sent."""
+    try:
+        user, password = get_auth_from_url(url)
+    except ValueError:
+        return ()
+    return password, base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -1,53 +1,115 @@
-"""Which Prometheus answers: a client for every server that rollouts name. Decides nothing."""
+"""Which Prometheus answers: a client for every server that rollouts name. Decides nothing but whom it may ask."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
+from modelrollout.api.addresses import AllowedAddresses
+from modelrollout.api.analysis import PrometheusServer
 from modelrollout.prometheus.client import Prometheus
 from modelrollout.prometheus.credentials import Credentials, Shown
+from modelrollout.prometheus.guard import Guard
 from modelrollout.promql.query import Answer, Query, Unanswered
 
 MOST_SERVERS = 50
-"""How many clients are kept: addresses come from users' specs, and each client has threads."""
+"""Clients that are kept beside the operator's own: addresses come from users' specs, and each client has threads."""
+SECRET_REF = "spec.analysis.prometheus.secretRef"  # noqa: S105 - the name of a field
+ReadSecret = Callable[[str, str], Awaitable[Mapping[str, str]]]
+"""Texts by their keys, of a namespace's Secret of that name. Raises Unreadable."""
+
+
+class Unreadable(Exception):  # noqa: N818 - named after what happened
+    """A Secret cannot be used; the message says why and has nothing of its content."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """A client is one address, for those who show it the same Secret."""
+
+    url: str = field(repr=False)  # it may have a password in it
+    secret: tuple[str, str] | None  # its namespace and name
 
 
 class Servers:
-    """Asks the server that a rollout names, else the operator's own, which alone is shown the credentials."""
+    """Asks the server that a rollout names, else the operator's own.
 
-    def __init__(self, default_url: str | None, credentials: Credentials | None = None) -> None:
-        self._default_url, self._credentials = default_url, credentials
-        self._servers: dict[str, tuple[Prometheus, Shown]] = {}  # the most recently asked comes last
+    The operator's own credentials go to its own address alone. An address of a spec's is shown what the spec's Secret
+    has, and is asked only where it is allowed and leads to where `guard` has nothing against.
+    """
 
-    async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
-        """One answer for each query; never raises for the world's trouble."""
-        address = url or self._default_url
-        if address is None:
-            why = (
-                "no Prometheus is known: set spec.analysis.prometheus.url, or start the operator with --prometheus-url"
-            )
-            return {query: Unanswered(why, rejected=False) for query in queries}
-        return await (await self._server(address)).ask(queries)
+    def __init__(
+        self,
+        allowed: AllowedAddresses,
+        credentials: Credentials | None = None,
+        read_secret: ReadSecret | None = None,
+        *,
+        guard: Guard | None = None,
+        most: int = MOST_SERVERS,
+    ) -> None:
+        self._guard, self._most = guard or Guard(), most
+        self._allowed, self._credentials, self._read_secret = allowed, credentials, read_secret
+        self._servers: dict[_Client, tuple[Prometheus, Shown]] = {}  # the most recently asked comes last
+
+    async def ask(
+        self, namespace: str, named: PrometheusServer | None, queries: tuple[Query, ...]
+    ) -> Mapping[Query, Answer]:
+        """One answer for each query; `named` by a rollout of the namespace. Never raises for the world's trouble."""
+        server = await self._server_for(namespace, named)
+        return dict.fromkeys(queries, server) if isinstance(server, Unanswered) else await server.ask(queries)
 
     async def close(self) -> None:
         for server, _ in self._servers.values():
             await server.close()
 
-    async def _server(self, address: str) -> Prometheus:
-        shown = self._shown_to(address)
-        server, known = self._servers.pop(address, (None, None))
+    async def _server_for(self, namespace: str, named: PrometheusServer | None) -> Prometheus | Unanswered:
+        url, ref = (named.url, named.secret_ref) if named is not None else (None, None)
+        address = url or self._allowed.own
+        if address is None:
+            why = (
+                "no Prometheus is known: set spec.analysis.prometheus.url, or start the operator with --prometheus-url"
+            )
+            return Unanswered(why, rejected=False)
+        if (refusal := self._allowed.refusal(address, namespace)) is not None:
+            return Unanswered(refusal.message, rejected=False)
+        secret = (namespace, ref.name) if ref is not None else None
+        try:
+            shown = await self._shown_to(address, secret)
+        except Unreadable as why_not:
+            return Unanswered(f"{SECRET_REF}: {why_not}.", rejected=False)
+        return await self._server(_Client(self._own_or(address), secret), shown)
+
+    def _own_or(self, address: str) -> str:
+        """One spelling of the operator's own, so that it has one client."""
+        own = self._allowed.own
+        return own if own is not None and self._allowed.is_own(address) else address
+
+    async def _shown_to(self, address: str, secret: tuple[str, str] | None) -> Shown:
+        """Raises Unreadable."""
+        if secret is None:
+            return self._credentials.shown() if self._credentials and self._allowed.is_own(address) else Shown()
+        if self._read_secret is None:
+            raise Unreadable("this operator reads no Secrets")
+        found = await self._read_secret(*secret)
+        try:
+            return Shown.of(found)
+        except ValueError as error:
+            raise Unreadable(f"Secret '{secret[1]}' cannot be used: {error}") from None
+
+    async def _server(self, client: _Client, shown: Shown) -> Prometheus:
+        server, known = self._servers.pop(client, (None, None))
         if server is not None and known != shown:
             await server.close()
             server = None
-        server = server or Prometheus(address, headers=dict(shown.headers), verify=shown.verify)
-        self._servers[address] = server, shown
-        if len(self._servers) > MOST_SERVERS:
-            oldest, _ = self._servers.pop(next(iter(self._servers)))
+        guard = None if self._allowed.is_own(client.url) else self._guard
+        server = server or Prometheus(client.url, headers=dict(shown.headers), authority=shown.authority, guard=guard)
+        self._servers[client] = server, shown
+        others = [one for one in self._servers if not self._is_own(one)]
+        if len(others) > self._most:
+            oldest, _ = self._servers.pop(others[0])
             await oldest.close()
         return server
 
-    def _shown_to(self, address: str) -> Shown:
-        """An address that a spec chose is shown nothing."""
-        if self._credentials is None or address != self._default_url:
-            return Shown()
-        return self._credentials.shown()
+    def _is_own(self, client: _Client) -> bool:
+        """Whoever names many addresses takes the operator's own from nobody."""
+        return client.secret is None and self._allowed.is_own(client.url)

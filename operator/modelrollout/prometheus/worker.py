@@ -11,16 +11,19 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from prometheus_api_client import PrometheusConnect
-from urllib3 import Retry, Timeout, disable_warnings
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3 import Timeout, disable_warnings
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
+from modelrollout.prometheus.guard import Adapter, Forbidden, Guard
 from modelrollout.prometheus.replies import Data, Reply, Window, answer, misfit, too_big, understood
 from modelrollout.promql.query import Answer, Query, Unanswered
 
@@ -34,12 +37,19 @@ LESS_PATIENT = 0.9  # Prometheus gives up earlier than we do by this factor, so 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A Prometheus, and how to reach it. `verify`: True, False, or a file of certificate authorities."""
+    """A Prometheus, and how to reach it. `verify`: True, False, or a file of certificate authorities.
 
-    url: str
+    `authority`: the text of such a file, in its place. `guard` judges the addresses that its name leads to. `secrets`
+    are not repeated, whoever sends them back.
+    """
+
+    url: str = field(repr=False)  # it may have a password in it
     timeout: float
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     verify: bool | str
+    authority: str = field(default="", repr=False)
+    guard: Guard | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def base(self) -> str:
@@ -62,6 +72,12 @@ class Endpoint:
         """For people: without the user and password that a URL may carry."""
         parts = urlsplit(self.base)
         return f"Prometheus at {urlunsplit(parts._replace(netloc=parts.netloc.rpartition('@')[2]))}"
+
+    def hidden(self, text: str) -> str:
+        """The text without the secrets: what a server answers may quote what it was shown."""
+        for secret in self.secrets:
+            text = text.replace(secret, "(hidden)")
+        return text
 
     def was_silent(self) -> Unanswered:
         """The answer for a query that got no reply in time."""
@@ -103,8 +119,7 @@ class Worker:
 
     def _work(self) -> None:
         session = _Session(self._target)
-        # By default the library retries three times, with pauses. The next pass is retry enough.
-        with PrometheusConnect(self._target.base, session=session, retry=Retry(0, raise_on_status=False)) as client:
+        with PrometheusConnect(self._target.base, session=session) as client:
             while job := self._jobs.get():
                 query, tell = job
                 try:
@@ -137,14 +152,22 @@ class _Session(requests.Session):
 
     def __init__(self, target: Endpoint) -> None:
         super().__init__()
-        self._name = target.name
+        self._target, self._adapter = target, Adapter(target.guard, target.authority)
         # Looked up once: requests would read the environment and ~/.netrc again for every single query.
         settings = self.merge_environment_settings(target.url, {}, None, target.verify, None)
-        self.trust_env, self.proxies, self.verify = False, settings["proxies"], settings["verify"]
+        self.trust_env, self.verify = False, settings["verify"]
+        self.proxies = settings["proxies"] if target.guard is None else {}
         self.headers.update(target.headers)
         if target.verify is False:  # the user chose that; one warning is enough
             logger.warning("The certificate of %s is not verified.", target.name)
             disable_warnings(InsecureRequestWarning)
+
+    def get_adapter(self, url: str | bytes) -> HTTPAdapter:
+        return self._adapter  # and not the one that the library puts in place
+
+    def close(self) -> None:
+        super().close()
+        self._adapter.close()
 
     def request(  # type: ignore[override]
         self,
@@ -170,11 +193,12 @@ class _Session(requests.Session):
         ) as reply:
             body = self._read(reply, deadline)
             got = Reply(reply.status_code, reply.reason or "", reply.headers, body)
-        data = understood(got, who=self._name)
+        data = understood(got, who=self._target.name)
         if isinstance(data, Unanswered):
-            raise _DeclinedError(data)
+            again = understood(_without_secrets(got, self._target), who=self._target.name)
+            raise _DeclinedError(again if isinstance(again, Unanswered) else data)
         for warning in data.warnings:
-            logger.info("%s warns: %s", self._name, warning)
+            logger.info("%s warns: %s", self._target.name, self._target.hidden(warning))
         return _Success(data)
 
     def _read(self, reply: requests.Response, deadline: float) -> bytes:
@@ -186,6 +210,13 @@ class _Session(requests.Session):
             if time.monotonic() > deadline:
                 raise requests.ReadTimeout
         return bytes(body)
+
+
+def _without_secrets(got: Reply, target: Endpoint) -> Reply:
+    """Of a reply that people are told of: numbers of a whole answer stay as they are."""
+    headers = CaseInsensitiveDict({name: target.hidden(value) for name, value in got.headers.items()})
+    body = target.hidden(got.body.decode(errors="replace")).encode()
+    return Reply(got.status, target.hidden(got.reason), headers, body)
 
 
 def _ask(client: Any, session: _Session, target: Endpoint, query: Query) -> RequestOutcome:
@@ -231,5 +262,7 @@ def _not_heard(trouble: OSError | HTTPError, target: Endpoint) -> RequestOutcome
         cause = inner  # the library's own words bury it under the names of three classes
     if isinstance(trouble, requests.Timeout) or isinstance(cause, TimeoutError):
         return RequestOutcome(target.was_silent(), heard=False, in_vain=True)
+    if isinstance(cause, Forbidden):
+        return RequestOutcome(Unanswered(f"{target.name} is not asked: {cause}.", rejected=False), heard=False)
     why = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
     return RequestOutcome(Unanswered(f"{target.name} did not answer: {why}.", rejected=False), heard=False)

@@ -15,11 +15,13 @@ from modelrollout.api.workload import WorkloadRef
 from modelrollout.objects.access import READ, Access
 from modelrollout.objects.manifests import Manifest, Owner, Ref
 from modelrollout.objects.reads import Objects, Reads
-from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES, PODS, SERVICES
+from modelrollout.objects.resources import CLUSTER_METRIC_TEMPLATES, METRIC_TEMPLATES, PODS, SERVICE_ACCOUNTS, SERVICES
+from modelrollout.rollout import service_account
 from modelrollout.rollout.expansion import TemplateKey, Templates, template_keys
 from modelrollout.rollout.template import ref_to
 from modelrollout.traffic.features import class_of
 from modelrollout.traffic.router_table import route_refs, router_of
+from modelrollout.workloads.companions import COMPANIONS
 from modelrollout.workloads.kind_table import WORKLOADS
 
 LABELLED = (PODS, SERVICES, *WORKLOADS)
@@ -27,14 +29,14 @@ LABELLED = (PODS, SERVICES, *WORKLOADS)
 _CORE = {"name", "canary"}
 """What a stage may have in it that every Gateway can do."""
 _TEMPLATES = {TEMPLATE_KIND: METRIC_TEMPLATES, CLUSTER_KIND: CLUSTER_METRIC_TEMPLATES}
-ACCESS = tuple(Access(resource, READ) for resource in _TEMPLATES.values())
+ACCESS = tuple(Access(resource, READ) for resource in (*_TEMPLATES.values(), SERVICE_ACCOUNTS))
 
 
 def reads(manifest: Manifest) -> Reads:
     """All that a pass over this rollout reads."""
     owner = owner_of(manifest)
     named = (*route_refs(owner), *mentioned(owner.namespace, manifest.get("spec")))
-    return Reads(LABELLED, tuple(dict.fromkeys(named)))
+    return Reads(LABELLED, tuple(dict.fromkeys(named)), COMPANIONS)
 
 
 def beyond(manifest: Manifest, objects: Objects) -> tuple[Ref, ...]:
@@ -73,14 +75,16 @@ def _part(whole: Any, *path: str) -> Any:
 
 
 def mentioned(namespace: str, spec: Any) -> tuple[Ref, ...]:
-    """The objects of others that a spec names: templates of metrics, and the workload that serves as the template."""
-    templates = tuple(_place(key, namespace) for key in template_keys(spec))
+    """The objects of others that a spec names: templates of metrics, the ServiceAccount of its pods, and the workload
+    that serves as the template."""
+    account = service_account.named_in(spec, namespace)
+    others = (*(_place(key, namespace) for key in template_keys(spec)), *filter(None, [account]))
     workload = spec.get("workload") if isinstance(spec, dict) else None
     raw = workload.get("workloadRef") if isinstance(workload, dict) else None
     try:
-        return (*templates, ref_to(WorkloadRef.model_validate(raw), namespace)) if raw else templates
+        return (*others, ref_to(WorkloadRef.model_validate(raw), namespace)) if raw else others
     except ValidationError:  # told when the spec is parsed
-        return templates
+        return others
 
 
 def templates_among(objects: Objects, namespace: str, spec: Any) -> Templates:

@@ -11,14 +11,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from modelrollout.analysis.queries import ArmNames, Reach, queries
+from modelrollout.api.addresses import AllowedAddresses
 from modelrollout.api.base import GROUP
 from modelrollout.api.errors import name_error, spec_error
 from modelrollout.api.findings import Finding
+from modelrollout.api.notifications import Notification, notifications_in
 from modelrollout.api.placeholders import UnknownName, render_tree
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, VersionInfo
 from modelrollout.objects.manifests import Manifest, Owner, Ref, annotation
 from modelrollout.objects.reads import Objects
+from modelrollout.rollout import service_account
 from modelrollout.rollout.agreement_metrics import with_agreement_metrics
 from modelrollout.rollout.expansion import NO_TEMPLATES, Templates, expanded
 from modelrollout.rollout.identity import is_known, revision_by_meaning, revision_by_words
@@ -59,20 +62,27 @@ class Rollout:
     fault: Finding | None
     status: ModelRolloutStatus
     action: str | None = None  # asked for by hand
+    notifications: tuple[Notification, ...] = ()  # whatever else may be wrong with the spec
 
     def workload(self, revision: str) -> str:
         return f"{self.owner.name}-{revision}"
 
 
-def parse(manifest: Manifest, objects: Objects, comparer_image: str | None = None) -> Rollout:
-    """`objects`: what was found of those that `references.reads` names. `comparer_image`: see `Wish`.
+def parse(
+    manifest: Manifest,
+    objects: Objects,
+    comparer_image: str | None = None,
+    addresses: AllowedAddresses | None = None,
+) -> Rollout:
+    """`objects`: what was found of those that `references.reads` names. `comparer_image`: see `Wish`. `addresses` of a
+    Prometheus that a spec may name; None: any.
 
     Raises pydantic.ValidationError when the status is not one that this operator or an older one wrote.
     """
     metadata = manifest["metadata"]
     owner = owner_of(manifest)
     status = ModelRolloutStatus.model_validate(manifest.get("status") or {})
-    wish = _wish_in(manifest, objects, comparer_image)
+    wish = _wish_in(manifest, objects, comparer_image, addresses)
     if isinstance(wish, Wish) and is_known(wish.by_words, wish.spec.traffic.port, owner, status, objects):
         wish = replace(wish, revision=wish.by_words)
     return Rollout(
@@ -82,20 +92,26 @@ def parse(manifest: Manifest, objects: Objects, comparer_image: str | None = Non
         fault=wish if isinstance(wish, Finding) else None,
         status=status,
         action=annotation(manifest, ACTION),
+        notifications=notifications_in(manifest.get("spec")),
     )
 
 
-def _wish_in(manifest: Manifest, objects: Objects, comparer_image: str | None) -> Wish | Finding:
+def _wish_in(
+    manifest: Manifest, objects: Objects, comparer_image: str | None, addresses: AllowedAddresses | None
+) -> Wish | Finding:
     metadata = manifest["metadata"]
     if (wrong_name := name_error(metadata["name"])) is not None:  # an older CRD may have let it pass
         return Finding("InvalidName", f"{wrong_name}.")
-    return read_wish(
-        manifest.get("spec") or {},
-        templates_among(objects, metadata["namespace"], manifest.get("spec")),
+    spec, namespace = manifest.get("spec") or {}, metadata["namespace"]
+    wish = read_wish(
+        spec,
+        templates_among(objects, namespace, spec),
         objects,
-        namespace=metadata["namespace"],
+        namespace=namespace,
         comparer_image=comparer_image,
+        addresses=addresses,
     )
+    return wish if isinstance(wish, Finding) else service_account.fault(spec, namespace, objects) or wish
 
 
 def read_wish(
@@ -105,11 +121,12 @@ def read_wish(
     *,
     namespace: str = "",
     comparer_image: str | None = None,
+    addresses: AllowedAddresses | None = None,
 ) -> Wish | Finding:
     """The wish in a spec, or the sentence that says what is wrong with it. `objects` has what workloadRef names."""
     there = objects or {}
     named = {ref: there[ref] for ref in mentioned(namespace, raw) if ref in there}
-    return _understood(_Words.of(raw, templates, named, namespace, comparer_image))
+    return _understood(_Words.of(raw, templates, named, namespace, comparer_image, addresses))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +139,7 @@ class _Words:
     named: Mapping[Ref, Manifest | Finding] = field(compare=False)
     namespace: str
     comparer_image: str | None
+    addresses: AllowedAddresses | None
 
     @classmethod
     def of(cls, raw: Mapping[str, Any], templates: Templates, named: Objects, *others: Any) -> _Words:
@@ -131,7 +149,10 @@ class _Words:
 @lru_cache(maxsize=256)  # passes come every few seconds, edits once a day: a spec is read in its first pass alone
 def _understood(words: _Words) -> Wish | Finding:
     try:
-        spec = expanded(ModelRolloutSpec.model_validate(words.raw), words.templates)
+        written = ModelRolloutSpec.model_validate(words.raw)
+        if (refusal := _refused_address(written, words)) is not None:
+            return refusal
+        spec = expanded(written, words.templates)
         if isinstance(spec, Finding):
             return spec
         spec = with_agreement_metrics(spec)
@@ -155,8 +176,23 @@ def _understood(words: _Words) -> Wish | Finding:
     return _wish(spec, kind, template, words.comparer_image)
 
 
+def _refused_address(spec: ModelRolloutSpec, words: _Words) -> Finding | None:
+    server = spec.analysis.prometheus
+    if server is None or server.url is None or words.addresses is None:
+        return None
+    return words.addresses.refusal(server.url, words.namespace)
+
+
 def _wish(spec: ModelRolloutSpec, kind: Kind, template: Manifest, comparer_image: str | None) -> Wish | Finding:
     size, router = kind.size(template), router_of(spec.traffic)
+    if spec.workload.autoscaling is not None:
+        if size is not None and spec.workload.workload_ref is None:
+            return Finding(
+                "InvalidTemplate",
+                "spec.workload.template.spec.replicas must be left out where spec.workload.autoscaling is set, which "
+                "decides the number of pods.",
+            )
+        size = None
     if router.splits_by_pods and size is None:
         return Finding(
             "InvalidTemplate",

@@ -78,6 +78,12 @@ class Noise:
     levels: Levels = NO_LEVELS
     load: float = 0.0  # requests per second of a pod, at which the dispersion was measured
     outlasts: bool = False  # whether the ranks of pods in an hour differ beyond chance
+    has_bursts: bool = False  # whether single blocks stand out, though the variance may be within chance
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether requests may be taken to fail independently."""
+        return self.dispersion <= CALM_DISPERSION and not self.has_bursts
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +118,28 @@ def measure_noise(history: History) -> Noise | None:
     level = _merged(bad, hour) / np.maximum(_merged(expected, hour), TINY)
     own = expected * np.repeat(level, hour, axis=1)
     found = [_within_hours(bad, total, own, hour, max(round(length / history.block), 1)) for length in BLOCKS]
-    dispersion = _largest(found)
+    has_bursts = _skewness(bad, total, own) > SURE_DEVIATIONS
+    dispersion = max(_largest(found), found[0][0] if has_bursts else 1.0)
     levels = measure_levels(_merged(bad, hour), _merged(expected, hour), dispersion)
     ranks = _ranks(bad, total)
-    return Noise(dispersion, _memory(ranks), pods, seconds, levels, load, _outlasts(ranks, hour))
+    return Noise(dispersion, _memory(ranks), pods, seconds, levels, load, _outlasts(ranks, hour), has_bursts)
 
 
-def choose_mode(noise: Noise | None, wish: str = "auto") -> Mode:
-    """How events are counted. `wish`: auto, independent (the user vouches for it) or strict."""
+def choose_mode(noise: Noise | None, wish: str = "auto", *, is_compared: bool = True) -> Mode:
+    """How events are counted. `wish`: auto, independent (the user vouches for it) or strict.
+
+    `is_compared`: False for a candidate by itself, which has nobody to be ranked among.
+    """
     if wish == "independent":
         return Mode.PLAIN
-    if wish == "strict":
+    if wish == "strict" and is_compared:
         return Mode.STRICT
     if noise is None:
         return Mode.ASSUMED
-    if noise.dispersion <= CALM_DISPERSION:
+    if noise.is_calm:
         return Mode.PLAIN
     is_forgetful = noise.memory <= FORGETFUL_CORRELATION and not noise.outlasts
-    return Mode.RANKED if is_forgetful and noise.pods >= FEWEST_PODS else Mode.DISPERSED
+    return Mode.RANKED if is_compared and is_forgetful and noise.pods >= FEWEST_PODS else Mode.DISPERSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +223,21 @@ def _within_hours(bad: Floats, total: Floats, own: Floats, hour: int, times: int
     return (float(squares.sum() / freedom), float(freedom)) if freedom > 0 else (1.0, 0.0)
 
 
+def _skewness(bad: Floats, total: Floats, own: Floats) -> float:
+    """The third moment of single blocks beyond chance, in standard deviations. `own`: as in `_within_hours`.
+
+    Rare bursts raise it long before they raise the variance, and slow drifts hardly do. The polynomial is orthogonal to
+    mean and variance (Morris, 1982), for bad requests that are drawn from all pods without replacement.
+    """
+    rate, everywhere = _rate(bad, total), total.sum(axis=0)
+    part = np.divide(total, everywhere, out=np.zeros_like(total), where=everywhere > 0)
+    variance, slope = own * (1 - rate) * (1 - part), (1 - 2 * rate) * (1 - 2 * part)
+    off = bad - own
+    cubes = (off - 2 * slope) * (off**2 - slope * off - variance) - 2 * variance * off
+    chance = math.sqrt(6 * float((variance**3).sum()))
+    return float(cubes.sum()) / chance if chance > 0 else 0.0
+
+
 def _in_time(bad: Floats, total: Floats) -> tuple[float, float]:
     """The same of one pod from the differences between neighbouring blocks (von Neumann, 1941)."""
     squares, freedom = _differences(bad, total)
@@ -265,4 +290,4 @@ def _ranks(bad: Floats, total: Floats) -> Floats:
 def noisiest(found: Sequence[Noise | None]) -> Noise | None:
     """The noisiest of several, such as tails beyond several edges."""
     known = [one for one in found if one is not None]
-    return max(known, key=lambda one: one.dispersion) if known else None
+    return max(known, key=lambda one: (not one.is_calm, one.dispersion)) if known else None

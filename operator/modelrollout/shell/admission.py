@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 
 from pydantic import ValidationError
 
+from modelrollout.api.addresses import AllowedAddresses
 from modelrollout.kube import Cluster, KubeError
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.reads import Reads
@@ -78,8 +79,11 @@ class Advisor:
         *,
         clock: Callable[[], datetime] = utc_now,
         patience: timedelta = REVIEW_TIMEOUT,
+        addresses: AllowedAddresses | None = None,
     ) -> None:
+        """`addresses` of a Prometheus that specs may name; None: any."""
         self._cluster, self._asker, self._clock, self._patience = cluster, asker, clock, patience
+        self._addresses = addresses
         self._turns = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def review(self, review: Any) -> dict[str, Any]:
@@ -108,7 +112,8 @@ class Advisor:
         new = {**request.new, "metadata": {"name": "new", "uid": "", **request.new["metadata"]}}
         new["metadata"]["namespace"] = request.namespace
         named = Reads(named=mentioned(request.namespace, new.get("spec")))
-        rollout = parse(new, await Direct(self._cluster).read((request.namespace, ""), named))
+        objects = await Direct(self._cluster).read((request.namespace, ""), named)
+        rollout = parse(new, objects, addresses=self._addresses)
         if rollout.fault is not None:
             return foresight.cut_to_limits([f"{rollout.fault.reason}: {rollout.fault.message}"])
         if rollout.wish is None:
@@ -117,7 +122,6 @@ class Advisor:
         asked = foresight.queries_to_ask(rollout, new, request.old, self._clock().replace(microsecond=0))
         if not asked:
             return foresight.cut_to_limits(in_the_open)
-        server = rollout.wish.spec.analysis.prometheus
-        answers = await self._asker.ask(server.url if server else None, asked)
+        answers = await self._asker.ask(request.namespace, rollout.wish.spec.analysis.prometheus, asked)
         seen = await asyncio.to_thread(foresight.warnings, rollout, asked, answers)  # six hours of many pods
         return foresight.cut_to_limits([*in_the_open, *seen])

@@ -129,11 +129,13 @@ class Mirrors:
         self._is_narrow = bool(tuple(namespaces))
         self._direct = Direct(cluster)
         self._followers: dict[tuple[Resource, str | None], Follower] = {}
+        self._quiet: set[Resource] = set()
         self._leaving: set[asyncio.Task[None]] = set()
         self._named: dict[RolloutKey, tuple[Ref, ...]] = {}
         self._readers: defaultdict[Ref, set[RolloutKey]] = defaultdict(set)
 
     async def read(self, key: RolloutKey, reads: Reads) -> Objects:
+        self._quiet.update(reads.beside)
         here, elsewhere = self._parted(key, reads)
         asked = await self._direct.read(key, elsewhere) if elsewhere != Reads() else {}
         return {**dict(self._known(key, here)), **asked}
@@ -147,10 +149,16 @@ class Mirrors:
         self._refer(key, reads.named)
         # A mirror that is to hold a whole kind begins so.
         names = [ref for ref in reads.named if self._follower(ref.resource, ref.namespace, is_whole=True).is_synced]
-        kinds = [kind for kind in reads.labelled if self._follower(kind, key[0], is_whole=False).is_synced]
-        other_kinds = tuple(kind for kind in reads.labelled if kind not in kinds)
+        kinds, other_kinds = self._kinds_parted(key, reads.labelled)
+        beside, others_beside = self._kinds_parted(key, reads.beside)
         other_names = tuple(ref for ref in reads.named if ref not in names)
-        return Reads(tuple(kinds), tuple(names)), Reads(other_kinds, other_names)
+        return Reads(kinds, tuple(names), beside), Reads(other_kinds, other_names, others_beside)
+
+    def _kinds_parted(
+        self, key: RolloutKey, kinds: tuple[Resource, ...]
+    ) -> tuple[tuple[Resource, ...], tuple[Resource, ...]]:
+        here = tuple(kind for kind in kinds if self._follower(kind, key[0], is_whole=False).is_synced)
+        return here, tuple(kind for kind in kinds if kind not in here)
 
     async def reread(self, key: RolloutKey, reads: Reads) -> Objects:
         before = [(ref, item) for ref, item in self._stored(key, reads) if isinstance(item, dict)]
@@ -225,7 +233,8 @@ class Mirrors:
         mirror = Mirror(self._cluster, resource, namespace, label=ROLLOUT_LABEL, only_labelled=not is_whole)
 
         def changed(event: WatchEvent) -> None:
-            self._changed(resource, event)
+            if resource not in self._quiet:  # an autoscaler's status changes every few seconds
+                self._changed(resource, event)
 
         def answered() -> None:
             for ref, keys in self._readers.items():
@@ -245,7 +254,7 @@ class Mirrors:
         yield from self._stored(key, reads)
 
     def _stored(self, key: RolloutKey, reads: Reads) -> Iterator[tuple[Ref, Manifest | Finding]]:
-        for resource in reads.labelled:
+        for resource in (*reads.labelled, *reads.beside):
             if (follower := self._present(resource, key[0])) is not None and follower.refusal is None:
                 yield from ((ref_of(item), item) for item in follower.mirror.labelled(*key))
         for ref in reads.named:

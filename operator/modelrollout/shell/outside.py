@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
+from modelrollout.api.analysis import PrometheusServer
 from modelrollout.comparer.answers import Reply
 from modelrollout.promql.query import Answer, Query
 from modelrollout.trial.smoke import SmokeRound
@@ -14,8 +15,10 @@ from modelrollout.trial.smoke import SmokeRound
 class Asker(Protocol):
     """Where the answers come from."""
 
-    async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
-        """One answer for each query. Never raises for the world's trouble."""
+    async def ask(
+        self, namespace: str, named: PrometheusServer | None, queries: tuple[Query, ...]
+    ) -> Mapping[Query, Answer]:
+        """One answer for each query; `named` by a rollout of the namespace. Never raises for the world's trouble."""
 
 
 class Smoker(Protocol):

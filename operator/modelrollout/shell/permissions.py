@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from modelrollout.objects.access import READ, Access, Integration, Where
-from modelrollout.objects.resources import EVENTS, LEASES, MODEL_ROLLOUTS, Resource
+from modelrollout.objects.resources import EVENTS, LEASES, MODEL_ROLLOUTS, SECRETS, Resource
 from modelrollout.rollout import references
 from modelrollout.stages.way import ACCESS as OF_STAGES
 from modelrollout.traffic import revision_service
 from modelrollout.traffic.router_table import ROUTERS
+from modelrollout.workloads import companions
 from modelrollout.workloads.kind_table import KINDS
 
 OF_THE_SHELL = (
@@ -21,6 +22,7 @@ OF_THE_SHELL = (
     # Who sets blockOwnerDeletion needs it where OwnerReferencesPermissionEnforcement is on, as in OpenShift.
     Access(MODEL_ROLLOUTS, ("update",), subresource="finalizers"),
     Access(EVENTS, ("create",)),
+    Access(SECRETS, ("get",), Integration.SECRETS),  # those that a rollout names, in its own namespace
     Access(LEASES, (*READ, "create", "update"), where=Where.OWN),
 )
 
@@ -29,6 +31,7 @@ ALL: tuple[Access, ...] = (
     *references.ACCESS,
     *revision_service.ACCESS,
     *(one for kind in KINDS.values() for one in kind.access),
+    *companions.ACCESS,
     *(one for router in ROUTERS.values() for one in router.access),
     *(one for stage in OF_STAGES.values() for one in stage),
 )

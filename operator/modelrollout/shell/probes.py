@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from modelrollout.shell.telemetry import Telemetry
 
@@ -33,6 +35,6 @@ class Probes:
         return web.Response(text="ok\n")
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(self._telemetry.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
+        # In a thread: a thousand rollouts take a while, and passes do not wait for a scrape.
+        page = await asyncio.to_thread(self._telemetry.page)
+        return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE_LATEST})

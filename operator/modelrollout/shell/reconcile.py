@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from modelrollout.api.addresses import AllowedAddresses
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus
+from modelrollout.delivery.deliverer import Deliverer
 from modelrollout.kube import Cluster, Conflict, Failed, Refused
 from modelrollout.kube.errors import NotFound
 from modelrollout.objects.manifests import Manifest, Owner, Ref, Write, ref_of
@@ -76,13 +79,19 @@ class Reconciler:
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         comparer_image: str | None = None,
+        addresses: AllowedAddresses | None = None,
         smoker: Smoker | None = None,
         succession: Succession | None = None,
+        deliverer: Deliverer | None = None,
     ) -> None:
-        """`succession`: where another process may have led before this one."""
+        """`succession`: where another process may have led before this one. `addresses`: see `parse`.
+
+        Without a deliverer, errands stay.
+        """
         self._cluster, self._reader, self._asker = cluster, reader, asker
-        self._comparer_image, self._smoker = comparer_image, smoker or ByHTTP()
-        self._succession = succession
+        self._parse = partial(parse, comparer_image=comparer_image, addresses=addresses)
+        self._smoker = smoker or ByHTTP()
+        self._succession, self._deliverer = succession, deliverer
         self._announcer, self._telemetry = announcer, telemetry
         self._resync, self._clock, self._sleep = resync, clock, sleep
         self._applier = Applier(cluster, reader)
@@ -143,7 +152,9 @@ class Reconciler:
         key, now, question = _key(manifest), self._clock(), None
         rehearsed = self._objections.last_rehearsed(key, now)
         while True:
-            decided = self._plan(manifest, await self._read(manifest, needed, asking), now, rehearsed)
+            with self._telemetry.part("read"):
+                objects = await self._read(manifest, needed, asking)
+            decided = self._plan(manifest, objects, now, rehearsed)
             if decided.made.retreat:
                 return decided
             if trial := decided.made.rehearsal:
@@ -162,6 +173,7 @@ class Reconciler:
                 if (answers := await asking.answer("Prometheus", ask)) is not None:
                     # A step that begins, begins when Prometheus has answered; unless the next look is due by then.
                     then = self._clock()
+                    self._telemetry.looked(key, question.at, then)
                     now = then if question.until is None or then < question.until else decided.now
                     return self._plan_again(decided, decided.world.heard(question, answers), now)
             if await self._version(key) != manifest["metadata"]["resourceVersion"]:
@@ -190,9 +202,16 @@ class Reconciler:
         return objects
 
     def _plan(self, manifest: Manifest, objects: Objects, now: datetime, rehearsed: Rehearsed) -> PlannedPass:
-        key, rollout = _key(manifest), parse(manifest, objects, self._comparer_image)
+        with self._telemetry.part("plan"):
+            return self._planned(manifest, objects, now, rehearsed)
+
+    def _planned(self, manifest: Manifest, objects: Objects, now: datetime, rehearsed: Rehearsed) -> PlannedPass:
+        key, rollout = _key(manifest), self._parse(manifest, objects)
+        self._telemetry.works_for(rollout)
         refused = {ref: why for ref, why in self._refusals.told(key).items() if ref.resource != MODEL_ROLLOUTS}
         world = observed(objects, rollout.owner, refused)
+        if self._deliverer is not None:
+            world = world.delivered(self._deliverer.known(key))
         made = plan(rollout, world, now)
         if made.rehearsal and contents(made.rehearsal) == rehearsed.contents:
             world = world.tried(self._objections.worded(key, rehearsed.refused))
@@ -201,7 +220,8 @@ class Reconciler:
 
     def _plan_again(self, decided: PlannedPass, world: World, now: datetime) -> PlannedPass:
         """The plan with answers in its world."""
-        return replace(decided, world=world, now=now, made=plan(decided.rollout, world, now))
+        with self._telemetry.part("plan"):
+            return replace(decided, world=world, now=now, made=plan(decided.rollout, world, now))
 
     async def _take_traffic_back(
         self, manifest: Manifest, needed: Reads, decided: PlannedPass
@@ -211,7 +231,7 @@ class Reconciler:
         Raises Conflict when the route keeps changing.
         """
         for _ in range(MOST_RETREATS):
-            done = await self._applier.carry_out_all(decided.made.retreat, needed, decided.world.objects)
+            done = await self._carry_out("take back", decided.made.retreat, needed, decided)
             if done.conflict is None:
                 return decided, done
             logger.debug("Traffic is taken back once more: %s", done.conflict)
@@ -258,7 +278,8 @@ class Reconciler:
         else:
             self._telemetry.saw(decided.rollout, decided.made)  # only now: what was not saved is decided once more
             self._announcer.tell(decided.rollout.owner, decided.made.events, decided.now)
-        done = await self._applier.carry_out_all(writes, needed, decided.world.objects)
+            self._deliver(decided)
+        done = await self._carry_out("write", writes, needed, decided)
         if done.conflict is not None:  # the next pass deals with objects that changed after the status was saved
             logger.debug("%s/%s changed meanwhile: %s", *key, done.conflict)
             await self._reader.reread(key, needed)
@@ -268,6 +289,16 @@ class Reconciler:
             waiting=back.waiting | done.waiting,
             unanswered={**done.unanswered, **back.unanswered},
         )
+
+    def _deliver(self, decided: PlannedPass) -> None:
+        """Has the errands of the saved status delivered, whenever that may be."""
+        if self._deliverer is not None:
+            rollout = decided.rollout
+            self._deliverer.deliver(rollout.owner, decided.made.status.errands, rollout.notifications)
+
+    async def _carry_out(self, part: str, writes: tuple[Write, ...], needed: Reads, decided: PlannedPass) -> Written:
+        with self._telemetry.part(part) if writes else nullcontext():
+            return await self._applier.carry_out_all(writes, needed, decided.world.objects)
 
     def _take_note(self, decided: PlannedPass, refused: dict[Ref, Trouble], untried: Collection[Ref]) -> None:
         """Remembers what was refused. A status that cannot be saved cannot say so itself."""
@@ -287,12 +318,16 @@ class Reconciler:
 
     async def _ask(self, rollout: Rollout, question: Question) -> Mapping[Query, Answer]:
         server = rollout.wish.spec.analysis.prometheus if rollout.wish else None
-        return await self._asker.ask(server.url if server else None, question.queries)
+        with self._telemetry.part("ask"):
+            answers = await self._asker.ask(rollout.owner.namespace, server, question.queries)
+            self._telemetry.heard(answers.values())
+        return answers
 
     async def _save(self, manifest: Manifest, status: ModelRolloutStatus) -> None:
         """Compare-and-swap of the whole status; nothing is written when nothing changed."""
         if (wire := _wire(status)) != manifest.get("status"):
-            await self._cluster.replace_status({**manifest, "status": wire})
+            with self._telemetry.part("save"):
+                await self._cluster.replace_status({**manifest, "status": wire})
 
     def _time_to_next_pass(self, key: RolloutKey, done: Written, made: Plan) -> timedelta | None:
         """The time until the next pass; short when this one changed something, or met a new refusal."""
@@ -311,6 +346,8 @@ class Reconciler:
         self._reader.forget(key)
         self._telemetry.forget(key)
         self._beyond.pop(key, None)
+        if self._deliverer is not None:
+            self._deliverer.forget(key)
         if self._succession is not None:
             self._succession.forget(key)
         if manifest is None or "orphan" in (manifest["metadata"].get("finalizers") or []):

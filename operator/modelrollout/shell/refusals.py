@@ -11,6 +11,7 @@ from modelrollout.api.findings import Finding
 from modelrollout.kube import Conflict, Failed, LeftAlone, Refused, Unreachable
 from modelrollout.objects.manifests import Ref
 from modelrollout.shell.wakeups import RolloutKey
+from modelrollout.workloads.companions import COMPANIONS
 from modelrollout.workloads.kind_table import WORKLOADS
 
 Refusal = Refused | Failed
@@ -129,7 +130,7 @@ def in_words(ref: Ref, refusal: Trouble) -> Finding:
         return Finding("Refused", f"{named} is not written: {refusal.message}.")
     if not isinstance(refusal, Refusal):
         return Finding("Refused", f"The API server does not take {named}: {_cut(str(refusal))}.")
-    origin = " It is made from spec.workload." if ref.resource in WORKLOADS else ""
+    origin = " It is made from spec.workload." if ref.resource in (*WORKLOADS, *COMPANIONS) else ""
     sentence = f"The API server refuses {named}: {_cut(refusal.message)} ({refusal.status}).{origin}"
     return Finding("Refused", sentence)
 

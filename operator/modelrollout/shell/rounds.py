@@ -49,12 +49,12 @@ class Rounds:
         poked = functools.partial(self._wakeups.wait, key, None)
 
         async def make_a_pass() -> timedelta | None:
-            with self._telemetry.passes.time():
-                return None if stopped else await self._reconciler.reconcile(key, poked)
+            return None if stopped else await self._reconciler.reconcile(key, poked)
 
         while not stopped and not self._are_over:
-            self._telemetry.next_pass(key, 0)
-            if (made := await self._tried(key, make_a_pass)) is None:
+            with self._telemetry.a_pass(key):
+                made = await self._tried(key, make_a_pass)
+            if made is None:
                 pause: float | None = min(LONGEST_RETRY, FIRST_RETRY * 2**failures)
                 failures = min(failures + 1, 10)
             else:

@@ -11,7 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from modelrollout.api.addresses import IN_THE_CLUSTER, OWN_ALONE, AllowedAddresses
 from modelrollout.api.names import Name, Namespace
+from modelrollout.api.notifications import FIELDS
+from modelrollout.api.placeholders import require_known
 from modelrollout.api.scalars import Duration
 from modelrollout.objects.access import Integration
 
@@ -26,6 +29,16 @@ def _long_enough(duration: Duration) -> Duration:
     return duration
 
 
+def _fills_known_fields(link: str) -> str:
+    require_known(link, [name for name in FIELDS if name != "link"], where="a link")  # raises a ValueError
+    return link
+
+
+def _addresses(texts: tuple[str, ...]) -> tuple[str, ...]:
+    AllowedAddresses.parse(None, texts)
+    return texts
+
+
 class Settings(BaseModel):
     """How one operator process runs."""
 
@@ -36,6 +49,9 @@ class Settings(BaseModel):
     comparer_image: str | None = None  # none: no stage can compare answers
     prometheus_url: Annotated[str | None, Field(pattern=r"^https?://.+")] = None
     prometheus_credentials: Path | None = None
+    notifications: Path | None = None
+    link_template: Annotated[str | None, AfterValidator(_fills_known_fields)] = None
+    prometheus_allowed: Annotated[tuple[str, ...], AfterValidator(_addresses)] = IN_THE_CLUSTER
     kubeconfig: Path | None = None
     context: str | None = None
     host: str = "0.0.0.0"  # noqa: S104 - the kubelet probes a pod from outside
@@ -45,11 +61,17 @@ class Settings(BaseModel):
     webhook_port: Annotated[int, Field(ge=0, le=65535)] = 9443
     log_format: Literal["json", "text"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_rollouts: Annotated[int, Field(ge=0)] = 1000
     resync: Duration = Duration("5m")
     leader_election: bool = True
     lease: Name = "modelrollout"
     lease_namespace: Namespace | None = None
     lease_duration: Annotated[Duration, AfterValidator(_long_enough)] = Duration("15s")
+
+    @property
+    def addresses(self) -> AllowedAddresses:
+        """The addresses of a Prometheus that are asked."""
+        return AllowedAddresses.parse(self.prometheus_url, self.prometheus_allowed)
 
     @property
     def resync_every(self) -> timedelta:
@@ -63,6 +85,10 @@ _HELP = {
     "prometheus_url": "Prometheus to ask where spec.analysis.prometheus says no other",
     "prometheus_credentials": "folder with what that Prometheus, and no other, is shown: token, or username and "
     "password; headers, one a line; ca.crt",
+    "notifications": "file with a list of targets that are told of all rollouts (docs/notifications.md)",
+    "link_template": "link in notifications, such as https://grafana.example/d/1?var-rollout={{ rollout }}",
+    "prometheus_allowed": "addresses beside it that spec.analysis.prometheus may name, separated by commas, each like "
+    f"[scheme://]host[:port], where * stands for one label of a host; {OWN_ALONE}: that Prometheus alone",
     "comparer_image": "image with modelrollout in it, mostly the operator's own, for stages that compare answers",
     "kubeconfig": "kubeconfig to use; in a pod its service account, else $KUBECONFIG or ~/.kube/config",
     "context": "context of the kubeconfig",
@@ -74,19 +100,21 @@ _HELP = {
     "webhook_port": "port that the admission webhook is served on",
     "log_format": "json (for machines) or text",
     "log_level": "debug, info, warning or error",
+    "metrics_rollouts": "most rollouts that /metrics shows one by one, those in release first",
     "resync": "look at every rollout at least this often, even if nothing seems to have happened",
     "lease": "name of the Lease by which one of several processes leads",
     "lease_namespace": "namespace of that Lease; in a pod its own, else that of the kubeconfig's context",
     "lease_duration": "time after which another process leads when the leader falls silent",
 }
-_LISTS = ("namespaces", "without")
+_LISTS = ("namespaces", "without", "prometheus_allowed")
 ALONE = "--no-leader-election"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     for name, text in _HELP.items():
         default = Settings.model_fields[name].default
-        shown = f" (default {default})" if default not in (None, ()) else ""
+        value = ",".join(default) if isinstance(default, tuple) else default
+        shown = f" (default {value})" if default not in (None, ()) else ""
         parser.add_argument(_flag(name), metavar="VALUE", help=f"{text}{shown}; ${PREFIX}{name.upper()}")
     alone = f"write without holding a Lease, where no other process can be running; ${PREFIX}LEADER_ELECTION=false"
     parser.add_argument(ALONE, dest="leader_election", action="store_const", const="false", help=alone)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+from modelrollout.analysis.copies import fault_of_sizes
 from modelrollout.api.compare import Compare
 from modelrollout.api.findings import Finding
 from modelrollout.api.shadow import Copies
@@ -50,6 +51,9 @@ def fault(name: str, kind: StageKind, wish: Wish) -> Finding | None:
     if kind.copies is None or kind.copies.compare is None:
         return None
     where = f"spec.stages[{name}]: compare"
+    sizes = kind.copies.compare.request_sizes
+    if sizes is not None and (why := fault_of_sizes(sizes, f"{where}.requestSizes")) is not None:
+        return Finding("InvalidSpec", why)
     if wish.spec.traffic.grpc is not None:
         return Finding("InvalidSpec", f"{where} reads HTTP and JSON, not gRPC: leave it out.")
     if not wish.comparer_image:
@@ -78,7 +82,8 @@ def with_comparer(step: Step, copies: Copies) -> Step:
     if copies.compare is None:
         return step
     alive = partial(objects, copies, copies.compare)
-    return replace(step, waits=(is_not_ready, *step.waits), copies_to=backend, objects=alive)
+    waits = (is_not_ready, *step.waits)
+    return replace(step, waits=waits, compare=copies.compare, copies_to=backend, objects=alive)
 
 
 def objects(copies: Copies, compare: Compare, trial: Trial) -> Iterator[Apply]:

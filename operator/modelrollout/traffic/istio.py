@@ -7,7 +7,7 @@ stay with one of them has a match in front of the weights, as those who ask have
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pydantic.alias_generators import to_camel
 
@@ -41,6 +41,7 @@ from modelrollout.traffic.router import (
     InForce,
     Notes,
     Routing,
+    Wanted,
     WholeObjects,
     led_back,
     own,
@@ -57,6 +58,10 @@ class IstioRouter(WholeObjects):
 
     def refs(self, owner: Owner, traffic: Traffic | None = None) -> tuple[Ref, ...]:
         return (Ref(VIRTUAL_SERVICES, owner.namespace, owner.name),)
+
+    def fault(self, owner: Owner, traffic: Traffic, there: Objects, wanted: Iterable[Wanted] = ()) -> Finding | None:
+        foreign = next(_hosts_of_others(_settings(traffic), owner.namespace), None)
+        return foreign or super().fault(owner, traffic, there, wanted)
 
     def can(self, traffic: Traffic, exposure: Exposure, copied: Copied) -> Finding | None:
         found = next(_faults(traffic.istio, exposure, copied), None) if traffic.istio else None
@@ -101,6 +106,23 @@ class IstioRouter(WholeObjects):
 
     def pods(self, exposure: Exposure, size: int | None) -> int | None:
         return size
+
+
+def _hosts_of_others(istio: Istio, namespace: str) -> Iterator[Finding]:
+    """All sidecars follow a VirtualService, whatever its namespace: it could take the callers of any Service.
+
+    A Gateway says by itself whose hosts it serves.
+    """
+    gateways = {*istio.gateways, *(gateway for match in istio.matches for gateway in match.gateways)}
+    for host in istio.hosts if "mesh" in gateways or not istio.gateways else ():
+        _, *rest = host.removesuffix(".cluster.local").split(".")
+        is_a_services = host == "*" or host.endswith((".svc", ".local"))
+        if is_a_services and rest != [namespace, "svc"]:
+            yield Finding(
+                "HostOfOthers",
+                f"spec.traffic.istio.hosts: {host} is not a Service of namespace '{namespace}', and its callers in the "
+                "whole mesh would come here: name a Service of this namespace, or leave the mesh out of gateways.",
+            )
 
 
 # Writing

@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import ceil
 
 from modelrollout.api.base import GROUP
+from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm, ModelRolloutStatus
 from modelrollout.traffic.exposure import Exposure
 from modelrollout.trial.facts import Facts
@@ -32,6 +33,19 @@ def needed(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> int:
     if wish is None or wish.size is None:
         return max(1, ceil(stable_pods(facts, status) * exposure.percent / 100))
     return (wish.router.pods(exposure, wish.size) or 0) if wish.size else 0
+
+
+def least(facts: Facts, status: ModelRolloutStatus, arm: Arm, exposure: Exposure) -> int:
+    """The pods below which an arm's own autoscaler may not go, whatever its author says; `exposure`: the candidate's.
+
+    Neither arm has the load by which its number could be known: the candidate before it has its users, and stable
+    before it has them back.
+    """
+    if status.candidate is None or status.stable is None:
+        return 0
+    if arm.revision == status.candidate.revision:
+        return needed(facts, status, exposure)
+    return stable_pods(facts, status) if status.stage is not None else 0
 
 
 def is_enough(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> bool:
@@ -58,6 +72,23 @@ def lacks_pods(facts: Facts, status: ModelRolloutStatus, arm: Arm, count: int) -
     return state is not None and state.replicas < count and _given(facts, status, arm) < count
 
 
+def scaled_by_others(facts: Facts, status: ModelRolloutStatus) -> Finding | None:
+    """Who decides the number of stable's pods, where the spec says nothing of an autoscaler."""
+    wish, stable, state = facts.rollout.wish, status.stable, facts.workload(status.stable)
+    if wish is None or stable is None or state is None or state.scaled_by is None:
+        return None
+    if wish.spec.workload.autoscaling is not None:
+        return None
+    kind = facts.kind(stable) or wish.kind
+    mend = "declare it in spec.workload.autoscaling, and each version has one of its own."
+    against = f" and spec.workload.template.spec.replicas ({wish.size}) does not count" if wish.size is not None else ""
+    return Finding(
+        "AutoscalerFound",
+        f"{kind.resource.kind} '{stable.workload}' is scaled by {state.scaled_by}: its number of pods is left to it"
+        f"{against}. An autoscaler made for this name stays behind at the next release: {mend}",
+    )
+
+
 def note(status: ModelRolloutStatus, count: int) -> str:
     """What is noted on a workload that is given pods: the number, and for which candidate's release."""
     return f"{count}{_for_release(status)}"
@@ -81,6 +112,8 @@ def told(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> str | 
     if state is not None and state.replicas > count:
         return None
     workload = f"{wish.kind.resource.kind} {candidate.workload}"
+    if wish.spec.workload.autoscaling is not None:
+        return f"{workload} is given {count} pods, as many as {float(exposure.percent):g} % of stable's {whole} need."
     return (
         f"spec.workload.template.spec.replicas is left out and nothing scales {workload} yet, so it is given {count} "
         f"pods, as many as {float(exposure.percent):g} % of stable's {whole} need."

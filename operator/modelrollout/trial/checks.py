@@ -23,6 +23,11 @@ from modelrollout.workloads import pods
 
 TRAFFIC_AS_INTENDED = "TrafficAsIntended"
 """The type of the condition that is there, and False, while requests do not reach the candidate as intended."""
+AWAITING_EVIDENCE, GOAL_NOT_SHOWN = "AwaitingEvidence", "GoalNotShown"
+LACKING_EVIDENCE = (AWAITING_EVIDENCE, GOAL_NOT_SHOWN)
+"""The reasons of a step that waits for evidence."""
+CRASH_LOOP, PROGRESS_DEADLINE_EXCEEDED = "CrashLoop", "ProgressDeadlineExceeded"
+"""Why a version does not come up."""
 
 
 def was_rejected(trial: Trial) -> Finding | None:
@@ -31,7 +36,7 @@ def was_rejected(trial: Trial) -> Finding | None:
 
 def crash_loops(trial: Trial) -> Finding | None:
     message = pods.crash_loop(trial.facts.pods(trial.candidate))
-    return Finding("CrashLoop", message) if message else None
+    return Finding(CRASH_LOOP, message) if message else None
 
 
 def metric_failed(trial: Trial) -> Finding | None:
@@ -59,7 +64,7 @@ def ready_too_late(trial: Trial) -> Finding | None:
     )
     trouble = pods.trouble(trial.facts.pods(candidate))
     return Finding(
-        "ProgressDeadlineExceeded",
+        PROGRESS_DEADLINE_EXCEEDED,
         f"{_named(candidate)} {late} (spec.progressDeadline)." + (f" {trouble}" if trouble else ""),
     )
 
@@ -158,7 +163,7 @@ def evidence_is_missing(trial: Trial) -> Finding | None:
         return None
     where, verdicts = _where(trial), _deciding(trial)
     if verdicts is None:
-        return Finding("AwaitingEvidence", f"{where} waiting for the next look at the metrics.")
+        return Finding(AWAITING_EVIDENCE, f"{where} waiting for the next look at the metrics.")
     if not (open_ := [verdict for verdict in verdicts if verdict.verdict is not Verdict.PASS]):
         return None
     may_promote = patience_of(trial).on_inconclusive == "promote" and step_deadline_is_over(trial)
@@ -169,8 +174,8 @@ def evidence_is_missing(trial: Trial) -> Finding | None:
     shown = {verdict.metric: verdict for verdict in trial.status.verdicts}
     told = [_latest(shown.get(verdict.metric), verdict).message for verdict in open_]
     if trial.step.goal is not None and step_deadline_is_over(trial):
-        return Finding("GoalNotShown", " ".join([where, _not_shown(trial.step.goal, patience_of(trial)), *told]))
-    return Finding("AwaitingEvidence", " ".join([where, *told]))
+        return Finding(GOAL_NOT_SHOWN, " ".join([where, _not_shown(trial.step.goal, patience_of(trial)), *told]))
+    return Finding(AWAITING_EVIDENCE, " ".join([where, *told]))
 
 
 def _not_shown(goal: Goal, patience: Patience) -> str:

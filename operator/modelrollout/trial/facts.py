@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from modelrollout.analysis.copies import Compared
 from modelrollout.analysis.queries import ArmNames, pods_of
 from modelrollout.analysis.traffic_share import TrafficShare
 from modelrollout.api.findings import Finding
@@ -38,6 +39,7 @@ class Facts:
     verdicts: tuple[MetricVerdict, ...] | None = None  # of the latest look; None: nobody looked
     checkpoint: tuple[MetricEvidence, ...] | None = None  # where the tests of that look stand
     traffic: TrafficShare | None = None  # what that look says of the candidate's share of the requests
+    compared: Compared | None = None  # what it says of the copies that are compared
     is_asking: bool = False  # a look is due and not answered yet
 
     # Workloads
@@ -52,7 +54,7 @@ class Facts:
             return None
         kind, manifest = found
         state, wish = kind.state(manifest), self.rollout.wish
-        if wish is not None and wish.size is not None:
+        if wish is not None and wish.size is not None and state.scaled_by is None:
             return state
         # An autoscaler asks for more pods in the middle of anything, most of all when the candidate has many users.
         # Starting pods are not a loss of readiness.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from modelrollout.analysis.copies import Copying
 from modelrollout.analysis.evidence.look import Intended
 from modelrollout.analysis.queries import Reach
 from modelrollout.api.status import StageStatus
@@ -27,8 +28,9 @@ class Question:
     reaches: Mapping[str, Reach] = field(default_factory=dict)  # by metric: what of it is read
     compares: bool = False  # stable serves beside the candidate, so it is asked about as well
     intended: Intended | None = None  # in what proportion the requests that answer it were to be split
+    copying: Copying | None = None  # what is known of the copies that are compared
     until: datetime | None = None  # when the next look is due: this one cannot begin anything after it
 
     @property
     def queries(self) -> tuple[Query, ...]:
-        return (*self.history, *self.asked)
+        return (*self.history, *self.asked, *(self.copying.queries if self.copying else ()))

@@ -81,11 +81,18 @@ def last_attempt(smoke: Smoke, trouble: SmokeTrouble, waited: int) -> datetime |
     return trouble.since + smoke.deadline + timedelta(seconds=waited) if trouble.since is not None else None
 
 
+def url_of(request: SmokeRequest, url: str) -> str:
+    """Where a request goes; `url`: of the candidate's own Service, by plain HTTP."""
+    return f"{request.scheme.lower()}://{url.removeprefix('http://')}"
+
+
 def unmet(request: SmokeRequest, reply: Reply, url: str) -> Unmet | None:
     """What is wrong with the reply; None where it is as expected. Tells neither headers nor bodies of requests."""
     asked = f"'{request.name}' ({method_of(request)} {request.path.partition('?')[0]})"
     if isinstance(reply, Failure):
-        told = _TROUBLE[reply.trouble].format(url=url, longest=request.expect.max_latency)
+        told = _TROUBLE[reply.trouble].format(
+            url=url_of(request, url), longest=request.expect.max_latency, scheme=request.scheme
+        )
         return Unmet(f"{asked}: {told}.", is_its_own=reply.trouble not in NOT_ITS_FAULT)
     found = (why for look in _LOOKS for why in look(request.expect, reply))
     why = next(found, None)
@@ -102,7 +109,7 @@ _TROUBLE = {
     "nobody is exposed",
     Trouble.TOO_LARGE: f"the answer is larger than {LARGEST >> 20} MiB, the most that is read: ask for less",
     Trouble.TIMEOUT: "expected an answer within {longest}, got none",
-    Trouble.BROKEN: "expected an answer, and the connection broke off, or what came was no HTTP",
+    Trouble.BROKEN: "expected an answer, and the connection broke off, or what came was no {scheme}",
     Trouble.TRUNCATED: "expected a whole stream, and it broke off",
 }
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Literal
 
 from modelrollout.analysis.evidence.look import Goal
+from modelrollout.api.compare import Compare
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import CandidateArm, ModelRolloutStatus, Phase, StageStatus
 from modelrollout.objects.manifests import Apply
@@ -65,6 +66,7 @@ class Step:
     patience: Patience | None = None  # None: as the spec's analysis says
     draw: Callable[[Trial], Draw | None] = lambda _: None  # of users whom a cookie keeps
     copied: Copied = ALL_REQUESTS
+    compare: Compare | None = None  # how the answers to copies are compared
     copies_to: Callable[[Trial], Backend | None] = lambda _: None
     objects: Callable[[Trial], Iterator[Apply]] = lambda _: iter(())
     smoke: Smoke | None = None  # what the operator itself asks of the candidate

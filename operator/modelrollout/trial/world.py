@@ -13,8 +13,10 @@ from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import PODS, SERVICES, Resource
 from modelrollout.promql.query import Answer, Query
 from modelrollout.traffic.router import InForce
+from modelrollout.trial.deliveries import Deliveries
 from modelrollout.trial.question import Question
 from modelrollout.trial.smoke import SmokeRound
+from modelrollout.workloads.companions import COMPANIONS
 from modelrollout.workloads.kind_table import WORKLOADS
 
 REFUSED = "Refused"
@@ -33,6 +35,7 @@ class World:
     answers: Mapping[Query, Answer] = field(default_factory=dict)
     smoke: SmokeRound | None = None  # that was put to the candidate; None: it was asked nothing
     replies: Mapping[str, Reply] = field(default_factory=dict)  # by the names of its requests
+    deliveries: Deliveries = field(default_factory=Deliveries)
     routings: dict[object, InForce] = field(default_factory=dict, init=False, repr=False, compare=False)  # read so far
 
     @classmethod
@@ -46,6 +49,10 @@ class World:
     def replied(self, smoke: SmokeRound, replies: Mapping[str, Reply]) -> World:
         """The same world, with what the candidate said to smoke requests."""
         return replace(self, smoke=smoke, replies=replies)
+
+    def delivered(self, deliveries: Deliveries) -> World:
+        """The same world, with what is known of errands."""
+        return replace(self, deliveries=deliveries)
 
     def tried(self, objections: Mapping[Ref, Finding]) -> World:
         """The same world, with what the API server has against the objects of the revision that is wished for."""
@@ -61,6 +68,11 @@ class World:
     @cached_property
     def workloads(self) -> tuple[Manifest, ...]:
         return tuple(one for resource in WORKLOADS for one in self._labelled.get(resource, ()))
+
+    @property
+    def companions(self) -> tuple[Manifest, ...]:
+        """Autoscalers and disruption budgets of versions."""
+        return tuple(one for resource in COMPANIONS for one in self._labelled.get(resource, ()))
 
     @property
     def services(self) -> tuple[Manifest, ...]:

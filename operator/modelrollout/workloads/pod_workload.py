@@ -79,11 +79,21 @@ class PodWorkload:
             ready=int(status.get("readyReplicas") or 0),
             available=int(status.get("availableReplicas") or 0),
             is_observed=int(status.get("observedGeneration") or 0) >= int(manifest["metadata"].get("generation") or 0),
+            scaled_by=_scaled_by(manifest["metadata"]),
             failure=_failure(status),
         )
 
     def pods_named(self, workload: str) -> str:
         return self.named(workload)
+
+
+def _scaled_by(metadata: Manifest) -> str | None:
+    """Whoever owns `replicas` through the subresource that autoscalers use. People use it by kubectl."""
+    for entry in metadata.get("managedFields") or ():
+        owns = "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+        if owns and entry.get("subresource") == "scale" and not str(entry.get("manager")).startswith("kubectl"):
+            return str(entry.get("manager"))
+    return None
 
 
 def _failure(status: Manifest) -> str | None:

@@ -88,7 +88,7 @@ class Writes:
         if claims is None:
             claims = ownership.after_update(resource, None, item, _updater(resource, options), objects.now(), [])
         if resource.rules.keeps_status_apart:
-            item = _without_status(item)
+            item = resource.rules.default(_without_status(item))  # whatever is shown has its defaults
         item = _owned(item, claims)
         item = objects.with_generation(resource, resource.rules.on_create(item), None)
         _refuse_if_invalid(resource, item, None)

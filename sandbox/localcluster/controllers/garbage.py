@@ -19,9 +19,11 @@ from modelrollout.objects.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
+    HORIZONTAL_POD_AUTOSCALERS,
     JOBS,
     KNOWN,
     LEASES,
+    POD_DISRUPTION_BUDGETS,
     PODS,
     SECRETS,
     SERVICES,
@@ -31,7 +33,10 @@ from modelrollout.objects.resources import (
 
 logger = logging.getLogger(__name__)
 
-KINDS = (DEPLOYMENTS, STATEFUL_SETS, JOBS, SERVICES, ENDPOINT_SLICES, CONFIG_MAPS, SECRETS, LEASES, PODS)
+KINDS = (
+    *(DEPLOYMENTS, STATEFUL_SETS, JOBS, SERVICES, ENDPOINT_SLICES, CONFIG_MAPS, SECRETS, LEASES, PODS),
+    *(HORIZONTAL_POD_AUTOSCALERS, POD_DISRUPTION_BUDGETS),
+)
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 PAUSE = 1.0  # seconds after a round that failed
 

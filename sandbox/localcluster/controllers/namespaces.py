@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 PAUSE = 0.3  # seconds before another look at a namespace that is not empty yet
 _NOT_STORED = frozenset({"bindings"})
-_BUILT_IN_GROUPS = frozenset({"", "apps", "batch", "coordination.k8s.io", "discovery.k8s.io"})
+_BUILT_IN_GROUPS = frozenset({"", "apps", "autoscaling", "batch", "coordination.k8s.io", "discovery.k8s.io", "policy"})
 _RBAC = "rbac.authorization.k8s.io"
 _FURTHER = (Resource(_RBAC, "v1", "roles", "Role"), Resource(_RBAC, "v1", "rolebindings", "RoleBinding"))
 

@@ -19,10 +19,12 @@ from pathlib import Path
 import yaml
 
 from localcluster.metrics.server import PrometheusFailedError, PrometheusMissingError, Server, binary, reserved_port
-from localcluster.metrics.targets import configuration, target_groups
+from localcluster.metrics.targets import beside, configuration, target_groups
 from localcluster.processes.background import running
 from modelrollout.kube import Cluster, Mirror
 from modelrollout.objects.resources import PODS
+
+TARGETS = "targets.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,11 @@ class Metrics:
 
     url: str
     _server: Server = field(repr=False)
+    _folder: Path = field(repr=False)
+
+    def scrape_beside(self, *addresses: str) -> None:
+        """Has it scrape what is no pod, such as an operator beside the cluster, from a few seconds on."""
+        _put(beside(self._folder / TARGETS), json.dumps([{"targets": [*addresses]}]))
 
     async def stop(self) -> None:
         """From now on connections are refused, and nothing is scraped. Fine when it is stopped already."""
@@ -58,7 +65,7 @@ async def prometheus(
         try:
             await server.start()
             async with running(pods.follow(lambda _: _write_targets(folder, pods))):
-                yield Metrics(server.url, server)
+                yield Metrics(server.url, server, folder)
         finally:
             await server.stop()
 
@@ -66,13 +73,13 @@ async def prometheus(
 def _prepared(directory: Path, scrape_interval: timedelta) -> Path:
     folder = directory.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    _put(folder / "prometheus.yml", yaml.safe_dump(configuration(folder / "targets.json", scrape_interval)))
+    _put(folder / "prometheus.yml", yaml.safe_dump(configuration(folder / TARGETS, scrape_interval)))
     return folder
 
 
 def _write_targets(folder: Path, pods: Mirror) -> None:
     text = json.dumps(target_groups(pods.items.values()), indent=1)
-    path = folder / "targets.json"
+    path = folder / TARGETS
     if not path.exists() or path.read_text() != text:
         _put(path, text)
 

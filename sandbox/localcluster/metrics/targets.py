@@ -26,8 +26,16 @@ def configuration(targets: Path, scrape_interval: timedelta) -> dict[str, Any]:
             "scrape_interval": _duration(scrape_interval),
             "scrape_timeout": _duration(min(scrape_interval, LONGEST_SCRAPE)),
         },
-        "scrape_configs": [{"job_name": "pods", "file_sd_configs": [{"files": [str(targets)]}]}],
+        "scrape_configs": [
+            {"job_name": "pods", "file_sd_configs": [{"files": [str(targets)]}]},
+            {"job_name": "beside", "honor_labels": True, "file_sd_configs": [{"files": [str(beside(targets))]}]},
+        ],
     }
+
+
+def beside(targets: Path) -> Path:
+    """The file with what is no pod."""
+    return targets.with_name("beside.json")
 
 
 def target_groups(pods: Iterable[Manifest]) -> list[dict[str, Any]]:

@@ -353,6 +353,13 @@ async def test_a_status_is_kept_as_it_was_written(rollouts: Rollouts) -> None:
     assert answer.body["status"] == wire
 
 
+async def test_a_rollout_that_nobody_has_looked_at_is_not_taken_for_done(rollouts: Rollouts) -> None:
+    made = await rollouts.create({**rollout(small(), "unseen"), "status": {"phase": "Healthy"}})
+    read = await rollouts.api.get(rollouts.path("unseen"))
+    assert made.body["status"] == read.body["status"] == {"observedGeneration": 0}
+    assert read.body["metadata"]["generation"] == 1
+
+
 async def test_an_empty_status_stays_empty(rollouts: Rollouts) -> None:
     assert (await with_status(rollouts, "empty", {})).body["status"] == {}
 

@@ -102,6 +102,9 @@ def test_the_same_pods_give_the_same_file_in_whatever_order_they_are_seen() -> N
 def test_a_scrape_may_not_take_longer_than_the_time_to_the_next() -> None:
     assert configuration(Path("/x/targets.json"), timedelta(seconds=0.5)) == {
         "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"},
-        "scrape_configs": [{"job_name": "pods", "file_sd_configs": [{"files": ["/x/targets.json"]}]}],
+        "scrape_configs": [
+            {"job_name": "pods", "file_sd_configs": [{"files": ["/x/targets.json"]}]},
+            {"job_name": "beside", "honor_labels": True, "file_sd_configs": [{"files": ["/x/beside.json"]}]},
+        ],
     }
     assert configuration(Path("/x"), timedelta(seconds=60))["global"]["scrape_timeout"] == "10000ms"

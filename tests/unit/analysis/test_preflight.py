@@ -17,6 +17,7 @@ from modelrollout.analysis.kinds.value import UNKNOWN_READINGS
 from modelrollout.analysis.queries import history_queries
 from modelrollout.analysis.sensitivity.detectable import Stretch
 from modelrollout.analysis.sensitivity.preflight import prior_of, summarise_history
+from modelrollout.analysis.sensitivity.unlike_pods import NO_HISTORY, NO_HISTORY_FOR_LIMITS
 from modelrollout.analysis.sensitivity.unlike_users import REMARK
 from modelrollout.api.status import UsualMetric
 from modelrollout.promql.query import Answered, Query, Series, Unanswered
@@ -96,13 +97,10 @@ def test_a_single_pod_is_compared_with_itself_a_moment_earlier() -> None:
     assert mode_of(bursts(1, 1.5, 60), pods=1) is Mode.DISPERSED
 
 
-LEARNED = "stable has no history, so the noise of its pods is learned on the way, and what is small takes longer"
-
-
 @pytest.mark.parametrize(
     ("answer", "notes"),
     [
-        (Answered(()), (f"{LEARNED}; {REMARK}", LEARNED)),
+        (Answered(()), (f"{NO_HISTORY}; {REMARK}", NO_HISTORY)),
         (Unanswered("connection refused", rejected=False), (None, None)),
     ],
 )
@@ -172,6 +170,22 @@ def test_noisy_pods_and_too_few_errors_are_said_beforehand() -> None:
     assert noted(STRICT, hardly_any).note == (
         f"stable has too few errors to tell whether they come in bunches: give an absolute tolerance; {REMARK}"
     )
+
+
+def test_of_a_limit_it_is_said_whether_noise_is_allowed_for() -> None:
+    limited = {"name": "errors", "ratio": ERRORS["ratio"], "max": "2%"}
+    noisy = noted(limited, history(bursts(12, 1.5, 60)))
+    assert prior_of(noisy).mode is Mode.DISPERSED
+    assert (
+        noisy.note
+        == f"its pods are noisy by themselves, so events count for {prior_of(noisy).inflation:.1f} times fewer"
+    )
+    assert noted(limited, history(np.full(SECONDS, 0.01))).note is None
+    assert noted(limited, history(np.full(SECONDS, 0.01), pods=1)).note is None
+    wished = analysis(limited)
+    asked = history_queries(wished, STABLE, ["a"], NOON, INTERVAL)
+    (unknown,) = summarise_history(wished, asked, dict.fromkeys(asked, Answered(())), {}, PLAN, 15.0)
+    assert unknown.note == NO_HISTORY_FOR_LIMITS
 
 
 def test_of_a_single_pod_it_is_said_that_others_may_differ_from_it() -> None:

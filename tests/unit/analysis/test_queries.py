@@ -145,6 +145,13 @@ def test_a_history_is_no_longer_than_prometheus_gives_points() -> None:
     assert (first.end - first.start) / first.step <= 11_000
 
 
+def test_the_noise_of_requests_is_read_for_limits_as_well() -> None:
+    limited = {"name": "errors", "ratio": ERRORS["ratio"], "max": "2%"}
+    compared = {**limited, "tolerance": {}}
+    found, same = (history_queries(analysis(one), STABLE, ["a"], NOON, TICK) for one in (limited, compared))
+    assert found == same != ()
+
+
 def test_there_is_no_history_to_read_of_what_is_not_compared() -> None:
     limited = {"name": "limited", "value": "x", "betterWhen": "lower", "max": "1"}
     assert history_queries(analysis(limited), STABLE, ["a", "b"], NOON, TICK) == ()

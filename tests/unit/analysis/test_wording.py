@@ -12,6 +12,19 @@ from modelrollout.api.metric import Metric
 from tests.unit.analysis.looking import ACCURACY, GAUGE, LATENCY
 
 
+@pytest.mark.parametrize("unit", ["share", "seconds", "plain"])
+@pytest.mark.parametrize("value", [0.0, 0.0021, 0.9995, 0.212, 3.1, 1812.0, -0.01, 1e300])
+def test_a_value_is_read_back_from_its_words(value: float, unit: wording.Unit) -> None:
+    assert wording.value_in(wording.text(value, unit)) == pytest.approx(value, rel=0.03, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"), [("34,000", 34000), ("> 1s", 1), ("nothing", None), ("unknown", None), (None, None)]
+)
+def test_words_that_are_no_value_are_none(written: str | None, value: float | None) -> None:
+    assert wording.value_in(written) == value
+
+
 @pytest.mark.parametrize(
     ("value", "written"),
     [

@@ -170,6 +170,7 @@ def test_lists_of_named_things_merge_by_name() -> None:
         ".spec.stages[].canary.smoke": ["name"],
         ".spec.stages[].shadow.smoke": ["name"],
         ".spec.stages[].blueGreen.smoke": ["name"],
+        ".spec.notifications": ["name"],
         ".spec.arguments": ["name"],
         ".spec.metrics": ["name"],
         ".spec.analysis.presets": ["name"],
@@ -177,6 +178,7 @@ def test_lists_of_named_things_merge_by_name() -> None:
         ".status.verdicts": ["metric"],
         ".status.evidence.metrics": ["metric"],
         ".status.retired": ["revision"],
+        ".status.errands": ["id"],
         ".status.conditions": ["type"],
     }
 
@@ -194,8 +196,14 @@ def test_the_template_is_kept_whole() -> None:
 def test_the_status_cannot_refuse_or_change_what_a_newer_operator_writes() -> None:
     forbidden = {"default", "enum", "pattern", "minimum", "maximum", "maxItems", "minItems", "maxLength", RULES}
     for path, part in PARTS.items():
-        if path.startswith(".status"):
+        if path.startswith(".status."):
             assert not forbidden & set(part), path
+    assert forbidden & set(PARTS[".status"]) == {"default"}  # there while nobody has written anything
+
+
+def test_a_rollout_that_no_operator_has_seen_says_so_to_tools_that_wait_for_it() -> None:
+    """kstatus takes a resource without a status for done; of a generation that was not observed it waits."""
+    assert PARTS[".status"]["default"] == {"observedGeneration": 0}
 
 
 def test_the_values_of_the_status_are_told_all_the_same() -> None:
@@ -216,3 +224,15 @@ def every_model(model: type[Model]) -> Iterator[type[Model]]:
     for below in model.__subclasses__():
         yield below
         yield from every_model(below)
+
+
+@pytest.mark.parametrize("definition", definitions(), ids=lambda one: one["spec"]["names"]["kind"])
+def test_kubectl_explain_tells_something_of_every_field(definition: dict[str, Any]) -> None:
+    fields = dict(parts(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]))
+    told_by_kubernetes = {"", ".apiVersion", ".kind", ".metadata"}
+    silent = {path for path, part in fields.items() if not part.get("description") and not path.endswith(("[]", "{}"))}
+    assert silent - told_by_kubernetes == set()
+
+
+def test_one_word_finds_all_of_our_kinds_and_none_is_among_those_of_everybody() -> None:
+    assert [one["spec"]["names"]["categories"] for one in definitions()] == [["ml"]] * 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from modelrollout.analysis.sensitivity.unlike_pods import NO_HISTORY
+from modelrollout.analysis.sensitivity.unlike_users import REMARK
 from modelrollout.api.status import UsualMetric
 from modelrollout.plan import foresight
 from modelrollout.plan.foresight import LONGEST_WARNING, MOST_WARNINGS, cut_to_limits, in_sentences, queries_to_ask
@@ -21,6 +23,11 @@ def test_only_what_cannot_see_a_doubling_is_told() -> None:
 def test_notes_follow_with_the_metric_that_they_are_of() -> None:
     found = in_sentences([usual(note="pods differ"), usual("accuracy", is_blind=True)])
     assert found == ("accuracy: little", "errors: pods differ")
+
+
+def test_what_is_unlike_is_told_whole_in_a_warning_each() -> None:
+    found = in_sentences([usual(note=f"{NO_HISTORY}; {REMARK}")])
+    assert found == (f"errors: {NO_HISTORY}", f"errors: {REMARK}")
 
 
 def test_a_metric_of_which_nothing_is_known_is_not_told() -> None:

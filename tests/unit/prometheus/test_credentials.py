@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from modelrollout.api.addresses import AllowedAddresses
+from modelrollout.api.analysis import PrometheusServer
 from modelrollout.prometheus.credentials import Credentials, CredentialsError, Shown
+from modelrollout.prometheus.guard import Guard
 from modelrollout.prometheus.servers import Servers
 from modelrollout.promql.query import Answered, Query, Unanswered
 from tests.fakes.prometheus import FakePrometheus, fake_prometheus
@@ -39,7 +42,7 @@ def written(folder: Path, **files: str) -> Path:
 def test_files_become_headers(tmp_path: Path, files: dict[str, str], headers: dict[str, str]) -> None:
     shown = Credentials(written(tmp_path, **files)).shown()
     assert dict(shown.headers) == headers
-    assert shown.verify == (str(tmp_path / "ca.crt") if "ca_crt" in files else True)
+    assert shown.authority == files.get("ca_crt", "")
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,10 @@ def test_files_become_headers(tmp_path: Path, files: dict[str, str], headers: di
         ({"token": SECRET, "username": "us", "password": SECRET}, "there are both token and username"),
         ({"token": f"{SECRET}\n{SECRET}"}, "token has more than one line"),
         ({"headers": f"X-Scope-OrgID: risk\n{SECRET}"}, "line 2 of headers is not like X-Scope-OrgID: tenant"),
+        ({"headers": f"X-Scope-OrgID: {SECRET}\u00e9"}, "line 1 of headers is not like X-Scope-OrgID: tenant"),
+        ({"headers": f"Host: {SECRET}"}, "line 1 of headers is about the request itself: leave it out"),
+        ({"token": f"{SECRET}\x07"}, "token has letters that no header may have"),
+        ({"ca_crt": f"{SECRET}\u00e9"}, "ca.crt is not in PEM"),
     ],
 )
 def test_files_that_make_no_sense_are_refused_without_their_content(
@@ -86,6 +93,19 @@ class Gate:
         return web.json_response({"status": "success", "data": {"resultType": "vector", "result": []}})
 
 
+def localhost(prometheus: FakePrometheus) -> str:
+    """By a name, as tenants write it."""
+    return prometheus.url.replace("127.0.0.1", "localhost")
+
+
+def tenants_may_name(prometheus: FakePrometheus, own: str | None = None) -> AllowedAddresses:
+    return AllowedAddresses.parse(own, [localhost(prometheus)])
+
+
+ANYWHERE = Guard(lambda _: None)
+"""No address is refused: the servers of these tests are on loopback."""
+
+
 @pytest.fixture
 async def behind_a_gate() -> AsyncIterator[tuple[FakePrometheus, Gate]]:
     async with fake_prometheus() as prometheus:
@@ -97,12 +117,12 @@ async def test_the_operators_own_prometheus_is_shown_the_token_and_its_successor
     behind_a_gate: tuple[FakePrometheus, Gate], tmp_path: Path
 ) -> None:
     prometheus, gate = behind_a_gate
-    servers = Servers(prometheus.url, Credentials(written(tmp_path, token=SECRET)))
-    assert (await servers.ask(None, (UP,)))[UP] == Answered(())
+    servers = Servers(AllowedAddresses(prometheus.url), Credentials(written(tmp_path, token=SECRET)))
+    assert (await servers.ask("ml", None, (UP,)))[UP] == Answered(())
     gate.token = "rotated"  # noqa: S105
-    assert isinstance((await servers.ask(None, (UP,)))[UP], Unanswered)
+    assert isinstance((await servers.ask("ml", None, (UP,)))[UP], Unanswered)
     written(tmp_path, token="rotated")  # noqa: S106
-    assert (await servers.ask(None, (UP,)))[UP] == Answered(())
+    assert (await servers.ask("ml", None, (UP,)))[UP] == Answered(())
     await servers.close()
 
 
@@ -110,9 +130,10 @@ async def test_a_prometheus_that_a_spec_names_is_shown_nothing(
     behind_a_gate: tuple[FakePrometheus, Gate], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     prometheus, gate = behind_a_gate
-    servers = Servers("http://prometheus.example", Credentials(written(tmp_path, token=SECRET)))
+    allowed = tenants_may_name(prometheus, own="http://prometheus.example")
+    servers = Servers(allowed, Credentials(written(tmp_path, token=SECRET)), guard=ANYWHERE)
     with caplog.at_level(logging.DEBUG):
-        answers = await servers.ask(prometheus.url, (UP,))
+        answers = await servers.ask("ml", PrometheusServer(url=localhost(prometheus)), (UP,))
     assert gate.seen == [None]
     assert SECRET not in f"{answers} {caplog.text} {servers._credentials and servers._credentials.shown()}"
     await servers.close()

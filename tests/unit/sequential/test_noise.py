@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +87,41 @@ def test_clusters_drifts_and_bursts_of_single_pods_are_seen(kind: object, rate: 
         assert missed <= most(60, 0.10)
 
 
+def hours_of(rng: np.random.Generator, hours: int, bursts_per_hour: float, spread: float = 0.0) -> Iterator[Noise]:
+    """Single hours of 19 pods at 50 requests/s and 1 % errors: bursts of 30 to 60 s, and pods that wander."""
+    for _ in range(hours):
+        starts = rng.random((19, 6 * 60)) < bursts_per_hour / 360
+        lasting = rng.integers(3, 7, starts.shape)
+        burst = sum(np.pad(starts & (lasting > ago), ((0, 0), (ago, 0)))[:, : starts.shape[1]] for ago in range(6))
+        wander = np.exp(spread * lfilter([0.436], [1.0, -0.9], rng.standard_normal(starts.shape), axis=1))
+        total = rng.poisson(25, starts.shape)
+        bad = rng.binomial(total, 0.01 * wander + 0.05 * (burst > 0))
+        noise = measure_noise(
+            History(*(part.reshape(19, 60, 6).sum(axis=2).astype(float) for part in (bad, total)), 60.0)
+        )
+        assert noise is not None
+        yield noise
+
+
+def test_an_hour_shows_rare_bursts_that_hardly_raise_the_variance() -> None:
+    noises = list(hours_of(np.random.default_rng(20261127), 200, bursts_per_hour=1.0))
+    assert sum(noise.dispersion <= CALM_DISPERSION for noise in noises) > 0
+    assert sum(choose_mode(noise) is Mode.PLAIN for noise in noises) <= 6
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3])
+def test_neither_chance_nor_pods_that_wander_are_taken_for_bursts(spread: float) -> None:
+    noises = list(hours_of(np.random.default_rng(20261128), 100, bursts_per_hour=0.0, spread=spread))
+    assert sum(noise.has_bursts for noise in noises) <= 5
+
+
+def test_bursts_in_few_pods_discount_events_though_the_variance_is_within_chance() -> None:
+    noise = replace(FEW_PODS, dispersion=1.05, has_bursts=True)
+    assert choose_mode(noise) is Mode.DISPERSED
+    assert choose_mode(replace(BURSTY_PODS, dispersion=1.05, has_bursts=True)) is Mode.RANKED
+    assert noisiest([replace(CALM_PODS, dispersion=1.08), noise]) == noise
+
+
 def test_slow_drifts_are_remembered_and_clusters_are_not() -> None:
     with fresh_worlds() as drawn:
         drifts = [choose_mode(seen(drifting, drawn, 0.01, 5000.0)) for _ in range(30)]
@@ -117,6 +154,12 @@ def test_how_events_are_counted_follows_from_the_noise_and_the_wish(
     noise: Noise | None, wish: str, expected: Mode
 ) -> None:
     assert choose_mode(noise, wish) is expected
+
+
+@pytest.mark.parametrize("wish", ["auto", "strict"])
+def test_a_candidate_by_itself_is_ranked_among_nobody(wish: str) -> None:
+    assert choose_mode(BURSTY_PODS, wish, is_compared=False) is Mode.DISPERSED
+    assert choose_mode(CALM_PODS, wish, is_compared=False) is Mode.PLAIN
 
 
 def test_the_noisier_of_several_histories_decides() -> None:

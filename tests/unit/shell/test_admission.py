@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from modelrollout.api.addresses import AllowedAddresses
 from modelrollout.kube import Unreachable
 from modelrollout.objects.manifests import Manifest
 from modelrollout.shell.admission import Advisor, NotAReviewError
@@ -110,6 +111,18 @@ async def test_asks_the_server_that_the_spec_names() -> None:
     analysis = {**builders.spec()["analysis"], "prometheus": {"url": "http://other:9090"}}
     await warnings(applied(analysis=analysis), serving(), history)
     assert history.urls == ["http://other:9090"]
+
+
+async def test_warns_of_a_server_that_this_operator_does_not_ask() -> None:
+    history = History()
+    analysis = {**builders.spec()["analysis"], "prometheus": {"url": "http://prometheus.other-team.svc:9090"}}
+    asked = review(applied(analysis=analysis), serving())
+    answer = await advisor(history, addresses=AllowedAddresses()).review(asked)
+    (told,) = answer["response"]["warnings"]
+    assert told.startswith(
+        "AddressNotAllowed: spec.analysis.prometheus.url: http://prometheus.other-team.svc:9090 is not asked."
+    )
+    assert history.asked == []
 
 
 async def test_a_prometheus_that_is_away_costs_no_word() -> None:

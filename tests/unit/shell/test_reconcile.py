@@ -95,7 +95,7 @@ async def test_poke_that_changes_nothing_asks_no_second_time() -> None:
 async def test_world_that_changes_in_the_moment_of_the_answer_is_looked_at_before_anything_is_decided() -> None:
     town = await asyncio.to_thread(at)
 
-    async def ask_and_change(url: str | None, queries: tuple[object, ...]) -> object:
+    async def ask_and_change(namespace: str, named: object, queries: tuple[object, ...]) -> object:
         town.cluster.broken.add("2")
         town.cluster.run_controllers(town.now)
         town.poke()  # both are done in one turn of the loop

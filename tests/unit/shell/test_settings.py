@@ -44,6 +44,11 @@ def test_prometheus_is_shown_nothing_unless_told() -> None:
     assert told("--prometheus-credentials", "/prometheus").prometheus_credentials == Path("/prometheus")
 
 
+def test_specs_may_name_services_of_their_namespace_and_of_monitoring_unless_told_otherwise() -> None:
+    assert [one.text for one in told().addresses.others] == ["*.{{namespace}}.svc", "*.monitoring.svc"]
+    assert told("--prometheus-allowed", "none").addresses.others == ()
+
+
 def test_there_is_no_webhook_without_certificates() -> None:
     assert told("--webhook-port", "9000").webhook_certificates is None
     settings = told("--webhook-certificates", "/certificates")
@@ -56,6 +61,8 @@ def test_there_is_no_webhook_without_certificates() -> None:
         (("--port", "many"), "--port"),
         (("--webhook-port", "70000"), "--webhook-port"),
         (("--prometheus-url", "prometheus:9090"), "--prometheus-url"),
+        (("--prometheus-allowed", "http://prometheus.monitoring.svc/path"), "--prometheus-allowed"),
+        (("--prometheus-allowed", "*.monitoring.svc,169.254.169.254"), "--prometheus-allowed"),
         (("--resync", "often"), "--resync"),
         (("--log-level", "loud"), "--log-level"),
         (("--without", "istio,linkerd"), "--without"),

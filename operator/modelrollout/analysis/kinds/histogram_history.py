@@ -55,7 +55,7 @@ def histogram_prior(metric: Metric, analysis: Analysis, past: StablePast) -> His
     recent = total[-RECENT_STEPS:].sum() / (min(len(total), RECENT_STEPS) * HISTORY_STEP.total_seconds())
     at = compared[_places(np.array(tails), 1 - metric.quantile_share, ())[0]]
     prior = Prior(
-        mode=choose_mode(noise, analysis.noise),
+        mode=choose_mode(noise, analysis.noise, is_compared=metric.tolerance is not None),
         dispersion=noise.dispersion if noise is not None else 1.0,
         share=1 - metric.quantile_share,
         rate=float(recent),

@@ -35,7 +35,7 @@ def ratio_prior(metric: Metric, analysis: Analysis, past: StablePast) -> History
     bad, total = history.bad[:, -RECENT_STEPS:].sum(), history.total[:, -RECENT_STEPS:].sum()
     seconds = min(history.total.shape[1], RECENT_STEPS) * history.block
     prior = Prior(
-        mode=choose_mode(noise, analysis.noise),
+        mode=choose_mode(noise, analysis.noise, is_compared=metric.tolerance is not None),
         dispersion=noise.dispersion if noise is not None else 1.0,
         share=float(bad / total) if total > 0 else None,
         rate=float(total / seconds),
@@ -73,7 +73,7 @@ def _history(metric: Metric, past: StablePast) -> History | None:
 
 def _warn_of_false_alarm(history: History, metric: Metric, prior: Prior, alpha: float) -> str | None:
     """A note if equal versions would fail: some of stable's pods are each judged against the others."""
-    if history.bad.shape[0] < 2 or prior.mode in (Mode.RANKED, Mode.STRICT):
+    if metric.tolerance is None or history.bad.shape[0] < 2 or prior.mode in (Mode.RANKED, Mode.STRICT):
         return None
     tolerated, _ = bounds_of(metric)
     apart = math.sqrt(1 + 1 / (history.bad.shape[0] - 1))

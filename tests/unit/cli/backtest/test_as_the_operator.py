@@ -26,7 +26,7 @@ class Asker:
     def __init__(self, past: Past) -> None:
         self.past = past
 
-    async def ask(self, url: str | None, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
+    async def ask(self, namespace: str, named: object, queries: tuple[Query, ...]) -> Mapping[Query, Answer]:
         return await self.past.ask(queries)
 
     def note_share(self) -> None:

@@ -1,0 +1,234 @@
+"""`python -m demo.dashboard http://127.0.0.1:9090`: the dashboard as a page, from what a Prometheus answers to it.
+
+It shows what Grafana would ask for and be told; Grafana draws it otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import math
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import aiohttp
+
+from charts.panels import NOTES, ROWS, Note, Panel, Row, chosen
+from modelrollout.reports.markup import element, html
+from modelrollout.reports.plot import Mark, Span, Unit, line, plot, scale, with_unit
+from modelrollout.reports.shapes import box
+
+STYLE = Path(__file__).with_suffix(".css")
+POINTS = 400
+UNITS: Mapping[str, Unit] = {"percentunit": "share", "s": "seconds"}
+COLORS = 8
+LANE, GAP = 100.0, 0.15  # of a time line with one lane: its height, and the part between two lanes
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One series of an answer, under the name that the panel gives it."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A panel with what it was told."""
+
+    title: str
+    panel: Panel
+    curves: tuple[Curve, ...]
+
+
+class Source:
+    """A Prometheus, asked as Grafana asks it."""
+
+    def __init__(self, client: aiohttp.ClientSession, url: str, span: Span) -> None:
+        self._client, self._url, self._span = client, url, span
+        self._step = max(1.0, (span.end - span.start) / POINTS)
+
+    async def ask(self, expr: str, **values: str) -> list[dict[str, Any]]:
+        """The series of an answer. Raises ValueError for one that Prometheus does not understand."""
+        whole = f"{self._span.end - self._span.start:.0f}s"
+        query = chosen(expr, window=f"{max(15, 4 * self._step):.0f}s", span=whole, **values)
+        asked = {"query": query, "start": self._span.start, "end": self._span.end, "step": self._step}
+        async with self._client.get(f"{self._url}/api/v1/query_range", params=asked) as reply:
+            told = await reply.json()
+        if told["status"] != "success":
+            raise ValueError(f"{query}: {told.get('error')}")
+        found: list[dict[str, Any]] = told["data"]["result"]
+        return found
+
+    async def seen(self, panel: Panel) -> list[Seen]:
+        """The panel; where it is repeated, once for each value."""
+        if panel.repeat is None:
+            return [Seen(panel.title, panel, await self._curves(panel))]
+        values = await self._values(panel.repeat)
+        return [
+            Seen(panel.title.replace(f"${panel.repeat}", value), panel, await self._curves(panel, panel.repeat, value))
+            for value in values
+        ]
+
+    async def _values(self, label: str) -> list[str]:
+        series = await self.ask(f"group by ({label}) (modelrollout_verdict)")
+        return sorted(one["metric"][label] for one in series)
+
+    async def _curves(self, panel: Panel, name: str = "", value: str = "") -> tuple[Curve, ...]:
+        found = list[Curve]()
+        for series in panel.series:
+            for one in await self.ask(series.expr, **({name: value} if name else {})):
+                points = ((float(at), float(text)) for at, text in one["values"])
+                found.append(Curve(_named(series.legend, one["metric"]), tuple(points)))
+        return tuple(found)
+
+    async def marks(self, note: Note) -> list[Mark]:
+        """A line for each moment that its series had as a value."""
+        found = dict[float, str]()
+        for one in await self.ask(note.expr):
+            for _, moment in one["values"]:
+                found[float(moment) / 1000] = _named(note.title, one["metric"])
+        return [Mark(at, text, note.color) for at, text in found.items() if self._span.start <= at <= self._span.end]
+
+
+def _named(legend: str, labels: Mapping[str, str]) -> str:
+    if not legend:
+        return ", ".join(f"{name} {value or '–'}" for name, value in sorted(labels.items()) if name != "namespace")
+    for name, value in labels.items():
+        legend = legend.replace(f"{{{{{name}}}}}", value)
+    return legend
+
+
+async def page(url: str, start: float, end: float, rows: Sequence[Row] = ROWS) -> str:
+    """The dashboard over a time, as HTML."""
+    span = Span(start, end)
+    async with aiohttp.ClientSession(trust_env=False) as client:
+        source = Source(client, url, span)
+        seen = {row.title: [one for panel in row.panels for one in await source.seen(panel)] for row in rows}
+        marks = [mark for note in NOTES for mark in await source.marks(note)]
+    body = [
+        element(
+            "section", {}, element("h2", {}, title), element("div", {"class": "panels"}, _drawn_all(those, span, marks))
+        )
+        for title, those in seen.items()
+    ]
+    head = element("head", {}, element("meta", {"charset": "utf-8"}), element("style", {}, STYLE.read_text()))
+    keys = [element("li", {"class": note.color}, note.name) for note in NOTES]
+    legend = element("ul", {"class": "legend"}, element("li", {}, "Lines across:"), keys)
+    return html(element("html", {}, head, element("body", {}, element("h1", {}, "ModelRollout"), legend, body)))
+
+
+def _drawn_all(seen: Iterable[Seen], span: Span, marks: Sequence[Mark]) -> Iterator[Element]:
+    for one in seen:
+        caption = element("figcaption", {}, element("b", {}, one.title), " ", element("span", {}, one.panel.text))
+        width = "wide" if one.panel.width > 12 else ""
+        yield element("figure", {"class": width}, caption, _drawn(one, span, marks))
+
+
+def _drawn(seen: Seen, span: Span, marks: Sequence[Mark]) -> Element:
+    if not seen.curves:
+        return element("p", {"class": "nothing"}, "Nothing.")
+    match seen.panel.kind:
+        case "timeseries":
+            return element("div", {}, _lines(seen, span, marks), _legend(seen.curves))
+        case "state-timeline":
+            return _lanes(seen, span, marks)
+        case "stat" | "table":
+            return element("ul", {"class": "numbers"}, [element("li", {}, *_number(seen, one)) for one in seen.curves])
+
+
+def _lines(seen: Seen, span: Span, marks: Sequence[Mark]) -> Element:
+    values = [value for curve in seen.curves for _, value in curve.points if math.isfinite(value)]
+    axis = scale(values, ceiling=1.0 if seen.panel.unit == "percentunit" else None)
+    drawn = [
+        line(_stepped(curve.points), axis, span, _color(number, curve)) for number, curve in enumerate(seen.curves)
+    ]
+    return plot(drawn, axis, _unit(seen.panel), span, marks)
+
+
+def _stepped(points: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """A value holds until the next one; where there was none for a while, there is a gap."""
+    usual = min((later[0] - sooner[0] for sooner, later in itertools.pairwise(points)), default=0.0)
+    for number, (at, value) in enumerate(points):
+        if number and at - points[number - 1][0] > 1.5 * usual:
+            yield at, math.nan
+        elif number:
+            yield at, points[number - 1][1]
+        yield at, value
+
+
+def _lanes(seen: Seen, span: Span, marks: Sequence[Mark]) -> Element:
+    """A bar for as long as a series is there."""
+    high = LANE / len(seen.curves)
+    step = (span.end - span.start) / POINTS
+    bars = [
+        box(
+            f"bar {_color(number, curve)}",
+            span.x(at),
+            high * (number + GAP),
+            span.x(at + max(step, 1.0)) - span.x(at) + 0.5,
+            high * (1 - 2 * GAP),
+        )
+        for number, curve in enumerate(seen.curves)
+        for at, _ in curve.points
+    ]
+    names = [
+        element("span", {"class": "lane", "style": f"top:{high * (number + 0.5):.1f}%"}, curve.name)
+        for number, curve in enumerate(seen.curves)
+    ]
+    drawn = plot(bars, scale([0.0]), "number", span, marks, "lanes")
+    drawn.extend(names)
+    drawn.set("style", f"height:{max(4.5, 1.3 * len(seen.curves)):.1f}rem")
+    return drawn
+
+
+def _number(seen: Seen, curve: Curve) -> Iterator[Element | str]:
+    """The last value."""
+    last = curve.points[-1][1]
+    if seen.panel.kind == "stat":
+        yield element("b", {}, with_unit(last, _unit(seen.panel)) if math.isfinite(last) else "–")
+    yield curve.name
+
+
+def _legend(curves: Sequence[Curve]) -> Element:
+    keys = [element("li", {"class": _color(number, curve)}, curve.name) for number, curve in enumerate(curves)]
+    return element("ul", {"class": "legend"}, keys)
+
+
+def _color(number: int, curve: Curve) -> str:
+    """The same for an arm in every panel."""
+    arm = curve.name.rpartition(" ")[2]
+    return arm if arm in ("candidate", "stable") else f"c{number % COLORS}"
+
+
+def _unit(panel: Panel) -> Unit:
+    return UNITS.get(panel.unit, "number")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m demo.dashboard", description=__doc__)
+    parser.add_argument("prometheus", help="address of a Prometheus that scrapes the operator")
+    parser.add_argument("--minutes", type=float, default=15, help="how far back to look")
+    parser.add_argument("--out", type=Path, default=Path("build/dashboard.html"))
+    flags = parser.parse_args()
+    end = time.time()
+    try:
+        made = asyncio.run(page(flags.prometheus, end - 60 * flags.minutes, end))
+    except (aiohttp.ClientError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    flags.out.parent.mkdir(parents=True, exist_ok=True)
+    flags.out.write_text(made)
+    sys.stdout.write(f"{flags.out}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Delivers notifications: finds the address, fills in the words, and takes the way that the address asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from modelrollout.api.notifications import Notification, Topic
+from modelrollout.delivery import services, webhook
+from modelrollout.delivery.deliverer import Parcel, Undelivered
+from modelrollout.delivery.standing import StandingTargets
+from modelrollout.delivery.webhook import Hook
+from modelrollout.kube import SecretTrouble, read_secret
+from modelrollout.kube.secrets import Reading
+from modelrollout.plan import notices
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where one notification goes. Not to be printed."""
+
+    url: str = field(repr=False)
+    secret: str | None = field(repr=False)
+    text: str | None
+    is_trusted: bool
+
+
+class Notifier:
+    """A carrier. Secrets are read for each attempt and kept nowhere."""
+
+    def __init__(self, cluster: Reading, standing: StandingTargets, link: str | None = None) -> None:
+        """`link`: a template of a link, such as to a dashboard, with the fields of a text."""
+        self._cluster, self._standing, self._link = cluster, standing, link
+
+    def standing(self) -> Mapping[str, frozenset[Topic]]:
+        return {name: frozenset(one.on) for name, one in self._standing.found().items()}
+
+    async def carry(self, parcel: Parcel) -> None:
+        target = await self._target(parcel)
+        values = notices.fields(*parcel.key, parcel.errand, self._link)
+        words = notices.text(values, target.text)
+        if target.url.startswith(("https://", "http://")):
+            event = webhook.cloud_event(parcel.errand.id, parcel.owner.uid, values, words)
+            hook = Hook(target.url, target.secret, target.is_trusted)
+            await webhook.post(hook, parcel.errand.id, *event)
+        else:
+            said = services.Message(notices.title(values), words, values["topic"])
+            await services.send(target.url, said, is_trusted=target.is_trusted)
+
+    async def _target(self, parcel: Parcel) -> _Target:
+        if parcel.notification is not None:
+            return await self._of_rollout(parcel.owner.namespace, parcel.notification)
+        if (found := self._standing.found().get(parcel.target)) is None:
+            raise Undelivered("the operator's file of targets has no such name any more")
+        return _Target(found.url.strip(), found.signing_secret, found.text, is_trusted=True)
+
+    async def _of_rollout(self, namespace: str, wanted: Notification) -> _Target:
+        ref = wanted.secret_ref
+        try:
+            values = await read_secret(self._cluster, namespace, ref.name)
+        except SecretTrouble as trouble:
+            raise Undelivered(f"{trouble}") from None
+        for key in filter(None, (ref.key, ref.signing_key)):
+            if not values.get(key, "").strip():
+                raise Undelivered(f"Secret '{ref.name}' has no text under the key '{key}'")
+        secret = values[ref.signing_key].strip() if ref.signing_key else None
+        return _Target(values[ref.key].strip(), secret, wanted.text, is_trusted=False)

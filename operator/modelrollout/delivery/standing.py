@@ -1,0 +1,74 @@
+"""The operator's own targets, which are told of all rollouts: a file of a mounted Secret, read when it changes."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError
+
+from modelrollout.api.base import Model
+from modelrollout.api.names import Name
+from modelrollout.api.notifications import USUAL, Text, Topics
+from modelrollout.api.rules import unique_by
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "operator/"
+"""Begins their names, so that no ModelRollout has a target of the same name."""
+
+
+class StandingTarget(Model):
+    """An entry of the file. Not to be printed."""
+
+    name: Name
+    on: Topics = USUAL
+    url: Annotated[str, Field(min_length=1, repr=False)]
+    signing_secret: Annotated[str | None, Field(min_length=1, repr=False)] = None
+    text: Text | None = None
+
+
+_LIST = TypeAdapter[tuple[StandingTarget, ...]](Annotated[tuple[StandingTarget, ...], unique_by("name")])
+
+
+class StandingTargets:
+    """A list in YAML. One that cannot be used stops nothing: the operator's first job is another."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path, self._found = path, dict[str, StandingTarget]()
+        self._version: tuple[int, int] | None = None
+        self._complaint = ""
+
+    def found(self) -> dict[str, StandingTarget]:
+        """By name. While the file cannot be used, as it was."""
+        if self._path is None:
+            return {}
+        try:
+            self._refresh(self._path)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as trouble:
+            if (why := _told(trouble)) != self._complaint:
+                logger.error("%s (--notifications) cannot be used, and targets stay as they were: %s.", self._path, why)
+            self._complaint = why
+        return self._found
+
+    def _refresh(self, path: Path) -> None:
+        seen = path.stat()
+        version = seen.st_mtime_ns, seen.st_ino
+        if version != self._version:
+            self._version = version  # what is wrong with it is told once
+            found = _LIST.validate_python(yaml.safe_load(path.read_text()))
+            self._found, self._complaint = {f"{PREFIX}{one.name}": one for one in found}, ""
+
+
+def _told(trouble: Exception) -> str:
+    """Without anything of what the file says."""
+    match trouble:
+        case ValidationError():
+            places = (".".join(map(str, one["loc"])) or "the list" for one in trouble.errors(include_input=False))
+            return f"wrong at {', '.join(places)}"
+        case OSError():
+            return trouble.strerror or "it cannot be read"
+        case _:
+            return "it is not YAML"

@@ -1,0 +1,202 @@
+"""An autoscaler and a disruption budget for each version: made with it, sized by what it has to carry, gone with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modelrollout.api.status import Phase
+from modelrollout.kube import Refused
+from modelrollout.objects.manifests import Manifest
+from modelrollout.objects.resources import (
+    DEPLOYMENTS,
+    HORIZONTAL_POD_AUTOSCALERS,
+    POD_DISRUPTION_BUDGETS,
+    SCALED_OBJECTS,
+    Resource,
+)
+from tests import builders
+from tests.fakes.cluster import merged
+from tests.fakes.town import Town
+
+HPA = {"minReplicas": 2, "maxReplicas": 20, "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}}
+BUDGET = {"maxUnavailable": "25%"}
+
+
+def workload(version: str, **beside: Any) -> dict[str, Manifest]:
+    template = builders.spec(version)["workload"]["template"]
+    del template["spec"]["replicas"]
+    return {"workload": {"template": template, **beside}}
+
+
+def scaled(version: str, **hpa: Any) -> dict[str, Manifest]:
+    return workload(version, autoscaling={"horizontalPodAutoscaler": {**HPA, **hpa}}, podDisruptionBudget=BUDGET)
+
+
+def scale(town: Town, revision: str, replicas: int, **metadata: Any) -> None:
+    """What an autoscaler does. From then on the number is none of what anybody else applied."""
+    deployment = town.cluster.get(DEPLOYMENTS, f"fraud-{revision}")
+    for applied in town.cluster.applied[DEPLOYMENTS.plural, "ml", f"fraud-{revision}"].values():
+        applied["spec"].pop("replicas", None)
+    town.cluster.put(merged(deployment, {"metadata": metadata, "spec": {"replicas": replicas}}))
+
+
+def crowded(**changes: Any) -> Town:
+    """Version 1 has been scaled to ten pods, and version 2 has just been applied."""
+    town = Town()
+    town.old = town.wish("1", **scaled("1"), **changes)
+    town.go(Phase.HEALTHY, minutes=2)
+    scale(town, town.old, 10)
+    town.run(seconds=10)
+    town.new = town.wish("2", **scaled("2"), **changes)
+    return town
+
+
+def fewest(town: Town, revision: str) -> int | None:
+    found = town.cluster.get(HORIZONTAL_POD_AUTOSCALERS, f"fraud-{revision}")
+    return found["spec"]["minReplicas"] if found is not None else None
+
+
+def names(town: Town, resource: Resource) -> list[str]:
+    return [one["metadata"]["name"] for one in town.cluster.all(resource)]
+
+
+def test_each_version_has_its_own_and_they_go_with_it() -> None:
+    town = crowded()
+    town.go(Phase.PROGRESSING, 5)
+    both = sorted([f"fraud-{town.old}", f"fraud-{town.new}"])
+    assert names(town, HORIZONTAL_POD_AUTOSCALERS) == names(town, POD_DISRUPTION_BUDGETS) == both
+    for revision in (town.old, town.new):
+        scaler = town.cluster.get(HORIZONTAL_POD_AUTOSCALERS, f"fraud-{revision}")
+        budget = town.cluster.get(POD_DISRUPTION_BUDGETS, f"fraud-{revision}")
+        deployment = town.cluster.get(DEPLOYMENTS, f"fraud-{revision}")
+        assert scaler is not None
+        assert budget is not None
+        assert deployment is not None
+        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": f"fraud-{revision}"}
+        assert (scaler["spec"]["scaleTargetRef"], scaler["spec"]["behavior"]) == (target, HPA["behavior"])
+        assert budget["spec"] == {**BUDGET, "selector": deployment["spec"]["selector"]}
+    town.go(Phase.HEALTHY)
+    town.run(hours=2)
+    assert names(town, HORIZONTAL_POD_AUTOSCALERS) == names(town, POD_DISRUPTION_BUDGETS) == [f"fraud-{town.new}"]
+
+
+def test_neither_is_scaled_below_what_its_users_may_need() -> None:
+    town = crowded()
+    assert fewest(town, town.old) == 2
+    seen: dict[float, tuple[int | None, int | None]] = {}
+    town.cluster.witnesses.append(
+        lambda *_: seen.setdefault(town.share(town.new), (fewest(town, town.old), fewest(town, town.new)))
+    )
+    town.go(Phase.HEALTHY)
+    town.run(minutes=1)
+    assert {share: seen[share] for share in (5, 25, 50, 100)} == {5: (10, 2), 25: (10, 3), 50: (10, 5), 100: (10, 10)}
+    assert fewest(town, town.new) == 2
+
+
+def test_the_floor_is_never_above_the_most_that_is_allowed() -> None:
+    town = crowded()
+    town.go(Phase.PROGRESSING, 50)
+    town.wish("2", **scaled("2", maxReplicas=4))
+    town.run(seconds=10)
+    assert (fewest(town, town.old), fewest(town, town.new)) == (4, 4)
+
+
+def test_an_edit_is_no_new_version_and_counts_for_both() -> None:
+    town = crowded()
+    town.go(Phase.PROGRESSING, 5)
+    assert town.wish("2", **scaled("2", maxReplicas=30)) == town.new
+    town.run(seconds=10)
+    found = town.cluster.all(HORIZONTAL_POD_AUTOSCALERS)
+    assert [one["spec"]["maxReplicas"] for one in found] == [30, 30]
+
+
+def test_what_a_spec_no_longer_has_is_taken_away_at_once() -> None:
+    town = crowded()
+    town.go(Phase.PROGRESSING, 5)
+    town.wish("2", **workload("2"))
+    town.run(seconds=10)
+    assert names(town, HORIZONTAL_POD_AUTOSCALERS) == names(town, POD_DISRUPTION_BUDGETS) == []
+    town.go(Phase.HEALTHY)
+
+
+def test_those_of_a_rejected_version_go_with_it_and_stables_are_as_their_author_wrote_them() -> None:
+    town = crowded()
+    town.go(Phase.PROGRESSING, 25)
+    town.metrics.bad = {"2": 0.5}
+    town.go(Phase.ROLLED_BACK)
+    town.run(minutes=2)
+    assert names(town, HORIZONTAL_POD_AUTOSCALERS) == [f"fraud-{town.old}"]
+    assert fewest(town, town.old) == 2
+
+
+def test_keda_may_be_the_one_that_scales() -> None:
+    town, keda = Town(), {"scaledObject": {"triggers": [{"type": "prometheus"}], "idleReplicaCount": 0}}
+    town.old = town.wish("1", **workload("1", autoscaling=keda))
+    town.go(Phase.HEALTHY, minutes=2)
+    (before,) = town.cluster.all(SCALED_OBJECTS)
+    assert before["spec"]["idleReplicaCount"] == 0
+    town.new = town.wish("2", **workload("2", autoscaling=keda))
+    town.go(Phase.PROGRESSING, 5)
+    found = town.cluster.all(SCALED_OBJECTS)
+    assert [one["spec"].get("minReplicaCount") for one in found] == [1, 1]
+    assert all("idleReplicaCount" not in one["spec"] for one in found)
+    town.go(Phase.HEALTHY)
+
+
+def test_an_autoscaler_that_may_not_be_written_stops_nobody_and_is_told() -> None:
+    town = crowded()
+
+    def refuse(moment: str, verb: str, plural: str, name: str) -> None:
+        if (moment, verb, plural) == ("before", "apply", HORIZONTAL_POD_AUTOSCALERS.plural):
+            raise Refused(403, "horizontalpodautoscalers is forbidden", name)
+
+    town.cluster.hook = refuse
+    town.run(minutes=1)
+    assert town.condition("Applied") == "False"
+    town.go(Phase.PROGRESSING, 100)
+
+
+def test_an_operator_that_may_not_even_see_autoscalers_serves_all_who_have_none() -> None:
+    town = Town()
+
+    def refuse(moment: str, verb: str, plural: str, name: str) -> None:
+        if verb == "list" and plural in (HORIZONTAL_POD_AUTOSCALERS.plural, POD_DISRUPTION_BUDGETS.plural):
+            raise Refused(403, f"{plural} is forbidden", name)
+
+    town.cluster.hook = refuse
+    town.wish("1")
+    town.go(Phase.HEALTHY, minutes=2)
+
+
+def test_a_number_of_pods_beside_an_autoscaler_is_refused() -> None:
+    town = Town()
+    both = builders.spec("1")["workload"] | {"autoscaling": {"horizontalPodAutoscaler": HPA}}
+    town.wish("1", workload=both)
+    town.run(seconds=10)
+    assert town.phase is Phase.INVALID
+    assert str(town.status.message).startswith("spec.workload.template.spec.replicas must be left out where")
+
+
+def test_a_number_that_somebody_elses_autoscaler_sets_is_left_to_it_and_told() -> None:
+    town = Town()
+    town.old = town.wish("1")
+    town.go(Phase.HEALTHY, minutes=2)
+    owned = {
+        "manager": "kube-controller-manager",
+        "subresource": "scale",
+        "fieldsV1": {"f:spec": {"f:replicas": {}}},
+    }
+    scale(town, town.old, 7, managedFields=[owned])
+    town.run(minutes=1)
+    deployment = town.cluster.get(DEPLOYMENTS, f"fraud-{town.old}")
+    assert deployment is not None
+    assert deployment["spec"]["replicas"] == 7
+    (told,) = (one for one in town.status.conditions if one.type == "ScaledByOthers")
+    assert told.message == (
+        f"Deployment 'fraud-{town.old}' is scaled by kube-controller-manager: its number of pods is left to it and "
+        "spec.workload.template.spec.replicas (4) does not count. An autoscaler made for this name stays behind at the "
+        "next release: declare it in spec.workload.autoscaling, and each version has one of its own."
+    )
+    town.new = town.wish("2")
+    town.go(Phase.HEALTHY)
+    assert town.condition("ScaledByOthers") is None
