@@ -89,16 +89,17 @@ def _texts(given: ast.expr, named: dict[str, set[str]]) -> Iterator[str]:
             if name.isupper() and name not in named:
                 raise AssertionError(f"line {given.lineno}: {name} is no text in CamelCase, so its reason is not known")
             yield from named.get(name, ())  # a variable stands for what is collected where it is set
+        case ast.Attribute(attr=name):
+            yield from named.get(name, ())  # of another module; `why.reason` passes on what is collected there
 
 
 def conditions() -> set[str]:
-    """The types of all conditions."""
+    """The types of all conditions: first in the tuples of which plan/conditions.py makes them."""
     named = constants(_trees())
-    found: set[str] = set()
-    for node in ast.walk(ast.parse((PACKAGE / "plan/conditions.py").read_text())):
-        if isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple):
-            found |= set(_texts(node.value.elts[0], named))
-    return found
+    made = ast.parse((PACKAGE / "plan/conditions.py").read_text()).body
+    within = [node for function in made if isinstance(function, ast.FunctionDef) for node in ast.walk(function)]
+    first = [node.elts[0] for node in within if isinstance(node, ast.Tuple) and node.elts]
+    return {text for one in first for text in _texts(one, named) if _is_camel(text)} - {"True", "False", "Unknown"}
 
 
 def rows(page: Path) -> list[str]:
