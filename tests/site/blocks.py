@@ -41,5 +41,5 @@ def of_sort(sort: str) -> list[Any]:
 
 
 def has_metrics(part: dict[str, Any]) -> bool:
-    """Whether a part of a spec says what is measured."""
-    return bool({"metrics", "presets", "templates"} & part.get("analysis", {}).keys())
+    """Whether a part of a spec says what is measured, or that nothing is."""
+    return bool({"metrics", "presets", "templates", "readinessOnly"} & part.get("analysis", {}).keys())

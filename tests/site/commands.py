@@ -41,7 +41,8 @@ def commands(page: Path) -> Iterator[str]:
     """Each in one line, in order."""
     for block in _BLOCK.findall(page.read_text(encoding="utf-8")):
         lines = block.replace("\\\n", " ").splitlines()
-        yield from (" ".join(line.split()) for line in lines if line and not line.startswith("#"))
+        told = (re.sub(r"(^|\s)#\s.*", "", line) for line in lines)
+        yield from (" ".join(line.split()) for line in told if line.strip())
 
 
 EVERY = [(name_of(page), command) for page in PAGES if page != TUTORIAL for command in commands(page)]

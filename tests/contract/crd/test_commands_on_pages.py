@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,13 +21,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ROLLOUT = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "fraud"}, "spec": spec()}
 LEASE = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "modelrollout"}, "spec": {}}
-DONE = {
-    "type": "Ready",
-    "status": "True",
-    "reason": "Serving",
-    "message": "Version 1 serves everybody.",
-    "lastTransitionTime": "2026-11-27T12:00:00Z",
-}
+CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm"}, "data": {}}
+ENDED = {"Ready": "True", "Progressing": "False", "Healthy": "True"}
 MADE_HERE = ("models/fraud.yaml", "./token", "./ca.crt")
 """Files that the commands name."""
 
@@ -36,14 +33,23 @@ async def test_kubectl_takes_it(
 ) -> None:
     await api.made(MODEL_ROLLOUTS.path(namespace), ROLLOUT)
     await api.made(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases", LEASE)
+    await api.made(f"/api/v1/namespaces/{namespace}/configmaps", CONFIG)
     path = MODEL_ROLLOUTS.path(namespace, "fraud", "status")
-    status = {"phase": "Healthy", "observedGeneration": 1, "message": "It serves.", "conditions": [DONE]}
-    assert (await api.patch(path, {"status": status}, media=MERGE)).status == 200
+    assert (await api.patch(path, {"status": _waited_for(command)}, media=MERGE)).status == 200
     for name in MADE_HERE:
         file = tmp_path / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(yaml.safe_dump(ROLLOUT))
     await kubectl(*_here(command, tmp_path))
+
+
+def _waited_for(command: str) -> dict[str, Any]:
+    """A status at which nobody waits any longer: the release is over, and in the phase that the command names."""
+    named = re.search(r"\.status\.phase}'?=(\w+)", command)
+    told = {"reason": "Serving", "message": "Version 1 serves.", "lastTransitionTime": "2026-11-27T12:00:00Z"}
+    conditions = [{"type": type_, "status": status, **told} for type_, status in ENDED.items()]
+    phase = named[1] if named else "Healthy"
+    return {"phase": phase, "observedGeneration": 1, "message": "It serves.", "conditions": conditions}
 
 
 def _here(command: str, folder: Path) -> list[str]:
