@@ -67,7 +67,7 @@ def _sent(message: Mapping[str, Any]) -> str:
         return f"its address begins with none of these: {', '.join(('https', *SERVICES))}"
     import apprise
 
-    address = apprise.plugins.url_to_dict(message["url"])
+    address = apprise.plugins.url_to_dict(message["url"])  # type: ignore[no-untyped-call]
     if address is None:
         return "its address is not one that Apprise understands"
     if not message["is_trusted"] and (refusal := _refusal(address)):
@@ -98,9 +98,15 @@ def _notified(service: Any, message: Mapping[str, Any]) -> str:
     said: list[str] = []
     sender = apprise.Apprise()
     sender.add(service)
-    kind = _KINDS.get(message["topic"], "failure")
-    note = {"timeout": _SECONDS, "log_callback": lambda entry, _: said.append(entry.message)}
-    if sender.notify(message["text"], message["title"], kind, body_format="text", **note):
+    is_sent = sender.notify(
+        message["text"],
+        message["title"],
+        _KINDS.get(message["topic"], "failure"),
+        body_format="text",
+        timeout=_SECONDS,
+        log_callback=lambda entry, _: said.append(entry.message),
+    )
+    if is_sent:
         return ""
     code = next((found[1] for line in said if (found := re.search(r"error=(\d{3})\b", line))), None)
     return f"the service answered {code}" if code else "the service did not take it, or cannot be reached"
