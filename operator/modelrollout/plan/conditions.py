@@ -108,8 +108,11 @@ def _left_to_people(facts: Facts, status: ModelRolloutStatus, serving: Finding, 
 
 def _lacks_evidence(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Finding | None:
     """The evidence that a step still lacks after its deadline, where the spec has it wait on; as it was told first."""
-    trial = trial_of(facts, status, facts.rollout.wish) if facts.rollout.wish else None
-    if trial is None or why.reason not in checks.LACKING_EVIDENCE or not checks.step_deadline_is_over(trial):
+    wish = facts.rollout.wish
+    if why.reason not in checks.LACKING_EVIDENCE or wish is None:
+        return None
+    trial = trial_of(facts, status, wish)
+    if trial is None or not checks.step_deadline_is_over(trial):
         return None
     told = facts.rollout.status.condition(SUSPENDED)
     if told is not None and told.reason in checks.LACKING_EVIDENCE:
