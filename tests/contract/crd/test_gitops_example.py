@@ -11,6 +11,8 @@ from modelrollout.objects.resources import KNOWN
 from tests.docs import documents
 from tests.places import ROOT
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 EXAMPLE = ROOT / "examples/gitops"
 OBJECTS: dict[str, Manifest] = {
     f"{path.relative_to(EXAMPLE)}": one
