@@ -98,6 +98,8 @@ def _objects(file: str, node: yaml.Node, document: Manifest) -> Iterator[Written
         for part, item in zip(parts, document["items"], strict=True):
             yield from _objects(file, part, item) if isinstance(item, dict) else ()
         return
+    if not isinstance(document.get("apiVersion"), str) or not isinstance(document.get("kind"), str):
+        raise UnreadableError(f"{file}:{_line(node)}: this is no object of Kubernetes: apiVersion or kind is missing.")
     metadata = document.get("metadata")
     yield Written(file, {**document, "metadata": metadata if isinstance(metadata, dict) else {}}, node)
 
