@@ -145,6 +145,7 @@ def test_what_stands_outside_of_the_spec_is_checked_too(tmp_path: Path, old: str
     ("text", "words"),
     [
         ("a: b: c", "fraud.yaml:1: this is no YAML: "),
+        ("a: \a", "fraud.yaml:1: this is no YAML: unacceptable character"),
         ("- a\n", "fraud.yaml:1: this is no object of Kubernetes."),
         ("---\nkind: []\n", "fraud.yaml:2: this is no object of Kubernetes: apiVersion or kind is missing."),
     ],
