@@ -1,14 +1,11 @@
 """The version before and this one take turns in the middle of a release: definitions and process, there and back.
 
-The version before comes from this repository's history; a clone without it skips these tests.
+The version before comes from this repository's history; a clone without it skips this.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
-import subprocess
-import tarfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,11 +24,9 @@ from modelrollout.objects.manifests import Manifest
 from tests.docs import document
 from tests.integration.releases import Place, Release
 from tests.places import ROOT
+from tests.version_before import unpacked
 
 pytestmark = [pytest.mark.timeout(300)]
-
-BEFORE = "2877d2d11cfb003f5378adbc948e517aa3d9b095"
-"""The commit of the version before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +41,7 @@ TODAY = Version(definitions(), ROOT / "operator")
 
 
 def version_before(folder: Path) -> Version:
-    told = subprocess.run(  # noqa: S603
-        ["git", "archive", BEFORE, "operator", "crds"],  # noqa: S607
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-    )
-    if told.returncode:
-        pytest.skip(f"this clone has no commit {BEFORE[:7]}, which is the version before")
-    with tarfile.open(fileobj=io.BytesIO(told.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+    unpacked(folder, "operator", "crds")
     return Version(tuple(map(document, sorted((folder / "crds").glob("*.yaml")))), folder / "operator")
 
 
