@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)
 
 EVERYTHING: Values = {
     "replicas": 0,
-    "integrations": {**dict.fromkeys(Integration, True), Integration.SECRETS: False},
+    "integrations": dict.fromkeys(Integration, True),
     "webhook": {"enabled": True},
     "log": {"format": "text"},
 }
@@ -122,7 +122,10 @@ async def a_rollback(release: Release) -> None:
     await release.until(lambda status: status.phase is Phase.ROLLED_BACK, 180)
 
 
-async def a_shadow_with_a_comparer_and_templates_of_metrics(release: Release) -> None:
+async def a_shadow_with_a_comparer_templates_of_metrics_and_a_secret(release: Release) -> None:
+    place = {"namespace": release.namespace, "name": "prometheus"}
+    shown = {"apiVersion": "v1", "kind": "Secret", "metadata": place, "stringData": {"headers": "X-Scope-OrgID: ml"}}
+    await release.place.local.cluster.create(shown)
     for kind in TEMPLATES:
         metric = {"name": kind.lower(), "ratio": ERRORS, "tolerance": {"absolute": "50%"}, "max": "90%"}
         place = {"namespace": release.namespace} if kind == TEMPLATES[0] else {}
@@ -131,7 +134,8 @@ async def a_shadow_with_a_comparer_and_templates_of_metrics(release: Release) ->
     compare = {"minAgreement": "80%", "agreement": {"path": "$.label"}}
     shadow = {"name": "shadow", "shadow": {"methods": ["POST"], "hold": "5s", "compare": compare}}
     templates = [{"name": "errors", "kind": kind} for kind in TEMPLATES]
-    analysis = {"interval": "2s", "noise": "independent", "templates": templates}
+    server = {"secretRef": {"name": "prometheus"}}
+    analysis = {"interval": "2s", "noise": "independent", "templates": templates, "prometheus": server}
     async with release.users():
         await replaced(release, workload=digits(), stages=[shadow, *CANARY], analysis=analysis)
 
@@ -207,7 +211,7 @@ async def a_stateful_set_that_serves_already(release: Release) -> None:
 SCENARIOS = (
     a_canary_of_a_service_account_and_then_another_router,
     a_rollback,
-    a_shadow_with_a_comparer_and_templates_of_metrics,
+    a_shadow_with_a_comparer_templates_of_metrics_and_a_secret,
     blue_green_with_a_preview,
     an_ab_test,
     stateful_sets_behind_a_service_with_a_preview,
