@@ -69,8 +69,8 @@ def _panel(panel: Panel) -> Json:
 
 
 def _target(panel: Panel, series: Series, ref: str) -> Json:
-    """A table, and what is counted over all the time that is shown, are asked for once and not for every point."""
-    at_once = {"instant": True, "range": False} if panel.kind == "table" or "$__range]" in series.expr else {}
+    """What has one number is asked for once, and not for every point of a line."""
+    at_once = {"instant": True, "range": False} if panel.is_at_once else {}
     as_table = {"format": "table"} if panel.kind == "table" else {}
     legend = {"expr": series.expr, "legendFormat": series.legend, "refId": ref}
     return {"datasource": SOURCE, **legend, **at_once, **as_table}
@@ -78,7 +78,8 @@ def _target(panel: Panel, series: Series, ref: str) -> Json:
 
 def _defaults(panel: Panel) -> Json:
     """Weights and values hold until the next look, so their lines are steps."""
-    drawn = {"custom": {"lineInterpolation": "stepAfter", "fillOpacity": 5}} if panel.kind == "timeseries" else {}
+    lines = {"lineInterpolation": "stepAfter", "fillOpacity": 5, "spanNulls": 60_000}  # ms: a new leader breaks none
+    drawn = {"custom": lines} if panel.kind == "timeseries" else {}
     return {"unit": panel.unit, "min": 0, **drawn}
 
 
