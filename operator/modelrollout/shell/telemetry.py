@@ -72,9 +72,16 @@ class Telemetry:
         """Shows how old the operator's picture of each kind may be."""
         self.registry.register(_Ages(ages))
 
-    def show_leadership(self, leadership: Leadership) -> None:
-        """Shows whether this process leads, and counts the requests that this takes with the others."""
-        metrics.LEADER.gauge(self.registry).set_function(lambda: float(leadership.leads))
+    def show_leadership(self, leadership: Leadership | None) -> None:
+        """Shows whether this process leads, and counts the requests that this takes with the others.
+
+        None: it leads without a Lease.
+        """
+        leader = metrics.LEADER.gauge(self.registry)
+        if leadership is None:
+            leader.set(1)
+            return
+        leader.set_function(lambda: float(leadership.leads))
         metrics.LEASE_LEFT.gauge(self.registry).set_function(lambda: leadership.left)
         self._clusters.append(leadership)
 
