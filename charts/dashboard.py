@@ -11,6 +11,12 @@ from charts.panels import CHOICES, NOTES, ROWS, Choice, Note, Panel, Series
 Json = dict[str, Any]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 COLUMNS = 24
+OPTIONS: dict[str, Json] = {
+    "timeseries": {"tooltip": {"mode": "multi", "sort": "desc"}},
+    "state-timeline": {"showValue": "never", "mergeValues": True},
+    "stat": {"reduceOptions": {"calcs": ["lastNotNull"]}, "textMode": "value_and_name", "graphMode": "none"},
+    "table": {},
+}
 ARMS = {"candidate": "orange", "stable": "blue"}
 
 
@@ -63,6 +69,7 @@ def _panel(panel: Panel) -> Json:
         "description": panel.text,
         "datasource": SOURCE,
         "targets": [_target(panel, one, "ABCDEFGH"[number]) for number, one in enumerate(panel.series)],
+        "options": OPTIONS[panel.kind],
         "fieldConfig": {"defaults": _defaults(panel), "overrides": [_colored(arm) for arm in ARMS]},
         **repeated,
     }
@@ -80,7 +87,7 @@ def _defaults(panel: Panel) -> Json:
     """Weights and values hold until the next look, so their lines are steps."""
     lines = {"lineInterpolation": "stepAfter", "fillOpacity": 5, "spanNulls": 60_000}  # ms: a new leader breaks none
     drawn = {"custom": lines} if panel.kind == "timeseries" else {}
-    return {"unit": panel.unit, "min": 0, **drawn}
+    return {"unit": panel.unit, "min": 0, "color": {"mode": "palette-classic"}, **drawn}
 
 
 def _colored(arm: str) -> Json:

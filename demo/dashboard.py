@@ -19,7 +19,7 @@ from xml.etree.ElementTree import Element
 
 import aiohttp
 
-from charts.panels import NOTES, ROWS, Note, Panel, Row, chosen
+from charts.panels import NOTES, ROWS, Note, Panel, chosen
 from modelrollout.reports.markup import element, html
 from modelrollout.reports.plot import Mark, Span, Unit, line, plot, scale, with_unit
 from modelrollout.reports.shapes import box
@@ -108,16 +108,21 @@ def _named(legend: str, labels: Mapping[str, str]) -> str:
     return legend
 
 
-async def page(url: str, start: float, end: float, rows: Sequence[Row] = ROWS) -> str:
+async def page(url: str, start: float, end: float) -> str:
     """The dashboard over a time, as HTML."""
     span = Span(start, end)
     async with aiohttp.ClientSession(trust_env=False) as client:
         source = Source(client, url, span)
-        seen = {row.title: [one for panel in row.panels for one in await source.seen(panel)] for row in rows}
+        seen = {row.title: [one for panel in row.panels for one in await source.seen(panel)] for row in ROWS}
         marks = [mark for note in NOTES for mark in await source.marks(note)]
+    return drawn(seen, span, marks)
+
+
+def drawn(seen: Mapping[str, Iterable[Seen]], span: Span, marks: Sequence[Mark]) -> str:
+    """Panels by the title of their row, as HTML."""
     body = [
         element(
-            "section", {}, element("h2", {}, title), element("div", {"class": "panels"}, _drawn_all(those, span, marks))
+            "section", {}, element("h2", {}, title), element("div", {"class": "panels"}, _figures(those, span, marks))
         )
         for title, those in seen.items()
     ]
@@ -127,7 +132,7 @@ async def page(url: str, start: float, end: float, rows: Sequence[Row] = ROWS) -
     return html(element("html", {}, head, element("body", {}, element("h1", {}, "ModelRollout"), legend, body)))
 
 
-def _drawn_all(seen: Iterable[Seen], span: Span, marks: Sequence[Mark]) -> Iterator[Element]:
+def _figures(seen: Iterable[Seen], span: Span, marks: Sequence[Mark]) -> Iterator[Element]:
     for one in seen:
         caption = element("figcaption", {}, element("b", {}, one.title), " ", element("span", {}, one.panel.text))
         width = REPEATED if one.panel.repeat else one.panel.width
@@ -215,12 +220,12 @@ def _unit(panel: Panel) -> Unit:
     return UNITS.get(panel.unit, "number")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m demo.dashboard", description=__doc__)
     parser.add_argument("prometheus", help="address of a Prometheus that scrapes the operator")
     parser.add_argument("--minutes", type=float, default=15, help="how far back to look")
     parser.add_argument("--out", type=Path, default=Path("build/dashboard.html"))
-    flags = parser.parse_args()
+    flags = parser.parse_args(arguments)
     end = time.time()
     try:
         made = asyncio.run(page(flags.prometheus, end - 60 * flags.minutes, end))
