@@ -202,7 +202,7 @@ def test_the_operator_is_told_what_the_values_say() -> None:
         "--lease-namespace=modelrollout",
         "--lease-duration=15s",
         "--namespaces=ml,fraud",
-        "--without=istio",
+        "--without=istio,keda",
         "--prometheus-url=http://prometheus",
         "--comparer-image=modelrollout.dev/modelrollout:0.1.0",
         "--host=::",
