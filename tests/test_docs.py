@@ -126,6 +126,16 @@ def test_the_page_on_adoption_takes_the_size_out_of_argo_cds_hands() -> None:
     assert ignored["jsonPointers"] == ["/spec/replicas"]
 
 
+AUTOSCALING = blocks(ROOT / "docs/autoscaling.md")
+
+
+@pytest.mark.parametrize("block", AUTOSCALING, ids=lambda block: "-".join(block["workload"]["autoscaling"]))
+def test_workloads_on_the_page_on_autoscaling_can_be_carried_out(block: dict[str, Any]) -> None:
+    wish = read_wish(spec(**block))
+    assert isinstance(wish, Wish), wish
+    assert wish.size is None
+
+
 STAGES = [*blocks(ROOT / "docs/strategies.md"), *blocks(ROOT / "docs/comparing-answers.md")]
 
 
