@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
+from modelrollout.analysis.copies import SIZES_UNKNOWN
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatus, Phase, Verdict
 from modelrollout.plan.edits_by_others import edits_by_others
@@ -68,7 +69,7 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
         yield EDITED, "True", edits
     for type_, is_known, found in _found_by_counters(facts):
         if (told := _of_this_step(facts, status, type_, found, is_known=is_known)) is not None:
-            yield type_, "False", told
+            yield type_, "Unknown" if told.reason == SIZES_UNKNOWN else "False", told
     if (others := capacity.scaled_by_others(facts, status)) is not None:
         yield SCALED_BY_OTHERS, "True", others
     if phase in SERVES_CANDIDATE and status.verdicts:
