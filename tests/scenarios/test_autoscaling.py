@@ -189,6 +189,22 @@ def test_an_autoscaler_that_may_not_be_written_stops_nobody_and_is_told() -> Non
     town.go(Phase.PROGRESSING, 100)
 
 
+def test_an_autoscaler_that_the_api_server_does_not_take_is_told_before_the_release_begins() -> None:
+    town = crowded()
+
+    def refuse(moment: str, verb: str, plural: str, name: str) -> None:
+        if (moment, verb, plural) == ("before", "rehearse", HORIZONTAL_POD_AUTOSCALERS.plural):
+            raise Refused(422, "spec.metrics[0].type: Required value", name)
+
+    town.cluster.hook = refuse
+    town.run(minutes=1)
+    assert (town.phase, town.status.candidate) == (Phase.HEALTHY, None)
+    said = f"HorizontalPodAutoscaler 'fraud-{town.new}': spec.metrics[0].type: Required value (422)."
+    assert town.status.message == f"The API server refuses {said} It is made from spec.workload."
+    town.cluster.hook = lambda *_: None
+    town.go(Phase.HEALTHY)
+
+
 def test_an_operator_that_may_not_even_see_autoscalers_serves_all_who_have_none() -> None:
     town = Town()
 
