@@ -22,11 +22,15 @@ from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import (
     CUSTOM_RESOURCES,
     DEPLOYMENTS,
+    HORIZONTAL_POD_AUTOSCALERS,
     HTTP_ROUTES,
     MODEL_ROLLOUTS,
+    POD_DISRUPTION_BUDGETS,
     PODS,
+    SCALED_OBJECTS,
     SERVICES,
     STATEFUL_SETS,
+    Resource,
 )
 from tests.chart.helm import CHART, RELEASE, Values, rendered
 from tests.chart.installed import Right, Site, site
@@ -208,6 +212,36 @@ async def a_stateful_set_that_serves_already(release: Release) -> None:
     await what_serves_already(release, "StatefulSet")
 
 
+async def versions_with(release: Release, autoscaling: Manifest, most: str, resource: Resource) -> None:
+    """What somebody made of the autoscaler and the budget is put back with the next version."""
+    template, cluster = plain("Deployment"), release.place.local.cluster
+    del template["spec"]["replicas"]
+    beside = {"autoscaling": autoscaling, "podDisruptionBudget": {"maxUnavailable": 1}}
+    await begun(release, workload={"template": template, **beside})
+    for kind, edit in ((resource, {most: 9}), (POD_DISRUPTION_BUDGETS, {"maxUnavailable": 2})):
+        (one,) = (await cluster.list(kind, release.namespace)).items
+        await cluster.patch(kind, release.namespace, one["metadata"]["name"], {"spec": edit})
+    await release.version("v2")
+    await release.serves("v2", 180)
+
+    async def are_alone() -> bool:
+        kinds = (DEPLOYMENTS, resource, POD_DISRUPTION_BUDGETS)
+        return [len((await cluster.list(kind, release.namespace)).items) for kind in kinds] == [1, 1, 1]
+
+    await comes_true(are_alone, 90)
+
+
+async def autoscalers_of_kubernetes(release: Release) -> None:
+    wished = {"horizontalPodAutoscaler": {"maxReplicas": 3}}
+    await versions_with(release, wished, "maxReplicas", HORIZONTAL_POD_AUTOSCALERS)
+
+
+async def autoscalers_of_keda(release: Release) -> None:
+    triggers = [{"type": "cpu", "metadata": {"value": "60"}}]
+    wished = {"scaledObject": {"triggers": triggers, "maxReplicaCount": 3}}
+    await versions_with(release, wished, "maxReplicaCount", SCALED_OBJECTS)
+
+
 SCENARIOS = (
     a_canary_of_a_service_account_and_then_another_router,
     a_rollback,
@@ -220,6 +254,8 @@ SCENARIOS = (
     a_rule_of_a_users_route,
     a_deployment_that_serves_already,
     a_stateful_set_that_serves_already,
+    autoscalers_of_kubernetes,
+    autoscalers_of_keda,
 )
 
 

@@ -215,7 +215,7 @@ def test_the_operator_is_told_what_the_values_say() -> None:
         "--lease-namespace=modelrollout",
         "--lease-duration=15s",
         "--namespaces=ml,fraud",
-        "--without=istio,secrets",
+        "--without=istio,keda,secrets",
         "--prometheus-url=http://prometheus",
         "--prometheus-allowed=*.{{namespace}}.svc,*.monitoring.svc",
         "--comparer-image=modelrollout.dev/modelrollout:0.1.0",
