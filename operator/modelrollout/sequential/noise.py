@@ -132,7 +132,7 @@ def choose_mode(noise: Noise | None, wish: str = "auto", *, is_compared: bool = 
     """
     if wish == "independent":
         return Mode.PLAIN
-    if wish == "strict" and is_compared:
+    if wish == "strict":
         return Mode.STRICT
     if noise is None:
         return Mode.ASSUMED

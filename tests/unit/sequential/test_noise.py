@@ -156,10 +156,9 @@ def test_how_events_are_counted_follows_from_the_noise_and_the_wish(
     assert choose_mode(noise, wish) is expected
 
 
-@pytest.mark.parametrize("wish", ["auto", "strict"])
-def test_a_candidate_by_itself_is_ranked_among_nobody(wish: str) -> None:
-    assert choose_mode(BURSTY_PODS, wish, is_compared=False) is Mode.DISPERSED
-    assert choose_mode(CALM_PODS, wish, is_compared=False) is Mode.PLAIN
+def test_a_candidate_by_itself_is_ranked_among_nobody() -> None:
+    assert choose_mode(BURSTY_PODS, is_compared=False) is Mode.DISPERSED
+    assert choose_mode(CALM_PODS, is_compared=False) is Mode.PLAIN
 
 
 def test_the_noisier_of_several_histories_decides() -> None:
