@@ -11,6 +11,12 @@ from charts.panels import CHOICES, NOTES, ROWS, Choice, Note, Panel, Series
 Json = dict[str, Any]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 COLUMNS = 24
+OPTIONS: dict[str, Json] = {
+    "timeseries": {"tooltip": {"mode": "multi", "sort": "desc"}},
+    "state-timeline": {"showValue": "never", "mergeValues": True},
+    "stat": {"reduceOptions": {"calcs": ["lastNotNull"]}, "textMode": "value_and_name", "graphMode": "none"},
+    "table": {},
+}
 ARMS = {"candidate": "orange", "stable": "blue"}
 
 
@@ -63,14 +69,15 @@ def _panel(panel: Panel) -> Json:
         "description": panel.text,
         "datasource": SOURCE,
         "targets": [_target(panel, one, "ABCDEFGH"[number]) for number, one in enumerate(panel.series)],
+        "options": OPTIONS[panel.kind],
         "fieldConfig": {"defaults": _defaults(panel), "overrides": [_colored(arm) for arm in ARMS]},
         **repeated,
     }
 
 
 def _target(panel: Panel, series: Series, ref: str) -> Json:
-    """A table, and what is counted over all the time that is shown, are asked for once and not for every point."""
-    at_once = {"instant": True, "range": False} if panel.kind == "table" or "$__range]" in series.expr else {}
+    """What has one number is asked for once, and not for every point of a line."""
+    at_once = {"instant": True, "range": False} if panel.is_at_once else {}
     as_table = {"format": "table"} if panel.kind == "table" else {}
     legend = {"expr": series.expr, "legendFormat": series.legend, "refId": ref}
     return {"datasource": SOURCE, **legend, **at_once, **as_table}
@@ -78,8 +85,9 @@ def _target(panel: Panel, series: Series, ref: str) -> Json:
 
 def _defaults(panel: Panel) -> Json:
     """Weights and values hold until the next look, so their lines are steps."""
-    drawn = {"custom": {"lineInterpolation": "stepAfter", "fillOpacity": 5}} if panel.kind == "timeseries" else {}
-    return {"unit": panel.unit, "min": 0, **drawn}
+    lines = {"lineInterpolation": "stepAfter", "fillOpacity": 5, "spanNulls": 60_000}  # ms: a new leader breaks none
+    drawn = {"custom": lines} if panel.kind == "timeseries" else {}
+    return {"unit": panel.unit, "min": 0, "color": {"mode": "palette-classic"}, **drawn}
 
 
 def _colored(arm: str) -> Json:

@@ -42,6 +42,11 @@ class Panel:
     repeat: str | None = None
     """A variable, for each of whose values there is a panel."""
 
+    @property
+    def is_at_once(self) -> bool:
+        """Whether it shows how things are now, and not over time."""
+        return self.kind in ("stat", "table")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -229,7 +234,7 @@ FLEET = Row(
             "short",
             (
                 Series(
-                    "sum by (outcome, reason) (increase(modelrollout_releases_total[$__range]))",
+                    "round(sum by (outcome, reason) (increase(modelrollout_releases_total[$__range]))) > 0",
                     "{{outcome}}: {{reason}}",
                 ),
             ),

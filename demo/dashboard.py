@@ -19,7 +19,7 @@ from xml.etree.ElementTree import Element
 
 import aiohttp
 
-from charts.panels import NOTES, ROWS, Note, Panel, Row, chosen
+from charts.panels import NOTES, ROWS, Note, Panel, chosen
 from modelrollout.reports.markup import element, html
 from modelrollout.reports.plot import Mark, Span, Unit, line, plot, scale, with_unit
 from modelrollout.reports.shapes import box
@@ -27,7 +27,8 @@ from modelrollout.reports.shapes import box
 STYLE = Path(__file__).with_suffix(".css")
 POINTS = 400
 UNITS: Mapping[str, Unit] = {"percentunit": "share", "s": "seconds"}
-COLORS = 8
+BRIDGED = 1 / 20  # of the time: a scrape that was missed breaks no line
+COLORS, REPEATED = 8, 8  # colors, and columns of a panel that is repeated
 LANE, GAP = 100.0, 0.15  # of a time line with one lane: its height, and the part between two lanes
 
 
@@ -55,17 +56,17 @@ class Source:
         self._client, self._url, self._span = client, url, span
         self._step = max(1.0, (span.end - span.start) / POINTS)
 
-    async def ask(self, expr: str, **values: str) -> list[dict[str, Any]]:
-        """The series of an answer. Raises ValueError for one that Prometheus does not understand."""
+    async def ask(self, expr: str, *, at_once: bool = False, **values: str) -> list[dict[str, Any]]:
+        """The series of an answer, over the time or at its end. Raises ValueError for what Prometheus refuses."""
         whole = f"{self._span.end - self._span.start:.0f}s"
         query = chosen(expr, window=f"{max(15, 4 * self._step):.0f}s", span=whole, **values)
-        asked = {"query": query, "start": self._span.start, "end": self._span.end, "step": self._step}
-        async with self._client.get(f"{self._url}/api/v1/query_range", params=asked) as reply:
+        times = {"start": self._span.start, "end": self._span.end, "step": self._step}
+        path, asked = ("query", {"time": self._span.end}) if at_once else ("query_range", times)
+        async with self._client.get(f"{self._url}/api/v1/{path}", params={"query": query, **asked}) as reply:
             told = await reply.json()
         if told["status"] != "success":
             raise ValueError(f"{query}: {told.get('error')}")
-        found: list[dict[str, Any]] = told["data"]["result"]
-        return found
+        return [{"values": [one["value"]], **one} if at_once else one for one in told["data"]["result"]]
 
     async def seen(self, panel: Panel) -> list[Seen]:
         """The panel; where it is repeated, once for each value."""
@@ -84,7 +85,8 @@ class Source:
     async def _curves(self, panel: Panel, name: str = "", value: str = "") -> tuple[Curve, ...]:
         found = list[Curve]()
         for series in panel.series:
-            for one in await self.ask(series.expr, **({name: value} if name else {})):
+            values = {name: value} if name else {}
+            for one in await self.ask(series.expr, at_once=panel.is_at_once, **values):
                 points = ((float(at), float(text)) for at, text in one["values"])
                 found.append(Curve(_named(series.legend, one["metric"]), tuple(points)))
         return tuple(found)
@@ -106,16 +108,21 @@ def _named(legend: str, labels: Mapping[str, str]) -> str:
     return legend
 
 
-async def page(url: str, start: float, end: float, rows: Sequence[Row] = ROWS) -> str:
+async def page(url: str, start: float, end: float) -> str:
     """The dashboard over a time, as HTML."""
     span = Span(start, end)
     async with aiohttp.ClientSession(trust_env=False) as client:
         source = Source(client, url, span)
-        seen = {row.title: [one for panel in row.panels for one in await source.seen(panel)] for row in rows}
+        seen = {row.title: [one for panel in row.panels for one in await source.seen(panel)] for row in ROWS}
         marks = [mark for note in NOTES for mark in await source.marks(note)]
+    return drawn(seen, span, marks)
+
+
+def drawn(seen: Mapping[str, Iterable[Seen]], span: Span, marks: Sequence[Mark]) -> str:
+    """Panels by the title of their row, as HTML."""
     body = [
         element(
-            "section", {}, element("h2", {}, title), element("div", {"class": "panels"}, _drawn_all(those, span, marks))
+            "section", {}, element("h2", {}, title), element("div", {"class": "panels"}, _figures(those, span, marks))
         )
         for title, those in seen.items()
     ]
@@ -125,11 +132,11 @@ async def page(url: str, start: float, end: float, rows: Sequence[Row] = ROWS) -
     return html(element("html", {}, head, element("body", {}, element("h1", {}, "ModelRollout"), legend, body)))
 
 
-def _drawn_all(seen: Iterable[Seen], span: Span, marks: Sequence[Mark]) -> Iterator[Element]:
+def _figures(seen: Iterable[Seen], span: Span, marks: Sequence[Mark]) -> Iterator[Element]:
     for one in seen:
         caption = element("figcaption", {}, element("b", {}, one.title), " ", element("span", {}, one.panel.text))
-        width = "wide" if one.panel.width > 12 else ""
-        yield element("figure", {"class": width}, caption, _drawn(one, span, marks))
+        width = REPEATED if one.panel.repeat else one.panel.width
+        yield element("figure", {"style": f"grid-column: span {width}"}, caption, _drawn(one, span, marks))
 
 
 def _drawn(seen: Seen, span: Span, marks: Sequence[Mark]) -> Element:
@@ -148,44 +155,45 @@ def _lines(seen: Seen, span: Span, marks: Sequence[Mark]) -> Element:
     values = [value for curve in seen.curves for _, value in curve.points if math.isfinite(value)]
     axis = scale(values, ceiling=1.0 if seen.panel.unit == "percentunit" else None)
     drawn = [
-        line(_stepped(curve.points), axis, span, _color(number, curve)) for number, curve in enumerate(seen.curves)
+        line(_stepped(curve.points, span), axis, span, _color(number, curve))
+        for number, curve in enumerate(seen.curves)
     ]
     return plot(drawn, axis, _unit(seen.panel), span, marks)
 
 
-def _stepped(points: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
-    """A value holds until the next one; where there was none for a while, there is a gap."""
-    usual = min((later[0] - sooner[0] for sooner, later in itertools.pairwise(points)), default=0.0)
-    for number, (at, value) in enumerate(points):
-        if number and at - points[number - 1][0] > 1.5 * usual:
-            yield at, math.nan
-        elif number:
-            yield at, points[number - 1][1]
-        yield at, value
+def _stepped(points: Sequence[tuple[float, float]], span: Span) -> Iterator[tuple[float, float]]:
+    """A value holds until the next one; where there was none for long, there is a gap."""
+    for stretch in _stretches(points, BRIDGED * (span.end - span.start)):
+        yield stretch[0]
+        for (_, before), (at, value) in itertools.pairwise(stretch):
+            yield from ((at, before), (at, value))
+        yield stretch[-1][0], math.nan
+
+
+def _stretches(points: Sequence[tuple[float, float]], longest: float) -> Iterator[list[tuple[float, float]]]:
+    """The points without breaks between them that are longer than that."""
+    breaks = [n + 1 for n, (one, other) in enumerate(itertools.pairwise(points)) if other[0] - one[0] > longest]
+    for first, last in itertools.pairwise([0, *breaks, len(points)]):
+        yield list(points[first:last])
 
 
 def _lanes(seen: Seen, span: Span, marks: Sequence[Mark]) -> Element:
-    """A bar for as long as a series is there."""
-    high = LANE / len(seen.curves)
-    step = (span.end - span.start) / POINTS
+    """A bar for as long as a series is there; the one that came first is above the others."""
+    step, curves = (span.end - span.start) / POINTS, sorted(seen.curves, key=lambda curve: curve.points[0][0])
+    high = LANE / len(curves)
     bars = [
-        box(
-            f"bar {_color(number, curve)}",
-            span.x(at),
-            high * (number + GAP),
-            span.x(at + max(step, 1.0)) - span.x(at) + 0.5,
-            high * (1 - 2 * GAP),
-        )
-        for number, curve in enumerate(seen.curves)
-        for at, _ in curve.points
+        box(f"bar {_color(number, curve)}", left, high * (number + GAP), right - left, high * (1 - 2 * GAP))
+        for number, curve in enumerate(curves)
+        for stretch in _stretches(curve.points, max(4 * step, 5.0))
+        for left, right in [(span.x(stretch[0][0]), span.x(stretch[-1][0] + step))]
     ]
     names = [
         element("span", {"class": "lane", "style": f"top:{high * (number + 0.5):.1f}%"}, curve.name)
-        for number, curve in enumerate(seen.curves)
+        for number, curve in enumerate(curves)
     ]
     drawn = plot(bars, scale([0.0]), "number", span, marks, "lanes")
     drawn.extend(names)
-    drawn.set("style", f"height:{max(4.5, 1.3 * len(seen.curves)):.1f}rem")
+    drawn.set("style", f"height:{max(4.5, 1.3 * len(curves)):.1f}rem")
     return drawn
 
 
@@ -212,12 +220,12 @@ def _unit(panel: Panel) -> Unit:
     return UNITS.get(panel.unit, "number")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m demo.dashboard", description=__doc__)
     parser.add_argument("prometheus", help="address of a Prometheus that scrapes the operator")
     parser.add_argument("--minutes", type=float, default=15, help="how far back to look")
     parser.add_argument("--out", type=Path, default=Path("build/dashboard.html"))
-    flags = parser.parse_args()
+    flags = parser.parse_args(arguments)
     end = time.time()
     try:
         made = asyncio.run(page(flags.prometheus, end - 60 * flags.minutes, end))

@@ -29,8 +29,12 @@ class OperatorFailedError(Exception):
 class Operator:
     """A handle: `stop` lets it end in order, `kill` does not, `start` brings it back on the same port."""
 
-    def __init__(self, kubeconfig: Path, prometheus_url: str, log: Path, flags: Sequence[str]) -> None:
+    def __init__(
+        self, kubeconfig: Path, prometheus_url: str, log: Path, flags: Sequence[str], code: Path | None = None
+    ) -> None:
+        """`code`: the folder with another version of the operator's package."""
         self._kubeconfig, self._prometheus_url, self._log, self._flags = kubeconfig, prometheus_url, log, flags
+        self._environment = dict(os.environ) if code is None else {**os.environ, "PYTHONPATH": str(code)}
         self._port = free_port()
         self._process: Process | None = None
 
@@ -53,7 +57,7 @@ class Operator:
         command = [sys.executable, "-m", "modelrollout", "run", *self._flags, "--kubeconfig", str(self._kubeconfig)]
         command += ["--prometheus-url", self._prometheus_url, "--host", "127.0.0.1", "--port", str(self._port)]
         command += ["--log-format", "text", "--comparer-image", IMAGE]
-        self._process = await Process.start(command, folder=Path.cwd(), environment=os.environ, log=self._log)
+        self._process = await Process.start(command, folder=Path.cwd(), environment=self._environment, log=self._log)
         ended = asyncio.create_task(self._process.wait())
         healthy = asyncio.create_task(self._healthy())
         try:
@@ -95,10 +99,14 @@ class Operator:
 
 @asynccontextmanager
 async def operator(
-    kubeconfig: Path, prometheus_url: str, log: Path, flags: Sequence[str] = ("--no-leader-election",)
+    kubeconfig: Path,
+    prometheus_url: str,
+    log: Path,
+    flags: Sequence[str] = ("--no-leader-election",),
+    code: Path | None = None,
 ) -> AsyncIterator[Operator]:
     """A running operator until the block ends. Of `flags`, those that a local process needs otherwise do not count."""
-    handle = Operator(kubeconfig, prometheus_url, log, flags)
+    handle = Operator(kubeconfig, prometheus_url, log, flags, code)
     try:
         await handle.start()
         yield handle

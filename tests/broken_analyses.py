@@ -125,6 +125,18 @@ BROKEN_ANALYSES = (
         "this is not an address such as http://prometheus.monitoring.svc:9090",
     ),
     Broken(
+        "Prometheus with a password in its address",
+        {"analysis.prometheus": {"url": "http://us:pass@prometheus.monitoring.svc:9090"}},
+        "spec.analysis.prometheus.url",
+        "without user, password or query",
+    ),
+    Broken(
+        "Prometheus that is none",
+        {"analysis.prometheus": {}},
+        "spec.analysis.prometheus",
+        "prometheus is empty: set url or secretRef",
+    ),
+    Broken(
         "two metrics of one name",
         metrics(metric(), metric(max="5%")),
         "spec.analysis.metrics",

@@ -17,6 +17,8 @@ FIRST = (
     "integration/test_long_releases.py",
     "chart/test_least_rights.py",
     "integration/test_rollouts.py",
+    "integration/test_upgrade.py",
+    "integration/test_synced.py",
     "integration/test_sandbox.py",
     "integration/test_demo.py",
     "integration/test_digits.py",

@@ -229,7 +229,7 @@ _workloads = _with({"template": _templates_of_workloads}, **_beside) | _with({"w
 
 _told = _with(
     {"secretRef": _with({"name": _names}, key=st.sampled_from(["url", "slack.url"]), signingKey=st.just("signing"))},
-    on=st.lists(st.sampled_from([topic.value for topic in Topic]), min_size=1, max_size=3, unique=True),
+    topics=st.lists(st.sampled_from([topic.value for topic in Topic]), min_size=1, max_size=3, unique=True),
     text=st.sampled_from(["plain text", "{{ rollout }}: {{reason}} {{ link }}"]),
 )
 _notifications = st.lists(_told, max_size=3).map(

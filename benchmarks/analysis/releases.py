@@ -119,11 +119,11 @@ def scraped(
     ticks, pods = next(iter(counted.values())).shape
     offsets: Floats = np.asarray(rng.random(pods) * SCRAPE)
     before = int(rng.integers(0, 1000))
-    anew = rng.integers(1, ticks, pods) if restarts else np.full(pods, ticks + 1)
+    anew = [int(rng.integers(1, ticks)) for _ in range(pods)] if restarts else []  # the tick at which each pod does
     for labels, grown in counted.items():
-        upto: Ints = before + np.vstack((np.zeros((1, pods), dtype=np.int64), np.cumsum(grown, axis=0)))
-        for pod in np.flatnonzero(anew <= ticks).tolist():
-            upto[anew[pod] :, pod] -= upto[anew[pod], pod]
+        upto: Ints = np.vstack((np.zeros((1, pods), dtype=np.int64), np.cumsum(grown, axis=0))) + before
+        for pod, tick in enumerate(anew):
+            upto[tick:, pod] -= upto[tick, pod]
         for pod in range(pods):
             times = start + offsets[pod] + SCRAPE * np.arange(ticks + 1)
             samples = tuple(zip(times.tolist(), upto[:, pod].astype(np.float64).tolist(), strict=True))

@@ -75,12 +75,25 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(settings: Settings) -> int:
     import asyncio
+
+    from modelrollout.kube import KubeError
+    from modelrollout.shell import leading
+
+    configure_log(settings)
+    try:
+        return asyncio.run(leading.run(settings))
+    except (KubeError, OSError) as error:  # OSError: a port is taken
+        sys.stderr.write(f"modelrollout: {error}\n")
+        return 1
+
+
+def configure_log(settings: Settings) -> None:
+    """One line on stderr for each record, with the release that it is about."""
     import logging
 
     import kopf
 
-    from modelrollout.kube import KubeError
-    from modelrollout.shell import journal, leading
+    from modelrollout.shell import journal
 
     kopf.configure(
         debug=settings.log_level == "debug",
@@ -92,11 +105,6 @@ def _run(settings: Settings) -> int:
     logging.getLogger("modelrollout").setLevel(settings.log_level.upper())
     # "Handler succeeded" for every event of every pod; what happens to a rollout we tell ourselves.
     logging.getLogger("kopf.objects").setLevel("DEBUG" if settings.log_level == "debug" else "WARNING")
-    try:
-        return asyncio.run(leading.run(settings))
-    except (KubeError, OSError) as error:  # OSError: a port is taken
-        sys.stderr.write(f"modelrollout: {error}\n")
-        return 1
 
 
 if __name__ == "__main__":

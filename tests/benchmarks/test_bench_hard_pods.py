@@ -7,7 +7,9 @@ import pytest
 
 from benchmarks.analysis.hard_pods import CELLS, Errors, Found, cell, hard_pods
 from benchmarks.analysis.releases import Release
+from modelrollout.analysis.sensitivity.unlike_pods import NO_HISTORY, NO_HISTORY_FOR_LIMITS, ONE_POD
 from modelrollout.analysis.sensitivity.unlike_users import REMARK
+from modelrollout.plan.foresight import in_sentences
 from tests.benchmarks.test_bench_ours import Silent
 
 SEED = 20_261_127
@@ -67,6 +69,24 @@ def test_what_a_burst_may_do_to_a_limit_without_a_history_is_announced() -> None
 def test_counters_that_begin_anew_take_nobody_back(name: str) -> None:
     found = cell(name, 4, SEED)
     assert (found.strict, found.readme) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("no history, bursts, 1+3", NO_HISTORY),
+        ("differ for good by 15 %, no history, 1+3", NO_HISTORY),
+        ("differ for good by 15 %, 1+1", ONE_POD),
+        ("users differ by 10 %, 1+3", REMARK),
+        ("max, no history, bursts, 1+3", NO_HISTORY_FOR_LIMITS),
+    ],
+)
+def test_where_many_are_taken_back_an_apply_and_sensitive_say_why(name: str, words: str) -> None:
+    strict = Release(CELLS[name].metrics[0])
+    _, past = CELLS[name].draw(np.random.default_rng(SEED), strict)
+    usual = strict.usual(past)
+    assert words in (usual.note or "")
+    assert f"{usual.metric}: {words}" in in_sentences([usual])
 
 
 def test_users_who_differ_are_announced_as_users_and_pods_as_pods() -> None:

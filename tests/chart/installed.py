@@ -38,6 +38,7 @@ POLICY = {
 }
 PLAIN = {"test/plain": ROOT / "tests/integration/images/plain"}
 VIRTUAL_SERVICES = ROOT / "tests/contract/routers/virtualservices.yaml"
+SCALED_OBJECTS = ROOT / "tests/contract/kinds/scaledobjects.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +128,10 @@ async def site(directory: Path) -> AsyncIterator[Site]:
         pytest.skip("no helm: `make tools` fetches it where there is npm")
     if manager_program() is None:
         pytest.skip("no kube-controller-manager in the folder that KUBEBUILDER_ASSETS names")
-    istio = yaml.safe_load(VIRTUAL_SERVICES.read_text())
+    others = [yaml.safe_load(path.read_text()) for path in (VIRTUAL_SERVICES, SCALED_OBJECTS)]
     more = flags(directory)
     try:
-        async with local_cluster(directory, images=images(PLAIN), definitions=[istio], flags=more) as local:
+        async with local_cluster(directory, images=images(PLAIN), definitions=others, flags=more) as local:
             await local.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
             yield Site(local, directory / "audit.log")
     except (PrometheusMissingError, EnvoyMissingError) as missing:

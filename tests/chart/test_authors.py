@@ -101,7 +101,7 @@ async def test_who_may_not_get_a_secret_has_it_shown_to_nobody(kubeconfig: Path)
     named = {"prometheus": {"secretRef": {"name": "prometheus"}}}
     analysis = {**builders.spec()["analysis"], **named}
     told = await refusal(kubeconfig, "deployer", builders.rollout(analysis=analysis))
-    assert "you may not get Secret prometheus in namespace ml" in told
+    assert "secretRef: you may not get each of the Secrets prometheus in namespace ml" in told
 
 
 @pytest.mark.parametrize(

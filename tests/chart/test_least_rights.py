@@ -22,11 +22,15 @@ from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import (
     CUSTOM_RESOURCES,
     DEPLOYMENTS,
+    HORIZONTAL_POD_AUTOSCALERS,
     HTTP_ROUTES,
     MODEL_ROLLOUTS,
+    POD_DISRUPTION_BUDGETS,
     PODS,
+    SCALED_OBJECTS,
     SERVICES,
     STATEFUL_SETS,
+    Resource,
 )
 from tests.chart.helm import CHART, RELEASE, Values, rendered
 from tests.chart.installed import Right, Site, site
@@ -37,7 +41,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)
 
 EVERYTHING: Values = {
     "replicas": 0,
-    "integrations": {**dict.fromkeys(Integration, True), Integration.SECRETS: False},
+    "integrations": dict.fromkeys(Integration, True),
     "webhook": {"enabled": True},
     "log": {"format": "text"},
 }
@@ -122,7 +126,10 @@ async def a_rollback(release: Release) -> None:
     await release.until(lambda status: status.phase is Phase.ROLLED_BACK, 180)
 
 
-async def a_shadow_with_a_comparer_and_templates_of_metrics(release: Release) -> None:
+async def a_shadow_with_a_comparer_templates_of_metrics_and_a_secret(release: Release) -> None:
+    place = {"namespace": release.namespace, "name": "prometheus"}
+    shown = {"apiVersion": "v1", "kind": "Secret", "metadata": place, "stringData": {"headers": "X-Scope-OrgID: ml"}}
+    await release.place.local.cluster.create(shown)
     for kind in TEMPLATES:
         metric = {"name": kind.lower(), "ratio": ERRORS, "tolerance": {"absolute": "50%"}, "max": "90%"}
         place = {"namespace": release.namespace} if kind == TEMPLATES[0] else {}
@@ -131,7 +138,8 @@ async def a_shadow_with_a_comparer_and_templates_of_metrics(release: Release) ->
     compare = {"minAgreement": "80%", "agreement": {"path": "$.label"}}
     shadow = {"name": "shadow", "shadow": {"methods": ["POST"], "hold": "5s", "compare": compare}}
     templates = [{"name": "errors", "kind": kind} for kind in TEMPLATES]
-    analysis = {"interval": "2s", "noise": "independent", "templates": templates}
+    server = {"secretRef": {"name": "prometheus"}}
+    analysis = {"interval": "2s", "noise": "independent", "templates": templates, "prometheus": server}
     async with release.users():
         await replaced(release, workload=digits(), stages=[shadow, *CANARY], analysis=analysis)
 
@@ -204,10 +212,40 @@ async def a_stateful_set_that_serves_already(release: Release) -> None:
     await what_serves_already(release, "StatefulSet")
 
 
+async def versions_with(release: Release, autoscaling: Manifest, most: str, resource: Resource) -> None:
+    """What somebody made of the autoscaler and the budget is put back with the next version."""
+    template, cluster = plain("Deployment"), release.place.local.cluster
+    del template["spec"]["replicas"]
+    beside = {"autoscaling": autoscaling, "podDisruptionBudget": {"maxUnavailable": 1}}
+    await begun(release, workload={"template": template, **beside})
+    for kind, edit in ((resource, {most: 9}), (POD_DISRUPTION_BUDGETS, {"maxUnavailable": 2})):
+        (one,) = (await cluster.list(kind, release.namespace)).items
+        await cluster.patch(kind, release.namespace, one["metadata"]["name"], {"spec": edit})
+    await release.version("v2")
+    await release.serves("v2", 180)
+
+    async def are_alone() -> bool:
+        kinds = (DEPLOYMENTS, resource, POD_DISRUPTION_BUDGETS)
+        return [len((await cluster.list(kind, release.namespace)).items) for kind in kinds] == [1, 1, 1]
+
+    await comes_true(are_alone, 90)
+
+
+async def autoscalers_of_kubernetes(release: Release) -> None:
+    wished = {"horizontalPodAutoscaler": {"maxReplicas": 3}}
+    await versions_with(release, wished, "maxReplicas", HORIZONTAL_POD_AUTOSCALERS)
+
+
+async def autoscalers_of_keda(release: Release) -> None:
+    triggers = [{"type": "cpu", "metadata": {"value": "60"}}]
+    wished = {"scaledObject": {"triggers": triggers, "maxReplicaCount": 3}}
+    await versions_with(release, wished, "maxReplicaCount", SCALED_OBJECTS)
+
+
 SCENARIOS = (
     a_canary_of_a_service_account_and_then_another_router,
     a_rollback,
-    a_shadow_with_a_comparer_and_templates_of_metrics,
+    a_shadow_with_a_comparer_templates_of_metrics_and_a_secret,
     blue_green_with_a_preview,
     an_ab_test,
     stateful_sets_behind_a_service_with_a_preview,
@@ -216,6 +254,8 @@ SCENARIOS = (
     a_rule_of_a_users_route,
     a_deployment_that_serves_already,
     a_stateful_set_that_serves_already,
+    autoscalers_of_kubernetes,
+    autoscalers_of_keda,
 )
 
 

@@ -24,7 +24,7 @@ RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("e
 KNOWN: Values = {
     "crds": {"enabled": True},
     "webhook": {"certManager": {"enabled": False}},
-    "metrics": {"serviceMonitor": {"enabled": False}},
+    "metrics": {"serviceMonitor": {"enabled": False}, "rules": {"enabled": False}},
 }
 """No kinds but Kubernetes' own: no other definitions are installed here."""
 

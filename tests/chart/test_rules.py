@@ -65,10 +65,10 @@ def test_with_namespaces_it_has_no_right_elsewhere_but_to_read_what_belongs_to_t
     objects = rendered({**SMALL, "watchNamespaces": ["ml", "fraud"]})
     roles = operators(objects, "Role")
     assert [one["metadata"]["namespace"] for one in roles] == ["ml", "fraud"]
-    off = [Integration.ISTIO, Integration.SECRETS]
+    off = [Integration.ISTIO, Integration.KEDA, Integration.SECRETS]  # until somebody switches them on
     assert all(rights([one]) == asked_for(Where.SERVED, off) for one in roles)
     beyond = rights(operators(objects, "ClusterRole"))
-    assert beyond == asked_for(Where.ANYWHERE, [Integration.ISTIO])
+    assert beyond == asked_for(Where.ANYWHERE, off)
     assert {resource for _, resource, _ in beyond} == {"gateways", "gatewayclasses", "clustermetrictemplates"}
     assert {verb for _, _, verb in beyond} == {"get", "list", "watch"}
     bindings = operators(objects, "RoleBinding")
@@ -138,6 +138,7 @@ def test_people_see_and_change_rollouts_by_the_roles_that_they_have() -> None:
 
 def test_an_integration_that_is_off_leaves_its_kinds_alone_and_no_others() -> None:
     assert {kind.plural for kind in left_alone([Integration.ISTIO])} == {"virtualservices"}
+    assert {kind.plural for kind in left_alone([Integration.KEDA])} == {"scaledobjects"}
     assert {kind.plural for kind in left_alone([Integration.STATEFUL_SETS])} == {"statefulsets"}
     gateway_api = {"httproutes", "grpcroutes", "gateways", "gatewayclasses"}
     assert {kind.plural for kind in left_alone([Integration.GATEWAY_API])} == gateway_api

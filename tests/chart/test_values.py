@@ -186,6 +186,18 @@ def test_by_default_it_installs_an_operator_its_definitions_and_its_permissions(
 
 
 @needs_helm
+def test_targets_of_all_rollouts_come_from_a_secret_that_is_mounted() -> None:
+    link = "https://grafana.example/d/1?var-rollout={{ rollout }}"
+    objects = rendered({"notifications": {"secret": "alerts", "linkTemplate": link}})
+    told = container(objects)
+    assert {"--notifications=/notifications/targets.yaml", f"--link-template={link}"} <= {*told["args"]}
+    assert told["volumeMounts"] == [{"name": "notifications", "mountPath": "/notifications", "readOnly": True}]
+    (deployment,) = of_kind(objects, "Deployment")
+    volumes = deployment["spec"]["template"]["spec"]["volumes"]
+    assert volumes == [{"name": "notifications", "secret": {"secretName": "alerts"}}]
+
+
+@needs_helm
 def test_the_operator_is_told_what_the_values_say() -> None:
     values = {
         "watchNamespaces": ["ml", "fraud"],
@@ -203,7 +215,7 @@ def test_the_operator_is_told_what_the_values_say() -> None:
         "--lease-namespace=modelrollout",
         "--lease-duration=15s",
         "--namespaces=ml,fraud",
-        "--without=istio,secrets",
+        "--without=istio,keda,secrets",
         "--prometheus-url=http://prometheus",
         "--prometheus-allowed=*.{{namespace}}.svc,*.monitoring.svc",
         "--comparer-image=modelrollout.dev/modelrollout:0.1.0",

@@ -73,6 +73,10 @@ class Post:
         )
 
 
-def told(name: str, *on: Topic) -> dict[str, object]:
+def told(name: str, *topics: Topic) -> dict[str, object]:
     """An entry of spec.notifications."""
-    return {"name": name, "on": [topic.value for topic in on or USUAL], "secretRef": {"name": "alerts", "key": name}}
+    return {
+        "name": name,
+        "topics": [topic.value for topic in topics or USUAL],
+        "secretRef": {"name": "alerts", "key": name},
+    }

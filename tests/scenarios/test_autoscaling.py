@@ -15,11 +15,17 @@ from modelrollout.objects.resources import (
     Resource,
 )
 from tests import builders
-from tests.fakes.cluster import merged
+from tests.fakes.cluster import Killed, merged
 from tests.fakes.town import Town
+from tests.fakes.witness import Witness
 
 HPA = {"minReplicas": 2, "maxReplicas": 20, "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}}
 BUDGET = {"maxUnavailable": "25%"}
+SOON: dict[str, Any] = {
+    "stages": [builders.canary(50, hold="30s")],
+    "promotion": {"bake": "30s", "keepOld": "10s"},
+}
+"""A release that takes two minutes."""
 
 
 def workload(version: str, **beside: Any) -> dict[str, Manifest]:
@@ -61,8 +67,8 @@ def names(town: Town, resource: Resource) -> list[str]:
 
 
 def test_each_version_has_its_own_and_they_go_with_it() -> None:
-    town = crowded()
-    town.go(Phase.PROGRESSING, 5)
+    town = crowded(**SOON)
+    town.go(Phase.PROGRESSING, 50)
     both = sorted([f"fraud-{town.old}", f"fraud-{town.new}"])
     assert names(town, HORIZONTAL_POD_AUTOSCALERS) == names(town, POD_DISRUPTION_BUDGETS) == both
     for revision in (town.old, town.new):
@@ -76,7 +82,7 @@ def test_each_version_has_its_own_and_they_go_with_it() -> None:
         assert (scaler["spec"]["scaleTargetRef"], scaler["spec"]["behavior"]) == (target, HPA["behavior"])
         assert budget["spec"] == {**BUDGET, "selector": deployment["spec"]["selector"]}
     town.go(Phase.HEALTHY)
-    town.run(hours=2)
+    town.run(minutes=1)
     assert names(town, HORIZONTAL_POD_AUTOSCALERS) == names(town, POD_DISRUPTION_BUDGETS) == [f"fraud-{town.new}"]
 
 
@@ -129,6 +135,33 @@ def test_those_of_a_rejected_version_go_with_it_and_stables_are_as_their_author_
     assert fewest(town, town.old) == 2
 
 
+def test_an_operator_that_dies_before_and_after_each_write_of_them_ends_as_one_that_lives() -> None:
+    def ended(town: Town) -> list[Any]:
+        town.go(Phase.HEALTHY)
+        town.run(minutes=1)
+        kinds = (HORIZONTAL_POD_AUTOSCALERS, POD_DISRUPTION_BUDGETS)
+        return [(one["metadata"]["name"], one["spec"]) for kind in kinds for one in town.cluster.all(kind)]
+
+    town, deaths = crowded(**SOON), set[Any]()
+
+    def die_once(moment: str, verb: str, plural: str, name: str) -> None:
+        is_theirs = plural in (HORIZONTAL_POD_AUTOSCALERS.plural, POD_DISRUPTION_BUDGETS.plural)
+        when = (moment, verb, plural, name, town.phase, town.share(town.new))
+        if is_theirs and verb in ("apply", "delete") and when not in deaths:
+            deaths.add(when)
+            raise Killed
+
+    town.cluster.hook = die_once
+    witness = Witness(town)
+    assert ended(town) == ended(crowded(**SOON))
+    assert {(moment, verb) for moment, verb, *_ in deaths} == {
+        (moment, verb) for moment in ("before", "after") for verb in ("apply", "delete")
+    }
+    assert [shares.get(town.new, 0) for shares in witness.history] == sorted(
+        shares.get(town.new, 0) for shares in witness.history
+    )
+
+
 def test_keda_may_be_the_one_that_scales() -> None:
     town, keda = Town(), {"scaledObject": {"triggers": [{"type": "prometheus"}], "idleReplicaCount": 0}}
     town.old = town.wish("1", **workload("1", autoscaling=keda))
@@ -154,6 +187,22 @@ def test_an_autoscaler_that_may_not_be_written_stops_nobody_and_is_told() -> Non
     town.run(minutes=1)
     assert town.condition("Applied") == "False"
     town.go(Phase.PROGRESSING, 100)
+
+
+def test_an_autoscaler_that_the_api_server_does_not_take_is_told_before_the_release_begins() -> None:
+    town = crowded()
+
+    def refuse(moment: str, verb: str, plural: str, name: str) -> None:
+        if (moment, verb, plural) == ("before", "rehearse", HORIZONTAL_POD_AUTOSCALERS.plural):
+            raise Refused(422, "spec.metrics[0].type: Required value", name)
+
+    town.cluster.hook = refuse
+    town.run(minutes=1)
+    assert (town.phase, town.status.candidate) == (Phase.HEALTHY, None)
+    said = f"HorizontalPodAutoscaler 'fraud-{town.new}': spec.metrics[0].type: Required value (422)."
+    assert town.status.message == f"The API server refuses {said} It is made from spec.workload."
+    town.cluster.hook = lambda *_: None
+    town.go(Phase.HEALTHY)
 
 
 def test_an_operator_that_may_not_even_see_autoscalers_serves_all_who_have_none() -> None:

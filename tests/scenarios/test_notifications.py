@@ -168,6 +168,28 @@ def test_a_step_that_waits_for_a_person_says_so(on_inconclusive: str) -> None:
         assert town.post.of("chat") == ["RolledBack"]
 
 
+def test_a_broken_spec_is_told_once_and_a_rollback_that_is_over_is_not_told_as_stuck() -> None:
+    town = serving(told("chat", Topic.STUCK))
+    for weights in ([50, 10], [60, 10]):
+        town.wish("2", **{**QUICK, "stages": [builders.canary(*weights)], "notifications": [told("chat", Topic.STUCK)]})
+        town.run(seconds=20)
+    assert town.phase is Phase.INVALID
+    assert town.post.of("chat") == ["Stuck"]
+    town.wish("1", **QUICK, notifications=[told("chat", Topic.STUCK)])
+    town.run(seconds=20)
+    failing(town)
+    assert town.condition("Stalled") == "True"
+    assert town.post.of("chat") == ["Stuck"]
+
+
+def test_requests_that_do_not_follow_the_weight_are_told() -> None:
+    town = serving(told("chat", Topic.TRAFFIC_SHARE_MISMATCH), stages=[builders.canary(10, 50, hold="5m")])
+    released(town).go(Phase.PROGRESSING, 10)
+    town.metrics.candidates_part = 0.02
+    town.run(minutes=4)
+    assert town.post.of("chat") == ["TrafficShareMismatch"]
+
+
 def test_without_targets_nothing_is_kept() -> None:
     town = failing(serving())
     assert "errands" not in town.manifest["status"]

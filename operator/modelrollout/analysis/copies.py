@@ -21,7 +21,7 @@ from modelrollout.comparer.sizes import classes_beyond
 from modelrollout.promql.query import Answer, Answered, Query, parsed
 from modelrollout.promql.selectors import SelectorError
 
-MISSING, SHED = "CopiesMissing", "CopiesShed"
+MISSING, SHED, SIZES_UNKNOWN = "CopiesMissing", "CopiesShed", "SizesUnknown"
 ENOUGH = 100.0
 """Copies that were to come before anything is said of them."""
 ARRIVING = 0.5
@@ -93,8 +93,9 @@ def compared(asked: Copying, answers: Mapping[Query, Answer]) -> Compared | None
     arrived, left_out = told.get(_ARRIVED), told.get(_LEFT_OUT)
     if not arrived or left_out is None:  # a comparer shows zeros before the first copy: nothing at all is no answer
         return None
-    missing, shed = _missing(asked, arrived, told.get(_USERS) or {}), _shed(asked, sum(arrived.values()), left_out)
-    found = [one for one in (missing, shed) if one is not None]
+    came, users = sum(arrived.values()), told.get(_USERS)
+    by_size = _missing(asked, arrived, users) if users is not None else None
+    found = [one for one in (by_size, _shed(asked, came, left_out)) if one is not None]
     return Compared(Finding(found[0].reason, " ".join(one.message for one in found)) if found else None)
 
 
@@ -106,8 +107,13 @@ def _by_label(answer: Answer | None) -> dict[str, float] | None:
 
 
 def _missing(asked: Copying, arrived: Mapping[str, float], at_most: Mapping[str, float]) -> Finding | None:
-    """Copies of the sizes of which the smallest part arrived. `at_most`: users' requests by the edge of their size."""
+    """Copies of the sizes of which the smallest part arrived, or that these are not known.
+
+    `at_most`: users' requests by the edge of their size.
+    """
     beyond = _beyond(at_most)
+    if not beyond and sum(arrived.values()) >= ENOUGH:
+        return Finding(SIZES_UNKNOWN, _NO_SIZES)
     # Where stable's own pods count, they count what the comparer asks them as well: at most this part.
     of_users = asked.share / (1 + asked.share * asked.compare.sample.value)
     shares = []
@@ -126,6 +132,10 @@ def _missing(asked: Copying, arrived: Mapping[str, float], at_most: Mapping[str,
     return Finding(MISSING, f"{were_due} {came_by} {_WHY_LARGE if size else _WHY_ANY}")
 
 
+_NO_SIZES = (
+    "compare.requestSizes finds no histogram with buckets (label le, up to +Inf) of stable's pods, so nobody knows "
+    "whether copies of large requests are missing: mend its name or its labels."
+)
 _WHY_LARGE = (
     "Gateways drop a copy that is larger than their buffer: raise it there, or know that the answers to large requests "
     "are not compared."

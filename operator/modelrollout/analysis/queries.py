@@ -22,7 +22,7 @@ from modelrollout.analysis.parts import COUNTERS, ONE_POD, OTHER_PODS, PAST
 from modelrollout.analysis.samples.stable_history import HISTORY, HISTORY_STEP
 from modelrollout.api.analysis import Analysis
 from modelrollout.api.metric import Metric
-from modelrollout.api.placeholders import render_text
+from modelrollout.api.placeholders import names_in, render_text
 from modelrollout.promql.matchers import Selector
 from modelrollout.promql.query import Pods, Query, parsed
 from modelrollout.promql.selectors import SelectorError, histogram_selector, union
@@ -163,10 +163,17 @@ def history_queries(
     asked: list[Query] = []
     for metric in analysis.metrics:
         kind = kind_of(metric)
-        # A limit on requests needs to know of noise, too: errors of one pod that come in bunches are no more witnesses.
-        if kind.prior is not None and (metric.tolerance is not None or kind.form is not Form.EXPRESSION):
+        if kind.prior is not None and (metric.tolerance is not None or _is_counted_by_pod(metric, kind)):
             asked += _history_of(metric, kind, stable, values, sorted(pods), at, tick)
     return tuple(asked)
+
+
+def _is_counted_by_pod(metric: Metric, kind: MetricKind) -> bool:
+    """Whether stable's pods tell how noisy requests are, which a limit has to know, too.
+
+    A comparison of answers, say, is counted by revision, and that of another release tells nothing.
+    """
+    return kind.form is not Form.EXPRESSION and any("pods" in names_in(part.promql) for part in kind.parts(metric))
 
 
 def _history_of(

@@ -92,7 +92,7 @@ class Notification(Model):
     """Somebody who is told, and of what."""
 
     name: Annotated[Name, Field(description="By this name, and never by its address, status speaks of it.")]
-    on: Annotated[Topics, Field(description="What it is told of.")] = USUAL
+    topics: Annotated[Topics, Field(description="What it is told of.")] = USUAL  # `on` would be true in YAML
     secret_ref: SecretKey
     text: Annotated[
         Text | None,

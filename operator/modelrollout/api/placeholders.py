@@ -39,6 +39,11 @@ def render_text(text: str, values: Mapping[str, str], *, where: str, only: str =
     return _PLACEHOLDER.sub(value, text)
 
 
+def names_in(text: str) -> frozenset[str]:
+    """The names that the text asks for."""
+    return frozenset(found[2] for found in _PLACEHOLDER.finditer(text) if found[1] is None)
+
+
 def render_tree(tree: Any, values: Mapping[str, str], *, where: str, only: str = "") -> Any:
     """A copy of a JSON tree with every string in it rendered; keys stay as they are. Raises UnknownName."""
     match tree:

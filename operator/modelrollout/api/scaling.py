@@ -18,7 +18,7 @@ _ANY: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields"
 _Object = Annotated[dict[str, Any], WithJsonSchema(_ANY)]
 _Objects = Annotated[tuple[_Object, ...], Field(max_length=32, exclude_if=not_)]
 _Pods = Annotated[int, Field(strict=True, ge=1)]
-_Seconds = Annotated[int, Field(strict=True, ge=0)]
+_WholeNumber = Annotated[int, Field(strict=True, ge=0)]
 
 
 class HorizontalPodAutoscaler(Model):
@@ -62,17 +62,18 @@ class ScaledObject(Model):
         tuple[_Object, ...], Field(min_length=1, max_length=32, description="What the number follows, as KEDA has it.")
     ]
     min_replica_count: Annotated[
-        _Seconds | None, Field(description="Fewest pods; 0, KEDA's default, lets a version without requests have none.")
+        _WholeNumber | None,
+        Field(description="Fewest pods; 0, KEDA's default, lets a version without requests have none."),
     ] = None
     max_replica_count: Annotated[_Pods | None, Field(description="Most pods. KEDA's default: 100.")] = None
     idle_replica_count: Annotated[
-        _Seconds | None,
+        _WholeNumber | None,
         Field(description="Pods while no trigger is active. It does not count while a candidate is on trial."),
     ] = None
-    polling_interval: Annotated[_Seconds | None, Field(description="Seconds between looks at the triggers.")] = None
-    cooldown_period: Annotated[_Seconds | None, Field(description="Seconds before the last pod goes.")] = None
+    polling_interval: Annotated[_WholeNumber | None, Field(description="Seconds between looks at the triggers.")] = None
+    cooldown_period: Annotated[_WholeNumber | None, Field(description="Seconds before the last pod goes.")] = None
     initial_cooldown_period: Annotated[
-        _Seconds | None, Field(description="The same, right after the version was made.")
+        _WholeNumber | None, Field(description="The same, right after the version was made.")
     ] = None
     fallback: Annotated[_Object | None, Field(description="The number while triggers fail, as KEDA has it.")] = None
     advanced: Annotated[_Object | None, Field(description="Further settings, as KEDA has them.")] = None

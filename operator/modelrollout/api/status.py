@@ -21,7 +21,7 @@ _Workload = Annotated[str, Field(description="Name of its workload, and of its S
 _Metric = Annotated[str, Field(description="Its name.")]
 _Reason = Annotated[str, Field(description="Why, in a word for programs.")]
 _Message = Annotated[str, Field(description="Why, in a sentence.")]
-_At = Annotated[Time, Field(description="When.")]
+_At = Annotated[Time, Field(description="When it happened.")]
 
 
 class Phase(StrEnum):

@@ -14,10 +14,21 @@ from modelrollout.api.metric_templates import CLUSTER_KIND
 from modelrollout.api.metric_templates import KIND as TEMPLATE_KIND
 from modelrollout.cli.written import UnreadableError, Written, read
 from modelrollout.objects.manifests import Manifest, Ref, ref_of
-from modelrollout.objects.resources import KNOWN
+from modelrollout.objects.resources import (
+    CLUSTER_METRIC_TEMPLATES,
+    GATEWAY_CLASSES,
+    GATEWAYS,
+    HTTP_ROUTES,
+    KNOWN,
+    METRIC_TEMPLATES,
+    Resource,
+)
 from modelrollout.plan import offline
+from modelrollout.workloads.kind_table import WORKLOADS
 
 OURS = (KIND, TEMPLATE_KIND, CLUSTER_KIND)
+NAMED = (*WORKLOADS, HTTP_ROUTES, GATEWAYS, GATEWAY_CLASSES, METRIC_TEMPLATES, CLUSTER_METRIC_TEMPLATES)
+"""The kinds that a ModelRollout may name."""
 FOUND, NOT_READ = 1, 2
 """Exit codes."""
 
@@ -90,6 +101,8 @@ def _unplaced(manifest: Manifest) -> str | None:
     name = manifest["metadata"].get("name")
     if not isinstance(name, str) or not name:
         return "metadata.name is missing: add it"
+    if not isinstance(manifest["metadata"].get("namespace", ""), str):
+        return "metadata.namespace is no text: put the namespace's name there, or leave it out"
     wrong = name_error(name) if manifest["kind"] == KIND else None
     return wrong if wrong is None else f"{wrong}."
 
@@ -100,14 +113,28 @@ def is_ours(one: Written) -> bool:
 
 
 def surroundings(written: Sequence[Written], namespace: str) -> dict[Ref, Manifest]:
-    """All objects that a ModelRollout may name, by their names."""
-    known = [one.manifest for one in written if (one.manifest.get("apiVersion"), one.manifest.get("kind")) in KNOWN]
-    named = [placed(manifest, namespace) for manifest in known if isinstance(manifest["metadata"].get("name"), str)]
-    return {ref_of(manifest): manifest for manifest in named if manifest["kind"] != KIND}
+    """The objects that a ModelRollout may name, as far as they look like ones; others are passed over."""
+    known = [one.manifest for one in written if _resource(one.manifest) in NAMED and _has_its_parts(one.manifest)]
+    return {ref_of(manifest): manifest for manifest in (placed(one, namespace) for one in known)}
 
 
 def placed(manifest: Manifest, namespace: str) -> Manifest:
     """With the namespace that it would be applied to."""
-    if not KNOWN[manifest["apiVersion"], manifest["kind"]].namespaced:
+    resource = _resource(manifest)
+    if resource is None or not resource.namespaced:
         return manifest
     return {**manifest, "metadata": {"namespace": namespace, **manifest["metadata"]}}
+
+
+def _resource(manifest: Manifest) -> Resource | None:
+    return KNOWN.get((manifest["apiVersion"], manifest["kind"]))
+
+
+def _has_its_parts(manifest: Manifest) -> bool:
+    metadata, spec = manifest["metadata"], manifest.get("spec")
+    is_named = isinstance(metadata.get("name"), str) and isinstance(metadata.get("namespace", ""), str)
+    has_notes = all(isinstance(metadata.get(name) or {}, dict) for name in ("labels", "annotations"))
+    has_pods = _resource(manifest) not in WORKLOADS or (
+        isinstance(spec, dict) and isinstance(spec.get("template"), dict)
+    )
+    return is_named and has_notes and isinstance(spec, dict) and has_pods

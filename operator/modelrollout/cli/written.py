@@ -20,12 +20,12 @@ class UnreadableError(Exception):
     """A file that cannot be read; the message names it, and the line where there is one."""
 
 
-class _Loader(yaml.CSafeLoader):
+class _Loader(yaml.SafeLoader):
     """As the API server reads YAML: a date is a text."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - yaml's own attribute
         first: [one for one in found if one[0] != "tag:yaml.org,2002:timestamp"]
-        for first, found in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
 
@@ -64,16 +64,16 @@ def read(files: Sequence[str]) -> Iterator[Written]:
 
 
 def _documents(file: str) -> Iterator[tuple[yaml.Node, Any]]:
-    loader = _Loader(_text(file))
+    text = _text(file)
     try:
+        loader = _Loader(text)
         while loader.check_node():
-            node = loader.get_node()
-            yield node, loader.construct_document(node)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UnreadableError(f"{_called(file)}:{line}: this is no YAML: {error.problem}.") from None
-    finally:
-        loader.dispose()
+            if (node := loader.get_node()) is not None:
+                yield node, loader.construct_document(node)
+    except yaml.YAMLError as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        line, why = mark.line + 1 if mark else 1, problem or str(error).splitlines()[0]
+        raise UnreadableError(f"{_called(file)}:{line}: this is no YAML: {why}.") from None
 
 
 def _text(file: str) -> str:
@@ -98,6 +98,8 @@ def _objects(file: str, node: yaml.Node, document: Manifest) -> Iterator[Written
         for part, item in zip(parts, document["items"], strict=True):
             yield from _objects(file, part, item) if isinstance(item, dict) else ()
         return
+    if not isinstance(document.get("apiVersion"), str) or not isinstance(document.get("kind"), str):
+        raise UnreadableError(f"{file}:{_line(node)}: this is no object of Kubernetes: apiVersion or kind is missing.")
     metadata = document.get("metadata")
     yield Written(file, {**document, "metadata": metadata if isinstance(metadata, dict) else {}}, node)
 
@@ -128,14 +130,18 @@ def _item_of(node: yaml.Node, part: str) -> yaml.Node | None:
     return next((one for one in maps if (name := _key_of(one, "name")) is not None and name.value == part), None)
 
 
-def _repeated(node: yaml.Node) -> Iterator[tuple[int, str]]:
+def _repeated(node: yaml.Node, known: set[int] | None = None) -> Iterator[tuple[int, str]]:
+    known = set() if known is None else known
+    if id(node) in known:  # an anchor is read wherever its aliases are, and looked at once
+        return
+    known.add(id(node))
     if isinstance(node, yaml.MappingNode):
         seen = set[str]()
         for key, value in node.value:
             if str(key.value) in seen:
                 yield _line(key), str(key.value)
             seen.add(str(key.value))
-            yield from _repeated(value)
+            yield from _repeated(value, known)
     elif isinstance(node, yaml.SequenceNode):
         for one in node.value:
-            yield from _repeated(one)
+            yield from _repeated(one, known)

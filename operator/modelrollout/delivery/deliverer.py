@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 """Seconds until a target that failed is tried again; doubled with every failure in a row."""
-LONGEST_ATTEMPT = 20.0
-"""Seconds that one attempt may take."""
+LONGEST_ATTEMPT = 120.0
+"""Seconds that one attempt may take, with the wait for its turn. Each way of delivery has a limit of its own."""
 Key = tuple[str, str]
 """Namespace and name of a rollout."""
 

@@ -31,21 +31,22 @@ class Notifier:
     def __init__(self, cluster: Reading, standing: StandingTargets, link: str | None = None) -> None:
         """`link`: a template of a link, such as to a dashboard, with the fields of a text."""
         self._cluster, self._standing, self._link = cluster, standing, link
+        self._services = services.Services()
 
     def standing(self) -> Mapping[str, frozenset[Topic]]:
-        return {name: frozenset(one.on) for name, one in self._standing.found().items()}
+        return {name: frozenset(one.topics) for name, one in self._standing.found().items()}
 
     async def carry(self, parcel: Parcel) -> None:
         target = await self._target(parcel)
         values = notices.fields(*parcel.key, parcel.errand, self._link)
         words = notices.text(values, target.text)
-        if target.url.startswith(("https://", "http://")):
+        if services.takes(target.url):
+            named = notices.title(values), words, values["topic"]
+            await self._services.send(services.Message(target.url, *named, target.is_trusted))
+        else:
             event = webhook.cloud_event(parcel.errand.id, parcel.owner.uid, values, words)
             hook = Hook(target.url, target.secret, target.is_trusted)
             await webhook.post(hook, parcel.errand.id, *event)
-        else:
-            said = services.Message(notices.title(values), words, values["topic"])
-            await services.send(target.url, said, is_trusted=target.is_trusted)
 
     async def _target(self, parcel: Parcel) -> _Target:
         if parcel.notification is not None:

@@ -24,7 +24,7 @@ class StandingTarget(Model):
     """An entry of the file. Not to be printed."""
 
     name: Name
-    on: Topics = USUAL
+    topics: Topics = USUAL
     url: Annotated[str, Field(min_length=1, repr=False)]
     signing_secret: Annotated[str | None, Field(min_length=1, repr=False)] = None
     text: Text | None = None

@@ -6,11 +6,14 @@ https://github.com/cloudevents/spec and https://www.standardwebhooks.com; docs/n
 from __future__ import annotations
 
 import binascii
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import DefaultResolver
 from cloudevents.core.bindings.http import to_structured
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
@@ -18,7 +21,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 from yarl import URL
 
 from modelrollout.api.base import GROUP, PLURAL
-from modelrollout.delivery.addresses import Forbidden, connector, is_forbidden
+from modelrollout.delivery.addresses import Forbidden, is_forbidden
 from modelrollout.delivery.deliverer import Undelivered
 
 DATA_SCHEMA = f"https://{GROUP}/schemas/rollout-notification.v1.json"
@@ -32,6 +35,8 @@ TYPES: Mapping[str, str] = {
     "TrafficShareMismatch": "dev.modelrollout.rollout.trafficsharemismatch.v1",
 }
 """The `type` of each topic's events. A type's meaning never changes: another one gets another number."""
+LONGEST_WAIT = 10.0
+"""Seconds from the first packet to the end of an answer."""
 LONGEST_ANSWER = 64 * 1024
 """Bytes of an answer that are read; nothing in it matters."""
 
@@ -43,6 +48,24 @@ class Hook:
     url: str = field(repr=False)
     secret: str | None = field(default=None, repr=False)
     is_trusted: bool = False  # whether whoever runs the operator chose it
+
+
+class Guarded(AbstractResolver):
+    """Resolves names to addresses that are not forbidden. The connection goes to these, whatever DNS says later."""
+
+    def __init__(self) -> None:
+        self._resolver = DefaultResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        if any(is_forbidden(one["host"]) for one in found):
+            raise Forbidden
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
 
 
 def cloud_event(id_: str, uid: str, values: Mapping[str, str], text: str) -> tuple[str, bytes]:
@@ -67,11 +90,11 @@ async def post(hook: Hook, id_: str, content_type: str, body: bytes) -> None:
     Undelivered."""
     headers = {"Content-Type": content_type, "User-Agent": "modelrollout", **_signed(hook.secret, id_, body)}
     url = _url(hook)
+    resolver = None if hook.is_trusted else Guarded()
+    way, limit = aiohttp.TCPConnector(resolver=resolver, force_close=True), aiohttp.ClientTimeout(LONGEST_WAIT)
     try:
         async with (
-            aiohttp.ClientSession(
-                connector=connector(guarded=not hook.is_trusted), cookie_jar=aiohttp.DummyCookieJar()
-            ) as session,
+            aiohttp.ClientSession(connector=way, cookie_jar=aiohttp.DummyCookieJar(), timeout=limit) as session,
             session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
         ):
             await answer.content.read(LONGEST_ANSWER)
@@ -118,6 +141,8 @@ def _told(trouble: Exception) -> str:
             return "its host is not known"
         case aiohttp.ClientConnectorError():
             return "nobody answers at its address"
+        case TimeoutError():
+            return f"no answer within {LONGEST_WAIT:g} s"
         case ValueError():
             return "its address is not a URL"
         case _:

@@ -64,7 +64,8 @@ class Leadership:
     @property
     def leads(self) -> bool:
         """Whether this process may begin a write now."""
-        is_held = self._hold is not None and self._hold.lasts(self._clock(), self._candidacy.terms)
+        hold = self._hold  # read once: /metrics asks from another thread
+        is_held = hold is not None and hold.lasts(self._clock(), self._candidacy.terms)
         return is_held and not self._has_resigned
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
+from modelrollout.analysis.copies import SIZES_UNKNOWN
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatus, Phase, Verdict
 from modelrollout.plan import errands
@@ -71,7 +72,7 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
         (errands.DELIVERED, "False", errands.undelivered(facts, status)),
         (APPLIED, "False", trouble),
         (EDITED, "True", edits_by_others(facts)),
-        *((type_, "False", told) for type_, told in _told_by_counters(facts, status)),
+        *_told_by_counters(facts, status),
         (SCALED_BY_OTHERS, "True", capacity.scaled_by_others(facts, status)),
     )
     yield from ((type_, truth, found) for type_, truth, found in exceptional if found is not None)
@@ -108,8 +109,11 @@ def _left_to_people(facts: Facts, status: ModelRolloutStatus, serving: Finding, 
 
 def _lacks_evidence(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Finding | None:
     """The evidence that a step still lacks after its deadline, where the spec has it wait on; as it was told first."""
-    trial = trial_of(facts, status, facts.rollout.wish) if facts.rollout.wish else None
-    if trial is None or why.reason not in checks.LACKING_EVIDENCE or not checks.step_deadline_is_over(trial):
+    wish = facts.rollout.wish
+    if why.reason not in checks.LACKING_EVIDENCE or wish is None:
+        return None
+    trial = trial_of(facts, status, wish)
+    if trial is None or not checks.step_deadline_is_over(trial):
         return None
     told = facts.rollout.status.condition(SUSPENDED)
     if told is not None and told.reason in checks.LACKING_EVIDENCE:
@@ -128,14 +132,15 @@ def _blocked_for_long(facts: Facts, status: ModelRolloutStatus) -> Finding | Non
     return found if found is not None and found.reason != SCALED_TO_ZERO else None
 
 
-def _told_by_counters(facts: Facts, status: ModelRolloutStatus) -> Iterator[tuple[str, Finding | None]]:
-    """By type of condition: what counters of requests say against the step."""
+def _told_by_counters(facts: Facts, status: ModelRolloutStatus) -> Iterator[tuple[str, Truth, Finding | None]]:
+    """What counters of requests say against the step."""
     traffic, compared = facts.traffic, facts.compared
     for type_, is_known, found in (
         (TRAFFIC_AS_INTENDED, traffic is not None, traffic.contradiction if traffic else None),
         (COPIES_COMPARED, compared is not None, compared.lacking if compared else None),
     ):
-        yield type_, _of_this_step(facts, status, type_, found, is_known=is_known)
+        told = _of_this_step(facts, status, type_, found, is_known=is_known)
+        yield type_, "Unknown" if told is not None and told.reason == SIZES_UNKNOWN else "False", told
 
 
 def _of_this_step(

@@ -140,7 +140,7 @@ def _beside(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> I
 
 def _size(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> int | None:
     """The pods that an arm shall have; None leaves the number to an autoscaler, be it one of somebody else's."""
-    if arm is status.stable and (state := facts.workload(arm)) is not None and state.scaled_by is not None:
+    if arm is status.stable and capacity.scaled_by_others(facts, status) is not None:
         return None
     trial = trial_of(facts, status, wish) if arm is status.candidate else None
     if wish.size is None or trial is None or status.stable is None:

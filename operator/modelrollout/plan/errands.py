@@ -27,7 +27,7 @@ DELIVERED = "Delivered"
 
 def targets(facts: Facts) -> Mapping[str, Collection[Topic]]:
     """Who is told of this rollout, by name, with the topics of each: its own targets, and the operator's."""
-    return {**{one.name: one.on for one in facts.rollout.notifications}, **facts.world.deliveries.standing}
+    return {**{one.name: one.topics for one in facts.rollout.notifications}, **facts.world.deliveries.standing}
 
 
 def struck(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:

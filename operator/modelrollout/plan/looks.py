@@ -210,7 +210,7 @@ def _copying(facts: Facts, status: ModelRolloutStatus, at: datetime) -> Copying 
     if step.compare is None or facts.live(stable) != step.exposure:
         return None
     arms = facts.arm_names(candidate, "candidate"), facts.arm_names(stable, "stable")
-    return copies.copying(step.exposure.mirror / 100, step.compare, *arms, stage.since, at)
+    return copies.copying(float(step.exposure.mirror) / 100, step.compare, *arms, stage.since, at)
 
 
 def bases(status: ModelRolloutStatus, analysis: Analysis) -> dict[str, str]:

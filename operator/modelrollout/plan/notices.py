@@ -47,12 +47,18 @@ def text(values: Mapping[str, str], template: str | None) -> str:
     lines = (
         f"Model {values['model']}, version {values['version']}." if values["version"] else "",
         f"{values['message']} ({values['reason']})",
-        f"Stage {values['stage']}, weight {values['weight']} %." if values["stage"] else "",
+        _step(values),
         f"Evidence: {values['evidence']}" if values["evidence"] else "",
         f"Next: {values['next']}" if values["next"] else "",
         values["link"],
     )
     return "\n".join(filter(None, lines))
+
+
+def _step(values: Mapping[str, str]) -> str:
+    if not values["stage"]:
+        return ""
+    return f"Stage {values['stage']}" + (f", at {values['weight']} %." if values["weight"] not in ("", "0") else ".")
 
 
 def moment(at: datetime) -> str:

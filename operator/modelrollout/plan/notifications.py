@@ -39,7 +39,9 @@ def _errand(facts: Facts, status: ModelRolloutStatus, topic: Topic, told: Findin
 
 def _said(topic: Topic, told: Finding, before: ModelRolloutStatus, after: ModelRolloutStatus) -> dict[str, str]:
     """What is known of the transition at the decision: by its delivery the status says something else."""
-    arm, stage = after.candidate or before.candidate or after.stable, after.stage or before.stage
+    arm, stages = after.candidate or before.candidate or after.stable, (after.stage, before.stage)
+    # A rollback begins with nobody at the candidate: before, it had its users.
+    stage = next(filter(None, reversed(stages) if topic is Topic.ROLLING_BACK else stages), None)
     said = {
         "topic": topic.value,
         "reason": told.reason,

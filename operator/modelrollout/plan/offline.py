@@ -77,7 +77,8 @@ def objects(manifest: Manifest, others: Objects) -> Iterator[Manifest]:
 
 
 def _rollout(manifest: Manifest, others: Objects) -> Rollout:
-    return parse({**manifest, "status": {}}, others, SOME_IMAGE)
+    metadata = {part: manifest["metadata"][part] for part in ("namespace", "name")}  # nothing else of it counts here
+    return parse({**manifest, "metadata": metadata, "status": {}}, others, SOME_IMAGE)
 
 
 def _facts(rollout: Rollout, others: Objects) -> Facts:

@@ -63,7 +63,7 @@ class Adapter(HTTPAdapter):
         return place, {**options, "ca_cert_data": self._authority} if self._authority else options
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        super().cert_verify(conn, url, verify, cert)
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]  # requests has no types for it
         if self._authority:  # it alone: requests adds the usual ones
             conn.ca_certs = conn.ca_cert_dir = None
 

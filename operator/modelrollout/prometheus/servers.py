@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
 
 from modelrollout.api.addresses import AllowedAddresses
 from modelrollout.api.analysis import PrometheusServer
@@ -77,12 +78,9 @@ class Servers:
             shown = await self._shown_to(address, secret)
         except Unreadable as why_not:
             return Unanswered(f"{SECRET_REF}: {why_not}.", rejected=False)
-        return await self._server(_Client(self._own_or(address), secret), shown)
-
-    def _own_or(self, address: str) -> str:
-        """One spelling of the operator's own, so that it has one client."""
         own = self._allowed.own
-        return own if own is not None and self._allowed.is_own(address) else address
+        known = own if own is not None and self._allowed.is_own(address) else address  # one client for its spellings
+        return await self._server(_Client(known if secret is None else _without_user(known), secret), shown)
 
     async def _shown_to(self, address: str, secret: tuple[str, str] | None) -> Shown:
         """Raises Unreadable."""
@@ -101,7 +99,7 @@ class Servers:
         if server is not None and known != shown:
             await server.close()
             server = None
-        guard = None if self._allowed.is_own(client.url) else self._guard
+        guard = None if self._is_at_the_operators_own(client) else self._guard
         server = server or Prometheus(client.url, headers=dict(shown.headers), authority=shown.authority, guard=guard)
         self._servers[client] = server, shown
         others = [one for one in self._servers if not self._is_own(one)]
@@ -113,3 +111,14 @@ class Servers:
     def _is_own(self, client: _Client) -> bool:
         """Whoever names many addresses takes the operator's own from nobody."""
         return client.secret is None and self._allowed.is_own(client.url)
+
+    def _is_at_the_operators_own(self, client: _Client) -> bool:
+        own = self._allowed.own
+        return own is not None and client.url in (own, _without_user(own))
+
+
+def _without_user(url: str) -> str:
+    """The address without the user and password that the operator's own may carry: whoever brings a Secret gets what
+    that Secret opens."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

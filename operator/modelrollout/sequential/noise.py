@@ -132,14 +132,15 @@ def choose_mode(noise: Noise | None, wish: str = "auto", *, is_compared: bool = 
     """
     if wish == "independent":
         return Mode.PLAIN
-    if wish == "strict" and is_compared:
+    if wish == "strict":
         return Mode.STRICT
     if noise is None:
         return Mode.ASSUMED
     if noise.is_calm:
         return Mode.PLAIN
-    is_forgetful = noise.memory <= FORGETFUL_CORRELATION and not noise.outlasts
-    return Mode.RANKED if is_compared and is_forgetful and noise.pods >= FEWEST_PODS else Mode.DISPERSED
+    # Bursts that hardly raise the variance may be chance, and are met by the safety factor: ranks take minutes.
+    is_for_ranks = noise.dispersion > CALM_DISPERSION and noise.memory <= FORGETFUL_CORRELATION and not noise.outlasts
+    return Mode.RANKED if is_compared and is_for_ranks and noise.pods >= FEWEST_PODS else Mode.DISPERSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,16 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from modelrollout.api.base import API_VERSION, KIND
+from modelrollout.api.base import API_VERSION, GROUP, KIND
 from modelrollout.kube import AlreadyExists, Cluster, KubeError
 from modelrollout.objects.manifests import Manifest, Owner, digest
 from modelrollout.plan.plan import Event
+from modelrollout.shell import journal
 
 logger = logging.getLogger(__name__)
 COMPONENT = "modelrollout"
+RELEASE = f"{GROUP}/release"
+"""Annotation of Events with the id that log lines and traces of the same release have."""
 MOST_WAITING = 1000
 """Events that may wait while the API server is slow or away."""
 _LONGEST_MESSAGE = 1024  # characters that Kubernetes takes in an Event's message
@@ -38,7 +41,7 @@ class Announcer:
             about = {"rollout": owner.name, "namespace": owner.namespace, "reason": event.reason}
             logger.log(level, "%s/%s: %s", owner.namespace, owner.name, event.message, extra=about)
             if len(self._waiting) < MOST_WAITING:
-                self._waiting.append(event_manifest(owner, event, now))
+                self._waiting.append(event_manifest(owner, event, now, journal.fields().get("release")))
             else:
                 logger.warning("An Event is dropped: %d others wait for the API server.", MOST_WAITING, extra=about)
         self._has_any.set()
@@ -65,8 +68,9 @@ class Announcer:
             logger.warning("An Event could not be written: %s", trouble)
 
 
-def event_manifest(owner: Owner, event: Event, now: datetime) -> Manifest:
+def event_manifest(owner: Owner, event: Event, now: datetime, release: str | None = None) -> Manifest:
     """The Event, with a name derived from its content: the same one is never written twice."""
+    annotations = {"annotations": {RELEASE: release}} if release else {}
     moment = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": "v1",
@@ -74,6 +78,7 @@ def event_manifest(owner: Owner, event: Event, now: datetime) -> Manifest:
         "metadata": {
             "namespace": owner.namespace,
             "name": f"{owner.name}.{digest([owner.uid, event.reason, event.message, moment])}",
+            **annotations,
         },
         "involvedObject": {
             "apiVersion": API_VERSION,

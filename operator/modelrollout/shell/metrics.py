@@ -48,6 +48,24 @@ class Described:
         return CounterMetricFamily(self.name, self.text, labels=self.labels)
 
 
+ENDS = {
+    "Installed": ("Installed", "TookOver"),
+    "Promoted": ("Promoted", "TookOver"),
+    "RolledBack": (
+        "MetricFailed",
+        "CrashLoop",
+        "FewerThanIntended",
+        "MoreThanIntended",
+        "ProgressDeadlineExceeded",
+        "SmokeFailed",
+        "StepDeadlineExceeded",
+    ),
+    "Superseded": ("Superseded",),
+    "Cancelled": ("Cancelled",),
+}
+"""How releases end. Each is shown from the start: Prometheus sees no increase in a series that begins with 1."""
+OTHER = "Other"
+"""Any other reason: those in a route can be anybody's."""
 _QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SLOW = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 24 * 3600)
 _ROLLOUT = ("namespace", "rollout")
@@ -107,13 +125,17 @@ NOT_SHOWN = Described(
     "Rollouts, and metrics of rollouts, beyond the limit of those that are shown one by one.",
     ("of",),
 )
-RELEASES = Described("modelrollout_releases_total", "counter", "Releases that ended.", ("outcome", "reason"))
+RELEASES = Described(
+    "modelrollout_releases_total",
+    "counter",
+    "Releases that ended, by what became of them and why.",
+    ("outcome", "reason"),
+)
 DETECTION = Described(
     "modelrollout_time_to_detect_seconds",
     "histogram",
     "Of releases that were taken back: from the first exposure to the decision.",
-    ("reason",),
-    _SLOW,
+    buckets=_SLOW,
 )
 RESTORATION = Described(
     "modelrollout_time_to_restore_seconds",

@@ -15,7 +15,6 @@ from modelrollout.api.status import ModelRolloutStatus, Outcome, Rejection
 class Detection:
     """A candidate was decided to be taken back, so many seconds after users or copies first reached it."""
 
-    reason: str
     seconds: float
 
 
@@ -33,7 +32,7 @@ def milestones(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterato
     """Each once, when it is reached."""
     for rejection in after.rejected:
         if rejection not in before.rejected and (seconds := _exposed_for(before, after, rejection)) is not None:
-            yield Detection(rejection.reason, seconds)
+            yield Detection(seconds)
     for outcome in after.history:
         if outcome not in before.history:
             yield outcome

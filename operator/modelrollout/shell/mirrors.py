@@ -191,7 +191,7 @@ class Mirrors:
     def ages(self) -> dict[str, float | None]:
         """By plural, the seconds since the last full listing of a kind; the oldest mirror counts."""
         ages: dict[str, float | None] = {}
-        for (resource, _), follower in self._followers.items():
+        for (resource, _), follower in list(self._followers.items()):  # asked for by another thread
             known = ages.get(resource.plural, 0.0)
             ages[resource.plural] = None if known is None or follower.age is None else max(known, follower.age)
         return ages

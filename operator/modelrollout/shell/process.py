@@ -82,8 +82,7 @@ class Process:
             self._own_certificate = OwnCertificate(*holder, self.cluster.now)
         self._webhook = self._made_webhook(settings, addresses)
         self._telemetry.show_ages(self._mirrors.ages)
-        if leadership is not None:
-            self._telemetry.show_leadership(leadership)
+        self._telemetry.show_leadership(leadership)
 
     def _made_webhook(self, settings: Settings, addresses: AllowedAddresses) -> Webhook | None:
         certificate: Identity | None = self._own_certificate

@@ -203,20 +203,17 @@ class Reconciler:
 
     def _plan(self, manifest: Manifest, objects: Objects, now: datetime, rehearsed: Rehearsed) -> PlannedPass:
         with self._telemetry.part("plan"):
-            return self._planned(manifest, objects, now, rehearsed)
-
-    def _planned(self, manifest: Manifest, objects: Objects, now: datetime, rehearsed: Rehearsed) -> PlannedPass:
-        key, rollout = _key(manifest), self._parse(manifest, objects)
-        self._telemetry.works_for(rollout)
-        refused = {ref: why for ref, why in self._refusals.told(key).items() if ref.resource != MODEL_ROLLOUTS}
-        world = observed(objects, rollout.owner, refused)
-        if self._deliverer is not None:
-            world = world.delivered(self._deliverer.known(key))
-        made = plan(rollout, world, now)
-        if made.rehearsal and contents(made.rehearsal) == rehearsed.contents:
-            world = world.tried(self._objections.worded(key, rehearsed.refused))
+            key, rollout = _key(manifest), self._parse(manifest, objects)
+            self._telemetry.works_for(rollout)
+            refused = {ref: why for ref, why in self._refusals.told(key).items() if ref.resource != MODEL_ROLLOUTS}
+            world = observed(objects, rollout.owner, refused)
+            if self._deliverer is not None:
+                world = world.delivered(self._deliverer.known(key))
             made = plan(rollout, world, now)
-        return PlannedPass(rollout, world, now, made, rehearsed)
+            if made.rehearsal and contents(made.rehearsal) == rehearsed.contents:
+                world = world.tried(self._objections.worded(key, rehearsed.refused))
+                made = plan(rollout, world, now)
+            return PlannedPass(rollout, world, now, made, rehearsed)
 
     def _plan_again(self, decided: PlannedPass, world: World, now: datetime) -> PlannedPass:
         """The plan with answers in its world."""

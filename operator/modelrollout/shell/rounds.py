@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from modelrollout.kube import Cluster, NotLeading
 from modelrollout.shell.finalizer import release
+from modelrollout.shell.journal import working_for
 from modelrollout.shell.reconcile import Reconciler
 from modelrollout.shell.telemetry import Telemetry
 from modelrollout.shell.wakeups import RolloutKey, Wakeups
@@ -70,9 +71,10 @@ class Rounds:
             await self._reconciler.finalise(key)
             await release(self._cluster, key)
 
-        while await self._tried(key, let_go) is None:
-            await self._wakeups.wait(key, min(LONGEST_RETRY, FIRST_RETRY * 2**failures))
-            failures = min(failures + 1, 10)
+        with working_for(key):
+            while await self._tried(key, let_go) is None:
+                await self._wakeups.wait(key, min(LONGEST_RETRY, FIRST_RETRY * 2**failures))
+                failures = min(failures + 1, 10)
         self._wakeups.forget(key)
         self._telemetry.forget(key)
 

@@ -34,7 +34,7 @@ class Shown:
 
 
 class ShownRollouts(Collector):
-    """A mapping that may grow while it is read by a thread. Of more than `most`, those in release come first."""
+    """Reads a mapping that passes write to, in whatever thread. Of more than `most`, those in release come first."""
 
     def __init__(self, rollouts: dict[RolloutKey, Shown], most: int) -> None:
         self._rollouts, self._most = rollouts, most

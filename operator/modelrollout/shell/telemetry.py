@@ -56,6 +56,11 @@ class Telemetry:
         self.failures = metrics.PASS_FAILURES.counter(registry)
         self._queries = metrics.QUERIES.counter(registry)
         self._releases = metrics.RELEASES.counter(registry)
+        for answered in ("answered", "rejected", "unanswered"):
+            self._queries.labels(answered)
+        for outcome, reasons in metrics.ENDS.items():
+            for reason in (*reasons, metrics.OTHER):
+                self._releases.labels(outcome, reason)
         self._detections = metrics.DETECTION.histogram(registry)
         self._restorations = metrics.RESTORATION.histogram(registry)
         metrics.OVERDUE.gauge(registry).set_function(lambda: float(len(self.overdue())))
@@ -67,9 +72,16 @@ class Telemetry:
         """Shows how old the operator's picture of each kind may be."""
         self.registry.register(_Ages(ages))
 
-    def show_leadership(self, leadership: Leadership) -> None:
-        """Shows whether this process leads, and counts the requests that this takes with the others."""
-        metrics.LEADER.gauge(self.registry).set_function(lambda: float(leadership.leads))
+    def show_leadership(self, leadership: Leadership | None) -> None:
+        """Shows whether this process leads, and counts the requests that this takes with the others.
+
+        None: it leads without a Lease.
+        """
+        leader = metrics.LEADER.gauge(self.registry)
+        if leadership is None:
+            leader.set(1)
+            return
+        leader.set_function(lambda: float(leadership.leads))
         metrics.LEASE_LEFT.gauge(self.registry).set_function(lambda: leadership.left)
         self._clusters.append(leadership)
 
@@ -142,9 +154,10 @@ class Telemetry:
         for reached in milestones(before, after):
             match reached:
                 case Outcome():
-                    self._releases.labels(reached.outcome, reached.reason).inc()
+                    is_known = reached.reason in metrics.ENDS[reached.outcome]
+                    self._releases.labels(reached.outcome, reached.reason if is_known else metrics.OTHER).inc()
                 case Detection():
-                    self._detections.labels(reached.reason).observe(reached.seconds)
+                    self._detections.observe(reached.seconds)
                 case Restoration():
                     self._restorations.observe(reached.seconds)
 

@@ -63,9 +63,14 @@ def traces(environment: Mapping[str, str]) -> Traces:
     except ImportError:
         logger.warning(_MISSING, endpoint)
         return Untraced()
+    try:
+        processor = BatchSpanProcessor(OTLPSpanExporter())
+    except ValueError as error:  # such as a queue smaller than a batch
+        logger.warning("There will be no traces, since its OTEL_ variables cannot be used: %s", error)
+        return Untraced()
     # Else it would hold up the end of the process for as long as the endpoint hangs.
     provider = TracerProvider(resource=Resource.create({"service.name": _service(environment)}), shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(processor)
     return OpenTelemetry(provider)
 
 

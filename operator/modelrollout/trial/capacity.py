@@ -73,11 +73,14 @@ def lacks_pods(facts: Facts, status: ModelRolloutStatus, arm: Arm, count: int) -
 
 
 def scaled_by_others(facts: Facts, status: ModelRolloutStatus) -> Finding | None:
-    """Who decides the number of stable's pods, where the spec says nothing of an autoscaler."""
+    """Who decides the number of stable's pods, where the spec says nothing of an autoscaler.
+
+    Where pods are counted to share the requests, their number stays the spec's.
+    """
     wish, stable, state = facts.rollout.wish, status.stable, facts.workload(status.stable)
     if wish is None or stable is None or state is None or state.scaled_by is None:
         return None
-    if wish.spec.workload.autoscaling is not None:
+    if wish.spec.workload.autoscaling is not None or wish.router.splits_by_pods:
         return None
     kind = facts.kind(stable) or wish.kind
     mend = "declare it in spec.workload.autoscaling, and each version has one of its own."

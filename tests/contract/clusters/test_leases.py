@@ -87,12 +87,12 @@ async def test_a_leader_that_falls_silent_is_succeeded_and_finds_its_own_time_ov
     frozen, waiting = candidate(cluster, namespace, "frozen", clock), candidate(cluster, namespace, "waiting", other)
     async with asyncio.timeout(20):
         await frozen.campaign()
-        assert frozen.leads
+        assert (frozen.leads, frozen.left) == (True, TERMS.lasts)
         async with campaigning(waiting) as (campaign,):
             await known(waiting, "frozen")
             clock.now, other.now = clock.now + 2 * TERMS.lasts, other.now + 2 * TERMS.lasts
             await campaign
-        assert (frozen.leads, waiting.leads) == (False, True)
+        assert (frozen.leads, frozen.left, waiting.leads) == (False, 0, True)
         fenced, renewals = cluster.fenced(frozen), cluster.requests["update", "leases"]
         with pytest.raises(NotLeading, match="does not hold"):
             await fenced.create(config(namespace))

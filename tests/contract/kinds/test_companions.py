@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +11,14 @@ from modelrollout.api.scaling import ScaledObject
 from modelrollout.api.workload import Workload
 from modelrollout.kube import Cluster
 from modelrollout.objects.manifests import Manifest, Owner, Ref, is_applied, ref_of
-from modelrollout.objects.resources import DEPLOYMENTS, HORIZONTAL_POD_AUTOSCALERS
+from modelrollout.objects.resources import DEPLOYMENTS, HORIZONTAL_POD_AUTOSCALERS, SCALED_OBJECTS
 from modelrollout.workloads.companions import companions
 from modelrollout.workloads.deployment import DEPLOYMENT
 from tests.contract.kinds.test_kinds import NAMES, applied, cluster, owner, template
+from tests.contract.routers.conftest import serves
+from tests.docs import document
 from tests.fakes.cluster import FakeCluster
+from tests.integration.patience import eventually
 
 __all__ = ["cluster", "owner"]
 
@@ -85,6 +89,26 @@ async def test_a_number_that_was_set_through_scale_stays_when_it_is_no_longer_ap
     assert DEPLOYMENT.state(found).scaled_by == "test"
     after = await applied(cluster, DEPLOYMENT.render(owner, NAMES, template(DEPLOYMENT), None))
     assert (DEPLOYMENT.state(after).replicas, DEPLOYMENT.state(after).scaled_by) == (7, "test")
+
+
+async def test_nothing_is_asked_again_of_what_keda_was_given(cluster: Cluster, owner: Owner) -> None:
+    if not isinstance(cluster, FakeCluster):
+        await cluster.create(document(Path(__file__).parent / "scaledobjects.yaml"))
+        await eventually(lambda: serves(cluster, SCALED_OBJECTS), "the server knows ScaledObjects")
+    trigger = {"type": "prometheus", "metadata": {"query": "sum(rate(x[1m]))", "threshold": "5"}}
+    config = {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}}
+    keda = {
+        "triggers": [trigger],
+        "minReplicaCount": 0,
+        "maxReplicaCount": 4,
+        "pollingInterval": 5,
+        "fallback": {"failureThreshold": 3, "replicas": 2},
+        "advanced": {"horizontalPodAutoscalerConfig": config},
+    }
+    wanted = made(owner, 2, autoscaling={"scaledObject": keda})
+    await cluster.rehearse(wanted, manager="modelrollout-workload")
+    await cluster.apply(wanted, manager="modelrollout-workload")
+    assert is_applied(wanted, await there(cluster, ref_of(wanted)))
 
 
 async def test_kedas_has_the_same_floor_and_never_idles_below_it() -> None:

@@ -100,6 +100,13 @@ def test_a_body_whose_size_nobody_told_may_be_of_any_size() -> None:
     assert seen({"1KiB": 400.0, "untold": 600.0}, NOTHING, EVEN) == Compared(None)
 
 
+def test_sizes_that_are_not_found_are_told_once_copies_come() -> None:
+    found = lacking(ALL, NOTHING, {"": 0.0})
+    assert found is not None
+    assert found.reason == "SizesUnknown"
+    assert seen({"1KiB": 5.0}, NOTHING, {"": 0.0}) == Compared(None)
+
+
 def test_few_requests_say_nothing() -> None:
     assert seen({"1KiB": 0.0}, NOTHING, {"1000": 90.0, "+Inf": 99.0}) == Compared(None)
 

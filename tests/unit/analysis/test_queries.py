@@ -152,6 +152,15 @@ def test_the_noise_of_requests_is_read_for_limits_as_well() -> None:
     assert found == same != ()
 
 
+def test_no_noise_of_pods_is_read_where_a_limit_counts_nothing_by_pod() -> None:
+    compared = {
+        "bad": 'disagreed_total{revision="{{ revision }}"}',
+        "total": 'compared_total{revision="{{ revision }}"}',
+    }
+    limited = {"name": "agreement", "ratio": compared, "max": "2%"}
+    assert history_queries(analysis(limited), STABLE, ["a"], NOON, TICK) == ()
+
+
 def test_there_is_no_history_to_read_of_what_is_not_compared() -> None:
     limited = {"name": "limited", "value": "x", "betterWhen": "lower", "max": "1"}
     assert history_queries(analysis(limited), STABLE, ["a", "b"], NOON, TICK) == ()

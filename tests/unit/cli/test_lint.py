@@ -71,11 +71,10 @@ def test_whatever_the_definition_or_the_operator_refuses_is_said(tmp_path: Path,
 
 
 def test_each_document_of_a_file_has_its_own_lines(tmp_path: Path) -> None:
-    text = (
-        f"---\n{ROLLOUT}---\n---\nkind: ConfigMap\n---\n{ROLLOUT.replace('fraud}', 'other}').replace('8080', '80800')}"
-    )
+    other = ROLLOUT.replace("fraud}", "other}").replace("8080", "80800")
+    text = f"---\n{ROLLOUT}---\n---\napiVersion: v1\nkind: ConfigMap\n---\n{other}"
     (line,) = said(written(tmp_path, text)).splitlines()
-    assert line.startswith("fraud.yaml:32: error: ModelRollout 'other': InvalidSpec: spec.traffic.port is 80800: ")
+    assert line.startswith("fraud.yaml:33: error: ModelRollout 'other': InvalidSpec: spec.traffic.port is 80800: ")
 
 
 def test_objects_of_a_list_are_read_one_by_one(tmp_path: Path) -> None:
@@ -104,6 +103,14 @@ def test_templates_are_taken_from_any_of_the_files(tmp_path: Path) -> None:
     assert both == FINE.replace("1 object", "2 objects")
 
 
+@pytest.mark.parametrize("spec", [None, 5, [], {}, {"template": 5}])
+def test_an_object_that_is_none_is_not_taken_for_the_one_that_is_named(tmp_path: Path, spec: object) -> None:
+    rollout = builders.rollout("1", workload={"workloadRef": {"kind": "Deployment", "name": "fraud"}})
+    named = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "fraud", "namespace": "ml"}}
+    text = "\n---\n".join(map(json.dumps, (rollout, {**named, "spec": spec})))
+    assert "WorkloadNotFound" in said(written(tmp_path, text))
+
+
 TEMPLATE: Manifest = {**builders.metric_template(), "metadata": {"name": "errors"}}
 
 
@@ -121,6 +128,12 @@ def test_a_template_of_metrics_is_checked_by_itself(tmp_path: Path) -> None:
         ("{name: fraud}", "{}", "fraud.yaml:3: error: ModelRollout '': metadata.name is missing: add it"),
         ("{name: fraud}", "{name: Fraud}", "fraud.yaml:3: error: ModelRollout 'Fraud': metadata.name is"),
         ('"1"', "2026-01-01", FINE),  # to the API server a date is a text
+        (
+            "{name: fraud}",
+            "{name: fraud, namespace: 5}",
+            "fraud.yaml:3: error: ModelRollout 'fraud': metadata.namespace is",
+        ),
+        ("{name: fraud}", "{name: fraud, annotations: 5}", FINE),  # none of the operator's business
         ("kind: ModelRollout", "kind: Rollout", "fraud.yaml: error: there is nothing of modelrollout.dev in here"),
     ],
 )
@@ -132,7 +145,9 @@ def test_what_stands_outside_of_the_spec_is_checked_too(tmp_path: Path, old: str
     ("text", "words"),
     [
         ("a: b: c", "fraud.yaml:1: this is no YAML: "),
+        ("a: \a", "fraud.yaml:1: this is no YAML: unacceptable character"),
         ("- a\n", "fraud.yaml:1: this is no object of Kubernetes."),
+        ("---\nkind: []\n", "fraud.yaml:2: this is no object of Kubernetes: apiVersion or kind is missing."),
     ],
 )
 def test_a_file_that_cannot_be_read_ends_the_command(

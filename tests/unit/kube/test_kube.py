@@ -263,6 +263,14 @@ async def test_requests_are_counted_by_verb_and_resource(kubeconfig: Callable[..
         assert cluster.writes == 2
 
 
+async def test_requests_that_fail_are_counted_by_the_code_of_their_answer(kubeconfig: Callable[..., Path]) -> None:
+    for answer, code in ((fails(403), "403"), (fails(409), "409"), (fails(503), "503"), (says_text("<html>"), "none")):
+        async with serving(answer) as server, kube.Cluster.connect(kubeconfig(server.url)) as cluster:
+            with pytest.raises(kube.KubeError):
+                await cluster.patch(PODS, "ml", "a", {})
+            assert cluster.failures == {("patch", "pods", code): 1}
+
+
 async def test_deleting_what_is_gone_already_is_fine(kubeconfig: Callable[..., Path]) -> None:
     async with (
         serving(fails(404, "NotFound", details={"name": "a"})) as server,

@@ -93,6 +93,16 @@ async def test_the_operators_own_server_is_shown_the_rollouts_secret_in_place_of
         await servers.close()
 
 
+async def test_whoever_brings_a_secret_is_not_let_in_by_the_password_in_the_operators_address() -> None:
+    async with gated() as (prometheus, gate):
+        own = prometheus.url.replace("http://", "http://operator:password@")
+        servers = Servers(AllowedAddresses(own), None, Secrets({("ml", "own"): {"token": SECRET}}))
+        assert await answer(servers, named(None, "own")) == Answered(())
+        await answer(servers, None)
+        assert gate.seen == [f"Bearer {SECRET}", "Basic b3BlcmF0b3I6cGFzc3dvcmQ="]
+        await servers.close()
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [

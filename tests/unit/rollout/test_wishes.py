@@ -36,6 +36,8 @@ def test_what_it_names_belongs_to_the_spec() -> None:
         wish({OURS: builders.deployment("ml", replicas=3)}, BY_REFERENCE),
     )
     assert (before.size, after.size) == (2, 3)
+    scaled = {"workload.autoscaling": {"horizontalPodAutoscaler": {"maxReplicas": 5}}}
+    assert wish({OURS: LENT}, {**BY_REFERENCE, **scaled}).size is None
     assert wish({OURS: LENT}, BY_REFERENCE) is before
 
 

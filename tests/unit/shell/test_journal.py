@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
+from collections.abc import Iterator
 
-import kopf
 import pytest
 
+from modelrollout.__main__ import configure_log
 from modelrollout.api.status import CandidateArm, ModelRolloutStatus, Phase
 from modelrollout.api.status import VersionInfo as Version
 from modelrollout.objects.manifests import Owner
+from modelrollout.objects.resources import EVENTS
 from modelrollout.shell import journal
+from modelrollout.shell.announce import RELEASE
+from modelrollout.shell.settings import Settings
 from tests.fakes.town import KEY, NOON, Town, releasing, run
 
 OWNER = Owner("ml", "fraud", "uid-1")
@@ -20,18 +25,34 @@ ARM = CandidateArm(revision="new", model=Version(name="fraud", version="2"), wor
 RELEASING = ModelRolloutStatus(phase=Phase.PENDING, candidate=ARM)
 
 
-def line(message: str = "hello", **extra: str) -> dict[str, str]:
-    """A line as the operator writes it."""
-    record = logging.getLogger("modelrollout").makeRecord("x", logging.INFO, "f", 1, message, (), None, extra=extra)
-    journal.WithFields().filter(record)
-    written: dict[str, str] = json.loads(kopf._core.actions.loggers.ObjectJsonFormatter().format(record))
-    return {name: text for name, text in written.items() if name not in ("timestamp", "severity", "taskName")}
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """What the operator writes."""
+    root, before = logging.getLogger(), logging.getLogger().handlers[:]
+    levels = {name: logging.getLogger(name).level for name in (None, "modelrollout", "kopf.objects")}
+    configure_log(Settings())
+    (ours,) = (
+        handler for handler in root.handlers if handler not in before and isinstance(handler, logging.StreamHandler)
+    )
+    ours.setStream(text := io.StringIO())
+    yield text
+    root.handlers[:] = before
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
 
 
-def test_a_line_in_a_pass_has_the_release_and_one_outside_has_nothing() -> None:
+def line(written: io.StringIO, message: str = "hello", **extra: str) -> dict[str, str]:
+    """The line of a record, but for when it was and how bad."""
+    logging.getLogger("modelrollout").info(message, extra=extra)
+    (last,) = written.getvalue().splitlines()[-1:]
+    found: dict[str, str] = json.loads(last)
+    return {name: text for name, text in found.items() if name not in ("timestamp", "severity", "taskName")}
+
+
+def test_a_line_in_a_pass_has_the_release_and_one_outside_has_nothing(written: io.StringIO) -> None:
     with journal.working_for(("ml", "fraud")):
         journal.note(OWNER, RELEASING)
-        assert line() == {
+        assert line(written) == {
             "message": "hello",
             "namespace": "ml",
             "rollout": "fraud",
@@ -39,18 +60,18 @@ def test_a_line_in_a_pass_has_the_release_and_one_outside_has_nothing() -> None:
             "revision": "new",
             "release": journal.release_id(OWNER, "new", NOON.isoformat()),
         }
-    assert line() == {"message": "hello"}
+    assert line(written) == {"message": "hello"}
 
 
-def test_whoever_logs_knows_better() -> None:
+def test_whoever_logs_knows_better(written: io.StringIO) -> None:
     with journal.working_for(("ml", "fraud")):
-        assert line(rollout="other")["rollout"] == "other"
+        assert line(written, rollout="other")["rollout"] == "other"
 
 
-def test_the_last_line_of_a_release_still_has_its_id() -> None:
+def test_the_last_line_of_a_release_still_has_its_id(written: io.StringIO) -> None:
     with journal.working_for(("ml", "fraud")):
         journal.note(OWNER, ModelRolloutStatus(phase=Phase.HEALTHY), RELEASING)
-        assert line()["revision"] == "new"
+        assert line(written)["revision"] == "new"
 
 
 async def test_tasks_of_a_pass_know_its_release_and_other_passes_do_not() -> None:
@@ -91,13 +112,17 @@ def test_what_a_pass_tells_is_logged_with_its_release(caplog: pytest.LogCaptureF
     async def a_pass() -> None:
         with town.telemetry.a_pass(KEY):
             await town.passing()
+        await town.announcer.deliver()
 
     try:
         with caplog.at_level(logging.INFO, "modelrollout"):
             run(a_pass())
     finally:
         logging.getLogger("modelrollout").removeHandler(told)
-    assert told.releases["NewRevision"] in ids_of(town)
+    (event,) = (
+        one for one in town.cluster.all(EVENTS) if one["reason"] == "NewRevision" and "Version 2 " in one["message"]
+    )
+    assert {told.releases["NewRevision"], event["metadata"]["annotations"][RELEASE]} == ids_of(town)
 
 
 class WithFieldsNoted(logging.Handler):

@@ -22,7 +22,7 @@ ROLLED_BACK = ModelRolloutStatus(phase=Phase.ROLLED_BACK, rejected=(REJECTED,), 
 
 
 def test_detection_is_from_the_first_exposure_to_the_decision() -> None:
-    assert [*milestones(EXPOSED, ROLLING_BACK)] == [Detection("MetricFailed", 90.0)]
+    assert [*milestones(EXPOSED, ROLLING_BACK)] == [Detection(90.0)]
 
 
 def test_restoration_is_from_the_decision_until_stable_has_all_traffic() -> None:
@@ -39,7 +39,7 @@ def test_a_candidate_that_nobody_met_was_not_detected() -> None:
 
 
 def test_a_decision_and_its_end_in_one_pass_are_both_told() -> None:
-    assert [*milestones(EXPOSED, ROLLED_BACK)] == [Detection("MetricFailed", 90.0), ENDED, Restoration(3.0)]
+    assert [*milestones(EXPOSED, ROLLED_BACK)] == [Detection(90.0), ENDED, Restoration(3.0)]
 
 
 def test_the_end_of_a_release_that_was_not_taken_back_restores_nothing() -> None:

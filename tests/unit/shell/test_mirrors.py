@@ -12,11 +12,12 @@ import pytest_asyncio
 
 from modelrollout.api.findings import Finding
 from modelrollout.kube import Refused, Unreachable
-from modelrollout.objects.manifests import Manifest, Owner, Ref
+from modelrollout.objects.manifests import Manifest, Owner, Ref, ref_of
 from modelrollout.objects.reads import NOT_INSTALLED, UNREADABLE, Reads
 from modelrollout.objects.resources import (
     CLUSTER_METRIC_TEMPLATES,
     DEPLOYMENTS,
+    HORIZONTAL_POD_AUTOSCALERS,
     HTTP_ROUTES,
     PODS,
     SERVICES,
@@ -200,6 +201,28 @@ async def test_a_change_of_an_object_without_label_wakes_all_who_read_it_by_its_
     world.cluster.remove(CLUSTER_METRIC_TEMPLATES, "latency", "")
     await settle()
     assert world.poked == [KEY]
+
+
+async def test_a_change_of_what_decides_nothing_wakes_nobody_and_is_read(world: World) -> None:
+    reads = Reads(beside=(HORIZONTAL_POD_AUTOSCALERS,))
+    await world.synced((KEY, reads))
+    scaler = world.cluster.put(made(HORIZONTAL_POD_AUTOSCALERS, "fraud-1"))
+    await settle()
+    assert world.poked == []
+    assert await world.mirrors.read(KEY, reads) == {ref_of(scaler): scaler}
+    assert world.cluster.requests == {}
+
+
+async def test_what_decides_nothing_and_may_not_be_read_counts_as_none(world: World) -> None:
+    def refuse(moment: str, verb: str, plural: str, name: str) -> None:
+        if plural == HORIZONTAL_POD_AUTOSCALERS.plural:
+            raise Refused(403, "forbidden", name)
+
+    world.cluster.hook = refuse
+    reads = Reads(READS.labelled, beside=(HORIZONTAL_POD_AUTOSCALERS,))
+    at_first = await world.mirrors.read(KEY, reads)
+    await settle()
+    assert await world.mirrors.read(KEY, reads) == at_first == await Direct(world.cluster).read(KEY, reads)
 
 
 async def test_a_name_that_is_read_no_longer_wakes_nobody(world: World) -> None:

@@ -49,6 +49,13 @@ def test_specs_may_name_services_of_their_namespace_and_of_monitoring_unless_tol
     assert told("--prometheus-allowed", "none").addresses.others == ()
 
 
+def test_nobody_is_told_of_all_rollouts_unless_a_file_says_who() -> None:
+    assert told().notifications is None
+    settings = told("--notifications", "/targets.yaml", "--link-template", "https://grafana.example/{{ rollout }}")
+    assert settings.notifications == Path("/targets.yaml")
+    assert settings.link_template == "https://grafana.example/{{ rollout }}"
+
+
 def test_there_is_no_webhook_without_certificates() -> None:
     assert told("--webhook-port", "9000").webhook_certificates is None
     settings = told("--webhook-certificates", "/certificates")
@@ -68,6 +75,7 @@ def test_there_is_no_webhook_without_certificates() -> None:
         (("--without", "istio,linkerd"), "--without"),
         (("--lease", "Model Rollout"), "--lease"),
         (("--lease-duration", "1s"), "--lease-duration"),
+        (("--link-template", "https://grafana.example/{{ password }}"), "--link-template"),
     ],
 )
 def test_a_wrong_value_names_its_flag_and_its_variable(arguments: tuple[str, str], flag: str) -> None:

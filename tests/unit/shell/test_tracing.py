@@ -120,6 +120,14 @@ def test_without_an_endpoint_or_switched_off_there_are_no_spans(environment: dic
     assert isinstance(traces(environment), Untraced)
 
 
+def test_a_variable_that_cannot_be_used_is_told_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "8")  # less than one batch
+    assert isinstance(traces({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}), Untraced)
+    assert "There will be no traces" in caplog.text
+
+
 @contextmanager
 def collector(received: Queue[bytes], may_answer: threading.Event) -> Iterator[str]:
     """An endpoint for OTLP over HTTP, which answers as soon as it may."""

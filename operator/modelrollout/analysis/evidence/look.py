@@ -135,6 +135,11 @@ class Prior:
         is_noisy = self.mode in _NOISY or self.reach > 0 or bool(self.reaches)
         return SHARE_IN_NOISE if is_unknown or is_noisy else 1.0
 
+    @property
+    def share_of_limits(self) -> float:
+        """The same for limits on the candidate alone, for which it makes no difference how far pods lie apart."""
+        return SHARE_IN_NOISE if self.inflation > 1 else 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class LookStart:

@@ -269,8 +269,8 @@ class _HistogramJudge:
         beyond_it = wording.share(request_shares.unacceptable_limit(allowed))
         words = Words(f"≤ {written}", f"≥ {beyond_it} of its requests slower than {wording.text(found[0], self._unit)}")
         drifts = request_shares.limit_drifts(float(self._mine[place]), totals.candidate, allowed, self._noise.discounts)
-        is_kept = totals.candidate > 0 and self._mine_at <= limit
-        return request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts)
+        is_kept, share = totals.candidate > 0 and self._mine_at <= limit, self._start.prior.share_of_limits
+        return request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, share=share)
 
     def _keep(self, count: int) -> Ledger:
         counted, ledger = self._counted, self._start.ledger

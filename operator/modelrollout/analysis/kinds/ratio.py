@@ -265,7 +265,8 @@ def _limit(counted: _Counted, name: str, limit: Limit, *, is_high: bool) -> Test
     is_kept = all_hits <= allowed * totals.candidate + request_shares.ROUNDING * max(totals.candidate, 1)
     drifts = request_shares.limit_drifts(all_hits, totals.candidate, allowed, noise.discounts)
     words = _limit_words(limit, allowed, is_high=is_high)
-    track = request_shares.track(wealths, words, is_kept=is_kept and totals.candidate > 0, drifts=drifts)
+    is_kept = is_kept and totals.candidate > 0
+    track = request_shares.track(wealths, words, is_kept=is_kept, drifts=drifts, share=start.prior.share_of_limits)
     return Tested((track,), wealths.ledger)
 
 

@@ -16,6 +16,7 @@ NO_HISTORY = (
     "stable has no hour of history yet: until then a burst of errors in one pod, or pods that differ, may take an "
     "equal candidate back, and small regressions take longer"
 )
+ONE_POD = "stable has one pod, so how far pods differ is unknown, and the tolerance has to cover it"
 NO_HISTORY_FOR_LIMITS = (
     "stable has no hour of history yet: until then a burst of errors in one pod counts as breaking the limit"
 )
@@ -39,7 +40,7 @@ def remarks(metric: Metric, prior: Prior) -> Iterator[str]:
         width = f"{width_of_one_pod(prior):.2g}"
         yield f"its pods differ for good, so a candidate of one pod may have up to {width} times stable's share"
     elif prior.pods is not None and prior.pods < FEW_PODS:
-        yield "stable has one pod, so how far pods differ is unknown, and the tolerance has to cover it"
+        yield ONE_POD
 
 
 def _is_strict(metric: Metric) -> bool:
