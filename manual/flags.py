@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from modelrollout.cli import disagreement_flags, status_flags
+from modelrollout.cli import disagreement_flags, file_flags, status_flags
 from modelrollout.cli.backtest import flags as backtest_flags
 from modelrollout.shell import settings
 
@@ -15,6 +15,8 @@ COMMANDS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "status": status_flags.add_flags,
     "disagreements": disagreement_flags.add_flags,
     "backtest": backtest_flags.add_flags,
+    "lint": file_flags.add_flags,
+    "render": file_flags.add_flags,
 }
 
 

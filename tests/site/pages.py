@@ -12,8 +12,6 @@ import yaml
 from tests.places import ROOT
 
 DOCS = ROOT / "docs"
-STILL_TO_BE_MERGED = frozenset({"autoscaling.md", "gitops.md", "notifications.md", "observability.md", "security.md"})
-"""Pages of docs/ that nav and links know already, and that may be missing. Empty it once they are there."""
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md")), ROOT / "charts/modelrollout/README.md"]
 _FENCED = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -21,11 +19,6 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
-
-
-def is_expected(path: Path) -> bool:
-    """Whether it is a page that others are about to bring."""
-    return path.parent == DOCS and path.name in STILL_TO_BE_MERGED
 
 
 def links(page: Path) -> list[str]:
@@ -39,9 +32,7 @@ def leads(page: Path, link: str) -> bool:
         return True
     path, _, place = link.partition("#")
     target = (page.parent / path).resolve() if path else page
-    if not target.exists():
-        return is_expected(target)
-    return not place or place in places(target)
+    return target.exists() and (not place or place in places(target))
 
 
 def places(page: Path) -> set[str]:
