@@ -30,6 +30,13 @@ def has_parts(schema: Schema) -> bool:
     return any("properties" in one for one in (schema, schema.get("items", {}), of if isinstance(of, dict) else {}))
 
 
+def without_parts(schema: Schema) -> Schema:
+    """The field alone, as it stands in a table of others that are told of elsewhere."""
+    gone = {"properties", "items", "additionalProperties", *((RULES,) if has_parts(schema) else ())}
+    kept = {key: value for key, value in schema.items() if key not in gone}
+    return kept | ({"items": without_parts(schema["items"])} if "items" in schema else {})
+
+
 def _rows(path: str, schema: Schema) -> Iterator[str]:
     if (item := schema.get("items")) is not None:
         yield from _rows(f"{path}[]", item)

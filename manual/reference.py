@@ -46,11 +46,14 @@ def page() -> str:
 
 
 def _sections(path: str, schema: fields.Schema) -> list[str]:
-    """One for each part that has parts itself, after one for all that have none."""
+    """A table of what stands at the top, and one for each of these that has parts itself."""
     parts = schema["properties"]
-    simple = {name: field for name, field in parts.items() if not fields.has_parts(field)}
-    first = [fields.section(path, {**schema, "properties": simple})] if simple else []
-    return [*first, *(fields.section(f"{path}.{name}", parts[name]) for name in parts if name not in simple)]
+    top = {name: fields.without_parts(field) for name, field in parts.items()}
+    detailed = [name for name, field in parts.items() if fields.has_parts(field)]
+    return [
+        fields.section(path, {**schema, "properties": top}),
+        *(fields.section(f"{path}.{name}", parts[name]) for name in detailed),
+    ]
 
 
 def _values() -> str:
