@@ -154,7 +154,9 @@ class Reconciler:
         while True:
             with self._telemetry.part("read"):
                 objects = await self._read(manifest, needed, asking)
-            decided = self._plan(manifest, objects, now, rehearsed)
+            with self._telemetry.part("plan"):
+                decided = self._plan(manifest, objects, now, rehearsed)
+            self._telemetry.works_for(decided.rollout)
             if decided.made.retreat:
                 return decided
             if trial := decided.made.rehearsal:
@@ -169,7 +171,7 @@ class Reconciler:
                 question = question or decided.made.questions
                 if decided.made.questions is None or question is None:
                     return decided
-                ask = partial(self._ask, decided.rollout, question)
+                ask = partial(self._ask_prometheus, decided.rollout, question)
                 if (answers := await asking.answer("Prometheus", ask)) is not None:
                     # A step that begins, begins when Prometheus has answered; unless the next look is due by then.
                     then = self._clock()
@@ -178,6 +180,12 @@ class Reconciler:
                     return self._plan_again(decided, decided.world.heard(question, answers), now)
             if await self._version(key) != manifest["metadata"]["resourceVersion"]:
                 raise Conflict("it was edited while we asked")
+
+    async def _ask_prometheus(self, rollout: Rollout, question: Question) -> Mapping[Query, Answer]:
+        with self._telemetry.part("ask"):
+            answers = await self._ask(rollout, question)
+            self._telemetry.heard(answers.values())
+            return answers
 
     async def _read(self, manifest: Manifest, needed: Reads, asking: Asking) -> Objects:
         """All objects of a pass, with those that they lead to; of these nothing is known where they may not be read."""
@@ -202,18 +210,16 @@ class Reconciler:
         return objects
 
     def _plan(self, manifest: Manifest, objects: Objects, now: datetime, rehearsed: Rehearsed) -> PlannedPass:
-        with self._telemetry.part("plan"):
-            key, rollout = _key(manifest), self._parse(manifest, objects)
-            self._telemetry.works_for(rollout)
-            refused = {ref: why for ref, why in self._refusals.told(key).items() if ref.resource != MODEL_ROLLOUTS}
-            world = observed(objects, rollout.owner, refused)
-            if self._deliverer is not None:
-                world = world.delivered(self._deliverer.known(key))
+        key, rollout = _key(manifest), self._parse(manifest, objects)
+        refused = {ref: why for ref, why in self._refusals.told(key).items() if ref.resource != MODEL_ROLLOUTS}
+        world = observed(objects, rollout.owner, refused)
+        if self._deliverer is not None:
+            world = world.delivered(self._deliverer.known(key))
+        made = plan(rollout, world, now)
+        if made.rehearsal and contents(made.rehearsal) == rehearsed.contents:
+            world = world.tried(self._objections.worded(key, rehearsed.refused))
             made = plan(rollout, world, now)
-            if made.rehearsal and contents(made.rehearsal) == rehearsed.contents:
-                world = world.tried(self._objections.worded(key, rehearsed.refused))
-                made = plan(rollout, world, now)
-            return PlannedPass(rollout, world, now, made, rehearsed)
+        return PlannedPass(rollout, world, now, made, rehearsed)
 
     def _plan_again(self, decided: PlannedPass, world: World, now: datetime) -> PlannedPass:
         """The plan with answers in its world."""
@@ -237,6 +243,10 @@ class Reconciler:
             found = await self._reader.reread(_key(manifest), routes)
             decided = self._plan_from_other_objects(manifest, {**others, **found}, decided)
         raise Conflict("a route changed whenever traffic was to be taken back")
+
+    async def _carry_out(self, part: str, writes: tuple[Write, ...], needed: Reads, decided: PlannedPass) -> Written:
+        with self._telemetry.part(part) if writes else nullcontext():
+            return await self._applier.carry_out_all(writes, needed, decided.world.objects)
 
     def _plan_from_other_objects(self, manifest: Manifest, objects: Objects, decided: PlannedPass) -> PlannedPass:
         """The same pass with other objects."""
@@ -293,10 +303,6 @@ class Reconciler:
             rollout = decided.rollout
             self._deliverer.deliver(rollout.owner, decided.made.status.errands, rollout.notifications)
 
-    async def _carry_out(self, part: str, writes: tuple[Write, ...], needed: Reads, decided: PlannedPass) -> Written:
-        with self._telemetry.part(part) if writes else nullcontext():
-            return await self._applier.carry_out_all(writes, needed, decided.world.objects)
-
     def _take_note(self, decided: PlannedPass, refused: dict[Ref, Trouble], untried: Collection[Ref]) -> None:
         """Remembers what was refused. A status that cannot be saved cannot say so itself."""
         owner = decided.rollout.owner
@@ -315,10 +321,7 @@ class Reconciler:
 
     async def _ask(self, rollout: Rollout, question: Question) -> Mapping[Query, Answer]:
         server = rollout.wish.spec.analysis.prometheus if rollout.wish else None
-        with self._telemetry.part("ask"):
-            answers = await self._asker.ask(rollout.owner.namespace, server, question.queries)
-            self._telemetry.heard(answers.values())
-        return answers
+        return await self._asker.ask(rollout.owner.namespace, server, question.queries)
 
     async def _save(self, manifest: Manifest, status: ModelRolloutStatus) -> None:
         """Compare-and-swap of the whole status; nothing is written when nothing changed."""
