@@ -62,13 +62,6 @@ BROKEN = (
         "minReplicas is more than maxReplicas: make one of them another",
     ),
     Broken(
-        "an autoscaler's own target",
-        {"workload.autoscaling": {"horizontalPodAutoscaler": {"maxReplicas": 5, "scaleTargetRef": {}}}},
-        "spec.workload.autoscaling.horizontalPodAutoscaler.scaleTargetRef",
-        "is not a known field",
-        "unknown field",
-    ),
-    Broken(
         "a budget in two ways",
         {"workload.podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": 1}},
         "spec.workload.podDisruptionBudget",
