@@ -72,7 +72,7 @@ _HELP = {
     "prometheus_url": "Prometheus to ask where spec.analysis.prometheus says no other",
     "prometheus_credentials": "folder with what that Prometheus, and no other, is shown: token, or username and "
     "password; headers, one a line; ca.crt",
-    "notifications": "file with a list of targets that are told of all rollouts (docs/notifications.md)",
+    "notifications": "file with targets that are told of all rollouts (docs/notifications.md)",
     "link_template": "link in notifications, such as https://grafana.example/d/1?var-rollout={{ rollout }}",
     "comparer_image": "image with modelrollout in it, mostly the operator's own, for stages that compare answers",
     "kubeconfig": "kubeconfig to use; in a pod its service account, else $KUBECONFIG or ~/.kube/config",
