@@ -119,8 +119,10 @@ async def a_canary_of_a_service_account_and_then_another_router(release: Release
     await comes_true(lambda: release.has_none(HTTP_ROUTES), 90)
 
 
-async def a_rollback(release: Release) -> None:
-    await begun(release, stages=[{"name": "canary", "canary": {"weights": [50, 100], "hold": "1m"}}])
+async def a_rollback_that_somebody_is_told_of(release: Release) -> None:
+    told = [{"name": "chat", "secretRef": {"name": "alerts"}}]  # a Secret that is not there is asked for as well
+    slow = [{"name": "canary", "canary": {"weights": [50, 100], "hold": "1m"}}]
+    await begun(release, stages=slow, notifications=told)
     crashing = {**plain("Deployment")["spec"]["template"]["spec"]["containers"][0], "args": ["--nothing-of-the-kind"]}
     await release.patch({"workload": {"template": {"spec": {"template": {"spec": {"containers": [crashing]}}}}}})
     await release.until(lambda status: status.phase is Phase.ROLLED_BACK, 180)
@@ -244,7 +246,7 @@ async def autoscalers_of_keda(release: Release) -> None:
 
 SCENARIOS = (
     a_canary_of_a_service_account_and_then_another_router,
-    a_rollback,
+    a_rollback_that_somebody_is_told_of,
     a_shadow_with_a_comparer_templates_of_metrics_and_a_secret,
     blue_green_with_a_preview,
     an_ab_test,

@@ -22,6 +22,7 @@ class Letter:
 
     target: str
     topic: str
+    version: str
     id: str
 
 
@@ -46,7 +47,8 @@ class Post:
                 await asyncio.Event().wait()
             if parcel.target in self.away:
                 raise Undelivered(self.away[parcel.target])
-            self.letters.append(Letter(parcel.target, parcel.errand.facts["topic"], parcel.errand.id))
+            facts = parcel.errand.facts
+            self.letters.append(Letter(parcel.target, facts["topic"], facts.get("version", ""), parcel.errand.id))
             self.town.cluster.hook("after", "deliver", parcel.target, "")
         except Killed:
             self.is_killed = True

@@ -45,7 +45,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
         for definition in definitions():
             await cluster.apply(definition, manager="test")
         await eventually(lambda: _is_served(cluster), "ModelRollouts are served")
-        targets.write_text(json.dumps([{"name": "audit", "url": there.url, "signingSecret": SECRET}]))
+        targets.write_text(json.dumps({"targets": [{"name": "audit", "url": there.url, "signingSecret": SECRET}]}))
         flags = ("--no-leader-election", f"--notifications={targets}")
         async with operator(endpoint.kubeconfig, "http://127.0.0.1:9", log, flags):
             yield Place(cluster, there, log, targets)

@@ -182,6 +182,18 @@ def test_a_broken_spec_is_told_once_and_a_rollback_that_is_over_is_not_told_as_s
     assert town.post.of("chat") == ["Stuck"]
 
 
+def test_a_version_that_is_taken_back_is_named_even_where_another_begins_at_once() -> None:
+    targets = [told("chat", Topic.STARTED, Topic.ROLLED_BACK)]
+    town = serving(*targets)
+    released(town).go(Phase.PROGRESSING, 50)
+    town.metrics.bad = {"2": 0.5}
+    town.go(Phase.ROLLING_BACK)
+    town.wish("3", **QUICK, notifications=targets)
+    town.run(seconds=20)
+    told_of = [(letter.topic, letter.version) for letter in town.post.letters]
+    assert told_of == [("Started", "1"), ("Started", "2"), ("RolledBack", "2"), ("Started", "3")]
+
+
 def test_requests_that_do_not_follow_the_weight_are_told() -> None:
     town = serving(told("chat", Topic.TRAFFIC_SHARE_MISMATCH), stages=[builders.canary(10, 50, hold="5m")])
     released(town).go(Phase.PROGRESSING, 10)

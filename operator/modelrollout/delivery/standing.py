@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from modelrollout.api.base import Model
 from modelrollout.api.names import Name
@@ -30,11 +30,14 @@ class StandingTarget(Model):
     text: Text | None = None
 
 
-_LIST = TypeAdapter[tuple[StandingTarget, ...]](Annotated[tuple[StandingTarget, ...], unique_by("name")])
+class TargetsFile(Model):
+    """The whole file."""
+
+    targets: Annotated[tuple[StandingTarget, ...], unique_by("name")]
 
 
 class StandingTargets:
-    """A list in YAML. One that cannot be used stops nothing: the operator's first job is another."""
+    """A file in YAML. One that cannot be used stops nothing: the operator's first job is another."""
 
     def __init__(self, path: Path | None) -> None:
         self._path, self._found = path, dict[str, StandingTarget]()
@@ -58,7 +61,7 @@ class StandingTargets:
         version = seen.st_mtime_ns, seen.st_ino
         if version != self._version:
             self._version = version  # what is wrong with it is told once
-            found = _LIST.validate_python(yaml.safe_load(path.read_text()))
+            found = TargetsFile.model_validate(yaml.safe_load(path.read_text())).targets
             self._found, self._complaint = {f"{PREFIX}{one.name}": one for one in found}, ""
 
 
@@ -66,7 +69,7 @@ def _told(trouble: Exception) -> str:
     """Without anything of what the file says."""
     match trouble:
         case ValidationError():
-            places = (".".join(map(str, one["loc"])) or "the list" for one in trouble.errors(include_input=False))
+            places = (".".join(map(str, one["loc"])) or "its beginning" for one in trouble.errors(include_input=False))
             return f"wrong at {', '.join(places)}"
         case OSError():
             return trouble.strerror or "it cannot be read"

@@ -43,12 +43,12 @@ def added(status: ModelRolloutStatus, new: tuple[Errand, ...]) -> ModelRolloutSt
 
 def undelivered(facts: Facts, status: ModelRolloutStatus) -> Finding | None:
     """What cannot be delivered, and why. After a restart it stays as it was told until another attempt was made."""
-    awaited = {target for one in status.errands for target in one.to}
-    failing = {target: why for target, why in facts.world.deliveries.failing.items() if target in awaited}
+    awaited, known = {target for one in status.errands for target in one.to}, facts.world.deliveries
+    failing = {target: why for target, why in known.failing.items() if target in awaited}
     if failing:
         return Finding("DeliveryFailing", " ".join(f"{target}: {why}." for target, why in sorted(failing.items())))
     told = facts.rollout.status.condition(DELIVERED)
-    return Finding(told.reason, told.message) if told is not None and awaited else None
+    return Finding(told.reason, told.message) if told is not None and awaited and not known.done else None
 
 
 def given_up(facts: Facts, status: ModelRolloutStatus) -> Iterator[Event]:

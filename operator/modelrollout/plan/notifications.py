@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.notifications import Topic
-from modelrollout.api.status import Arm, Errand, ModelRolloutStatus, Verdict
+from modelrollout.api.status import Errand, ModelRolloutStatus, Verdict
 from modelrollout.objects.manifests import digest
 from modelrollout.plan.errands import NOTIFICATION, targets
 from modelrollout.plan.transitions import transitions
@@ -39,29 +39,36 @@ def _errand(facts: Facts, status: ModelRolloutStatus, topic: Topic, told: Findin
 
 def _said(topic: Topic, told: Finding, before: ModelRolloutStatus, after: ModelRolloutStatus) -> dict[str, str]:
     """What is known of the transition at the decision: by its delivery the status says something else."""
-    arm, stages = after.candidate or before.candidate or after.stable, (after.stage, before.stage)
-    # A rollback begins with nobody at the candidate: before, it had its users.
-    stage = next(filter(None, reversed(stages) if topic is Topic.ROLLING_BACK else stages), None)
     said = {
         "topic": topic.value,
         "reason": told.reason,
         "message": told.message,
-        **(_of_arm(arm) if arm is not None else {}),
+        **_of_version(topic, before, after),
         "stable": after.stable.model.version if after.stable is not None else "",
-        **({"stage": stage.name, "weight": f"{stage.weight}"} if stage is not None else {}),
-        "evidence": _evidence(before, after, told),
+        **(_of_release(topic, told, before, after) if topic is not Topic.STARTED else {}),  # nothing is known of it yet
     }
     return {name: _shortened(value) for name, value in said.items() if value}
 
 
-def _of_arm(arm: Arm) -> dict[str, str]:
-    return {"model": arm.model.name, "version": arm.model.version, "revision": arm.revision}
+def _of_version(topic: Topic, before: ModelRolloutStatus, after: ModelRolloutStatus) -> dict[str, str]:
+    """The version that it is about. One that is done may have a successor in the same pass."""
+    is_done = topic in (Topic.PROMOTED, Topic.ROLLED_BACK)
+    one = after.history[0] if is_done else after.candidate or before.candidate or after.stable
+    if one is None:
+        return {}
+    return {"model": one.model.name, "version": one.model.version, "revision": one.revision}
 
 
-def _evidence(before: ModelRolloutStatus, after: ModelRolloutStatus, told: Finding) -> str:
-    """What the metrics said last, failures first, as far as the message does not say it itself."""
+def _of_release(topic: Topic, told: Finding, before: ModelRolloutStatus, after: ModelRolloutStatus) -> dict[str, str]:
+    """The step, and what the metrics said last: failures first, as far as the message does not say it itself."""
+    if before.candidate is None:
+        return {}
+    # When a rollback begins nobody is at the candidate any more: before, it had its users.
+    stages = (before.stage, after.stage) if topic is Topic.ROLLING_BACK else (after.stage, before.stage)
+    stage = next(filter(None, stages), None)
     verdicts = sorted(after.verdicts or before.verdicts, key=lambda one: one.verdict is not Verdict.FAIL)
-    return " ".join(one.message for one in verdicts if one.message not in told.message)
+    evidence = " ".join(one.message for one in verdicts if one.message not in told.message)
+    return {**({"stage": stage.name, "weight": f"{stage.weight}"} if stage is not None else {}), "evidence": evidence}
 
 
 def _shortened(text: str) -> str:

@@ -85,7 +85,7 @@ _HELP = {
     "prometheus_url": "Prometheus to ask where spec.analysis.prometheus says no other",
     "prometheus_credentials": "folder with what that Prometheus, and no other, is shown: token, or username and "
     "password; headers, one a line; ca.crt",
-    "notifications": "file with a list of targets that are told of all rollouts (docs/notifications.md)",
+    "notifications": "file with targets that are told of all rollouts (docs/notifications.md)",
     "link_template": "link in notifications, such as https://grafana.example/d/1?var-rollout={{ rollout }}",
     "prometheus_allowed": "addresses beside it that spec.analysis.prometheus may name, separated by commas, each like "
     f"[scheme://]host[:port], where * stands for one label of a host; {OWN_ALONE}: that Prometheus alone",

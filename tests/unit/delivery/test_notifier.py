@@ -38,7 +38,7 @@ async def refused(cluster: FakeCluster, parcel: Parcel = PARCEL) -> str:
 async def test_target_of_the_operator_is_told_with_a_link_and_in_its_own_words(tmp_path: Path) -> None:
     async with receiver() as there:
         targets = standing(
-            tmp_path, f"[{{name: all, url: '{there.url}', signingSecret: {SECRET}, text: '{{{{ link }}}}'}}]"
+            tmp_path, f"targets: [{{name: all, url: '{there.url}', signingSecret: {SECRET}, text: '{{{{ link }}}}'}}]"
         )
         notifier = Notifier(
             FakeCluster(), targets, "https://grafana.example/d/1?var-rollout={{ rollout }}&v={{ message }}"
@@ -74,14 +74,14 @@ async def test_target_that_left_the_operators_file_is_told() -> None:
 def test_file_of_targets_is_read_again_when_it_changes_and_stays_as_it_was_while_it_cannot_be_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    targets = standing(tmp_path, "[{name: one, url: 'slack://hidden', topics: [Stuck]}]")
+    targets = standing(tmp_path, "targets: [{name: one, url: 'slack://hidden', topics: [Stuck]}]")
     assert [(name, one.topics) for name, one in targets.found().items()] == [("operator/one", (Topic.STUCK,))]
     with caplog.at_level(logging.ERROR):
         for wrong in (
-            "[{name: one, urls: hidden}]",
+            "targets: [{name: one, urls: hidden}]",
             "{hidden: [",
             "hidden",
-            "[{name: x, url: a, text: '{{ hidden }}'}]",
+            "targets: [{name: x, url: a, text: '{{ hidden }}'}]",
         ):
             (tmp_path / "next.yaml").write_text(wrong)
             (tmp_path / "next.yaml").rename(tmp_path / "targets.yaml")
@@ -90,13 +90,13 @@ def test_file_of_targets_is_read_again_when_it_changes_and_stays_as_it_was_while
         (tmp_path / "targets.yaml").unlink()
         assert list(targets.found()) == ["operator/one"]
     assert [record.getMessage().split(": ", 1)[1] for record in caplog.records] == [
-        "wrong at 0.url, 0.urls.",
+        "wrong at targets.0.url, targets.0.urls.",
         "it is not YAML.",
-        "wrong at the list.",
-        "wrong at 0.text.",
+        "wrong at its beginning.",
+        "wrong at targets.0.text.",
         "No such file or directory.",
     ]
-    (tmp_path / "targets.yaml").write_text("[{name: two, url: 'slack://hidden'}]")
+    (tmp_path / "targets.yaml").write_text("targets: [{name: two, url: 'slack://hidden'}]")
     assert list(targets.found()) == ["operator/two"]
     assert "hidden" not in repr(targets.found())
 

@@ -7,7 +7,7 @@ import re
 from modelrollout.api.notifications import FIELDS, USUAL, Topic
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.delivery.sender import SERVICES
-from modelrollout.delivery.standing import _LIST
+from modelrollout.delivery.standing import TargetsFile
 from modelrollout.delivery.webhook import TYPES
 from tests.builders import small
 from tests.docs import blocks
@@ -26,7 +26,7 @@ def rows(title: str) -> list[list[str]]:
 def test_its_targets_are_valid() -> None:
     of_a_rollout, of_the_operator, chart = blocks(PAGE)
     assert len(ModelRolloutSpec.model_validate(small(**of_a_rollout)).notifications) == 3
-    assert [one.name for one in _LIST.validate_python(of_the_operator)] == ["platform", "audit"]
+    assert [one.name for one in TargetsFile.model_validate(of_the_operator).targets] == ["platform", "audit"]
     assert set(chart) == {"notifications"}
 
 
