@@ -1,7 +1,7 @@
 """Conditions by the rules of Kubernetes: each names its generation, and its time moves only with its status. Pure.
 
-They are what `kubectl wait`, Argo CD and Flux (kstatus) read: Ready and Stalled in their sense, Suspended in that of
-Argo CD, the rest ours. docs/gitops.md says what each tool makes of them.
+They are what `kubectl wait`, Argo CD and Flux (kstatus) read: Ready and Stalled in their sense, the rest ours.
+docs/gitops.md says what each tool makes of them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from modelrollout.trial.facts import Facts
 from modelrollout.trial.obstacles import SCALED_TO_ZERO, missing_because, obstacle
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE
 
+WAITING_FOR_PERSON = "WaitingForPerson"
+"""The type of the condition that is there while nothing is wrong, and nothing goes on before somebody has decided."""
 EDITED = "Edited"
 """Somebody else edited a route or Service of ours. It goes as soon as that is put back."""
 Truth = Literal["True", "False", "Unknown"]
@@ -29,7 +31,7 @@ MAY_ARRIVE = (expansion.NOT_FOUND, template.NOT_FOUND, router.NOT_FOUND)
 """Reasons of a spec that names an object which does not exist: with GitOps it may be on its way."""
 _IN_MOTION = HAS_CANDIDATE_AHEAD | {Phase.ROLLING_BACK}
 _FOR_A_PERSON_TO_DECIDE = (GOAL_NOT_SHOWN, SCALED_TO_ZERO)
-"""Reasons for waiting where nothing is wrong, and nothing goes on before somebody has decided something."""
+"""The reasons of such a wait."""
 _NEVER_CAME_UP = (CRASH_LOOP, PROGRESS_DEADLINE_EXCEEDED)
 """Reasons why a first version does not serve. It is waited for, as there is none to go back to."""
 
@@ -61,7 +63,7 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
     if (stalled := _stalled(facts, status, why)) is not None:
         yield "Stalled", "True", stalled
     if (left_to_people := _left_to_people(status, serving[1], why)) is not None:
-        yield "Suspended", "True", left_to_people
+        yield WAITING_FOR_PERSON, "True", left_to_people
     if trouble is not None:
         yield APPLIED, "False", trouble
     if (edits := edits_by_others(facts)) is not None:
