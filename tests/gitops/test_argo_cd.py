@@ -85,7 +85,7 @@ def of_another_kind(known: Iterable[str]) -> st.SearchStrategy[Any]:
     return st.sampled_from([None, True, -1, 0, 2, "", [], {}, *known])
 
 
-TYPES = ("Ready", "Stalled", "Suspended", "Applied", "Healthy", "Progressing")
+TYPES = ("Ready", "Stalled", "WaitingForPerson", "Applied", "Healthy", "Progressing")
 CONDITIONS = st.one_of(
     of_another_kind(TYPES),
     st.fixed_dictionaries(

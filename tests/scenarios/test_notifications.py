@@ -162,7 +162,7 @@ def test_a_step_that_waits_for_a_person_says_so(on_inconclusive: str) -> None:
     town.metrics.is_silent = True
     town.run(minutes=4)
     if on_inconclusive == "hold":
-        assert town.condition("Suspended") == "True"
+        assert town.condition("WaitingForPerson") == "True"
         assert town.post.of("chat") == ["WaitingForPerson"]
     else:
         assert town.post.of("chat") == ["RolledBack"]

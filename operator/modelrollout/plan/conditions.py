@@ -1,7 +1,7 @@
 """Conditions by the rules of Kubernetes: each names its generation, and its time moves only with its status. Pure.
 
-They are what `kubectl wait`, Argo CD and Flux (kstatus) read: Ready and Stalled in their sense, Suspended in that of
-Argo CD, the rest ours. docs/gitops.md says what each tool makes of them.
+They are what `kubectl wait`, Argo CD and Flux (kstatus) read: Ready and Stalled in their sense, the rest ours.
+docs/gitops.md says what each tool makes of them.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from modelrollout.trial.facts import Facts
 from modelrollout.trial.obstacles import SCALED_TO_ZERO, missing_because, obstacle
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE
 
-SUSPENDED = "Suspended"
-"""The type of the condition that is there, and True, while a person decides how it goes on, if at all."""
+WAITING_FOR_PERSON = "WaitingForPerson"
+"""The type of the condition that is there while nothing is wrong, and nothing goes on before somebody has decided."""
 EDITED = "Edited"
 """Somebody else edited a route or Service of ours. It goes as soon as that is put back."""
 Truth = Literal["True", "False", "Unknown"]
@@ -68,7 +68,7 @@ def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Itera
     yield "Healthy", *serving
     exceptional: tuple[tuple[str, Truth, Finding | None], ...] = (
         ("Stalled", "True", _stalled(facts, status, why)),
-        (SUSPENDED, "True", _left_to_people(facts, status, serving[1], why)),
+        (WAITING_FOR_PERSON, "True", _left_to_people(facts, status, serving[1], why)),
         (errands.DELIVERED, "False", errands.undelivered(facts, status)),
         (APPLIED, "False", trouble),
         (EDITED, "True", edits_by_others(facts)),
@@ -115,7 +115,7 @@ def _lacks_evidence(facts: Facts, status: ModelRolloutStatus, why: Finding) -> F
     trial = trial_of(facts, status, wish)
     if trial is None or not checks.step_deadline_is_over(trial):
         return None
-    told = facts.rollout.status.condition(SUSPENDED)
+    told = facts.rollout.status.condition(WAITING_FOR_PERSON)
     if told is not None and told.reason in checks.LACKING_EVIDENCE:
         return Finding(told.reason, told.message)
     return None if facts.is_asking else why

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from modelrollout.api.findings import Finding
 from modelrollout.api.notifications import Topic
 from modelrollout.api.status import Condition, ModelRolloutStatus, Phase
-from modelrollout.plan.conditions import APPLIED, SUSPENDED
+from modelrollout.plan.conditions import APPLIED, WAITING_FOR_PERSON
 from modelrollout.trial.checks import TRAFFIC_AS_INTENDED
 from modelrollout.trial.obstacles import SCALED_TO_ZERO
 
 _PERSISTENT = (
-    (Topic.WAITING_FOR_PERSON, (SUSPENDED,)),
+    (Topic.WAITING_FOR_PERSON, (WAITING_FOR_PERSON,)),
     (Topic.STUCK, ("Stalled", APPLIED)),
     (Topic.TRAFFIC_SHARE_MISMATCH, (TRAFFIC_AS_INTENDED,)),
 )

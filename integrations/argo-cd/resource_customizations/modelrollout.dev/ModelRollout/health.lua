@@ -1,5 +1,5 @@
 -- Health of a ModelRollout for Argo CD. It uses nothing but the language and ipairs, and nil-checks all that it reads.
--- The conditions follow kstatus (Ready, Stalled); Suspended is Argo CD's word for what waits for a person.
+-- The conditions follow kstatus (Ready, Stalled); what waits for a person's decision is Suspended to Argo CD.
 
 local function text(value, otherwise)
   if type(value) == "string" and value ~= "" then return value end
@@ -49,7 +49,7 @@ local phase, message = status.phase, text(status.message, text(status.phase, "Th
 -- What a person has to mend or to decide goes before where the rollout stands.
 if says("Stalled", "True") then return health("Degraded", told("Stalled")) end
 if says("Applied", "False") then return health("Degraded", told("Applied")) end
-if says("Suspended", "True") then return health("Suspended", told("Suspended")) end
+if says("WaitingForPerson", "True") then return health("Suspended", told("WaitingForPerson")) end
 
 -- A verdict is never taken back, so a version that is being taken back has failed already.
 if phase == "RollingBack" or phase == "RolledBack" then return health("Degraded", message) end
