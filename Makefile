@@ -19,7 +19,8 @@ help: ## show this list
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ModelRollout needs Python 3.11 or later; set PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[sandbox,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[sandbox,tracing,dev]'
 	@touch $@
 
 install: $(READY) ## make .venv with everything in it

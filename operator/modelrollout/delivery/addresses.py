@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 
-_OF_CLOUDS = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16")))
-"""Where clouds answer with credentials outside of the link-local range."""
-_EVERYBODY = ipaddress.ip_address("255.255.255.255")
-_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
-"""IPv4 addresses within IPv6 (RFC 6052)."""
+from modelrollout.api.addresses import why_never
 
 
 class Forbidden(OSError):  # noqa: N818 - named after what happened; clients know OSError from their resolvers
@@ -27,10 +23,4 @@ def is_forbidden(text: str) -> bool:
         address = ipaddress.ip_address(text.split("%")[0])
     except ValueError:
         return False
-    if isinstance(address, ipaddress.IPv6Address):
-        if address in _TRANSLATED:
-            return is_forbidden(str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)))
-        if (inner := address.ipv4_mapped or address.sixtofour) is not None:
-            return is_forbidden(str(inner))
-    is_near = address.is_loopback or address.is_link_local or address.is_unspecified
-    return is_near or address.is_multicast or address in _OF_CLOUDS or address == _EVERYBODY
+    return why_never(address) is not None
