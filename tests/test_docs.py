@@ -14,6 +14,7 @@ from modelrollout.api.base import KIND as ROLLOUT
 from modelrollout.api.metric_templates import CLUSTER_KIND, KIND, MetricTemplateSpec
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus
+from modelrollout.delivery.standing import TargetsFile
 from modelrollout.objects.manifests import Manifest, Owner, outcome, ref_of
 from modelrollout.rollout.expansion import TemplateKey, expanded
 from modelrollout.rollout.rollout import Wish, read_wish
@@ -108,6 +109,11 @@ def test_two_models_of_the_examples_share_a_host_name_and_no_match() -> None:
     one, other = (route_of(ROLLOUTS[name])["spec"] for name in ("shared-host.yaml", "shared-host-second.yaml"))
     assert one["hostnames"] == other["hostnames"]
     assert not [match for match in one["rules"][0]["matches"] if match in other["rules"][0]["matches"]]
+
+
+@pytest.mark.parametrize(("page", "block"), of_sort("targets"))
+def test_a_file_of_targets_in_the_docs_can_be_used(page: str, block: dict[str, Any]) -> None:
+    assert TargetsFile.model_validate(block).targets, page
 
 
 @pytest.mark.parametrize(("page", "block"), of_sort("verdicts"))

@@ -32,7 +32,8 @@ def sort_of(block: Any) -> str:
         return "of another tool"
     if all(key in VALUES and isinstance(value, type(VALUES[key])) for key, value in block.items()):
         return "values"
-    return next((sort for sort, keys in (("verdicts", {"verdicts"}), ("part", PARTS)) if block.keys() <= keys), "")
+    sorts = (("verdicts", {"verdicts"}), ("targets", {"targets"}), ("part", PARTS))
+    return next((sort for sort, keys in sorts if block.keys() <= keys), "")
 
 
 def of_sort(sort: str) -> list[Any]:

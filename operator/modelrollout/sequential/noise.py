@@ -118,7 +118,7 @@ def measure_noise(history: History) -> Noise | None:
     level = _merged(bad, hour) / np.maximum(_merged(expected, hour), TINY)
     own = expected * np.repeat(level, hour, axis=1)
     found = [_within_hours(bad, total, own, hour, max(round(length / history.block), 1)) for length in BLOCKS]
-    has_bursts = _skewness(bad, total, own) > SURE_DEVIATIONS
+    has_bursts = _skewness(bad, total, own) > SURE_DEVIATIONS and not _is_too_even(*found[0])
     dispersion = max(_largest(found), found[0][0] if has_bursts else 1.0)
     levels = measure_levels(_merged(bad, hour), _merged(expected, hour), dispersion)
     ranks = _ranks(bad, total)
@@ -188,6 +188,11 @@ def _merged(values: Floats, times: int) -> Floats:
 def _beyond_chance(dispersion: float, freedom: float) -> float:
     """The dispersion if it exceeds chance, else 1; with few pods and long blocks chance is large."""
     return dispersion if dispersion > 1 + SURE_DEVIATIONS * math.sqrt(2 / max(freedom, 1.0)) else 1.0
+
+
+def _is_too_even(dispersion: float, freedom: float) -> bool:
+    """Whether counts differ less than by chance, as probes that fail on schedule do: their third moment says nothing."""
+    return dispersion < 1 - SURE_DEVIATIONS * math.sqrt(2 / max(freedom, 1.0))
 
 
 def _largest(found: Sequence[tuple[float, float]]) -> float:

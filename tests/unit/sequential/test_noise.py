@@ -115,6 +115,13 @@ def test_neither_chance_nor_pods_that_wander_are_taken_for_bursts(spread: float)
     assert sum(noise.has_bursts for noise in noises) <= 5
 
 
+def test_errors_that_come_more_evenly_than_by_chance_are_no_bursts() -> None:
+    bad = np.tile([1.0, 1.0, 1.0, 0.0], (4, 15))
+    noise = measure_noise(History(bad, np.full(bad.shape, 750.0), 60.0))
+    assert noise is not None
+    assert noise.is_calm
+
+
 def test_bursts_discount_events_though_the_variance_is_within_chance() -> None:
     noise = replace(FEW_PODS, dispersion=1.05, has_bursts=True)
     assert choose_mode(noise) is Mode.DISPERSED
