@@ -15,8 +15,8 @@ Kind = Literal["timeseries", "state-timeline", "stat", "table"]
 CHOSEN = 'namespace=~"$namespace",rollout=~"$rollout"'
 """The rollouts that were chosen at the top."""
 ROLLOUT = "namespace, rollout"
-BAD = "Stalled|Edited"
-GOOD = "Healthy|Applied|TrafficAsIntended|AnalysisAvailable|Sensitive"
+BAD = "Stalled|WaitingForPerson|Edited|ScaledByOthers"
+GOOD = "Healthy|Applied|TrafficAsIntended|CopiesCompared|Delivered|AnalysisAvailable|Sensitive"
 LACKS = "{{rollout}} {{condition}}"
 
 
@@ -224,7 +224,7 @@ FLEET = Row(
             "All that the operator serves.",
             "timeseries",
             "short",
-            (Series("max by (phase) (modelrollout_rollouts)", "{{phase}}"),),
+            (Series("sum by (phase) (max by (job, phase) (modelrollout_rollouts))", "{{phase}}"),),
             8,
         ),
         Panel(
@@ -243,7 +243,7 @@ FLEET = Row(
         Panel(
             "Time to detect and to restore",
             "Of bad releases, within the time that is shown: from the first exposure to the decision, and from there "
-            "until stable had all traffic.",
+            "until stable had all traffic. Read between bounds of buckets: with few releases these are rough.",
             "stat",
             "s",
             (
@@ -262,25 +262,24 @@ OPERATOR = Row(
     (
         Panel(
             "Who leads",
-            "One process has to. Below, the time for which it may write before it renews the Lease.",
+            "One process of each operator has to. Below, the time for which it may write before it renews the Lease.",
             "stat",
             "none",
             (
-                Series("sum(modelrollout_leader)", "leaders"),
-                Series("max(modelrollout_lease_remaining_seconds)", "seconds left"),
-                Series("max(modelrollout_rollouts_overdue)", "rollouts without a pass"),
+                Series("sum by (job) (modelrollout_leader)", "{{job}}: leaders"),
+                Series("max by (job) (modelrollout_lease_remaining_seconds)", "{{job}}: seconds left"),
+                Series("max by (job) (modelrollout_rollouts_overdue)", "{{job}}: rollouts without a pass"),
             ),
             8,
         ),
         Panel(
             "Passes",
-            "How long they take, and how many there are.",
+            "How long they take.",
             "timeseries",
             "s",
             (
                 Series(_quantile(0.5, "modelrollout_pass_duration_seconds"), "half take less"),
                 Series(_quantile(0.99, "modelrollout_pass_duration_seconds"), "99 % take less"),
-                Series(_rate("modelrollout_pass_duration_seconds_count"), "passes a second"),
             ),
             8,
         ),

@@ -26,11 +26,12 @@ class Helm:
     def __init__(self, kubeconfig: Path) -> None:
         self._where = ("--kubeconfig", str(kubeconfig), "--namespace", NAMESPACE)
 
-    def __call__(self, *arguments: str) -> None:
+    def __call__(self, *arguments: str) -> str:
         command = [str(program()), *arguments, *self._where]
         environment = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
         made = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)  # noqa: S603
         assert made.returncode == 0, made.stderr
+        return made.stdout
 
 
 async def begun(cluster: Cluster) -> Manifest:
@@ -55,6 +56,8 @@ async def test_upgrade_and_rollback_of_the_chart_keep_rollouts_and_their_statuse
         helm = Helm(endpoint.kubeconfig)
         helm("install", RELEASE, str(before), *NOTHING_RUNS)
         known = kept(await begun(cluster))
-        for step in (("upgrade", RELEASE, str(CHART), "--reuse-values"), ("rollback", RELEASE, "1")):
+        values = tmp_path / "values.yaml"
+        values.write_text(helm("get", "values", RELEASE, "--output", "yaml"))
+        for step in (("upgrade", RELEASE, str(CHART), "--values", str(values)), ("rollback", RELEASE, "1")):
             helm(*step)
             assert kept(await cluster.read(MODEL_ROLLOUTS, NAMESPACE, "fraud")) == known

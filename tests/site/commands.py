@@ -18,6 +18,8 @@ NEVER_ENDS = "does not end by itself; the same without --watch is run"
 NOT_RUN = {
     "helm test modelrollout --namespace modelrollout": NEEDS_A_RELEASE_OF_HELM,
     "helm uninstall modelrollout --namespace modelrollout": NEEDS_A_RELEASE_OF_HELM,
+    "helm get values modelrollout --namespace modelrollout --output yaml > values.yaml": "needs the same; "
+    "tests/chart/test_chart_upgrade.py asks Helm in the same way",
     "kubectl delete modelrollouts --all --all-namespaces": "would take rollouts from other tests; one is deleted in "
     "the tutorial",
     "kubectl delete crd modelrollouts.modelrollout.dev metrictemplates.modelrollout.dev "

@@ -191,7 +191,7 @@ def _beyond_chance(dispersion: float, freedom: float) -> float:
 
 
 def _is_too_even(dispersion: float, freedom: float) -> bool:
-    """Whether counts differ less than by chance, as probes that fail on schedule do: their third moment says nothing."""
+    """Whether counts differ less than by chance, as failures on schedule do: their third moment says nothing."""
     return dispersion < 1 - SURE_DEVIATIONS * math.sqrt(2 / max(freedom, 1.0))
 
 
