@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import resource
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,48 @@ def test_file_of_targets_is_read_again_when_it_changes_and_stays_as_it_was_while
     (tmp_path / "targets.yaml").write_text("targets: [{name: two, url: 'slack://hidden'}]")
     assert list(targets.found()) == ["operator/two"]
     assert "hidden" not in repr(targets.found())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "targets: [{name: 2001-99-99, url: a, topics: [2001-99-99]}]",
+        "targets: !!int abc",
+        "targets: [{name: !!timestamp foo}]",
+        "[" * 5000,
+        "a: \udcff",
+        f"targets: [{', '.join(f'{{name: t{number}, url: a}}' for number in range(51))}]",
+    ],
+)
+def test_nothing_that_the_file_of_targets_may_say_ends_a_pass(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    targets = standing(tmp_path, "targets: [{name: one, url: a}]")
+    assert list(targets.found()) == ["operator/one"]
+    (tmp_path / "next.yaml").write_bytes(text.encode(errors="surrogateescape"))
+    (tmp_path / "next.yaml").rename(tmp_path / "targets.yaml")
+    assert list(targets.found()) == list(targets.found()) == ["operator/one"]
+    assert len(caplog.records) == 1
+
+
+def test_texts_of_the_file_are_texts_whatever_yaml_takes_them_for(tmp_path: Path) -> None:
+    targets = standing(tmp_path, "targets: [{name: 2001-01-01, url: yes, signingSecret: 0x1, text: 1.0}]")
+    (found,) = targets.found().values()
+    assert (found.name, found.url, found.signing_secret, found.text) == ("2001-01-01", "yes", "0x1", "1.0")
+
+
+def test_file_of_targets_that_could_not_be_read_once_is_read_at_the_next_look(tmp_path: Path) -> None:
+    targets = standing(tmp_path, "targets: [{name: one, url: a}]")
+    assert list(targets.found()) == ["operator/one"]
+    (tmp_path / "next.yaml").write_text("targets: [{name: two, url: a}]")
+    (tmp_path / "next.yaml").rename(tmp_path / "targets.yaml")
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, usual[1]))
+    try:
+        assert list(targets.found()) == ["operator/one"]  # too many files are open
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    assert list(targets.found()) == ["operator/two"]
 
 
 def test_without_a_file_nobody_is_told_of_all_rollouts() -> None:
