@@ -16,7 +16,6 @@ from modelrollout.kube import SecretTrouble, read_secret
 from modelrollout.kube.secrets import Reading
 from modelrollout.plan import notices
 
-
 MOST_WEBHOOKS = 50
 """Under way at a time for rollouts. The operator's own are no more than its file has, and wait for nobody."""
 
