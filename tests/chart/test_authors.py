@@ -30,11 +30,17 @@ MAY = {
     "services": ("", ["create"]),
     "httproutes": ("gateway.networking.k8s.io", ["create"]),
 }
+BESIDE = {
+    "horizontalpodautoscalers": ("autoscaling", ["create"]),
+    "scaledobjects": ("keda.sh", ["create"]),
+    "poddisruptionbudgets": ("policy", ["create"]),
+}
 
 
 def role(name: str, *resources: str) -> list[Manifest]:
     """A user of that name who may do so much in the namespace `ml`."""
-    rules = [{"apiGroups": [MAY[one][0]], "resources": [one], "verbs": MAY[one][1]} for one in resources]
+    rights = {**MAY, **BESIDE}
+    rules = [{"apiGroups": [rights[one][0]], "resources": [one], "verbs": rights[one][1]} for one in resources]
     api = "rbac.authorization.k8s.io"
     metadata = {"name": name, "namespace": "ml"}
     return [
@@ -78,7 +84,7 @@ async def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
         objects = rendered({"rbac": {"checkAuthors": True}, "crds": {"enabled": False}})
         policy = [one for one in objects if one["kind"] in POLICY]
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml"}}
-        people = [*role("nobody", "modelrollouts"), *role("deployer", *MAY)]
+        people = [*role("nobody", "modelrollouts"), *role("deployer", *MAY), *role("scaler", *MAY, *BESIDE)]
         assert await applied(endpoint.kubeconfig, [*definitions(), namespace, *policy, *people]) == ""
 
         async def is_in_force() -> bool:
@@ -102,6 +108,28 @@ async def test_who_may_not_get_a_secret_has_it_shown_to_nobody(kubeconfig: Path)
     analysis = {**builders.spec()["analysis"], **named}
     told = await refusal(kubeconfig, "deployer", builders.rollout(analysis=analysis))
     assert "secretRef: you may not get each of the Secrets prometheus in namespace ml" in told
+
+
+@pytest.mark.parametrize(
+    ("beside", "field", "resources"),
+    [
+        (
+            {"autoscaling": {"horizontalPodAutoscaler": {"maxReplicas": 9}}},
+            "autoscaling",
+            "horizontalpodautoscalers",
+        ),
+        ({"autoscaling": {"scaledObject": {"triggers": [{"type": "cron"}]}}}, "autoscaling", "scaledobjects"),
+        ({"podDisruptionBudget": {"maxUnavailable": 1}}, "podDisruptionBudget", "poddisruptionbudgets"),
+    ],
+    ids=["hpa", "keda", "budget"],
+)
+async def test_who_may_not_create_what_goes_beside_a_workload_has_it_made_by_nobody(
+    kubeconfig: Path, beside: Manifest, field: str, resources: str
+) -> None:
+    rollout = builders.rollout(workload={**builders.spec()["workload"], **beside})
+    told = f"spec.workload.{field}: you may not create {resources} in namespace ml"
+    assert told in await refusal(kubeconfig, "deployer", rollout)
+    assert await refusal(kubeconfig, "scaler", rollout) == ""
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ The operator asks, and reaches further than whoever wrote the spec: other namesp
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -30,16 +31,23 @@ _NEVER = {
     "a link-local address": ("169.254.0.0/16", "fe80::/10"),
     "a loopback address": ("127.0.0.0/8", "::1/128"),
     "no address of another host": ("0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8", "255.255.255.255/32"),
-    # Of clouds whose metadata service is not link-local: Amazon (IPv6), Azure, Alibaba, Oracle.
+    # Of clouds whose metadata service is not link-local: Amazon (and its credentials of pods), Google and Oracle by
+    # IPv6; Azure, Alibaba, Oracle.
     "the address of a cloud's metadata": (
-        "fd00:ec2::254/128",
+        "fd00:ec2::/32",
+        "fd20:ce::254/128",
+        "fd00:c1::a9fe:a9fe/128",
         "168.63.129.16/32",
         "100.100.100.200/32",
         "192.0.0.192/32",
     ),
 }
 _NEVER_OF = {ip_network(network): words for words, networks in _NEVER.items() for network in networks}
-_WITH_IPV4_AT_ITS_END = tuple(map(ip_network, ("::ffff:0:0/96", "::/96", "64:ff9b::/96")))
+_WITH_IPV4_AT_ITS_END = tuple(map(ip_network, ("::ffff:0:0/96", "::ffff:0:0:0/96", "::/96", "64:ff9b::/96")))
+_OF_A_LOCAL_TRANSLATOR = IPv6Network("64:ff9b:1::/48")
+_PLACES = ((6, 7, 9, 10), (7, 9, 10, 11), (9, 10, 11, 12), (12, 13, 14, 15))
+"""Bytes of such an address that may be those of an IPv4 address (RFC 6052, 2.2): only the translator knows which."""
+_NUMBERS = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?", re.IGNORECASE)
 
 
 def why_never(address: IPAddress) -> str | None:
@@ -58,6 +66,18 @@ def _inside(address: IPAddress) -> Iterator[IPv4Address]:
         yield from (one for one in (address.sixtofour, *teredo) if one is not None)
         if any(address in network for network in _WITH_IPV4_AT_ITS_END):
             yield IPv4Address(address.packed[-4:])
+        if address in _OF_A_LOCAL_TRANSLATOR:
+            yield from (
+                IPv4Address(bytes(address.packed[at] for at in four)) for four in _PLACES if address.packed[four[0]]
+            )
+
+
+def why_never_named(host: str) -> str | None:
+    """The same for a host as it was written, without brackets. Names are judged once they are looked up; numbers such
+    as `127.1` or `0x7f000001` are addresses to some libraries, which look nothing up."""
+    if (ip := _ip(host)) is not None:
+        return why_never(ip)
+    return "an IP address in an unusual spelling" if _NUMBERS.fullmatch(unicodedata.normalize("NFKC", host)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +141,7 @@ class AddressPattern:
         host = found["host"].strip("[]") if found else ""
         if found is None or not _may_be_a_host(host):
             raise ValueError(f"{text!r} is not like *.monitoring.svc or https://prometheus.example.com:9090")
-        if (ip := _ip(host)) is not None and (words := why_never(ip)) is not None:
+        if (words := why_never_named(host)) is not None:
             raise ValueError(f"{text} is {words}, which no ModelRollout may name")
         return cls(text.strip(), found["scheme"], _plain(host), int(found["port"]) if found["port"] else None)
 
@@ -165,7 +185,7 @@ class AllowedAddresses:
             place = None
         if place is None:
             return NO_ADDRESS  # and not repeated: people write passwords into addresses
-        if (ip := _ip(place.host)) is not None and (words := why_never(ip)) is not None:
+        if (words := why_never_named(place.host)) is not None:
             return f"{url} is not asked: it is {words}, which no ModelRollout may name"
         if any(one.takes(place, namespace) for one in self.others):
             return None

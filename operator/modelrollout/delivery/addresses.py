@@ -1,13 +1,12 @@
-"""Which addresses a delivery of a user's choice may not go to: this pod, its node, and the cloud's metadata.
+"""Which addresses a delivery of a user's choice may not go to: loopback, link-local, and those of clouds' metadata.
 
-Addresses of the cluster are allowed: receivers run there. A NetworkPolicy says more, where more is wanted.
+Addresses of the cluster are allowed, those of pods and nodes too: receivers run there. A NetworkPolicy says more, where
+more is wanted.
 """
 
 from __future__ import annotations
 
-import ipaddress
-
-from modelrollout.api.addresses import why_never
+from modelrollout.api.addresses import why_never_named
 
 
 class Forbidden(OSError):  # noqa: N818 - named after what happened; clients know OSError from their resolvers
@@ -19,8 +18,4 @@ class Forbidden(OSError):  # noqa: N818 - named after what happened; clients kno
 
 def is_forbidden(text: str) -> bool:
     """Whether it is such an address. A name is none: what it resolves to may be."""
-    try:
-        address = ipaddress.ip_address(text.split("%")[0])
-    except ValueError:
-        return False
-    return why_never(address) is not None
+    return why_never_named(text.split("%")[0]) is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -68,6 +69,7 @@ class _Queue:
     parcels: deque[Parcel] = field(default_factory=deque)
     sender: asyncio.Task[None] | None = None
     trouble: str = ""
+    defect: str = ""  # where one of ours was met last
     pause: float = FIRST_PAUSE
 
 
@@ -146,7 +148,7 @@ class Deliverer:
         """Attempt after attempt. One parcel that is not taken goes behind the others of its target."""
         while queue.parcels and self._leads():
             parcel = queue.parcels[0]
-            trouble = await self._attempt(parcel)
+            trouble = await self._attempt(parcel, queue)
             if all(one.id != parcel.id for one in queue.parcels):
                 continue  # forgotten meanwhile
             if trouble is None:
@@ -156,7 +158,7 @@ class Deliverer:
                 await self._pause(queue, trouble)
         self._queues.pop(place, None)
 
-    async def _attempt(self, parcel: Parcel) -> str | None:
+    async def _attempt(self, parcel: Parcel, queue: _Queue) -> str | None:
         """None: it arrived. Otherwise why it did not."""
         try:
             async with asyncio.timeout(LONGEST_ATTEMPT):
@@ -166,14 +168,21 @@ class Deliverer:
         except TimeoutError:
             return f"no answer within {LONGEST_ATTEMPT:g} s"
         except Exception as bug:  # noqa: BLE001 - its text may hold an address, and no other delivery may end with it
-            logger.error("A delivery to %s failed by a defect: %s.", parcel.target, type(bug).__name__)
-            return f"a defect of the operator's ({type(bug).__name__})"
+            return self._told_of(bug, parcel, queue)
         return None
+
+    def _told_of(self, bug: Exception, parcel: Parcel, queue: _Queue) -> str:
+        """Without the exception's text and any value; in the log once, until it is another."""
+        kind, place = type(bug).__name__, traceback.extract_tb(bug.__traceback__)[-1]
+        if (defect := f"{kind} at {place.filename}:{place.lineno}") != queue.defect:
+            queue.defect = defect
+            logger.error("A delivery to %s failed by a defect: %s.", parcel.target, defect)
+        return f"a defect of the operator's ({kind})"
 
     def _strike(self, parcel: Parcel, queue: _Queue) -> None:
         at = next(at for at, one in enumerate(queue.parcels) if one.id == parcel.id)
         del queue.parcels[at]
-        queue.trouble, queue.pause = "", FIRST_PAUSE
+        queue.trouble, queue.defect, queue.pause = "", "", FIRST_PAUSE
         self._done.setdefault(parcel.key, set()).add(parcel.id)
         logger.info("%s/%s: %s was delivered to %s.", *parcel.key, parcel.errand.kind, parcel.target)
         self._arrived(parcel.key)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from modelrollout.api.notifications import Notification, Topic
@@ -13,6 +15,12 @@ from modelrollout.delivery.webhook import Hook
 from modelrollout.kube import SecretTrouble, read_secret
 from modelrollout.kube.secrets import Reading
 from modelrollout.plan import notices
+
+MOST_WEBHOOKS = 50
+"""Under way at a time for rollouts. The operator's own are no more than its file has, and wait for nobody."""
+
+Post = Callable[[Hook, str, str, bytes], Awaitable[None]]
+"""Hook, id, content type and body. Raises Undelivered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +36,12 @@ class _Target:
 class Notifier:
     """A carrier. Secrets are read for each attempt and kept nowhere."""
 
-    def __init__(self, cluster: Reading, standing: StandingTargets, link: str | None = None) -> None:
+    def __init__(
+        self, cluster: Reading, standing: StandingTargets, link: str | None = None, *, post: Post = webhook.post
+    ) -> None:
         """`link`: a template of a link, such as to a dashboard, with the fields of a text."""
-        self._cluster, self._standing, self._link = cluster, standing, link
-        self._services = services.Services()
+        self._cluster, self._standing, self._link, self._post = cluster, standing, link, post
+        self._services, self._turn = services.Services(), asyncio.Semaphore(MOST_WEBHOOKS)
 
     def standing(self) -> Mapping[str, frozenset[Topic]]:
         return {name: frozenset(one.topics) for name, one in self._standing.found().items()}
@@ -46,7 +56,8 @@ class Notifier:
         else:
             event = webhook.cloud_event(parcel.errand.id, parcel.owner.uid, values, words)
             hook = Hook(target.url, target.secret, target.is_trusted)
-            await webhook.post(hook, parcel.errand.id, *event)
+            async with nullcontext() if target.is_trusted else self._turn:
+                await self._post(hook, parcel.errand.id, *event)
 
     async def _target(self, parcel: Parcel) -> _Target:
         if parcel.notification is not None:

@@ -33,8 +33,9 @@ OPTIONS = frozenset(
     ]
 )
 _SECONDS = 20
-_MEMORY = 1 << 30
-"""Bytes; an answer has no other limit."""
+_MEMORY = 96 << 20
+"""Bytes; an answer has no other limit. Sending takes 47 MB, also by TLS and e-mail. All of this counts for the limit of
+the operator's container."""
 _KINDS = {"Promoted": "success", "Started": "info", "WaitingForPerson": "warning", "TrafficShareMismatch": "warning"}
 """How Apprise colours a topic, and how urgent pagers take it; all others are failures."""
 
@@ -108,6 +109,8 @@ def _notified(service: Any, message: Mapping[str, Any]) -> str:
     )
     if is_sent:
         return ""
+    if any("raised an exception" in line for line in said):
+        return "the answer of the service is too large, or makes no sense"
     code = next((found[1] for line in said if (found := re.search(r"error=(\d{3})\b", line))), None)
     return f"the service answered {code}" if code else "the service did not take it, or cannot be reached"
 

@@ -33,7 +33,7 @@ class StandingTarget(Model):
 class TargetsFile(Model):
     """The whole file."""
 
-    targets: Annotated[tuple[StandingTarget, ...], unique_by("name")]
+    targets: Annotated[tuple[StandingTarget, ...], Field(max_length=50), unique_by("name")]
 
 
 class StandingTargets:
@@ -50,7 +50,7 @@ class StandingTargets:
             return {}
         try:
             self._refresh(self._path)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as trouble:
+        except (OSError, ValueError, yaml.YAMLError, RecursionError) as trouble:
             if (why := _told(trouble)) != self._complaint:
                 logger.error("%s (--notifications) cannot be used, and targets stay as they were: %s.", self._path, why)
             self._complaint = why
@@ -60,8 +60,9 @@ class StandingTargets:
         seen = path.stat()
         version = seen.st_mtime_ns, seen.st_ino
         if version != self._version:
-            self._version = version  # what is wrong with it is told once
-            found = TargetsFile.model_validate(yaml.safe_load(path.read_text())).targets
+            text = path.read_bytes()
+            self._version = version  # it was read, and what is wrong with it is told once
+            found = TargetsFile.model_validate(yaml.load(text, yaml.BaseLoader)).targets  # noqa: S506 - texts alone
             self._found, self._complaint = {f"{PREFIX}{one.name}": one for one in found}, ""
 
 

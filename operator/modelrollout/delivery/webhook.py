@@ -10,6 +10,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -91,10 +92,15 @@ async def post(hook: Hook, id_: str, content_type: str, body: bytes) -> None:
     headers = {"Content-Type": content_type, "User-Agent": "modelrollout", **_signed(hook.secret, id_, body)}
     url = _url(hook)
     resolver = None if hook.is_trusted else Guarded()
-    way, limit = aiohttp.TCPConnector(resolver=resolver, force_close=True), aiohttp.ClientTimeout(LONGEST_WAIT)
+    options: dict[str, Any] = {
+        "connector": aiohttp.TCPConnector(resolver=resolver, force_close=True),
+        "timeout": aiohttp.ClientTimeout(LONGEST_WAIT),
+        "cookie_jar": aiohttp.DummyCookieJar(),
+        "auto_decompress": False,  # a few bytes may unpack to any number
+    }
     try:
         async with (
-            aiohttp.ClientSession(connector=way, cookie_jar=aiohttp.DummyCookieJar(), timeout=limit) as session,
+            aiohttp.ClientSession(**options) as session,
             session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
         ):
             await answer.content.read(LONGEST_ANSWER)

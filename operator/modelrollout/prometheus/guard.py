@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -35,12 +36,16 @@ class Guard:
 
     def judged(self, host: str, port: int) -> list[str]:
         """The addresses of a host. Raises Forbidden where any of them is: such a name means no good."""
-        found = self.look_up(host.strip("[]"), port, type=socket.SOCK_STREAM)
-        addresses = list(dict.fromkeys(str(place[0]) for *_, place in found))
+        addresses = list(dict.fromkeys(str(place[0]) for *_, place in self._looked_up(host, port)))
         for address in addresses:
             if (words := self.why_never(ip_address(address))) is not None:
                 raise Forbidden(f"it leads to {address}, {words}, which no ModelRollout may name")
         return addresses
+
+    def _looked_up(self, host: str, port: int) -> Sequence[Any]:
+        with suppress(UnicodeError):  # Python's word for a part with too many letters
+            return self.look_up(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        raise OSError("its name is none that DNS can have")
 
 
 class Adapter(HTTPAdapter):

@@ -96,16 +96,16 @@ class Servers:
 
     async def _server(self, client: _Client, shown: Shown) -> Prometheus:
         server, known = self._servers.pop(client, (None, None))
-        if server is not None and known != shown:
-            await server.close()
-            server = None
-        guard = None if self._is_at_the_operators_own(client) else self._guard
-        server = server or Prometheus(client.url, headers=dict(shown.headers), authority=shown.authority, guard=guard)
+        outdated = [server] if server is not None and known != shown else []
+        if server is None or outdated:
+            guard = None if self._is_at_the_operators_own(client) else self._guard
+            server = Prometheus(client.url, headers=dict(shown.headers), authority=shown.authority, guard=guard)
         self._servers[client] = server, shown
         others = [one for one in self._servers if not self._is_own(one)]
         if len(others) > self._most:
-            oldest, _ = self._servers.pop(others[0])
-            await oldest.close()
+            outdated.append(self._servers.pop(others[0])[0])
+        for one in outdated:  # only now: while these close, others ask, and are to find the new one
+            await one.close()
         return server
 
     def _is_own(self, client: _Client) -> bool:

@@ -85,7 +85,7 @@ class Rounds:
                 return None if self._are_over else Done(await attempt())
         except NotLeading as why:  # this process is about to end
             logger.info("The pass over %s/%s ends: %s", *key, why)
-        except Exception:  # the only place that catches everything: whatever happens, there is a next attempt
+        except Exception:  # whatever happens, there is a next attempt; a delivery has its own, see deliverer.py
             if not self._are_over:
                 logger.exception("A pass over %s/%s failed and will be tried again.", *key)
                 self._telemetry.failures.inc()

@@ -62,6 +62,9 @@ def test_a_refusal_names_the_field_what_is_asked_and_the_mend() -> None:
         "169.254.169.254", "[fe80::1]", "127.0.0.1", "127.8.9.1", "[::1]", "0.0.0.1", "[::]", "224.0.0.1",
         "[::ffff:169.254.169.254]", "[::ffff:7f00:1]", "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::]", "[::127.0.0.1]",
         "[fd00:ec2::254]", "168.63.129.16", "100.100.100.200", "192.0.0.192",
+        "[fd00:ec2::23]", "[fd20:ce::254]", "[fd00:c1::a9fe:a9fe]",
+        "[::ffff:0:169.254.169.254]", "[64:ff9b:1::127.0.0.1]",
+        "[64:ff9b:1:a9fe:a9:fe00::]", "[64:ff9b:1:a9:fe:a9fe::]", "[64:ff9b:1:0:a9:fea9:fe00:0]",
     ],
 )  # fmt: skip
 def test_link_local_loopback_and_metadata_addresses_are_never_asked_whatever_the_list_says(address: str) -> None:
@@ -71,7 +74,28 @@ def test_link_local_loopback_and_metadata_addresses_are_never_asked_whatever_the
         AddressPattern.parse(address)
 
 
-@pytest.mark.parametrize("address", ["10.1.2.3", "192.168.1.1", "100.64.0.1", "fd00::1", "2001:db8::1", "8.8.8.8"])
+@pytest.mark.parametrize(
+    "host", ["2130706433", "127.1", "0", "0177.0.0.1", "2852039166", "0x7f000001", "0x7f.1", "0X7F.0.0.1"]
+)
+def test_a_number_that_some_take_for_an_address_is_never_asked_whatever_the_list_says(host: str) -> None:
+    told = "an IP address in an unusual spelling, which no ModelRollout may name"
+    assert told in refusal(f"http://{host}:80/", AllowedAddresses.parse(None, ["*", "*.*", "*.*.*.*"]))
+    with pytest.raises(ValueError, match=told):
+        AddressPattern.parse(host)
+
+
+@pytest.mark.parametrize("host", ["1password.com", "0x.example", "fd00", "0xg", "10.example"])
+def test_a_name_with_digits_is_a_name(host: str) -> None:
+    assert refusal(f"http://{host}", AllowedAddresses.parse(None, ["*", "*.*"])) == ""
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("10.1.2.3", "192.168.1.1", "100.64.0.1", "fd00::1", "2001:db8::1", "8.8.8.8"),
+        *("64:ff9b:1::8.8.8.8", "64:ff9b:1:808:8:800::", "fd00:ec3::23"),
+    ],
+)
 def test_other_addresses_of_a_cluster_may_be_connected_to(address: str) -> None:
     assert why_never(ip_address(address)) is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -164,5 +165,9 @@ async def test_defect_is_told_by_its_name_alone_and_ends_nothing(
         await bench.deliver(errand(1, "chat", "pager"))
     assert bench.deliverer.known(KEY).failing == {"chat": "a defect of the operator's (KeyError)"}
     assert bench.carrier.taken == [("fraud", "uid.1", "pager")]
+    await bench.wait()
+    assert bench.carrier.attempts == 3
     assert "hidden" not in caplog.text
+    (told,) = (record.getMessage() for record in caplog.records if record.levelno == logging.ERROR)
+    assert re.fullmatch(r"A delivery to chat failed by a defect: KeyError at .*/test_deliverer\.py:\d+\.", told)
     await bench.deliverer.stop()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from aiohttp import web
 from modelrollout.delivery import services
 from modelrollout.delivery.deliverer import Undelivered
 from modelrollout.delivery.sender import _refusal, _sent
-from modelrollout.delivery.services import Message, Services
+from modelrollout.delivery.services import MOST_AT_A_TIME, Message, Services
 from tests.unit.delivery.receivers import receiver
 
 
@@ -51,9 +53,79 @@ async def test_user_may_not_have_anything_said_to_this_machine_by_name_or_by_add
     assert there.got == []
 
 
+async def test_of_an_endless_answer_no_more_is_read_than_the_container_has_room_for() -> None:
+    read = 0
+
+    async def answers(request: web.Request) -> web.StreamResponse:
+        nonlocal read
+        endless = web.StreamResponse()
+        await endless.prepare(request)
+        while read < 200 << 20:
+            await endless.write(b"x" * (1 << 20))
+            read += 1 << 20
+        return endless
+
+    async with receiver(answers) as there:
+        why = await told(there.url.replace("http://", "json://"), is_trusted=True)
+    assert why == "the answer of the service is too large, or makes no sense"
+    assert read < 100 << 20
+
+
 async def test_service_that_never_answers_is_given_up() -> None:
-    with pytest.raises(Undelivered, match="the service was not reached in time, or its answer was too large"):
+    with pytest.raises(Undelivered, match=r"the service did not take it within 0.05 s"):
         await Services(longest=0.05).send(message("json://192.0.2.1/", is_trusted=True))
+
+
+def script(tmp_path: Path, text: str) -> str:
+    """What runs in place of Python."""
+    made = tmp_path / "python"
+    made.write_text(f"#!/bin/sh\n{text}\n")
+    made.chmod(0o755)
+    return str(made)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("kill -9 $$", "the process that sends it was killed (signal 9)"),
+        ("exit 3", "the process that sends it failed (exit code 3)"),
+    ],
+)
+async def test_process_that_ends_without_a_word_is_told_by_how_it_ended(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(Undelivered) as caught:
+        await Services(python=script(tmp_path, text)).send(message("slack://a"))
+    assert str(caught.value) == why
+
+
+async def test_process_that_cannot_be_started_is_the_worlds_trouble(tmp_path: Path) -> None:
+    with pytest.raises(Undelivered, match="cannot be started: No such file or directory"):
+        await Services(python=str(tmp_path / "python")).send(message("slack://a"))
+
+
+async def test_targets_of_rollouts_that_hang_keep_none_of_the_operators_own_waiting(tmp_path: Path) -> None:
+    services = Services(python=script(tmp_path, "grep -q '\"is_trusted\": true' || exec sleep 60"))
+    hanging = [asyncio.create_task(services.send(message("slack://a"))) for _ in range(MOST_AT_A_TIME + 4)]
+    async with asyncio.timeout(20):
+        await services.send(message("slack://a", is_trusted=True))
+    for one in hanging:
+        one.cancel()
+    await asyncio.gather(*hanging, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("is_trusted", "seen"), [(False, "proxies: none; none for: * *; settings: none"), (True, "proxies: http://proxy")]
+)
+async def test_proxies_and_settings_are_not_for_what_a_rollout_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_trusted: bool, seen: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
+    monkeypatch.setenv("NO_PROXY", "example.com")
+    monkeypatch.setenv("MODELROLLOUT_LINK_TEMPLATE", "hidden")
+    told = "proxies: ${HTTPS_PROXY-none}; none for: $NO_PROXY $no_proxy; settings: ${MODELROLLOUT_LINK_TEMPLATE-none}"
+    python = script(tmp_path, f'printf %s "{told}"')
+    with pytest.raises(Undelivered) as caught:
+        await Services(python=python).send(message("slack://a", is_trusted=is_trusted))
+    assert str(caught.value).startswith(seen)
 
 
 @pytest.mark.parametrize(

@@ -113,11 +113,20 @@ async def test_of_an_endless_answer_only_the_beginning_is_read() -> None:
         await post(Hook(there.url, is_trusted=True), ERRAND.id, *EVENT)
 
 
+async def test_answer_is_not_unpacked() -> None:
+    async def answers(request: web.Request) -> web.Response:
+        return web.Response(body=b"not packed at all", headers={"Content-Encoding": "gzip"})
+
+    async with receiver(answers) as there:
+        await post(Hook(there.url, is_trusted=True), ERRAND.id, *EVENT)
+
+
 @pytest.mark.parametrize(
     "host",
     [
         *("127.0.0.1", "127.1.2.3", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "[fe80::1]", "0.0.0.0"),  # noqa: S104
         *("[64:ff9b::7f00:1]", "[fd00:ec2::254]", "100.100.100.200", "localhost", "0x7f.1"),
+        *("2130706433", "127.1", "0", "0177.0.0.1", "2852039166", "0x7f000001", "0x7F.0.1", "127.1.", "１２７.1"),
     ],
 )
 async def test_user_may_not_choose_an_address_of_this_machine_or_of_the_cloud(host: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -81,6 +83,24 @@ async def test_a_secret_that_is_rotated_is_shown_at_the_next_look() -> None:
         secrets.known["ml", "own"] = {"token": "rotated"}
         assert await answer(servers, named(localhost(prometheus), "own")) == Answered(())
         await servers.close()
+
+
+def threads() -> set[threading.Thread]:
+    return {one for one in threading.enumerate() if one.name == "prometheus"}
+
+
+async def test_two_looks_at_a_secret_that_was_rotated_leave_no_thread_behind() -> None:
+    before = threads()
+    async with gated() as (prometheus, gate):
+        secrets = Secrets({("ml", "own"): {"token": SECRET}})
+        servers = Servers(tenants_may_name(prometheus), None, secrets, guard=ANYWHERE)
+        server = named(localhost(prometheus), "own")
+        assert await answer(servers, server) == Answered(())
+        gate.token = "rotated"  # noqa: S105
+        secrets.known["ml", "own"] = {"token": "rotated"}
+        assert await asyncio.gather(answer(servers, server), answer(servers, server)) == [Answered(()), Answered(())]
+        await servers.close()
+    assert threads() - before == set()
 
 
 async def test_the_operators_own_server_is_shown_the_rollouts_secret_in_place_of_the_operators(tmp_path: Path) -> None:
@@ -166,6 +186,14 @@ async def test_a_name_that_leads_to_loopback_is_not_connected_to() -> None:
         assert told.endswith(", a loopback address, which no ModelRollout may name.")
         assert gate.seen == []
         await servers.close()
+
+
+async def test_a_name_that_dns_cannot_have_is_told_and_ends_no_pass() -> None:
+    url = f"http://{'a' * 64}.ml.svc"
+    servers = Servers(AllowedAddresses())
+    told = "did not answer: its name is none that DNS can have."
+    assert await why(servers, named(url)) == f"Prometheus at {url} {told}"
+    await servers.close()
 
 
 class NameServer:
