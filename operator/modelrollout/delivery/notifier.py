@@ -14,6 +14,9 @@ from modelrollout.kube import SecretTrouble, read_secret
 from modelrollout.kube.secrets import Reading
 from modelrollout.plan import notices
 
+_GONE = "the operator's file of targets has no such name any more"
+_UNREAD = "the operator's file of targets cannot be used; the operator's log says why"
+
 
 @dataclass(frozen=True, slots=True)
 class _Target:
@@ -33,7 +36,9 @@ class Notifier:
         self._cluster, self._standing, self._link = cluster, standing, link
         self._services = services.Services()
 
-    def standing(self) -> Mapping[str, frozenset[Topic]]:
+    def standing(self) -> Mapping[str, frozenset[Topic]] | None:
+        if not self._standing.is_known():
+            return None
         return {name: frozenset(one.topics) for name, one in self._standing.found().items()}
 
     async def carry(self, parcel: Parcel) -> None:
@@ -52,7 +57,7 @@ class Notifier:
         if parcel.notification is not None:
             return await self._of_rollout(parcel.owner.namespace, parcel.notification)
         if (found := self._standing.found().get(parcel.target)) is None:
-            raise Undelivered("the operator's file of targets has no such name any more")
+            raise Undelivered(_GONE if self._standing.is_known() else _UNREAD)
         return _Target(found.url.strip(), found.signing_secret, found.text, is_trusted=True)
 
     async def _of_rollout(self, namespace: str, wanted: Notification) -> _Target:
