@@ -34,10 +34,12 @@ class Post:
     letters: list[Letter] = field(default_factory=list)
     hanging: set[str] = field(default_factory=set)  # targets that take a connection, and say nothing
     away: dict[str, str] = field(default_factory=dict)  # targets that take nothing, and why
-    standing_targets: dict[str, tuple[Topic, ...]] = field(default_factory=dict)
+    standing_targets: dict[str, tuple[Topic, ...]] | None = field(default_factory=dict)  # None: unknown
     is_killed: bool = False  # the process died during a delivery
 
-    def standing(self) -> Mapping[str, frozenset[Topic]]:
+    def standing(self) -> Mapping[str, frozenset[Topic]] | None:
+        if self.standing_targets is None:
+            return None
         return {name: frozenset(topics) for name, topics in self.standing_targets.items()}
 
     async def carry(self, parcel: Parcel) -> None:

@@ -148,6 +148,16 @@ def goal_not_shown() -> Town:
     return town
 
 
+def evidence_not_found() -> Town:
+    """Nobody asks the candidate, and stepDeadline is over."""
+    analysis = {**builders.spec()["analysis"], "stepDeadline": "1m", "onInconclusive": "hold"}
+    town = releasing(stages=[builders.canary(25, 100, hold="30s")], analysis=analysis)
+    town.go(Phase.PROGRESSING, 25)
+    town.metrics.is_silent = True
+    town.run(minutes=3)
+    return town
+
+
 def scaled_to_zero() -> Town:
     town = serving()
     template = town.manifest["spec"]["workload"]["template"]
@@ -235,6 +245,7 @@ SCENES: tuple[Callable[[], Town], ...] = (
     invalid,
     named_object_is_missing,
     goal_not_shown,
+    evidence_not_found,
     scaled_to_zero,
     stable_lost_its_pods,
     write_refused,
@@ -245,7 +256,7 @@ SCENES: tuple[Callable[[], Town], ...] = (
     deleted,
 )
 NAMES = tuple(scene.__name__.replace("_", "-") for scene in SCENES)
-FILES = tuple(name for name in NAMES if name not in ("goal-not-shown", "deleted"))
+FILES = tuple(name for name in NAMES if name not in ("goal-not-shown", "evidence-not-found", "deleted"))
 """Those that are kept in files. Left out are the words of a verdict, which change with every better test of ours, and
 what Argo CD asks no script about."""
 _LEFT_OUT = ("uid", "resourceVersion", "analysis", "evidence", "verdicts", "history")

@@ -36,6 +36,7 @@ EXPECTED = {
     "invalid": "Degraded",
     "named-object-is-missing": "Progressing",
     "goal-not-shown": "Suspended",
+    "evidence-not-found": "Suspended",
     "scaled-to-zero": "Suspended",
     "stable-lost-its-pods": "Degraded",
     "write-refused": "Degraded",

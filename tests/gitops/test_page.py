@@ -26,6 +26,7 @@ SCENES = {
     "is in a release: starting, stages, promotion, bake": ("candidate-starts", "progressing", "promoting", "baking"),
     "is in a release, and Prometheus is away": ("prometheus-is-away",),
     "is in an A/B test whose goal was not shown in its time": ("goal-not-shown",),
+    "is at a step that lacks evidence after `stepDeadline`, with `onInconclusive: hold`": ("evidence-not-found",),
     "serves what Git wishes for": ("healthy", "promoted"),
     "is being taken back": ("rolling-back",),
     "was taken back, and Git still wishes for it": ("rolled-back",),

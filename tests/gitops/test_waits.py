@@ -29,6 +29,7 @@ EXPECTED = {  # by kstatus, and by Flux with our expressions
     "invalid": ("Failed", "Failed"),
     "named-object-is-missing": ("InProgress", "InProgress"),
     "goal-not-shown": ("InProgress", "Current"),
+    "evidence-not-found": ("InProgress", "Current"),
     "scaled-to-zero": ("InProgress", "InProgress"),
     "stable-lost-its-pods": ("InProgress", "InProgress"),
     "write-refused": ("InProgress", "InProgress"),

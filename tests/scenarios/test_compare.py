@@ -210,6 +210,26 @@ def test_copies_that_the_gateway_drops_are_told_by_users_own_sizes() -> None:
     town.metrics.copies = {**small, "arrived": {"1KiB": 500.0, "1MiB": 500.0}}
     town.run(until=lambda town: lacking(town) is None, minutes=1)
     assert town.events.count("CopiesMissing") == 1
+    assert town.events.count("CopiesCompared") == 1
+
+
+def test_sizes_that_are_found_at_last_are_no_news_of_the_copies() -> None:
+    town = comparing(hold="10m", requestSizes='http_request_size_bytes_bucket{pod=~"{{ pods }}"}')
+    town.metrics.copies = {"arrived": {"1KiB": 500.0}, "shed": {}, "users": {"": 0.0}}
+    town.run(until=lambda town: lacking(town) == "SizesUnknown", minutes=5)
+    town.metrics.copies = {"arrived": {"1KiB": 500.0}, "shed": {}, "users": {"100000": 500.0, "+Inf": 500.0}}
+    town.run(until=lambda town: lacking(town) is None, minutes=1)
+    assert (town.events.count("SizesUnknown"), "CopiesCompared" in town.events) == (1, False)
+
+
+def test_a_share_near_the_limit_is_told_once() -> None:
+    town = comparing(hold="10m")
+    town.run(until=is_compared, minutes=5)
+    for left_out in (10.0, 9.0, 11.0):
+        town.metrics.copies = {"arrived": {"32KiB": 1000.0}, "shed": {"busy": left_out}}
+        town.run(seconds=90 if lacking(town) is None else 20)
+    assert lacking(town) == "CopiesShed"
+    assert (town.events.count("CopiesShed"), "CopiesCompared" in town.events) == (1, False)
 
 
 def test_sizes_are_read_by_a_plain_selector() -> None:

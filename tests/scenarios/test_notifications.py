@@ -109,6 +109,32 @@ def test_targets_of_the_operator_are_told_of_all_rollouts() -> None:
     assert town.post.of("operator/platform") == ["RollingBack", "RolledBack"]
 
 
+def test_what_waits_for_a_target_of_the_operator_stays_until_its_file_can_be_read() -> None:
+    town = serving(told("chat"))
+    town.post.standing_targets = {"operator/platform": (Topic.ROLLED_BACK,)}
+    town.post.away = dict.fromkeys(("chat", "operator/platform"), "nobody answers at its address")
+    failing(town)
+    town.post.standing_targets = None
+    town.restart()
+    town.run(minutes=1)
+    assert [one.to for one in town.status.errands] == [("chat", "operator/platform")]
+    town.post.away = {}
+    town.post.standing_targets = {"operator/platform": (Topic.ROLLED_BACK,)}
+    town.run(minutes=6)
+    assert (town.post.of("operator/platform"), town.status.errands) == (["RolledBack"], ())
+
+
+def test_what_waits_for_a_target_that_left_the_file_is_struck() -> None:
+    town = serving()
+    town.post.standing_targets = {"operator/platform": (Topic.ROLLED_BACK,)}
+    town.post.away = {"operator/platform": "nobody answers at its address"}
+    failing(town)
+    assert [one.to for one in town.status.errands] == [("operator/platform",)]
+    town.post.standing_targets = {}
+    town.run(seconds=20)
+    assert town.status.errands == ()
+
+
 def test_what_nobody_takes_is_given_up_after_a_day_with_a_word() -> None:
     town = serving(told("chat"))
     town.post.away = {"chat": "nobody answers at its address"}

@@ -21,13 +21,19 @@ from modelrollout.comparer.sizes import classes_beyond
 from modelrollout.promql.query import Answer, Answered, Query, parsed
 from modelrollout.promql.selectors import SelectorError
 
+COPIES_COMPARED = "CopiesCompared"
+"""The type of the condition that is there, and False, while copies of users' requests are not compared."""
 MISSING, SHED, SIZES_UNKNOWN = "CopiesMissing", "CopiesShed", "SizesUnknown"
+LONGEST_WINDOW = timedelta(hours=1)
+"""The past that is asked about. A whole stage of days would be read anew at each look, size by size and pod by pod."""
 ENOUGH = 100.0
 """Copies that were to come before anything is said of them."""
 ARRIVING = 0.5
 """The share of them that has to come: users' requests are counted elsewhere and at other moments than their copies."""
 WORTH_TELLING = 0.01
 """The share of the copies that may be left out without a word."""
+STAYS = 0.5
+"""The part of a limit down to which it stays told: a number near its limit would come and go with each look."""
 _ARRIVED, _LEFT_OUT, _USERS = "arrived", "shed", "users"
 
 
@@ -38,6 +44,7 @@ class Copying:
     share: float  # from 0 to 1
     compare: Compare
     queries: tuple[Query, ...] = ()
+    lately: str = ""  # in words: the time that is asked about, where that is not the whole step
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +57,8 @@ class Compared:
 def copying(
     share: float, compare: Compare, candidate: ArmNames, stable: ArmNames, since: datetime, at: datetime
 ) -> Copying:
-    """The question about a step since it is in force; without queries where it has only begun."""
-    window = at - since
+    """The question about a step since it is in force, or its last hour; without queries where it has only begun."""
+    window = min(at - since, LONGEST_WINDOW)
     if window < SHORTEST_WINDOW:
         return Copying(share, compare)
     names, seconds = candidate.values(window), int(window.total_seconds())
@@ -67,7 +74,7 @@ def copying(
     ]
     if compare.request_sizes is not None:
         found.append(asked(_USERS, "le", _selector(compare.request_sizes, stable)))
-    return Copying(share, compare, tuple(found))
+    return Copying(share, compare, tuple(found), " in the last hour" if window == LONGEST_WINDOW else "")
 
 
 def fault_of_sizes(text: str, where: str) -> str | None:
@@ -87,15 +94,18 @@ def _selector(text: str, stable: ArmNames, where: str = "compare.requestSizes") 
     return str(parsed(render_text(text.strip(), stable.values(SHORTEST_WINDOW), where=where)))
 
 
-def compared(asked: Copying, answers: Mapping[Query, Answer]) -> Compared | None:
-    """What is lacking; None while nobody knows."""
-    told = {query.part: _by_label(answers.get(query)) for query in asked.queries}
-    arrived, left_out = told.get(_ARRIVED), told.get(_LEFT_OUT)
+def compared(asked: Copying, answers: Mapping[Query, Answer], told: str | None = None) -> Compared | None:
+    """What is lacking; None while nobody knows. `told`: the reason that people know of already."""
+    counts = {query.part: _by_label(answers.get(query)) for query in asked.queries}
+    arrived, left_out, users = (counts.get(part) for part in (_ARRIVED, _LEFT_OUT, _USERS))
     if not arrived or left_out is None:  # a comparer shows zeros before the first copy: nothing at all is no answer
         return None
-    came, users = sum(arrived.values()), told.get(_USERS)
-    by_size = _missing(asked, arrived, users) if users is not None else None
-    found = [one for one in (by_size, _shed(asked, came, left_out)) if one is not None]
+    if asked.compare.request_sizes is not None and users is None:
+        return None
+    by_size = _missing(asked, arrived, users, told) if users is not None else None
+    found = [one for one in (by_size, _shed(asked, arrived, left_out, told)) if one is not None]
+    if told is not None and not found and sum(arrived.values()) < ENOUGH:  # too few to say that all is well again
+        return None
     return Compared(Finding(found[0].reason, " ".join(one.message for one in found)) if found else None)
 
 
@@ -106,7 +116,9 @@ def _by_label(answer: Answer | None) -> dict[str, float] | None:
     return {next(iter(one.labels.values()), ""): one.samples[-1][1] for one in answer.series if one.samples}
 
 
-def _missing(asked: Copying, arrived: Mapping[str, float], at_most: Mapping[str, float]) -> Finding | None:
+def _missing(
+    asked: Copying, arrived: Mapping[str, float], at_most: Mapping[str, float], told: str | None
+) -> Finding | None:
     """Copies of the sizes of which the smallest part arrived, or that these are not known.
 
     `at_most`: users' requests by the edge of their size.
@@ -119,15 +131,14 @@ def _missing(asked: Copying, arrived: Mapping[str, float], at_most: Mapping[str,
     shares = []
     for size, requests in beyond.items():
         due, came = of_users * requests, sum(arrived.get(one, 0.0) for one in classes_beyond(size))
-        if due >= ENOUGH and came < ARRIVING * due:
+        if due >= _limit(ENOUGH, told == MISSING) and came < ARRIVING * due:
             shares.append((came / due, size, came, requests))
     if not shares:
         return None
     _, size, came, requests = min(shares)
-    which = f" with bodies beyond {wording.number(size)} bytes" if size else ""
-    were_due = (
-        f"Of {wording.number(requests)} requests{which} (compare.requestSizes), {wording.share(asked.share)} were"
-    )
+    which = f"requests with bodies beyond {wording.number(size)} bytes" if size else "requests"
+    those = f"Of {wording.number(requests)} {which}{asked.lately} (compare.requestSizes)"
+    were_due = f"{those}, {wording.share(asked.share)} were"
     came_by = f"to be copied, and {wording.number(came)} copies reached the comparer."
     return Finding(MISSING, f"{were_due} {came_by} {_WHY_LARGE if size else _WHY_ANY}")
 
@@ -162,16 +173,22 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _shed(asked: Copying, arrived: float, left_out: Mapping[str, float]) -> Finding | None:
+def _shed(
+    asked: Copying, arrived: Mapping[str, float], left_out: Mapping[str, float], told: str | None
+) -> Finding | None:
     """Copies that arrived and were not worked on, against what was asked for."""
-    lost = {why: count for why in _TOLD if (count := left_out.get(why.value, 0.0)) >= 0.5}
-    if arrived < ENOUGH or sum(lost.values()) < WORTH_TELLING * arrived:
+    came, lost = sum(arrived.values()), {why: n for why in _TOLD if (n := left_out.get(why.value, 0.0)) >= 0.5}
+    if came < ENOUGH or sum(lost.values()) < _limit(WORTH_TELLING, told == SHED) * came:
         return None
     return Finding(
         SHED,
-        f"{wording.share(sum(lost.values()) / arrived)} of {wording.number(arrived)} copies were not compared: "
+        f"{wording.share(sum(lost.values()) / came)} of {wording.number(came)} copies{asked.lately} were not compared: "
         f"{'; '.join(_told(asked.compare, lost))}.",
     )
+
+
+def _limit(value: float, is_told: bool) -> float:
+    return STAYS * value if is_told else value
 
 
 _TOLD = {

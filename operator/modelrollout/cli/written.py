@@ -28,6 +28,14 @@ class _Loader(yaml.SafeLoader):
         for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Raises ConstructorError, where yaml lets out whatever Python says of a value that does not fit its tag."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError):
+            told = f"the value is no {node.tag.rpartition(':')[2]}"
+            raise yaml.constructor.ConstructorError(None, None, told, node.start_mark) from None
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -74,6 +82,8 @@ def _documents(file: str) -> Iterator[tuple[yaml.Node, Any]]:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         line, why = mark.line + 1 if mark else 1, problem or str(error).splitlines()[0]
         raise UnreadableError(f"{_called(file)}:{line}: this is no YAML: {why}.") from None
+    except RecursionError:
+        raise UnreadableError(f"{_called(file)}: this is nested too deeply to be read.") from None
 
 
 def _text(file: str) -> str:

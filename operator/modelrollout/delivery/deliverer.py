@@ -55,8 +55,8 @@ class Parcel:
 class Carrier(Protocol):
     """Delivers one kind of errand."""
 
-    def standing(self) -> Mapping[str, frozenset[Topic]]:
-        """The operator's own targets, with the topics of each."""
+    def standing(self) -> Mapping[str, frozenset[Topic]] | None:
+        """The operator's own targets, with the topics of each; None while nobody knows them."""
 
     async def carry(self, parcel: Parcel) -> None:
         """One attempt. Raises Undelivered."""
@@ -91,7 +91,9 @@ class Deliverer:
 
     def known(self, key: Key) -> Deliveries:
         """What the next pass over a rollout is to know."""
-        standing = {name: topics for one in self._carriers.values() for name, topics in one.standing().items()}
+        found = [one.standing() for one in self._carriers.values()]
+        told = [one for one in found if one is not None]
+        standing = {name: topics for one in told for name, topics in one.items()} if told == found else None
         failing = {
             name: queue.trouble for (of, name), queue in self._queues.items() if of in (key, None) and queue.trouble
         }

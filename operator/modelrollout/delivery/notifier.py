@@ -21,6 +21,8 @@ MOST_WEBHOOKS = 50
 
 Post = Callable[[Hook, str, str, bytes], Awaitable[None]]
 """Hook, id, content type and body. Raises Undelivered."""
+_GONE = "the operator's file of targets has no such name any more"
+_UNREAD = "the operator's file of targets cannot be used; the operator's log says why"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,9 @@ class Notifier:
         self._cluster, self._standing, self._link, self._post = cluster, standing, link, post
         self._services, self._turn = services.Services(), asyncio.Semaphore(MOST_WEBHOOKS)
 
-    def standing(self) -> Mapping[str, frozenset[Topic]]:
+    def standing(self) -> Mapping[str, frozenset[Topic]] | None:
+        if not self._standing.is_known():
+            return None
         return {name: frozenset(one.topics) for name, one in self._standing.found().items()}
 
     async def carry(self, parcel: Parcel) -> None:
@@ -63,7 +67,7 @@ class Notifier:
         if parcel.notification is not None:
             return await self._of_rollout(parcel.owner.namespace, parcel.notification)
         if (found := self._standing.found().get(parcel.target)) is None:
-            raise Undelivered("the operator's file of targets has no such name any more")
+            raise Undelivered(_GONE if self._standing.is_known() else _UNREAD)
         return _Target(found.url.strip(), found.signing_secret, found.text, is_trusted=True)
 
     async def _of_rollout(self, namespace: str, wanted: Notification) -> _Target:

@@ -13,11 +13,9 @@ from modelrollout.api.base import Model
 from modelrollout.api.names import Name
 from modelrollout.api.notifications import USUAL, Text, Topics
 from modelrollout.api.rules import unique_by
+from modelrollout.trial.deliveries import STANDING
 
 logger = logging.getLogger(__name__)
-
-PREFIX = "operator/"
-"""Begins their names, so that no ModelRollout has a target of the same name."""
 
 
 class StandingTarget(Model):
@@ -41,8 +39,14 @@ class StandingTargets:
 
     def __init__(self, path: Path | None) -> None:
         self._path, self._found = path, dict[str, StandingTarget]()
+        self._is_known = path is None
         self._version: tuple[int, int] | None = None
         self._complaint = ""
+
+    def is_known(self) -> bool:
+        """Whether the file could be used, now or once, or there is none."""
+        self.found()
+        return self._is_known
 
     def found(self) -> dict[str, StandingTarget]:
         """By name. While the file cannot be used, as it was."""
@@ -63,7 +67,8 @@ class StandingTargets:
             text = path.read_bytes()
             self._version = version  # it was read, and what is wrong with it is told once
             found = TargetsFile.model_validate(yaml.load(text, yaml.BaseLoader)).targets  # noqa: S506 - texts alone
-            self._found, self._complaint = {f"{PREFIX}{one.name}": one for one in found}, ""
+            self._found, self._complaint = {f"{STANDING}{one.name}": one for one in found}, ""
+            self._is_known = True
 
 
 def _told(trouble: Exception) -> str:

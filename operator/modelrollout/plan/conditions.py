@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
-from modelrollout.analysis.copies import SIZES_UNKNOWN
+from modelrollout.analysis.copies import COPIES_COMPARED, SIZES_UNKNOWN
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import QUERY_REJECTED, Condition, ModelRolloutStatus, Phase, Verdict
 from modelrollout.plan import errands
@@ -25,12 +25,10 @@ from modelrollout.trial.obstacles import SCALED_TO_ZERO, missing_because, obstac
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, SERVES_CANDIDATE
 
 WAITING_FOR_PERSON = "WaitingForPerson"
-"""The type of the condition that is there while nothing is wrong, and nothing goes on before somebody has decided."""
+"""The type of the condition that is there while nothing is wrong, and may stay so for ever unless somebody decides."""
 EDITED = "Edited"
 """Somebody else edited a route or Service of ours. It goes as soon as that is put back."""
 Truth = Literal["True", "False", "Unknown"]
-COPIES_COMPARED = "CopiesCompared"
-"""The type of the condition that is there, and False, while copies of users' requests are not compared."""
 SCALED_BY_OTHERS = "ScaledByOthers"
 """The type of the condition that is there while an autoscaler that nobody declared scales the version that serves."""
 APPLIED = "Applied"

@@ -14,6 +14,7 @@ from modelrollout.api.notifications import Topic
 from modelrollout.api.status import Errand, ModelRolloutStatus
 from modelrollout.plan.plan import Event
 from modelrollout.plan.statuses import changed
+from modelrollout.trial.deliveries import STANDING
 from modelrollout.trial.facts import Facts
 
 NOTIFICATION = "notification"
@@ -27,7 +28,8 @@ DELIVERED = "Delivered"
 
 def targets(facts: Facts) -> Mapping[str, Collection[Topic]]:
     """Who is told of this rollout, by name, with the topics of each: its own targets, and the operator's."""
-    return {**{one.name: one.topics for one in facts.rollout.notifications}, **facts.world.deliveries.standing}
+    standing = facts.world.deliveries.standing or {}
+    return {**{one.name: one.topics for one in facts.rollout.notifications}, **standing}
 
 
 def struck(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:
@@ -64,12 +66,18 @@ def given_up(facts: Facts, status: ModelRolloutStatus) -> Iterator[Event]:
 
 def _undone(facts: Facts) -> Iterator[Errand]:
     """What was saved, with the targets that have yet to get it."""
-    known, done = targets(facts), facts.world.deliveries.done
+    done = facts.world.deliveries.done
     for one in facts.rollout.status.errands:
         if one.kind != NOTIFICATION:
             yield one  # a newer operator's: it is not ours to strike
-        elif to := tuple(name for name in one.to if name in known and (one.id, name) not in done):
+        elif to := tuple(name for name in one.to if _is_target(facts, name) and (one.id, name) not in done):
             yield one if to == one.to else Errand(**{**dict(one), "to": to})
+
+
+def _is_target(facts: Facts, name: str) -> bool:
+    """Whether there is a target of that name, or may be: the operator's own are not always known."""
+    may_be = facts.world.deliveries.standing is None and name.startswith(STANDING)
+    return may_be or name in targets(facts)
 
 
 def _is_old(errand: Errand, now: datetime) -> bool:

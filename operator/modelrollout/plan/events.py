@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from modelrollout.analysis.copies import COPIES_COMPARED
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import ModelRolloutStatus, Phase, Verdict
 from modelrollout.plan.actions import NOT_UNDERSTOOD
-from modelrollout.plan.conditions import APPLIED, COPIES_COMPARED, EDITED, sensitivity
+from modelrollout.plan.conditions import APPLIED, EDITED, sensitivity
 from modelrollout.plan.plan import Event
 from modelrollout.traffic.exposure import Exposure
 from modelrollout.trial.checks import TRAFFIC_AS_INTENDED
@@ -120,9 +121,10 @@ def _of_traffic(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterat
         (COPIES_COMPARED, "", "Copies of users' requests are compared again."),
     ):
         known, now = before.condition(type_), after.condition(type_)
+        was_wrong = known is not None and known.status == "False"  # where nobody knew, nothing is mended
         if now is not None and (known is None or known.reason != now.reason):
             yield Event("Warning", now.reason, f"{begins}{now.message}")
-        elif known is not None and now is None and after.stage is not None and _step(before) == _step(after):
+        elif was_wrong and now is None and after.stage is not None and _step(before) == _step(after):
             yield Event("Normal", type_, mended)
 
 

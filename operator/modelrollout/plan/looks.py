@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from modelrollout.analysis import copies
-from modelrollout.analysis.copies import Compared, Copying
+from modelrollout.analysis.copies import COPIES_COMPARED, Compared, Copying
 from modelrollout.analysis.evidence.look import Intended
 from modelrollout.analysis.evidence.ticks import Course, look_back, tick_of
 from modelrollout.analysis.judge import Case, Judgement, judge
@@ -295,8 +295,10 @@ def judgement(facts: Facts, status: ModelRolloutStatus) -> Judgement | None:
 
 def compared(facts: Facts) -> Compared | None:
     """What a look says of the copies that are compared."""
-    look = facts.world.look
-    return copies.compared(look.copying, facts.world.answers) if look is not None and look.copying else None
+    look, told = facts.world.look, facts.rollout.status.condition(COPIES_COMPARED)
+    if look is None or look.copying is None:
+        return None
+    return copies.compared(look.copying, facts.world.answers, told.reason if told is not None else None)
 
 
 def _judged(facts: Facts, status: ModelRolloutStatus) -> Callable[[str], bool]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -45,6 +45,7 @@ class Telemetry:
         most: int = MOST_ROLLOUTS,
         traces: Traces | None = None,
     ) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves this one untyped
         self.registry = registry = CollectorRegistry()
         self._clock, self._traces = clock, traces or Untraced()
         self._due: dict[RolloutKey, float | None] = {}
@@ -103,7 +104,7 @@ class Telemetry:
                 yield
             finally:
                 self._passes.observe(self._clock() - began)
-                self._traces.note(_attributes(journal.fields()))
+                self._traces.note(lambda: _attributes(journal.fields()))
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -122,7 +123,7 @@ class Telemetry:
         outcomes = Counts(_outcome(answer) for answer in answers)
         for outcome, count in outcomes.items():
             self._queries.labels(outcome).inc(count)
-        self._traces.note(_attributes(outcomes, "queries."))
+        self._traces.note(lambda: _attributes(outcomes, "queries."))
 
     def looked(self, key: RolloutKey, due: datetime | None, now: datetime) -> None:
         """The answers to a look that was due then are there. Passes until the next one ask the same again."""
@@ -148,7 +149,7 @@ class Telemetry:
             verdicts = known.verdicts if known is not None and is_as_before else status.verdicts
         self._shown[key] = Shown(status, verdicts)
         journal.note(owner, status, rollout.status)
-        self._traces.note(_decision(rollout.status, made))
+        self._traces.note(lambda: _decision(rollout.status, made))
 
     def _count(self, before: ModelRolloutStatus, after: ModelRolloutStatus) -> None:
         for reached in milestones(before, after):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,8 +32,8 @@ class Traces(Protocol):
     def span(self, name: str) -> AbstractContextManager[object]:
         """A span around what happens inside, below the one that is open."""
 
-    def note(self, facts: Facts) -> None:
-        """Adds attributes to the span that is open."""
+    def note(self, facts: Callable[[], Facts]) -> None:
+        """Adds attributes to the span that is open, and asks for them only if it is kept."""
 
     def stop(self) -> None:
         """Sends what waits, and does not wait for long."""
@@ -45,7 +45,7 @@ class Untraced:
     def span(self, name: str) -> AbstractContextManager[object]:
         return nullcontext()
 
-    def note(self, facts: Facts) -> None: ...
+    def note(self, facts: Callable[[], Facts]) -> None: ...
 
     def stop(self) -> None: ...
 
@@ -89,8 +89,9 @@ class OpenTelemetry:
     def span(self, name: str) -> AbstractContextManager[object]:
         return self._tracer.start_as_current_span(name)
 
-    def note(self, facts: Facts) -> None:
-        self._open().set_attributes(facts)
+    def note(self, facts: Callable[[], Facts]) -> None:
+        if (span := self._open()).is_recording():
+            span.set_attributes(facts())
 
     def stop(self) -> None:
         ending = threading.Thread(target=self._provider.shutdown, name=LAST_SPANS, daemon=True)

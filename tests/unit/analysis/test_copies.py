@@ -30,20 +30,23 @@ def seen(
     users: Mapping[str, float] = NOTHING,
     *,
     share: float = 1.0,
+    minutes: float = 10,
+    told: str | None = None,
+    silent: str = "",
     **compare: Any,
 ) -> Compared | None:
-    """What is said of a step that is in force for ten minutes; arrived None: Prometheus is away."""
+    """What is said of a step in force; arrived None: Prometheus is away. `silent`: the part that it does not answer."""
     wanted = Compare.model_validate({"minAgreement": "98%", **({"requestSizes": SIZES} if users else {}), **compare})
-    asked = copying(share, wanted, arm("candidate"), arm("stable"), NOON, NOON + timedelta(minutes=10))
-    told = {"arrived": arrived or {}, "shed": shed, "users": users}
+    asked = copying(share, wanted, arm("candidate"), arm("stable"), NOON, NOON + timedelta(minutes=minutes))
+    counted = {"arrived": arrived or {}, "shed": shed, "users": users}
 
     def answer(query: Query) -> Answer:
-        if arrived is None:
+        if arrived is None or query.part == silent:
             return Unanswered("connection refused", rejected=False)
         label = query.promql.partition("(")[2].partition(")")[0]
-        return Answered(tuple(Series({label: name}, ((0.0, count),)) for name, count in told[query.part].items()))
+        return Answered(tuple(Series({label: name}, ((0.0, count),)) for name, count in counted[query.part].items()))
 
-    return compared(asked, {query: answer(query) for query in asked.queries})
+    return compared(asked, {query: answer(query) for query in asked.queries}, told)
 
 
 def lacking(*args: Any, **named: Any) -> Finding | None:
@@ -62,6 +65,20 @@ def test_asks_for_the_time_since_the_step_is_in_force() -> None:
         'sum by (le) (increase(http_request_size_bytes_bucket{pod=~"fraud-stable-.*"}[120s]))',
     ]
     assert copying(1.0, wanted, arm("candidate"), arm("stable"), NOON, NOON + timedelta(seconds=30)).queries == ()
+
+
+def test_asks_for_the_last_hour_of_a_long_step_and_says_so() -> None:
+    wanted = Compare.model_validate({"minAgreement": "98%", "requestSizes": SIZES})
+    asked = copying(1.0, wanted, arm("candidate"), arm("stable"), NOON, NOON + timedelta(hours=24))
+    assert {query.promql.partition("[")[2] for query in asked.queries} == {"3600s]))"}
+    missing = lacking({"1KiB": 400.0, "1MiB": 0.0}, NOTHING, EVEN, minutes=61)
+    assert missing is not None
+    assert missing.message.startswith(
+        "Of 200 requests with bodies beyond 100,000 bytes in the last hour (compare.requestSizes), 100% were"
+    )
+    shed = lacking(ALL, {"busy": 100.0}, minutes=61)
+    assert shed is not None
+    assert shed.message.startswith("10% of 1,000 copies in the last hour were not compared: 100 came")
 
 
 def test_says_nothing_where_all_copies_arrive_and_are_compared() -> None:
@@ -127,6 +144,31 @@ def test_a_handful_left_out_is_not_told() -> None:
 def test_a_comparer_that_nobody_scrapes_is_not_known_to_get_nothing() -> None:
     assert seen({}, NOTHING, EVEN) is None
     assert seen(None, NOTHING, EVEN) is None
+
+
+def test_users_sizes_that_prometheus_does_not_answer_say_nothing() -> None:
+    assert seen(ALL, {"busy": 500.0}, EVEN, silent="users", told="CopiesMissing") is None
+
+
+def test_told_at_a_limit_it_stays_until_it_is_well_below() -> None:
+    for left_out, before, after in ((9.9, None, None), (10.0, None, "CopiesShed"), (9.9, "CopiesShed", "CopiesShed")):
+        found = lacking(ALL, {"busy": left_out}, told=before)
+        assert (found.reason if found else None) == after
+    assert seen(ALL, {"busy": 4.9}, told="CopiesShed") == Compared(None)
+
+
+def test_told_of_a_size_it_stays_while_few_requests_have_it() -> None:
+    few = {"100000": 840.0, "+Inf": 1000.0}
+    assert seen({"1KiB": 840.0, "1MiB": 0.0}, NOTHING, few) == Compared(None)
+    found = lacking({"1KiB": 840.0, "1MiB": 0.0}, NOTHING, few, told="CopiesMissing")
+    assert found is not None
+    assert found.reason == "CopiesMissing"
+
+
+def test_an_hour_with_few_copies_changes_nothing_that_was_told() -> None:
+    quiet = {"1000": 9.0, "+Inf": 9.0}
+    for told in ("CopiesMissing", "CopiesShed", "SizesUnknown"):
+        assert seen({"1KiB": 9.0}, NOTHING, quiet, told=told) is None
 
 
 def test_names_what_is_no_selector() -> None:

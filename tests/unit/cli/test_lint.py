@@ -146,6 +146,12 @@ def test_what_stands_outside_of_the_spec_is_checked_too(tmp_path: Path, old: str
     [
         ("a: b: c", "fraud.yaml:1: this is no YAML: "),
         ("a: \a", "fraud.yaml:1: this is no YAML: unacceptable character"),
+        ("kind: A\nb: !!int abc", "fraud.yaml:2: this is no YAML: the value is no int."),
+        ("kind: A\nb: [!!timestamp soon]", "fraud.yaml:2: this is no YAML: the value is no timestamp."),
+        ("kind: A\nb: !!bool maybe", "fraud.yaml:2: this is no YAML: the value is no bool."),
+        ("kind: A\nb: !!int ''", "fraud.yaml:2: this is no YAML: the value is no int."),
+        ("kind: A\nb: " + "9" * 5000, "fraud.yaml:2: this is no YAML: the value is no int."),
+        ("kind: A\nb: " + "[" * 3000, "fraud.yaml: this is nested too deeply to be read."),
         ("- a\n", "fraud.yaml:1: this is no object of Kubernetes."),
         ("---\nkind: []\n", "fraud.yaml:2: this is no object of Kubernetes: apiVersion or kind is missing."),
     ],

@@ -171,5 +171,17 @@ def test_file_of_targets_that_could_not_be_read_once_is_read_at_the_next_look(tm
     assert list(targets.found()) == ["operator/two"]
 
 
+async def test_until_the_file_was_read_once_nobody_knows_who_is_in_it(tmp_path: Path) -> None:
+    targets = standing(tmp_path, "{hidden: [")
+    notifier = Notifier(FakeCluster(), targets)
+    assert notifier.standing() is None
+    with pytest.raises(Undelivered, match="the operator's file of targets cannot be used"):
+        await notifier.carry(replace(PARCEL, target="operator/all", notification=None))
+    (tmp_path / "targets.yaml").unlink()
+    assert notifier.standing() is None
+    standing(tmp_path, "targets: []")
+    assert notifier.standing() == {}
+
+
 def test_without_a_file_nobody_is_told_of_all_rollouts() -> None:
     assert Notifier(FakeCluster(), StandingTargets(None)).standing() == {}

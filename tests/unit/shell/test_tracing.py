@@ -7,19 +7,24 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from queue import Queue
+from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from modelrollout.api.status import Phase
+from modelrollout.api.status import ModelRolloutStatus, Phase
+from modelrollout.plan.plan import Plan
+from modelrollout.rollout.rollout import parse
 from modelrollout.shell.telemetry import Telemetry
-from modelrollout.shell.tracing import LAST_SPANS, OpenTelemetry, Untraced, traces
+from modelrollout.shell.tracing import LAST_SPANS, Facts, OpenTelemetry, Untraced, traces
 from tests import builders
 from tests.fakes.town import KEY, Town, run
 
@@ -118,6 +123,30 @@ def test_without_an_endpoint_nothing_is_imported() -> None:
 )
 def test_without_an_endpoint_or_switched_off_there_are_no_spans(environment: dict[str, str]) -> None:
     assert isinstance(traces(environment), Untraced)
+
+
+def test_nothing_is_put_into_words_where_no_span_is_kept() -> None:
+    unkept = OpenTelemetry(TracerProvider(sampler=ALWAYS_OFF))
+
+    def words() -> Facts:
+        raise AssertionError("nobody wants them")
+
+    for spans in (Untraced(), unkept):
+        with spans.span("pass"):
+            spans.note(words)
+
+
+class Unread:
+    """Part of a plan that nobody looks at."""
+
+    def __bool__(self) -> bool:
+        raise AssertionError("nobody wants to know")
+
+
+def test_without_traces_nothing_is_made_of_a_decision() -> None:
+    made: Any = replace(Plan(ModelRolloutStatus(phase=Phase.HEALTHY)), retreat=Unread())
+    with Telemetry().a_pass(KEY):
+        Telemetry().saw(parse(builders.rollout(), {}), made)
 
 
 def test_a_variable_that_cannot_be_used_is_told_and_stops_nothing(
