@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from queue import Queue
@@ -142,7 +141,8 @@ class Unread:
 
 
 def test_without_traces_nothing_is_made_of_a_decision() -> None:
-    made: Any = replace(Plan(ModelRolloutStatus(phase=Phase.HEALTHY)), retreat=Unread())
+    unread: Any = Unread()
+    made = Plan(ModelRolloutStatus(phase=Phase.HEALTHY), retreat=unread)
     with Telemetry().a_pass(KEY):
         Telemetry().saw(parse(builders.rollout(), {}), made)
 
