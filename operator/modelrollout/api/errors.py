@@ -67,6 +67,8 @@ def _said(value: Any) -> str:
         return f" ({value['name']})" if isinstance(value.get("name"), str) else ""
     if isinstance(value, list | tuple) and _has_parts(value):
         return ""
+    if isinstance(value, str) and "://" in value and "@" in value:  # people write passwords into addresses
+        return ""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return f" is {text}" if len(text) <= _LONGEST_VALUE else ""
 
