@@ -53,6 +53,7 @@ class FakeCluster:
     changes: int = 0  # that the operator's watches see; Events are none of it
     log: list[tuple[str, str, str]] = field(default_factory=list)  # verb, plural, name of every write
     applied: dict[tuple[str, str, str], dict[str, Manifest]] = field(default_factory=dict)  # by manager, for SSA
+    scaled: dict[tuple[str, str, str], tuple[str, str, int]] = field(default_factory=dict)  # who set pods, how, to what
     streams: list[tuple[Resource, Stream]] = field(default_factory=list)  # the watches that are open
     history: list[tuple[Resource, WatchEvent]] = field(default_factory=list)
     # What is wrong with the pods
@@ -115,6 +116,7 @@ class FakeCluster:
     async def rehearse(self, manifest: Manifest, *, manager: str) -> Manifest:
         def rehearsed() -> Manifest:
             copy = FakeCluster(copied(self.objects), applied=copied(self.applied), version=self.version)
+            copy.scaled = dict(self.scaled)
             return copy._applied(manifest, manager, True)
 
         return await self._call("rehearse", _resource(manifest), manifest["metadata"]["name"], rehearsed)
@@ -125,14 +127,21 @@ class FakeCluster:
         key, wanted = _key_of(manifest), copied(manifest)
         present, managers = self.objects.get(key), self.applied.setdefault(key, {})
         _expect(present, wanted["metadata"].pop("resourceVersion", None))
+        if (
+            force
+            and key in self.scaled
+            and wanted.get("spec", {}).get("replicas", self.scaled[key][2]) != self.scaled[key][2]
+        ):
+            del self.scaled[key]
         others = {other: theirs for other, theirs in managers.items() if other != manager}
+        if key in self.scaled:
+            others["scaled"] = {"spec": {"replicas": self.scaled[key][2]}}
         if not force and (owners := [other for other, theirs in others.items() if _contradict(theirs, wanted)]):
             raise Refused(409, f"Apply failed with a conflict with {owners}", wanted["metadata"]["name"])
         still = functools.reduce(_overlaid, others.values(), wanted)
         kept = _without(present or {}, managers.get(manager, {}), still)
-        stored = self.put(_overlaid(kept, wanted))
         managers[manager] = wanted
-        return stored
+        return self.put(self._with_owners(key, _overlaid(kept, wanted)))
 
     async def create(self, manifest: Manifest) -> Manifest:
         def made() -> Manifest:
@@ -142,11 +151,18 @@ class FakeCluster:
 
         return await self._call("create", _resource(manifest), manifest["metadata"]["name"], made)
 
-    async def patch(self, resource: Resource, namespace: str | None, name: str, patch: Manifest) -> Manifest:
+    async def patch(
+        self, resource: Resource, namespace: str | None, name: str, patch: Manifest, *, subresource: str | None = None
+    ) -> Manifest:
         def patched() -> Manifest:
-            present = self._present(_key(resource, namespace, name))
+            if subresource == "scale":
+                return self.scale(resource, name, patch["spec"]["replicas"], by="test", namespace=namespace or "")
+            key = _key(resource, namespace, name)
+            present = self._present(key)
             _expect(present, (patch.get("metadata") or {}).get("resourceVersion"))
-            return self.put(merged(present, patch))
+            if (number := (patch.get("spec") or {}).get("replicas")) is not None:
+                self._hand_over(key, "test", "", number)
+            return self.put(self._with_owners(key, merged(present, patch)))
 
         return await self._call("patch", resource, name, patched)
 
@@ -204,9 +220,46 @@ class FakeCluster:
             self._happened("MODIFIED" if present is not None else "ADDED", stored)
         return copied(stored)
 
+    def scale(
+        self,
+        resource: Resource,
+        name: str,
+        replicas: int,
+        *,
+        by: str = "kube-controller-manager",
+        namespace: str = "ml",
+    ) -> Manifest:
+        """What an autoscaler does. Of a number that was nobody's, as of one that is a default, no owner is kept."""
+        key = _key(resource, namespace, name)
+        present, applied = self._present(key), self.applied.get(key, {}).values()
+        if key in self.scaled or any("replicas" in theirs.get("spec", {}) for theirs in applied):
+            self._hand_over(key, by, "scale", replicas)
+        return self.put(self._with_owners(key, merged(present, {"spec": {"replicas": replicas}})))
+
+    def _hand_over(self, key: tuple[str, str, str], to: str, subresource: str, replicas: int) -> None:
+        """A number that somebody changed is his alone, and none of what anybody else applied."""
+        if (self.objects[key].get("spec") or {}).get("replicas") != replicas:
+            for theirs in self.applied.get(key, {}).values():
+                theirs.get("spec", {}).pop("replicas", None)
+            self.scaled[key] = to, subresource, replicas
+
+    def _with_owners(self, key: tuple[str, str, str], manifest: Manifest) -> Manifest:
+        """With the only managedFields that are kept here: who owns the number of pods, once somebody has scaled."""
+        metadata = {name: value for name, value in manifest["metadata"].items() if name != "managedFields"}
+        if key in self.scaled:
+            applied = [
+                name for name, theirs in self.applied.get(key, {}).items() if "replicas" in theirs.get("spec", {})
+            ]
+            scaler, subresource, _ = self.scaled[key]
+            own, applies = {"fieldsV1": {"f:spec": {"f:replicas": {}}}}, {"operation": "Apply"}
+            scales = {"manager": scaler, "operation": "Update"} | ({"subresource": subresource} if subresource else {})
+            metadata["managedFields"] = [*({"manager": name, **applies, **own} for name in applied), {**scales, **own}]
+        return {**manifest, "metadata": metadata}
+
     def remove(self, resource: Resource, name: str, namespace: str = "ml") -> None:
         key = _key(resource, namespace, name)
         self.applied.pop(key, None)
+        self.scaled.pop(key, None)
         if (gone := self.objects.pop(key, None)) is not None:
             self.changes += 1
             self.version += 1

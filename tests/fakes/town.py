@@ -168,6 +168,7 @@ class Town:
         """The same world at the same time, with an operator that has just been started."""
         old = self.cluster
         town = Town(FakeCluster(copied(old.objects), applied=copied(old.applied), version=old.version, slow=old.slow))
+        town.cluster.scaled = dict(old.scaled)
         town.cluster.broken, town.cluster.limping = set(old.broken), dict(old.limping)
         town.cluster.crashing, town.cluster.changes = dict(old.crashing), old.changes
         town.cluster.homeless, town.cluster.refused = dict(old.homeless), dict(old.refused)

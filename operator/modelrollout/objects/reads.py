@@ -13,6 +13,8 @@ NOT_INSTALLED = "KindNotInstalled"
 """The reason when the cluster does not know the kind of an object: its definition may be on its way."""
 UNREADABLE = "Unreadable"
 """The reason when the API server refuses to show an object."""
+NOT_ANSWERED = "NotAnswered"
+"""The reason when nobody knows, since the API server did not answer this time."""
 
 Objects = Mapping[Ref, Manifest | Finding]
 """The result: the object, or why it cannot be read. Left out: it does not exist."""
@@ -22,12 +24,23 @@ Objects = Mapping[Ref, Manifest | Finding]
 class Reads:
     """All objects of the `labelled` kinds that carry the rollout's label in its namespace, and each `named` object.
 
-    Those of the kinds `beside` decide nothing: one that may not be read counts as empty, and their changes wake nobody.
+    Those of the kinds `beside` decide nothing: one that cannot be read holds nobody up (see `whole`), and their changes
+    wake nobody.
     """
 
     labelled: tuple[Resource, ...] = ()
     named: tuple[Ref, ...] = ()
     beside: tuple[Resource, ...] = ()
+
+
+def whole(resource: Resource, namespace: str) -> Ref:
+    """Stands for all objects of a kind `beside`, with a finding, where none of them is known."""
+    return Ref(resource, namespace, "")
+
+
+def is_whole(ref: Ref) -> bool:
+    """Whether this stands for a kind."""
+    return not ref.name
 
 
 def conditional(write: Write, reads: Reads, objects: Objects) -> Write:

@@ -57,7 +57,7 @@ def unseen(status: ModelRolloutStatus, why: Finding, generation: int, now: datet
 
 
 def _applicable(facts: Facts, status: ModelRolloutStatus, why: Finding) -> Iterator[tuple[str, Truth, Finding]]:
-    phase, trouble = status.phase, facts.world.trouble
+    phase, trouble = status.phase, facts.trouble
     serving = _serving(facts, status)
     way = _on_its_way(facts, status) if serving[0] == "True" else None
     is_done = phase is Phase.HEALTHY and serving[0] == "True" and trouble is None and way is None

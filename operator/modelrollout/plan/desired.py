@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -35,7 +35,7 @@ from modelrollout.trial import capacity, outage
 from modelrollout.trial.facts import Facts, is_on_trial
 from modelrollout.trial.hindrance import carried
 from modelrollout.trial.trial import Trial
-from modelrollout.workloads.companions import companions
+from modelrollout.workloads.companions import companions, is_autoscaler
 from modelrollout.workloads.kind import Names
 
 WORKLOAD = "modelrollout-workload"
@@ -74,17 +74,22 @@ def writes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Write,
 
     Each says in `needs` what it would be unsafe without. A refusal of anything else is no reason to wait.
     """
-    wanted = tuple(_wanted(facts, status, wish))
-    objects = [write for write in wanted if not _is_in_force(write, facts.world.objects.get(write.ref))]
+    wanted = [one for one in _wanted(facts, status, wish) if one.ref.resource not in facts.world.unlisted]
+    missing = [write for write in wanted if not _is_in_force(write, facts.world.objects.get(write.ref))]
     routes = _routes(facts, status, wish)
     routed = frozenset(route.ref for route in routes)
+    deletions = tuple(_deletions(facts, status, wish, {write.ref for write in wanted}))
+    given_up = tuple(_companions_given_up(facts, status, wanted, going={one.ref for one in deletions}))
+    replaced = tuple(one for one in given_up if _is_replaced(one, wanted))
     return (
-        *objects,
+        *replaced,
+        *_after(replaced, missing),
         *routes,
         *_scaling(facts, status, wish),
         # Whatever is taken away may still be needed by a route that could not be written.
         *(replace(write, needs=routed) for write in adoption.writes(facts, status, wish)),
-        *(replace(write, needs=routed) for write in _deletions(facts, status, wish, {write.ref for write in wanted})),
+        *(replace(write, needs=routed) for write in deletions),
+        *(one for one in given_up if one not in replaced),
     )
 
 
@@ -131,7 +136,7 @@ def _of_arm(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> I
 def _beside(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> Iterator[Apply]:
     """The autoscaler and the disruption budget of an arm. They follow the spec in place, as sizes do, on both arms."""
     owner, trial = facts.rollout.owner, trial_of(facts, status, wish)
-    least = capacity.least(facts, status, arm, carried(facts, status, trial.step)) if trial is not None else 0
+    least = capacity.least(facts, status, arm, carried(facts, status, trial.step) if trial is not None else NOBODY)
     kind, names = facts.kind(arm) or wish.kind, Names(arm.workload, arm.revision)
     first = frozenset({Ref(kind.resource, owner.namespace, arm.workload)})
     for one in companions(owner, names, kind.resource, wish.spec.workload, least):
@@ -251,6 +256,38 @@ def _resized(facts: Facts, arm: Arm, size: int) -> Iterator[Patch]:
         yield kind.resized(Ref(kind.resource, facts.rollout.owner.namespace, arm.workload), size)
 
 
+def _companions_given_up(
+    facts: Facts, status: ModelRolloutStatus, wanted: Iterable[Write], *, going: set[Ref]
+) -> Iterator[Delete]:
+    """Autoscalers and budgets that nobody asks for: those of an arm at once, since its spec lost them, and those of
+    others with their workload. `going`: whatever is deleted in this pass.
+
+    The number of pods has to be written first. Whose it is can be told for as long as its autoscaler is there.
+    """
+    owner, asked = facts.rollout.owner, {write.ref for write in wanted}
+    arms = {arm.workload for arm in (status.stable, status.candidate) if arm is not None}
+    if status.phase is Phase.ROLLING_BACK and status.candidate is not None:
+        arms -= {status.candidate.workload}
+    workloads = {one["metadata"]["name"]: ref_of(one) for one in facts.world.workloads}
+    staying = {name for name, ref in workloads.items() if ref not in going} - arms
+    for manifest in facts.world.companions:
+        name = manifest["metadata"]["name"]
+        if owner.owns(manifest) and ref_of(manifest) not in asked and name not in staying:
+            yield replace(_deletion(manifest), needs=frozenset({workloads[name]} if name in workloads else ()))
+
+
+def _is_replaced(given_up: Delete, wanted: Iterable[Write]) -> bool:
+    """Whether an autoscaler gives way to one of another kind: KEDA refuses a workload that is scaled already."""
+    others = (write.ref for write in wanted if is_autoscaler(write.ref))
+    return is_autoscaler(given_up.ref) and given_up.ref.name in {ref.name for ref in others}
+
+
+def _after(replaced: Iterable[Delete], objects: Iterable[Apply]) -> Iterator[Apply]:
+    """The objects, autoscalers among them not before those that they replace are gone."""
+    first = frozenset(one.ref for one in replaced)
+    yield from (replace(one, needs=one.needs | first) if is_autoscaler(one.ref) else one for one in objects)
+
+
 def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set[Ref]) -> Iterator[Write]:
     """Objects of revisions that serve nobody, once their time is over and no route names them.
 
@@ -271,14 +308,6 @@ def _deletions(facts: Facts, status: ModelRolloutStatus, wish: Wish, wanted: set
         if name in kept or name == owner.name or ref_of(manifest) in wanted or _is_preview(facts, status, manifest):
             continue
         if owner.owns(manifest) and not facts.is_routed_to(name):
-            yield _deletion(manifest)
-    # A spec may have lost its autoscaler. That of a version which is leaving goes together with it.
-    leaving = kept - {arm.workload for arm in (status.stable, status.candidate) if arm is not None}
-    if status.phase is Phase.ROLLING_BACK and status.candidate is not None:
-        leaving |= {status.candidate.workload}
-    for manifest in facts.world.companions:
-        is_asked_for = ref_of(manifest) in wanted or manifest["metadata"]["name"] in leaving
-        if owner.owns(manifest) and not is_asked_for:
             yield _deletion(manifest)
 
 

@@ -20,9 +20,10 @@ from modelrollout.plan.plan import Event, Plan
 from modelrollout.plan.statuses import changed
 from modelrollout.rollout.rollout import Rollout, Wish
 from modelrollout.traffic.router_table import given_up, lent
-from modelrollout.trial import outage
+from modelrollout.trial import capacity, outage
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.world import World
+from modelrollout.workloads.companions import kinds
 
 REFRESH = timedelta(minutes=1)
 """Verdicts in status are updated when one of them turns, otherwise at most this often: more of the same evidence is not
@@ -55,7 +56,7 @@ def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
         made,
         smoke=smoke,
         questions=question,
-        recheck=_recheck(now, made.status, _wish(rollout, made.status), asked_next),
+        recheck=_recheck(now, made.status, _wish(rollout, made.status), world, asked_next),
     )
 
 
@@ -115,7 +116,7 @@ def finalise(owner: Owner, world: World) -> tuple[Write, ...]:
 
 def _completed(facts: Facts, decision: Decision, known: ModelRolloutStatus) -> ModelRolloutStatus:
     status = changed(errands.struck(facts, decision.status), verdicts=_shown(facts, decision.status, known))
-    told = facts.world.trouble or decision.why  # trouble is more urgent than a reason to wait
+    told = facts.trouble or decision.why  # trouble is more urgent than a reason to wait
     status = changed(
         status,
         observed_generation=facts.rollout.generation,
@@ -167,7 +168,7 @@ def _age(fresh: tuple[MetricVerdict, ...], shown: tuple[MetricVerdict, ...]) -> 
 
 
 def _recheck(
-    now: datetime, status: ModelRolloutStatus, wish: Wish | None, asked_next: datetime | None
+    now: datetime, status: ModelRolloutStatus, wish: Wish | None, world: World, asked_next: datetime | None
 ) -> timedelta | None:
     """The time until something can change that no event announces. `asked_next`: when smoke requests are."""
     if status.phase in (Phase.PROMOTING, Phase.ROLLING_BACK):
@@ -179,7 +180,16 @@ def _recheck(
         interval = wish.spec.analysis.interval.timedelta
         moments.append(_until_next_look(status.stage, interval, now) if status.stage else interval)
         moments += [over - now for over in _patience_ends(status) if over > now]
+    if wish is not None:
+        moments += _of_companions(now, status, wish, world)
     return min(moments) if moments else None
+
+
+def _of_companions(now: datetime, status: ModelRolloutStatus, wish: Wish, world: World) -> list[timedelta]:
+    """The times until autoscalers and budgets may be others. Their own changes wake nobody."""
+    asked, settled = kinds(wish.spec.workload), capacity.settled_at(status)
+    again = [REFRESH] if asked & world.unlisted.keys() else []
+    return [*again, settled - now] if asked and settled is not None and settled > now else again
 
 
 def _patience_ends(status: ModelRolloutStatus) -> list[datetime]:

@@ -15,11 +15,11 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import timedelta
 
 from modelrollout.api.findings import Finding
-from modelrollout.kube import Cluster, KubeError, Mirror, Refused, WatchEvent
+from modelrollout.kube import Cluster, KubeError, Mirror, Refused, Unreachable, WatchEvent
 from modelrollout.objects.manifests import ROLLOUT_LABEL, Manifest, Ref, ref_of
-from modelrollout.objects.reads import Objects, Reads
+from modelrollout.objects.reads import Objects, Reads, whole
 from modelrollout.objects.resources import Resource
-from modelrollout.shell.reader import Direct, is_unknown_kind, unreadable
+from modelrollout.shell.reader import Direct, is_unknown_kind, not_listed, unreadable
 from modelrollout.shell.tasks import ended
 from modelrollout.shell.wakeups import RolloutKey
 
@@ -46,6 +46,7 @@ class Follower:
     ) -> None:
         self.mirror, self.is_whole = mirror, is_whole
         self.refusal: Refused | None = None
+        self.failure: Unreachable | None = None  # of the latest look
         self._resync, self._changed, self._answered = resync.total_seconds(), changed, answered
         self._clock, self._sleep = clock, sleep
         self._looked: float | None = None
@@ -89,7 +90,7 @@ class Follower:
 
     def _note(self, refusal: Refused | None) -> None:
         has_turned = (self.refusal is None) != (refusal is None)
-        self.refusal, self._looked = refusal, self._clock()
+        self.refusal, self.failure, self._looked = refusal, None, self._clock()
         if has_turned:
             self._answered()
 
@@ -98,6 +99,7 @@ class Follower:
             self._note(trouble)  # the kind is missing or may not be read: this is the answer until the next listing
             return self._resync
         logger.warning("A kind cannot be looked at and will be tried again: %s", trouble)
+        self.failure = trouble if isinstance(trouble, Unreachable) else None
         self._failures = min(self._failures + 1, 10)
         return min(LONGEST_RETRY.total_seconds(), 0.5 * 2.0**self._failures)
 
@@ -150,7 +152,8 @@ class Mirrors:
         # A mirror that is to hold a whole kind begins so.
         names = [ref for ref in reads.named if self._follower(ref.resource, ref.namespace, is_whole=True).is_synced]
         kinds, other_kinds = self._kinds_parted(key, reads.labelled)
-        beside, others_beside = self._kinds_parted(key, reads.beside)
+        beside = tuple(kind for kind in reads.beside if self._is_told_of(self._follower(kind, key[0], is_whole=False)))
+        others_beside = tuple(kind for kind in reads.beside if kind not in beside)
         other_names = tuple(ref for ref in reads.named if ref not in names)
         return Reads(kinds, tuple(names), beside), Reads(other_kinds, other_names, others_beside)
 
@@ -160,6 +163,11 @@ class Mirrors:
         here = tuple(kind for kind in kinds if self._follower(kind, key[0], is_whole=False).is_synced)
         return here, tuple(kind for kind in kinds if kind not in here)
 
+    @staticmethod
+    def _is_told_of(follower: Follower) -> bool:
+        """Whether memory can say of a kind `beside` what is there, or that nobody knows: that is not waited for."""
+        return follower.is_synced or follower.failure is not None
+
     async def reread(self, key: RolloutKey, reads: Reads) -> Objects:
         before = [(ref, item) for ref, item in self._stored(key, reads) if isinstance(item, dict)]
         found = await self._direct.read(key, reads)
@@ -167,7 +175,7 @@ class Mirrors:
             if not isinstance(item, Finding):
                 self.wrote(item)
         for ref, item in before:
-            if ref not in found:
+            if ref not in found and whole(ref.resource, key[0]) not in found:
                 self.deleted(ref, item["metadata"]["uid"])
         return found
 
@@ -255,7 +263,12 @@ class Mirrors:
 
     def _stored(self, key: RolloutKey, reads: Reads) -> Iterator[tuple[Ref, Manifest | Finding]]:
         for resource in (*reads.labelled, *reads.beside):
-            if (follower := self._present(resource, key[0])) is not None and follower.refusal is None:
+            if (follower := self._present(resource, key[0])) is None:
+                continue
+            trouble = follower.refusal or (None if follower.is_synced else follower.failure)
+            if resource in reads.beside and trouble is not None:
+                yield from not_listed(resource, key[0], trouble).items()
+            elif follower.refusal is None:
                 yield from ((ref_of(item), item) for item in follower.mirror.labelled(*key))
         for ref in reads.named:
             if (follower := self._present(ref.resource, ref.namespace)) is None:

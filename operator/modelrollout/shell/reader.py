@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from modelrollout.api.findings import Finding
-from modelrollout.kube import Cluster, KubeError, Refused
+from modelrollout.kube import Cluster, KubeError, Refused, Unreachable
 from modelrollout.objects.manifests import ROLLOUT_LABEL, Manifest, Ref, ref_of
-from modelrollout.objects.reads import NOT_INSTALLED, UNREADABLE, Objects, Reads
+from modelrollout.objects.reads import NOT_ANSWERED, NOT_INSTALLED, UNREADABLE, Objects, Reads, whole
 from modelrollout.objects.resources import Resource
 from modelrollout.shell.wakeups import RolloutKey
 
@@ -52,9 +52,9 @@ class Direct:
             if (others := troubles.split(KubeError)[1]) is not None:
                 raise others from None
             raise troubles.exceptions[0] from None  # one error stands for all: callers go by its class
-        found: dict[Ref, Manifest | Finding] = {
-            ref_of(item): item for kind in (*kinds, *beside) for item in kind.result()
-        }
+        found: dict[Ref, Manifest | Finding] = {ref_of(item): item for kind in kinds for item in kind.result()}
+        for kind in beside:
+            found |= kind.result()
         named = ((ref, name.result()) for ref, name in zip(reads.named, names, strict=True))
         return found | {ref: item for ref, item in named if item is not None}
 
@@ -77,11 +77,11 @@ class Direct:
                 return ()
             raise
 
-    async def _beside(self, resource: Resource, namespace: str, rollout: str) -> Sequence[Manifest]:
+    async def _beside(self, resource: Resource, namespace: str, rollout: str) -> Objects:
         try:
-            return await self._labelled(resource, namespace, rollout)
-        except Refused:  # whoever writes one hears of it
-            return ()
+            return {ref_of(item): item for item in await self._labelled(resource, namespace, rollout)}
+        except (Refused, Unreachable) as trouble:  # nothing that users depend on waits for these
+            return not_listed(resource, namespace, trouble)
 
     async def _named(self, ref: Ref) -> Manifest | Finding | None:
         try:
@@ -93,6 +93,15 @@ class Direct:
 def is_unknown_kind(refusal: Refused) -> bool:
     """Whether the cluster lacks the definition: then there are no objects of the kind."""
     return refusal.status == 404
+
+
+def not_listed(resource: Resource, namespace: str, trouble: Refused | Unreachable) -> Objects:
+    """A kind `beside` of which nothing is known. One that the cluster lacks is known to have no objects."""
+    if isinstance(trouble, Refused) and is_unknown_kind(trouble):
+        return {}
+    told = f"{resource.kind}s cannot be listed: {trouble}. Those of spec.workload are neither made nor changed."
+    reason = UNREADABLE if isinstance(trouble, Refused) else NOT_ANSWERED  # which may be over in a moment
+    return {whole(resource, namespace): Finding(reason, told)}
 
 
 def unreadable(ref: Ref, refusal: Refused) -> Finding:

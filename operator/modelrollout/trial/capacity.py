@@ -6,6 +6,7 @@ new revision beforehand, and Kubernetes' own default is one pod. So the candidat
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from math import ceil
 
 from modelrollout.api.base import GROUP
@@ -13,7 +14,13 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm, ModelRolloutStatus
 from modelrollout.traffic.exposure import Exposure
 from modelrollout.trial.facts import Facts
+from modelrollout.workloads.companions import fewest
 
+SETTLING = timedelta(minutes=5)
+"""From the moment at which users came back to stable: by then its autoscaler has seen their load, as it does not look
+further back itself when it takes pods away."""
+_GIVEN_BACK = ("RolledBack", "Cancelled", "Superseded")
+"""Ends of a release, as history has them, after which stable has all users."""
 GIVEN = f"{GROUP}/pods-given"
 """Annotation on a workload without a size of its own: the pods that the operator gave it, written together with them.
 Where there are fewer now, somebody took them away, and does the scaling."""
@@ -39,13 +46,23 @@ def least(facts: Facts, status: ModelRolloutStatus, arm: Arm, exposure: Exposure
     """The pods below which an arm's own autoscaler may not go, whatever its author says; `exposure`: the candidate's.
 
     Neither arm has the load by which its number could be known: the candidate before it has its users, and stable
-    before it has them back.
+    before it has them back. Once it has, its autoscaler may go no lower than before until it has seen their load.
     """
-    if status.candidate is None or status.stable is None:
+    candidate = status.candidate
+    if status.stable is None:
         return 0
-    if arm.revision == status.candidate.revision:
+    if candidate is not None and arm.revision == candidate.revision:
         return needed(facts, status, exposure)
-    return stable_pods(facts, status) if status.stage is not None else 0
+    if candidate is not None and status.stage is not None:  # as at its beginning: one that follows would be a ratchet
+        return candidate.stable_pods or stable_pods(facts, status)
+    until, scaler = settled_at(status), facts.autoscaler(arm)
+    return fewest(scaler) if scaler is not None and until is not None and facts.now < until else 0
+
+
+def settled_at(status: ModelRolloutStatus) -> datetime | None:
+    """When stable's autoscaler may be relied upon again, after a release that gave its users back."""
+    last = next(iter(status.history), None)
+    return last.at + SETTLING if last is not None and last.outcome in _GIVEN_BACK else None
 
 
 def is_enough(facts: Facts, status: ModelRolloutStatus, exposure: Exposure) -> bool:
@@ -79,6 +96,8 @@ def scaled_by_others(facts: Facts, status: ModelRolloutStatus) -> Finding | None
     """
     wish, stable, state = facts.rollout.wish, status.stable, facts.workload(status.stable)
     if wish is None or stable is None or state is None or state.scaled_by is None:
+        return None
+    if facts.autoscaler(stable) is not None:  # it was ours, and goes as soon as the spec's number is written
         return None
     if wish.spec.workload.autoscaling is not None or wish.router.splits_by_pods:
         return None

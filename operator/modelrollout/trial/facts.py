@@ -11,7 +11,7 @@ from modelrollout.analysis.queries import ArmNames, pods_of
 from modelrollout.analysis.traffic_share import TrafficShare
 from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm, MetricEvidence, MetricVerdict, ModelRolloutStatus
-from modelrollout.objects.manifests import Manifest, Ref, annotation, revision_of
+from modelrollout.objects.manifests import Manifest, Ref, annotation, ref_of, revision_of
 from modelrollout.rollout.rollout import Rollout
 from modelrollout.traffic import rejections, revision_service
 from modelrollout.traffic.exposure import NOBODY, Exposure
@@ -21,6 +21,7 @@ from modelrollout.traffic.router_table import ROUTERS
 from modelrollout.trial.phases import SERVES_CANDIDATE, intended
 from modelrollout.trial.world import World
 from modelrollout.workloads import pods
+from modelrollout.workloads.companions import is_autoscaler, kinds
 from modelrollout.workloads.kind import Kind
 from modelrollout.workloads.kind_table import KINDS, WORKLOADS
 from modelrollout.workloads.state import WorkloadState
@@ -41,6 +42,12 @@ class Facts:
     traffic: TrafficShare | None = None  # what that look says of the candidate's share of the requests
     compared: Compared | None = None  # what it says of the copies that are compared
     is_asking: bool = False  # a look is due and not answered yet
+
+    @property
+    def trouble(self) -> Finding | None:
+        """All that the API server refuses, or does not show although the spec asks for it."""
+        wish = self.rollout.wish
+        return self.world.trouble(kinds(wish.spec.workload) if wish is not None else frozenset())
 
     # Workloads
 
@@ -80,6 +87,11 @@ class Facts:
 
     def pods(self, arm: Arm) -> tuple[Manifest, ...]:
         return tuple(pod for pod in self.world.pods if revision_of(pod) == arm.revision)
+
+    def autoscaler(self, arm: Arm) -> Manifest | None:
+        """The autoscaler that was made for an arm."""
+        named = (one for one in self.world.companions if one["metadata"]["name"] == arm.workload)
+        return next((one for one in named if is_autoscaler(ref_of(one)) and self.rollout.owner.owns(one)), None)
 
     def can_serve(self, arm: Arm | None) -> bool:
         return (state := self.workload(arm)) is not None and state.can_serve

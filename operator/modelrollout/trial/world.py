@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from modelrollout.api.findings import Finding
 from modelrollout.comparer.answers import Reply
 from modelrollout.objects.manifests import ROLLOUT_LABEL, Manifest, Ref, ref_of
-from modelrollout.objects.reads import Objects
+from modelrollout.objects.reads import UNREADABLE, Objects, is_whole, whole
 from modelrollout.objects.resources import PODS, SERVICES, Resource
 from modelrollout.promql.query import Answer, Query
 from modelrollout.traffic.router import InForce
@@ -58,12 +58,19 @@ class World:
         """The same world, with what the API server has against the objects of the revision that is wished for."""
         return replace(self, objections=objections)
 
-    @property
-    def trouble(self) -> Finding | None:
-        """All that the API server refuses, in its own words."""
-        refused = {**self.refusals, **(self.objections or {})}
+    def trouble(self, asked: Collection[Resource]) -> Finding | None:
+        """All that the API server refuses, in its own words. `asked`: the kinds of companions that matter."""
+        hidden = {
+            whole(kind, ""): why for kind, why in self.unlisted.items() if kind in asked and why.reason == UNREADABLE
+        }
+        refused = {**self.refusals, **(self.objections or {}), **hidden}
         said = dict.fromkeys(refused[ref].message for ref in sorted(refused, key=str))
         return Finding(REFUSED, " ".join(said)) if said else None
+
+    @cached_property
+    def unlisted(self) -> Mapping[Resource, Finding]:
+        """The kinds of which nobody knows the objects, and why."""
+        return {ref.resource: why for ref, why in self.objects.items() if isinstance(why, Finding) and is_whole(ref)}
 
     @cached_property
     def workloads(self) -> tuple[Manifest, ...]:

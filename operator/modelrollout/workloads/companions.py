@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from modelrollout.api.scaling import Autoscaling, HorizontalPodAutoscaler, ScaledObject
 from modelrollout.api.workload import Workload
 from modelrollout.objects.access import OWN, Access, Integration
-from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner
+from modelrollout.objects.manifests import REVISION_LABEL, ROLLOUT_LABEL, Manifest, Owner, Ref
 from modelrollout.objects.resources import (
     HORIZONTAL_POD_AUTOSCALERS,
     POD_DISRUPTION_BUDGETS,
@@ -22,6 +22,7 @@ ACCESS = (
     Access(POD_DISRUPTION_BUDGETS, OWN),
     Access(SCALED_OBJECTS, OWN, Integration.KEDA),
 )
+_AUTOSCALERS = (HORIZONTAL_POD_AUTOSCALERS, SCALED_OBJECTS)
 _MOST_OF_KEDA = 100
 
 
@@ -36,6 +37,22 @@ def companions(owner: Owner, names: Names, of: Resource, wished: Workload, least
         pods = {"matchLabels": {ROLLOUT_LABEL: owner.name, **labels}}
         spec = {**wished.pod_disruption_budget.to_wire(), "selector": pods}
         yield owner.object(POD_DISRUPTION_BUDGETS, names.workload, labels=labels, spec=spec)
+
+
+def kinds(wished: Workload) -> frozenset[Resource]:
+    """The kinds of which each version has one."""
+    scaler = {_autoscaler(wished.autoscaling, 0)[0]} if wished.autoscaling is not None else set()
+    return frozenset(scaler | ({POD_DISRUPTION_BUDGETS} if wished.pod_disruption_budget is not None else set()))
+
+
+def is_autoscaler(ref: Ref) -> bool:
+    return ref.resource in _AUTOSCALERS
+
+
+def fewest(autoscaler: Manifest) -> int:
+    """The pods below which one that was read does not go; 0 where it may take all of them while nobody asks."""
+    spec = autoscaler["spec"]
+    return 0 if "idleReplicaCount" in spec else int(spec.get("minReplicas") or spec.get("minReplicaCount") or 0)
 
 
 def _autoscaler(wished: Autoscaling, least: int) -> tuple[Resource, Manifest]:

@@ -88,12 +88,16 @@ class PodWorkload:
 
 
 def _scaled_by(metadata: Manifest) -> str | None:
-    """Whoever owns `replicas` through the subresource that autoscalers use. People use it by kubectl."""
-    for entry in metadata.get("managedFields") or ():
-        owns = "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
-        if owns and entry.get("subresource") == "scale" and not str(entry.get("manager")).startswith("kubectl"):
-            return str(entry.get("manager"))
-    return None
+    """Whoever owns `replicas` through the subresource that autoscalers use. People use it by kubectl.
+
+    Nobody while the number is what was applied, too: whoever scales owns it alone as soon as he changes it.
+    """
+    entries = metadata.get("managedFields") or ()
+    owners = [entry for entry in entries if "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})]
+    if any(entry.get("operation") == "Apply" for entry in owners):
+        return None
+    scalers = (str(entry.get("manager")) for entry in owners if entry.get("subresource") == "scale")
+    return next((manager for manager in scalers if not manager.startswith("kubectl")), None)
 
 
 def _failure(status: Manifest) -> str | None:

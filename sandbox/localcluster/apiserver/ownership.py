@@ -120,6 +120,8 @@ def after_update(
     """
     change = typed.compare(_content(old) if old else {}, _content(new), resource.schema)
     written, removed = _ours(resource, manager, change.written), _ours(resource, manager, change.removed)
+    if manager.subresource == "scale" and not any(claim.fields & written for claim in base):
+        return base  # of a number that was nobody's, no owner is kept
     claims = []
     mine = Claim(manager, fieldsets.EMPTY, now)
     for claim in base:

@@ -58,6 +58,14 @@ async def there(cluster: Cluster, ref: Ref) -> Manifest:
     return found
 
 
+async def scaled(cluster: Cluster, owner: Owner, number: int) -> tuple[int, str | None]:
+    """The number of pods and whose it is, once an autoscaler has written one."""
+    scale = {"spec": {"replicas": number}}
+    await cluster.patch(DEPLOYMENTS, owner.namespace, NAMES.workload, scale, subresource="scale")
+    state = DEPLOYMENT.state(await there(cluster, Ref(DEPLOYMENTS, owner.namespace, NAMES.workload)))
+    return state.replicas, state.scaled_by
+
+
 @pytest.mark.parametrize("wished", EACH, ids=str)
 async def test_nothing_is_asked_again_of_what_was_applied(
     cluster: Cluster, owner: Owner, wished: dict[str, Any]
@@ -80,15 +88,33 @@ async def test_a_floor_that_is_over_leaves_what_the_author_wrote(cluster: Cluste
 async def test_a_number_that_was_set_through_scale_stays_when_it_is_no_longer_applied(
     cluster: Cluster, owner: Owner
 ) -> None:
-    if isinstance(cluster, FakeCluster):
-        pytest.skip("plain dictionaries have no subresources")
     await applied(cluster, DEPLOYMENT.render(owner, NAMES, template(DEPLOYMENT), 4))
-    scale = {"spec": {"replicas": 7}}
-    await cluster.patch(DEPLOYMENTS, owner.namespace, NAMES.workload, scale, subresource="scale")
-    found = await there(cluster, Ref(DEPLOYMENTS, owner.namespace, NAMES.workload))
-    assert DEPLOYMENT.state(found).scaled_by == "test"
+    assert await scaled(cluster, owner, 4) == (4, None)  # nothing changed hands
+    assert await scaled(cluster, owner, 7) == (7, "test")
     after = await applied(cluster, DEPLOYMENT.render(owner, NAMES, template(DEPLOYMENT), None))
     assert (DEPLOYMENT.state(after).replicas, DEPLOYMENT.state(after).scaled_by) == (7, "test")
+
+
+@pytest.mark.parametrize("number", [4, 7], ids=["another", "the same"])
+async def test_a_number_that_is_applied_is_nobody_elses_until_it_is_scaled_again(
+    cluster: Cluster, owner: Owner, number: int
+) -> None:
+    await applied(cluster, DEPLOYMENT.render(owner, NAMES, template(DEPLOYMENT), 3))
+    assert await scaled(cluster, owner, 7) == (7, "test")
+    after = await applied(cluster, DEPLOYMENT.render(owner, NAMES, template(DEPLOYMENT), number))
+    assert (DEPLOYMENT.state(after).replicas, DEPLOYMENT.state(after).scaled_by) == (number, None)
+    assert await scaled(cluster, owner, 8) == (8, "test")
+
+
+async def test_a_number_that_is_patched_is_nobody_elses(cluster: Cluster, owner: Owner) -> None:
+    await applied(cluster, DEPLOYMENT.render(owner, NAMES, template(DEPLOYMENT), None))
+    assert await scaled(cluster, owner, 6) == (6, None)  # of a number that was nobody's no owner is kept
+    ref = Ref(DEPLOYMENTS, owner.namespace, NAMES.workload)
+    for number in (5, 4):
+        await cluster.patch(DEPLOYMENTS, ref.namespace, ref.name, DEPLOYMENT.resized(ref, number).patch)
+        state = DEPLOYMENT.state(await there(cluster, ref))
+        assert (state.replicas, state.scaled_by) == (number, None)
+        assert await scaled(cluster, owner, 7) == (7, "test")
 
 
 async def test_nothing_is_asked_again_of_what_keda_was_given(cluster: Cluster, owner: Owner) -> None:

@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 
 from modelrollout.api.findings import Finding
-from modelrollout.kube import Refused, Unreachable
+from modelrollout.kube import Failed, KubeError, Refused, Unreachable
 from modelrollout.objects.manifests import Manifest, Owner, Ref, ref_of
-from modelrollout.objects.reads import NOT_INSTALLED, UNREADABLE, Reads
+from modelrollout.objects.reads import NOT_ANSWERED, NOT_INSTALLED, UNREADABLE, Reads, whole
 from modelrollout.objects.resources import (
     CLUSTER_METRIC_TEMPLATES,
     DEPLOYMENTS,
@@ -223,6 +223,34 @@ async def test_what_decides_nothing_and_may_not_be_read_counts_as_none(world: Wo
     at_first = await world.mirrors.read(KEY, reads)
     await settle()
     assert await world.mirrors.read(KEY, reads) == at_first == await Direct(world.cluster).read(KEY, reads)
+
+
+@pytest.mark.parametrize("trouble", [Failed(500, "no kind", "x"), Unreachable("timed out")], ids=["failed", "away"])
+async def test_what_decides_nothing_and_cannot_be_read_is_not_waited_for(world: World, trouble: KubeError) -> None:
+    def fail(moment: str, verb: str, plural: str, name: str) -> None:
+        if plural == HORIZONTAL_POD_AUTOSCALERS.plural:
+            raise trouble
+
+    world.cluster.hook = fail
+    reads = Reads(READS.labelled, READS.named, (HORIZONTAL_POD_AUTOSCALERS,))
+    await world.synced((KEY, reads))
+    found = world.mirrors.at_hand(KEY, reads)
+    assert found == await Direct(world.cluster).read(KEY, reads)
+    told = f"HorizontalPodAutoscalers cannot be listed: {trouble}. Those of spec.workload are neither made nor changed."
+    assert found[whole(HORIZONTAL_POD_AUTOSCALERS, "ml")] == Finding(NOT_ANSWERED, told)
+    world.cluster.hook = lambda *_: None
+    scaler = world.cluster.put(made(HORIZONTAL_POD_AUTOSCALERS, "fraud-1"))
+    await world.wake()
+    assert (world.mirrors.at_hand(KEY, reads) or {})[ref_of(scaler)] == scaler
+
+
+async def test_what_is_in_memory_of_a_kind_outlives_a_reading_that_was_not_answered(world: World) -> None:
+    scaler = world.cluster.put(made(HORIZONTAL_POD_AUTOSCALERS, "fraud-1"))
+    reads = Reads(beside=(HORIZONTAL_POD_AUTOSCALERS,))
+    await world.synced((KEY, reads))
+    world.cluster.hook = refusing(Refused(403, "forbidden", "x"), HORIZONTAL_POD_AUTOSCALERS.plural)
+    await world.mirrors.reread(KEY, reads)
+    assert world.mirrors.at_hand(KEY, reads) == {ref_of(scaler): scaler}
 
 
 async def test_a_name_that_is_read_no_longer_wakes_nobody(world: World) -> None:
