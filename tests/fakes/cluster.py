@@ -244,16 +244,17 @@ class FakeCluster:
             self.scaled[key] = to, subresource, replicas
 
     def _with_owners(self, key: tuple[str, str, str], manifest: Manifest) -> Manifest:
-        """With the only managedFields that are kept here: who owns the number of pods, once somebody has scaled."""
+        """With the only managedFields that are kept here: who owns the number of pods."""
         metadata = {name: value for name, value in manifest["metadata"].items() if name != "managedFields"}
+        applied = [name for name, theirs in self.applied.get(key, {}).items() if "replicas" in theirs.get("spec", {})]
+        owners = [{"manager": name, "operation": "Apply"} for name in applied]
         if key in self.scaled:
-            applied = [
-                name for name, theirs in self.applied.get(key, {}).items() if "replicas" in theirs.get("spec", {})
-            ]
             scaler, subresource, _ = self.scaled[key]
-            own, applies = {"fieldsV1": {"f:spec": {"f:replicas": {}}}}, {"operation": "Apply"}
-            scales = {"manager": scaler, "operation": "Update"} | ({"subresource": subresource} if subresource else {})
-            metadata["managedFields"] = [*({"manager": name, **applies, **own} for name in applied), {**scales, **own}]
+            of_scale = {"subresource": subresource} if subresource else {}
+            owners.append({"manager": scaler, "operation": "Update", **of_scale})
+        if owners:
+            own = {"fieldsV1": {"f:spec": {"f:replicas": {}}}}
+            metadata["managedFields"] = [{**owner, **own} for owner in owners]
         return {**manifest, "metadata": metadata}
 
     def remove(self, resource: Resource, name: str, namespace: str = "ml") -> None:

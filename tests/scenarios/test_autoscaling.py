@@ -284,6 +284,21 @@ def scaled_from_a_number() -> Town:
     return town
 
 
+def test_a_version_keeps_its_pods_when_their_number_leaves_the_spec_until_its_autoscaler_sets_another() -> None:
+    town = Town()
+    town.old = town.wish("1", **numbered("1", 10))
+    town.go(Phase.HEALTHY, minutes=2)
+    assert town.wish("1", **scaled("1")) == town.old
+    town.run(seconds=10)
+    assert replicas(town, town.old) == 10
+    writes = town.cluster.writes
+    town.run(minutes=5)
+    assert town.cluster.writes == writes
+    scale(town, town.old, 4)
+    town.run(minutes=1)
+    assert (replicas(town, town.old), town.condition("ScaledByOthers")) == (4, None)
+
+
 @pytest.mark.parametrize("number", [6, 10], ids=["another", "the same"])
 def test_the_number_of_the_spec_counts_again_once_our_own_autoscaler_is_no_longer_asked_for(number: int) -> None:
     town = scaled_from_a_number()

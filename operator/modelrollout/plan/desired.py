@@ -144,11 +144,17 @@ def _beside(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> I
 
 
 def _size(facts: Facts, arm: Arm, status: ModelRolloutStatus, wish: Wish) -> int | None:
-    """The pods that an arm shall have; None leaves the number to an autoscaler, be it one of somebody else's."""
+    """The pods that an arm shall have; None leaves the number to an autoscaler, be it one of somebody else's.
+
+    A number that was applied stays until an autoscaler sets another: whoever leaves it out leaves one pod.
+    """
     if arm is status.stable and capacity.scaled_by_others(facts, status) is not None:
         return None
     trial = trial_of(facts, status, wish) if arm is status.candidate else None
-    if wish.size is None or trial is None or status.stable is None:
+    if wish.size is None:
+        state = facts.workload(arm)
+        return state.replicas if state is not None and state.is_size_applied else None
+    if trial is None or status.stable is None:
         return wish.size
     return capacity.needed(facts, status, carried(facts, status, trial.step))
 

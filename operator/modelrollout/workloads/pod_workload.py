@@ -71,7 +71,7 @@ class PodWorkload:
         return Patch(ref, {"spec": {"replicas": size}})
 
     def state(self, manifest: Manifest) -> WorkloadState:
-        spec, status = manifest["spec"], manifest.get("status") or {}
+        spec, status, owners = manifest["spec"], manifest.get("status") or {}, _owners_of_size(manifest["metadata"])
         return WorkloadState(
             name=manifest["metadata"]["name"],
             revision=revision_of(manifest),
@@ -79,7 +79,8 @@ class PodWorkload:
             ready=int(status.get("readyReplicas") or 0),
             available=int(status.get("availableReplicas") or 0),
             is_observed=int(status.get("observedGeneration") or 0) >= int(manifest["metadata"].get("generation") or 0),
-            scaled_by=_scaled_by(manifest["metadata"]),
+            scaled_by=_scaled_by(owners),
+            is_size_applied=any(map(_applies, owners)),
             failure=_failure(status),
         )
 
@@ -87,14 +88,22 @@ class PodWorkload:
         return self.named(workload)
 
 
-def _scaled_by(metadata: Manifest) -> str | None:
+def _owners_of_size(metadata: Manifest) -> list[Manifest]:
+    """The entries of managedFields that have `replicas`."""
+    entries = metadata.get("managedFields") or ()
+    return [entry for entry in entries if "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})]
+
+
+def _applies(owner: Manifest) -> bool:
+    return owner.get("operation") == "Apply"
+
+
+def _scaled_by(owners: list[Manifest]) -> str | None:
     """Whoever owns `replicas` through the subresource that autoscalers use. People use it by kubectl.
 
     Nobody while the number is what was applied, too: whoever scales owns it alone as soon as he changes it.
     """
-    entries = metadata.get("managedFields") or ()
-    owners = [entry for entry in entries if "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})]
-    if any(entry.get("operation") == "Apply" for entry in owners):
+    if any(map(_applies, owners)):
         return None
     scalers = (str(entry.get("manager")) for entry in owners if entry.get("subresource") == "scale")
     return next((manager for manager in scalers if not manager.startswith("kubectl")), None)

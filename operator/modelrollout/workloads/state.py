@@ -24,6 +24,7 @@ class WorkloadState:
     is_observed: bool  # the controller has seen the latest change
     starting: int = 0  # pods that were never ready yet, where they are not to be counted against it
     scaled_by: str | None = None  # who last set the number of pods through `/scale`, as an autoscaler does
+    is_size_applied: bool = False  # the number is one that was applied: who leaves it out takes it off
     failure: str | None = None  # why its controller cannot make the pods, in its own words
 
     @property
