@@ -20,7 +20,7 @@ HEAD = f"""\
 # kubectl patch configmap argocd-cm --namespace argocd --patch-file integrations/argo-cd/argocd-cm.yaml
 apiVersion: v1
 kind: ConfigMap
-metadata: {{name: argocd-cm, namespace: argocd}}
+metadata: {{name: argocd-cm}}
 data:
   {KEY}: |
 """
