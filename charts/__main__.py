@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from charts import dashboard, definitions, metric_table, rules, value_table
+from charts import dashboard, definitions, metric_table, rules, value_table, written_files
 
 CHART = Path(__file__).with_name("modelrollout")
 OBSERVABILITY = CHART.parents[1] / "docs" / "observability.md"
@@ -25,14 +25,7 @@ def generated() -> dict[Path, str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    check = "--check" in arguments
-    stale = {path: text for path, text in generated().items() if not path.is_file() or path.read_text() != text}
-    for path, text in stale.items():
-        if check:
-            sys.stderr.write(f"{path} is not what the code and values.yaml say: run `make chart`\n")
-        else:
-            path.write_text(text)
-    return 1 if check and stale else 0
+    return written_files.write(generated(), arguments, "is not what the code and values.yaml say: run `make chart`")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from charts import written_files
 from manual import reference
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -17,14 +18,7 @@ def generated() -> dict[Path, str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    check = "--check" in arguments
-    stale = {path: text for path, text in generated().items() if not path.is_file() or path.read_text() != text}
-    for path, text in stale.items():
-        if check:
-            sys.stderr.write(f"{path} is not what the code says: run `make reference`\n")
-        else:
-            path.write_text(text)
-    return 1 if check and stale else 0
+    return written_files.write(generated(), arguments, "is not what the code says: run `make reference`")
 
 
 if __name__ == "__main__":

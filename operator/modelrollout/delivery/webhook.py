@@ -6,15 +6,12 @@ https://github.com/cloudevents/spec and https://www.standardwebhooks.com; docs/n
 from __future__ import annotations
 
 import binascii
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import DefaultResolver
 from cloudevents.core.bindings.http import to_structured
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
@@ -24,6 +21,7 @@ from yarl import URL
 from modelrollout.api.base import GROUP, PLURAL
 from modelrollout.delivery.addresses import Forbidden, is_forbidden
 from modelrollout.delivery.deliverer import Undelivered
+from modelrollout.delivery.resolving import Judged
 
 DATA_SCHEMA = f"https://{GROUP}/schemas/rollout-notification.v1.json"
 TYPES: Mapping[str, str] = {
@@ -51,24 +49,6 @@ class Hook:
     is_trusted: bool = False  # whether whoever runs the operator chose it
 
 
-class Guarded(AbstractResolver):
-    """Resolves names to addresses that are not forbidden. The connection goes to these, whatever DNS says later."""
-
-    def __init__(self) -> None:
-        self._resolver = DefaultResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
-        if any(is_forbidden(one["host"]) for one in found):
-            raise Forbidden
-        return found
-
-    async def close(self) -> None:
-        await self._resolver.close()
-
-
 def cloud_event(id_: str, uid: str, values: Mapping[str, str], text: str) -> tuple[str, bytes]:
     """The content type and the body. `values`: all fields of a text."""
     namespace, rollout = values["namespace"], values["rollout"]
@@ -91,7 +71,7 @@ async def post(hook: Hook, id_: str, content_type: str, body: bytes) -> None:
     Undelivered."""
     headers = {"Content-Type": content_type, "User-Agent": "modelrollout", **_signed(hook.secret, id_, body)}
     url = _url(hook)
-    resolver = None if hook.is_trusted else Guarded()
+    resolver = None if hook.is_trusted else Judged(lambda *_: Forbidden())
     options: dict[str, Any] = {
         "connector": aiohttp.TCPConnector(resolver=resolver, force_close=True),
         "timeout": aiohttp.ClientTimeout(LONGEST_WAIT),

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 
-from aiohttp import ThreadedResolver
-from aiohttp.abc import ResolveResult
 from multidict import CIMultiDict
 
-from modelrollout.api.addresses import why_never
 from modelrollout.api.smoke import SmokeRequest
 from modelrollout.comparer.answers import Reply
 from modelrollout.comparer.asking import Asker, open_asker
+from modelrollout.delivery.resolving import Judged
 from modelrollout.trial.smoke import LARGEST, SmokeRound, method_of, url_of
 
 MARK = "X-ModelRollout-Smoke"
@@ -26,27 +22,13 @@ SPARE = 6.0
 apart from a slow answer."""
 
 
-class Judged(ThreadedResolver):
-    """Names that lead to this host, its neighbours' or the cloud's metadata lead nowhere.
-
-    A Service is asked by its own address. One without leads to wherever its namespace has it lead.
-    """
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await super().resolve(host, port, family)
-        for one in found:
-            if (words := why_never(ip_address(one["host"]))) is not None:
-                raise OSError(f"{host} leads to {words}")
-        return found
-
-
 class ByHTTP:
     """Asks as any client in the cluster would, but without redirects, cookies, proxies or a look at certificates."""
 
     async def ask(self, asked: SmokeRound) -> Mapping[str, Reply]:
-        async with open_asker(SPARE, LARGEST, Judged()) as asker:
+        # A Service is asked by its own address. One without leads to wherever its namespace has it lead.
+        judged = Judged(lambda host, words: OSError(f"{host} leads to {words}"))
+        async with open_asker(SPARE, LARGEST, judged) as asker:
             replies = await asyncio.gather(*(_reply(asker, asked.url, request) for request in asked.requests))
         return {request.name: reply for request, reply in zip(asked.requests, replies, strict=True)}
 
