@@ -46,9 +46,8 @@ class Notifier:
         self._services, self._turn = services.Services(), asyncio.Semaphore(MOST_WEBHOOKS)
 
     def standing(self) -> Mapping[str, frozenset[Topic]] | None:
-        if not self._standing.is_known():
-            return None
-        return {name: frozenset(one.topics) for name, one in self._standing.found().items()}
+        found = self._standing.found()
+        return None if found is None else {name: frozenset(one.topics) for name, one in found.items()}
 
     async def carry(self, parcel: Parcel) -> None:
         target = await self._target(parcel)
@@ -66,8 +65,10 @@ class Notifier:
     async def _target(self, parcel: Parcel) -> _Target:
         if parcel.notification is not None:
             return await self._of_rollout(parcel.owner.namespace, parcel.notification)
-        if (found := self._standing.found().get(parcel.target)) is None:
-            raise Undelivered(_GONE if self._standing.is_known() else _UNREAD)
+        if (standing := self._standing.found()) is None:
+            raise Undelivered(_UNREAD)
+        if (found := standing.get(parcel.target)) is None:
+            raise Undelivered(_GONE)
         return _Target(found.url.strip(), found.signing_secret, found.text, is_trusted=True)
 
     async def _of_rollout(self, namespace: str, wanted: Notification) -> _Target:

@@ -38,20 +38,15 @@ class StandingTargets:
     """A file in YAML. One that cannot be used stops nothing: the operator's first job is another."""
 
     def __init__(self, path: Path | None) -> None:
-        self._path, self._found = path, dict[str, StandingTarget]()
-        self._is_known = path is None
+        self._path = path
+        self._found: dict[str, StandingTarget] | None = {} if path is None else None
         self._version: tuple[int, int] | None = None
         self._complaint = ""
 
-    def is_known(self) -> bool:
-        """Whether the file could be used, now or once, or there is none."""
-        self.found()
-        return self._is_known
-
-    def found(self) -> dict[str, StandingTarget]:
-        """By name. While the file cannot be used, as it was."""
+    def found(self) -> dict[str, StandingTarget] | None:
+        """By name. While the file cannot be used, as it was; None until it could be used once."""
         if self._path is None:
-            return {}
+            return self._found
         try:
             self._refresh(self._path)
         except (OSError, ValueError, yaml.YAMLError, RecursionError) as trouble:
@@ -68,7 +63,6 @@ class StandingTargets:
             self._version = version  # it was read, and what is wrong with it is told once
             found = TargetsFile.model_validate(yaml.load(text, yaml.BaseLoader)).targets  # noqa: S506 - texts alone
             self._found, self._complaint = {f"{STANDING}{one.name}": one for one in found}, ""
-            self._is_known = True
 
 
 def _told(trouble: Exception) -> str:
