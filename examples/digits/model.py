@@ -45,7 +45,7 @@ RECIPES = {
 class Model:
     """One trained version: a score for each digit by kernel ridge regression, of which the highest is the answer.
 
-    The same as a least-squares support vector machine (Rifkin, Yeo and Poggio, 2003), solved in closed form.
+    Also called regularised least-squares classification (Rifkin, Yeo and Poggio, 2003). It has a closed form.
     """
 
     def __init__(self, version: str) -> None:
