@@ -130,8 +130,8 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
             audience(directory / "targets.yaml", silent_at_first=NEWS) as told,
         ):
             flags = ("--lease-duration", f"{LEASE:g}s", "--prometheus-url", local.metrics.url)
-            flags += ("--notifications", str(told.targets))
-            async with replicas(local.kubernetes.kubeconfig, directory, *flags) as both:
+            telling = ("--notifications", str(told.targets))
+            async with replicas(local.kubernetes.kubeconfig, directory, *flags, *telling) as both:
                 yield Pair(local, both, told)
     except (PrometheusMissingError, EnvoyMissingError) as missing:
         pytest.skip(str(missing))
