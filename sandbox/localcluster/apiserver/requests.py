@@ -56,7 +56,7 @@ async def body(request: web.Request) -> Any:
         return protobuf.decode(raw)
     try:
         if kind.endswith("yaml"):
-            return yaml.safe_load(raw)
+            return _yaml(raw)
         if kind in ("application/json", "application/octet-stream", "*/*") or kind.endswith("+json"):
             return json.loads(raw, parse_float=_number)
     except (ValueError, yaml.YAMLError) as error:
@@ -64,6 +64,14 @@ async def body(request: web.Request) -> Any:
             f"the object provided is unrecognized (must be valid JSON or YAML): {error}"
         ) from error
     raise errors.unsupported_media_type(["application/json", "application/yaml"])
+
+
+def _yaml(raw: bytes) -> Any:
+    """JSON is YAML too, clients apply in it, and it is read in a hundredth of the time."""
+    try:
+        return json.loads(raw, parse_float=_number)
+    except ValueError:
+        return yaml.safe_load(raw)
 
 
 def an_object(given: Any, resource: Resource, name: str = "") -> Object:
