@@ -60,7 +60,7 @@ async def test_wrong_answers_without_any_error_are_caught_before_users_meet_them
     release: Release,
 ) -> None:
     await compares(release)
-    async with release.users(rate=60) as users:
+    async with release.users() as users:
         await release.version("v4")
         # A real API server passes nothing on to loopback, where the pods of a local cluster are: see test_pod_proxy.py.
         if release.place.local.kubernetes.kind == "built-in":
@@ -73,7 +73,7 @@ async def test_wrong_answers_without_any_error_are_caught_before_users_meet_them
         assert status.rejected[0].message.startswith("shadow-agreement:")
         await comes_true(lambda: is_tidy(release), 30)
     assert {by for by, count in users.snapshot().by_version.items() if count} == {"v1"}
-    async with release.users(rate=60):
+    async with release.users():
         await release.version("v2")
         await release.at(50, 120)
         await comes_true(lambda: is_tidy(release), 30)
