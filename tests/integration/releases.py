@@ -98,6 +98,11 @@ class Release:
     async def patch(self, spec: Manifest) -> None:
         await self.place.local.cluster.patch(MODEL_ROLLOUTS, self.namespace, self.name, {"spec": spec})
 
+    async def judge_by(self, *names: str) -> None:
+        """By these of the example's metrics alone: the more there are, the more users a step needs."""
+        metrics = yaml.safe_load((EXAMPLES / "digits.yaml").read_text())["spec"]["analysis"]["metrics"]
+        await self.patch({"analysis": {"metrics": [metric for metric in metrics if metric["name"] in names]}})
+
     async def version(self, version: str) -> None:
         await self.patch({"model": {"version": version}})
 

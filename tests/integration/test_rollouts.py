@@ -53,7 +53,7 @@ async def quiet(place: Place) -> AsyncIterator[tuple[list[Release], dict[str, st
                                 {"name": "HOST", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
                                 {"name": "PORT", "value": "8080"},
                             ],
-                            "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
+                            "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 10},
                         }
                     ]
                 }
@@ -138,7 +138,7 @@ async def test_promotion_with_plain_services_fails_no_request(place: Place) -> N
     await release.create(
         traffic=manifest["spec"]["traffic"],
         stages=[{"name": "canary", "canary": steps}],
-        analysis={**manifest["spec"]["analysis"], "interval": "2s"},
+        analysis={**manifest["spec"]["analysis"], "interval": "2s", "noise": "independent"},
     )
     await release.serves("v1")
     url = await place.local.gateway.service_url(release.namespace, release.name, 8080)
@@ -191,6 +191,7 @@ def _with_environment(entries: set[bytes]) -> list[int]:
 
 
 async def test_killed_operator_goes_on_where_it_was_and_no_traffic_moves_backwards(release: Release) -> None:
+    await release.judge_by("errors")
     await release.patch({"stages": [{"name": "canary", "canary": {"weights": [25, 50, 75, 100], "hold": "3s"}}]})
     seen: list[int] = []
     # The users' requests are counted by the demo's test, with the machine for itself.

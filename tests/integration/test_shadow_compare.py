@@ -9,7 +9,7 @@ import pytest
 from modelrollout.api.status import Phase
 from modelrollout.cli.disagreements import NobodyComparesError, kept
 from modelrollout.objects.manifests import COMPARER_LABEL
-from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, MODEL_ROLLOUTS, PODS
+from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, PODS
 from tests.integration.releases import Release, comes_true, place, release
 
 __all__ = ["place", "release"]
@@ -23,10 +23,8 @@ CANARY = {"name": "canary", "canary": {"weights": [50, 100], "hold": "3s"}}
 
 async def compares(release: Release) -> None:
     """Judged by errors and by agreement: in real life, true labels arrive when the release is over."""
-    cluster = release.place.local.cluster
-    manifest = await cluster.read(MODEL_ROLLOUTS, release.namespace, release.name) or {}
-    errors = [metric for metric in manifest["spec"]["analysis"]["metrics"] if metric["name"] == "errors"]
-    await release.patch({"stages": [SHADOW, CANARY], "analysis": {"metrics": errors}})
+    await release.judge_by("errors")
+    await release.patch({"stages": [SHADOW, CANARY]})
 
 
 async def comparers(release: Release) -> list[dict[str, Any]]:

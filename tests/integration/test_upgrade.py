@@ -55,6 +55,15 @@ async def running(local: LocalCluster, version: Version) -> AsyncIterator[Operat
         yield process
 
 
+async def climbs(release: Release, weights: list[int]) -> None:
+    """Notes every weight of the candidate."""
+    while True:
+        weight = await release.candidate_weight()
+        if weights[-1:] != [weight]:
+            weights.append(weight)
+        await asyncio.sleep(0.05)
+
+
 def kept(before: ModelRolloutStatus, after: ModelRolloutStatus) -> bool:
     """Whether a status says what it said, and no clock began anew."""
     arms = (before.stable, before.candidate and before.candidate.revision) == (
@@ -87,7 +96,7 @@ async def _take_turns(local: LocalCluster, before: Version) -> None:
             analysis={"readinessOnly": True, "interval": "2s"}, stages=[{"name": "canary", "canary": {"steps": steps}}]
         )
         await release.serves("v1")
-        watching = asyncio.create_task(release.follow_weights(weights.append))  # longer than this operator runs
+        watching = asyncio.create_task(climbs(release, weights))
         await release.version("v2")
         at_25 = await _in_force(release, 25)
     async with running(local, TODAY):
