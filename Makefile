@@ -11,7 +11,7 @@ IMAGE  ?= modelrollout.dev/modelrollout:$(VERSION)
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install tools lint test test-demo test-fast crds chart image lock presets reference docs docs-site bench-analysis bench-comparer \
-  bench-shadow bench-switch demo sandbox kind clean
+  bench-shadow bench-switch bench-telemetry demo sandbox kind clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -100,6 +100,9 @@ bench-shadow: $(READY) ## whether users notice that a candidate gets copies of t
 
 bench-comparer: $(READY) ## how many answers a comparer compares on one core, and what each costs
 	$(BIN)/python -m benchmarks.comparer $(ARGS)
+
+bench-telemetry: $(READY) ## what a scrape of a thousand rollouts costs, and how long passes wait for it
+	$(BIN)/python -m benchmarks.telemetry $(ARGS)
 
 demo: tools ## watch good and bad releases on real parts; STRATEGY=ab, shadow, bluegreen, all-stages or canary
 	$(BIN)/python -m demo $(if $(STRATEGY),--strategy $(STRATEGY))

@@ -40,7 +40,7 @@ class Tour:
         return {**example, "stages": stages, "analysis": {**analysis, "metrics": [*metrics, *self.metrics]}}
 
 
-FIRST = Release("v1", "is the first version: 93 % of its answers are right", "Installed")
+FIRST = Release("v1", "is the first version: 94 % of its answers are right", "Installed")
 BETTER = Release("v2", "is better: 97 % right", "Promoted")
 FAILING = Release("v3", "answers one request in five with an error", "RolledBack")
 WRONG = Release("v4", "is quietly wrong: every 1 and 7 mixed up, no error, as quick as ever", "RolledBack")

@@ -39,7 +39,7 @@ class Samples:
 
 
 async def read_samples(folder: Path, versions: Sequence[str]) -> Samples:
-    """Ask the example, in a process of its own: it loads scikit-learn, which we need for nothing else."""
+    """Ask the example, in a process of its own: its modules are no part of ours."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "samples.py",

@@ -125,8 +125,8 @@ async def test_samples_come_from_the_example_in_a_process_of_its_own(tmp_path: P
 
 
 async def test_an_example_that_fails_says_why(tmp_path: Path) -> None:
-    (tmp_path / "samples.py").write_text("raise RuntimeError('no scikit-learn')")
-    with pytest.raises(users.NoSamplesError, match=r"samples.py failed: RuntimeError: no scikit-learn"):
+    (tmp_path / "samples.py").write_text("raise RuntimeError('no digits.npy')")
+    with pytest.raises(users.NoSamplesError, match=r"samples.py failed: RuntimeError: no digits.npy"):
         await users.read_samples(tmp_path, ["v1"])
 
 

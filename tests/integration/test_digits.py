@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -54,6 +56,13 @@ class Running:
         async with self.client.get(f"{self.url}/healthz") as reply:
             return reply.status
 
+    async def is_ready(self) -> bool:
+        return await self.health() == 200
+
+    def finish_training(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+
     async def metrics(self) -> dict[tuple[str, ...], float]:
         """(name, label, value, label, value, …) to value."""
         async with self.client.get(f"{self.url}/metrics") as reply:
@@ -66,7 +75,7 @@ class Running:
 
 
 @asynccontextmanager
-async def serving(version: str) -> AsyncIterator[Running]:
+async def serving(version: str, folder: Path = DIGITS) -> AsyncIterator[Running]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "server.py",
@@ -76,7 +85,8 @@ async def serving(version: str) -> AsyncIterator[Running]:
         "127.0.0.1",
         "--port",
         "0",
-        cwd=DIGITS,
+        cwd=folder,
+        stdin=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
@@ -101,11 +111,7 @@ async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
 @asynccontextmanager
 async def ready(version: str) -> AsyncIterator[Running]:
     async with serving(version) as server:
-
-        async def is_ready() -> bool:
-            return await server.health() == 200
-
-        await until(is_ready)
+        await until(server.is_ready)
         yield server
 
 
@@ -233,10 +239,22 @@ async def test_unknown_paths_are_refused_in_the_versions_name() -> None:
             assert (reply.status, reply.headers["Allow"]) == (405, "POST")
 
 
-async def test_is_ready_only_once_trained(known: dict[str, Any]) -> None:
-    async with serving("v1") as server:
+@pytest.fixture
+def slow_to_train(tmp_path: Path) -> Path:
+    """The server with a model that is trained when its standard input ends; the real one takes milliseconds."""
+    shutil.copy(DIGITS / "server.py", tmp_path)
+    (tmp_path / "model.py").write_text(
+        "import sys\n\n\nclass Model:\n    def __init__(self, version):\n        sys.stdin.read()\n"
+    )
+    return tmp_path
+
+
+async def test_is_ready_only_once_trained(known: dict[str, Any], slow_to_train: Path) -> None:
+    async with serving("v1", slow_to_train) as server:
         assert await server.health() == 503
         assert (await server.predict(known["samples"][0]["features"])).status == 503
+        server.finish_training()
+        await until(server.is_ready)
 
 
 async def test_stopping_loses_no_request_and_leaves_with_0(known: dict[str, Any]) -> None:
@@ -266,9 +284,10 @@ async def test_stopping_loses_no_request_and_leaves_with_0(known: dict[str, Any]
     assert statuses == {200}
 
 
-async def test_stopping_while_training_leaves_with_0() -> None:
-    async with serving("v1") as server:
+async def test_stopping_while_training_leaves_with_0(slow_to_train: Path) -> None:
+    async with serving("v1", slow_to_train) as server:
         assert await server.health() == 503
         server.process.send_signal(signal.SIGTERM)
+        server.finish_training()
         async with asyncio.timeout(30):
             assert await server.process.wait() == 0

@@ -1,6 +1,7 @@
 """Two operator processes beside each other, under traffic: whatever becomes of the leader, a release goes on.
 
-One release is made while leaders are killed, frozen, cut off, told to stop, and have a wrong clock.
+One release is made while leaders are killed, frozen, cut off, told to stop, and have a wrong clock. Each of
+them has just begun to tell somebody of another rollout, and its successor has to tell it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from localcluster.gateway import EnvoyMissingError
 from localcluster.metrics import PrometheusMissingError
 from modelrollout.api.crd import definitions
 from modelrollout.objects.resources import HTTP_ROUTES
+from tests.integration.audience import Audience, News, audience
 from tests.integration.patience import eventually
 from tests.integration.releases import Place, Release
 from tests.integration.replicas import WRONG_CLOCK, Replica, replicas, watched
@@ -33,6 +35,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)
 
 LEASE, HOLD = 6.0, 5.0
 """Seconds."""
+NEWS, BEGINNING = "news", "v0"
+"""The rollout of which there is news in each trouble, and its first version."""
 WEIGHTS = [10, 20, 30, 40, 50, 60, 70, 80, 100]
 
 
@@ -42,6 +46,7 @@ class Pair:
 
     local: LocalCluster
     replicas: tuple[Replica, Replica]
+    audience: Audience
     rises: list[tuple[float, int]] = field(default_factory=list)  # when the route gave the candidate which weight
     answers: Counter[str] = field(default_factory=Counter)  # to users, by the version or by what went wrong
 
@@ -120,10 +125,14 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
     directory = tmp_path_factory.mktemp("leaders")
     plain = Path(__file__).parent / "images" / "plain"
     try:
-        async with local_cluster(directory, images={"test/plain": plain}, definitions=definitions()) as local:
+        async with (
+            local_cluster(directory, images={"test/plain": plain}, definitions=definitions()) as local,
+            audience(directory / "targets.yaml", silent_at_first=NEWS) as told,
+        ):
             flags = ("--lease-duration", f"{LEASE:g}s", "--prometheus-url", local.metrics.url)
-            async with replicas(local.kubernetes.kubeconfig, directory, *flags) as both:
-                yield Pair(local, both)
+            telling = ("--notifications", str(told.targets))
+            async with replicas(local.kubernetes.kubeconfig, directory, *flags, *telling) as both:
+                yield Pair(local, both, told)
     except (PrometheusMissingError, EnvoyMissingError) as missing:
         pytest.skip(str(missing))
 
@@ -141,6 +150,12 @@ def workload(notes: Path) -> dict[str, Any]:
         ],
         "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
     }
+    return {"template": {"spec": {"replicas": 1, "template": {"spec": {"containers": [container]}}}}}
+
+
+def never_comes_up() -> dict[str, Any]:
+    """A workload that costs nothing: there is no such image."""
+    container = {"name": "server", "image": "test/none:{{ model.version }}"}
     return {"template": {"spec": {"replicas": 1, "template": {"spec": {"containers": [container]}}}}}
 
 
@@ -183,29 +198,53 @@ async def stops_while_it_stands_by(pair: Pair, one: Replica) -> None:
     assert await one.ended(ends + 1) == 0
 
 
-TROUBLES = (is_killed, is_frozen_for_two_leases_and_wakes, is_cut_off_and_heard_again, is_told_to_stop)
+TROUBLES = {
+    "killed": is_killed,
+    "frozen": is_frozen_for_two_leases_and_wakes,
+    "cut-off": is_cut_off_and_heard_again,
+    "told": is_told_to_stop,
+}
+"""By the version of the rollout that there is news of then."""
+
+
+def assert_that_each_decision_was_told_as_one(audience: Audience) -> None:
+    """All attempts at one had the same id and the same words, and nothing else was told."""
+    of_release = [News(topic, "digits", version) for version in ("v1", "v2") for topic in ("Started", "Promoted")]
+    decided = {*of_release, *(News("Started", NEWS, version) for version in (BEGINNING, *TROUBLES))}
+    assert audience.heard.keys() == decided
+    told = {news: set(attempts) for news, attempts in audience.heard.items()}
+    assert {news: len(different) for news, different in told.items()} == dict.fromkeys(decided, 1)
+    assert len({id_ for different in told.values() for id_, _ in different}) == len(decided)
+    assert audience.strangers == 0
 
 
 async def test_whatever_becomes_of_the_leader_the_release_goes_on_as_planned_and_no_request_fails(
     pair: Pair, tmp_path: Path
 ) -> None:
     release = Release(cast("Place", pair))  # of which it needs the cluster alone
+    news = Release(cast("Place", pair), release.namespace, NEWS)
     stage = {"name": "canary", "canary": {"weights": WEIGHTS, "hold": f"{HOLD:g}s"}}
-    await release.create(
-        workload=workload(tmp_path), stages=[stage], analysis={"readinessOnly": True, "interval": "1s"}
-    )
+    analysis = {"readinessOnly": True, "interval": "1s"}
+    await release.create(workload=workload(tmp_path), stages=[stage], analysis=analysis)
     status = await release.serves("v1")
+    await news.begin(workload=never_comes_up(), model={"name": NEWS, "version": BEGINNING}, analysis=analysis)
     assert status.stable is not None
     async with pair.watched(release, status.stable.workload):
         await release.version("v2")
         await release.at(WEIGHTS[0])
-        for trouble in TROUBLES:
+        for version, trouble in TROUBLES.items():
             leader = await pair.leader()
             await pair.stands_by(pair.other(leader))
+            await news.version(version)
+            await pair.audience.hears(begun := News("Started", NEWS, version))
             await trouble(pair, leader)
+            await pair.audience.hears(begun, times=2)
         await release.serves("v2", seconds=120)
         await stops_while_it_stands_by(pair, pair.other(await pair.leader()))
     assert pair.answers.keys() == {"v1", "v2"}, pair.answers
     assert [weight for _, weight in pair.rises] == WEIGHTS
     times = [moment for moment, _ in pair.rises]
     assert min(later - earlier for earlier, later in itertools.pairwise(times)) > HOLD - 1.5, pair.rises
+    for one in (release, news):
+        await one.until(lambda status: not status.errands)
+    assert_that_each_decision_was_told_as_one(pair.audience)

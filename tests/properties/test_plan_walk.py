@@ -31,10 +31,10 @@ from modelrollout.objects.manifests import (
 )
 from modelrollout.objects.reads import Objects
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, PODS
-from modelrollout.plan import looks, smoking
-from modelrollout.plan.decide import mended
+from modelrollout.plan import desired, looks, smoking
+from modelrollout.plan.decide import decide, mended
 from modelrollout.plan.plan import Plan
-from modelrollout.plan.planner import plan_from
+from modelrollout.plan.planner import concluded
 from modelrollout.rollout.rollout import Rollout, parse
 from modelrollout.stages import way as stages
 from modelrollout.traffic import rejections
@@ -230,7 +230,8 @@ class Walk:
             if verdict is not None and looks.is_due(facts, known):
                 said = MetricVerdict(metric="errors", verdict=verdict, message="as it was told", samples=100)
                 facts = replace(facts, verdicts=(said,))
-            plan = plan_from(facts, known)
+            decision = decide(facts, known)
+            plan = concluded(facts, known, decision, desired.retreat(facts, decision.status))
             made = Pass(here, heard, facts, plan, *self.exposures(here, plan))
             self.passes.append(made)
         return made

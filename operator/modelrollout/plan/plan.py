@@ -26,8 +26,8 @@ class Plan:
     """What one pass shall do, in this order: retreat, save status, write the rest, tell.
 
     `rehearsal`, `smoke` and `questions`: what it would like to know first, one of these at a time: whether the API
-    server takes these objects, what the candidate answers, and what Prometheus says. With the answers in the world,
-    another plan is made. Taking traffic back does not wait for answers.
+    server takes these objects, what the candidate answers, and what Prometheus says. A plan that asks leaves everything
+    as it is; with the answers in the world, another is made. Taking traffic back does not wait for answers.
     """
 
     status: ModelRolloutStatus

@@ -33,7 +33,7 @@ RECHECK_SOON = timedelta(seconds=1)
 
 
 def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
-    """The plan at `now`, the moment of observation, and the question that it would like answered first."""
+    """The plan at `now`, the moment of observation; while something is to be asked first, that question alone."""
     facts = Facts(rollout, world, _whole_seconds(now))
     known = smoking.informed(facts, looks.informed(facts, mended(facts)))
     facts = replace(facts, rollout=_with_first_weights(rollout, known))
@@ -48,34 +48,41 @@ def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
             traffic=judgement.traffic,
             compared=looks.compared(facts),
         )
-    made = plan_from(facts, known)
-    smoke = smoking.due(facts, made.status) if world.smoke is None and not made.rehearsal else None
-    question = looks.due(facts, known) if world.look is None and not (made.rehearsal or smoke) else None
-    asked_next = smoking.next_at(facts, made.status)
-    return replace(
-        made,
-        smoke=smoke,
-        questions=question,
-        recheck=_recheck(now, made.status, _wish(rollout, made.status), world, asked_next),
-    )
-
-
-def plan_from(facts: Facts, known: ModelRolloutStatus) -> Plan:
-    """The plan that follows from the facts and from the status that agrees with them."""
-    rollout = facts.rollout
     decision = decide(facts, known)
+    retreat = desired.retreat(facts, decision.status)
+    made = (None if retreat else _asking(facts, known, decision)) or concluded(facts, known, decision, retreat)
+    asked_next = smoking.next_at(facts, made.status)
+    return replace(made, recheck=_recheck(now, made.status, _wish(rollout, made.status), world, asked_next))
+
+
+def _asking(facts: Facts, known: ModelRolloutStatus, decision: Decision) -> Plan | None:
+    """The plan that asks, and leaves everything as it is until it is answered; None where nothing is open."""
+    rollout, world = facts.rollout, facts.world
+    if world.smoke is not None or world.look is not None:
+        return None  # what was heard is decided on before more is asked
+    asks = Plan(rollout.status)
+    is_untried = decision.is_held and world.objections is None
+    if is_untried and rollout.wish and (tried := desired.beginning(facts, decision.status, rollout.wish)):
+        return replace(asks, rehearsal=tried)
+    if smoke := smoking.due(facts, decision.status):
+        return replace(asks, smoke=smoke)
+    if question := looks.due(facts, known):
+        return replace(asks, questions=question)
+    return None
+
+
+def concluded(facts: Facts, known: ModelRolloutStatus, decision: Decision, retreat: tuple[Write, ...]) -> Plan:
+    """The plan that follows from a decision. `known`: the status that agrees with the facts."""
     status = _completed(facts, decision, known)
     status = errands.added(status, notifications(facts, status, decision.why))
-    wish, retreat = _wish(rollout, status), desired.retreat(facts, status)
+    wish = _wish(facts.rollout, status)
     # After a retreat the next pass reads the route anew before it touches anything else that users depend on.
     writes = desired.writes(facts, status, wish) if wish and not retreat else ()
-    is_untried = decision.is_held and facts.world.objections is None
     return Plan(
         status=status,
         retreat=retreat,
         writes=writes,
-        rehearsal=desired.beginning(facts, status, rollout.wish) if is_untried and rollout.wish else (),
-        events=(*events(rollout.status, status, decision.why), *errands.given_up(facts, status)),
+        events=(*events(facts.rollout.status, status, decision.why), *errands.given_up(facts, status)),
         verdicts=facts.verdicts,
     )
 

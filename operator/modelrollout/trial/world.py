@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from modelrollout.api.findings import Finding
 from modelrollout.comparer.answers import Reply
@@ -44,19 +45,25 @@ class World:
 
     def heard(self, look: Question, answers: Mapping[Query, Answer]) -> World:
         """The same world, with what Prometheus said to a look."""
-        return replace(self, look=look, answers=answers)
+        return self._with(look=look, answers=answers)
 
     def replied(self, smoke: SmokeRound, replies: Mapping[str, Reply]) -> World:
         """The same world, with what the candidate said to smoke requests."""
-        return replace(self, smoke=smoke, replies=replies)
+        return self._with(smoke=smoke, replies=replies)
 
     def delivered(self, deliveries: Deliveries) -> World:
         """The same world, with what is known of errands."""
-        return replace(self, deliveries=deliveries)
+        return self._with(deliveries=deliveries)
 
     def tried(self, objections: Mapping[Ref, Finding]) -> World:
         """The same world, with what the API server has against the objects of the revision that is wished for."""
-        return replace(self, objections=objections)
+        return self._with(objections=objections)
+
+    def _with(self, **heard: Any) -> World:
+        """More that is known beside the same objects: what their routes say stays read."""
+        other = replace(self, **heard)
+        other.routings.update(self.routings)
+        return other
 
     def trouble(self, asked: Collection[Resource]) -> Finding | None:
         """All that the API server refuses, in its own words. `asked`: the kinds of companions that matter."""

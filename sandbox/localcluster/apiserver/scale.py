@@ -33,9 +33,9 @@ def scaled(resource: Resource, item: Object, scale: Object) -> Object:
         error = FieldError("spec.replicas", "Invalid value", f"{replicas}: must be greater than or equal to 0")
         raise invalid("autoscaling", "Scale", item["metadata"]["name"], [error])
     changed = _with(item, _paths(resource).spec, replicas)
-    version = (scale.get("metadata") or {}).get("resourceVersion")
-    metadata = {**item["metadata"], **({"resourceVersion": version} if version else {})}
-    return {**changed, "metadata": metadata}
+    told = scale.get("metadata") or {}
+    of_whom = {key: told[key] for key in ("namespace", "resourceVersion") if told.get(key)}
+    return {**changed, "metadata": {**item["metadata"], **of_whom}}
 
 
 def _paths(resource: Resource) -> ScalePaths:

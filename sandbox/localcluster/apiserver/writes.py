@@ -71,12 +71,11 @@ class Writes:
         claims: list[Claim] | None,
         warnings: tuple[str, ...] = (),
     ) -> Outcome:
-        metadata = dict(submitted.get("metadata") or {})
+        metadata = dict(_placed(namespace, submitted).get("metadata") or {})
         if metadata.get("resourceVersion"):
             raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
         if resource.namespaced:
             self._admit(namespace, resource, metadata)
-            metadata["namespace"] = namespace
         metadata = objects.new_metadata(metadata)
         if not metadata.get("name"):
             required = FieldError("metadata.name", "Required value", "name or generateName is required")
@@ -97,7 +96,7 @@ class Writes:
 
     def update(self, resource: Resource, namespace: str, name: str, submitted: Object, options: Options) -> Outcome:
         """Replace an object (or its status), as PUT does."""
-        submitted, warnings = checked(resource, submitted, options)
+        submitted, warnings = checked(resource, _placed(namespace, submitted), options)
         old = self.collection(resource).items.get((namespace, name))
         if old is None:
             if resource.rules.update_may_create and not options.subresource:
@@ -114,7 +113,7 @@ class Writes:
     ) -> Outcome:
         """Store what `change` makes of an object."""
         old = self.read(resource, namespace, name)
-        patched = change(old)
+        patched = _placed(namespace, change(old))
         if (renamed := (patched.get("metadata") or {}).get("name")) != name:
             message = f"the name of the object ({renamed}) does not match the name on the URL ({name})"
             raise errors.bad_request(message)
@@ -132,7 +131,7 @@ class Writes:
         applied = ownership.apply(resource, live, config, manager, force=options.force, now=objects.now())
         if live is None:
             return self._create(resource, namespace, _anew(resource, name, applied.item), options, applied.claims)
-        return self._change(resource, live, applied.item, options, applied.claims)
+        return self._change(resource, live, _placed(namespace, applied.item), options, applied.claims)
 
     def _change(
         self,
@@ -182,10 +181,6 @@ class Writes:
         return Outcome(self._put(resource, key, new, Options(dry_run=wish.dry_run)))
 
     def _admit(self, namespace: str, resource: Resource, metadata: dict[str, Any]) -> None:
-        if metadata.get("namespace") not in (None, "", namespace):
-            raise errors.bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
         home = self._store.collection("", "namespaces").items.get(("", namespace))
         if home is None:
             raise errors.not_found("", "namespaces", namespace)
@@ -227,6 +222,16 @@ def _expect_no_uid(resource: Resource, name: str, submitted: Object) -> None:
     if uid := (submitted.get("metadata") or {}).get("uid"):
         why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
         raise errors.conflict(resource.group, resource.plural, name, why)
+
+
+def _placed(namespace: str, submitted: Object) -> Object:
+    """The object in the namespace of the request, or in none; refused where it says that it belongs to another one."""
+    metadata = dict(submitted.get("metadata") or {})
+    said = metadata.pop("namespace", None)
+    if namespace and said not in (None, "", namespace):
+        why = "the namespace of the provided object does not match the namespace sent on the request"
+        raise errors.bad_request(why)
+    return {**submitted, "metadata": metadata | ({"namespace": namespace} if namespace else {})}
 
 
 def _anew(resource: Resource, name: str, applied: Object) -> Object:

@@ -72,6 +72,46 @@ async def test_a_patch_may_name_the_version_it_is_for(api: Api, namespace: str) 
     assert (answer.status, answer.body["reason"]) == (409, "Conflict")
 
 
+async def test_no_write_may_say_that_its_object_is_in_another_namespace(api: Api, namespace: str) -> None:
+    """kubectl sends a file as it is, whatever namespace it was told."""
+    one, deployed = widgets(namespace, "a"), path("apps/v1/deployments", namespace, "a")
+    there = await api.made(widgets(namespace), widget("a"))
+    await api.made(path("apps/v1/deployments", namespace), deployment("a"))
+    elsewhere = {"metadata": {"namespace": "default"}}
+    moved = [{"op": "replace", "path": "/metadata/namespace", "value": "default"}]
+    wrong = {name: {**widget(name), "metadata": {"name": name, "namespace": "default"}} for name in ("a", "new")}
+    replacing = {**there, "metadata": {**there["metadata"], "namespace": "default"}}
+    answers = [
+        await api.patch(one, {**elsewhere, "spec": {"size": 4}}),
+        await api.patch(one, moved, JSON_PATCH),
+        await api.patch(widgets(namespace, "a", "status"), {**elsewhere, "status": {}}),
+        await api.patch(deployed, elsewhere, STRATEGIC),
+        await api.patch(f"{deployed}/scale", {**elsewhere, "spec": {"replicas": 2}}),
+        await api.apply(one, wrong["a"], "team", force="true"),
+        await api.apply(widgets(namespace, "new"), wrong["new"], "team"),
+        await api.put(one, replacing),
+        await api.put(widgets(namespace, "a", "status"), replacing),
+    ]
+    why = "the namespace of the provided object does not match the namespace sent on the request"
+    assert [(answer.status, answer.body["message"]) for answer in answers] == [(400, why)] * len(answers)
+    assert (await api.get(one)).body == there
+
+
+@pytest.mark.parametrize("none", [None, ""])
+async def test_a_patch_without_a_namespace_leaves_the_object_where_it_is(
+    api: Api, namespace: str, none: str | None
+) -> None:
+    await api.made(widgets(namespace), widget("a"))
+    answer = await api.patch(widgets(namespace, "a"), {"metadata": {"namespace": none}})
+    assert (answer.status, answer.body["metadata"]["namespace"]) == (200, namespace)
+
+
+async def test_an_object_of_the_whole_cluster_is_in_no_namespace_whatever_is_said(api: Api, namespace: str) -> None:
+    answer = await api.patch(f"/api/v1/namespaces/{namespace}", {"metadata": {"namespace": "default"}})
+    assert answer.status == 200
+    assert "namespace" not in answer.body["metadata"]
+
+
 async def test_a_patch_is_validated(api: Api, namespace: str) -> None:
     await api.made(widgets(namespace), widget("a"))
     answer = await api.patch(widgets(namespace, "a"), {"spec": {"size": 0}})

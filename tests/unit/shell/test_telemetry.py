@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import aiohttp
 import pytest
 from prometheus_client import generate_latest
@@ -155,6 +157,24 @@ def test_of_too_many_metrics_the_rest_is_counted(telemetry: Telemetry) -> None:
     page = telemetry.page().decode()
     assert page.count("modelrollout_verdict{") == MOST_METRICS
     assert 'modelrollout_series_not_shown{of="metrics"} 3.0' in page
+
+
+def test_samples_are_made_as_they_are_written_so_that_no_scrape_sets_off_a_search_for_garbage(
+    telemetry: Telemetry,
+) -> None:
+    verdicts = tuple(ERRORS.model_copy(update={"metric": f"m{number}"}) for number in range(6))
+    for number in range(100):
+        manifest = builders.rollout()
+        manifest["metadata"]["name"] = f"fraud-{number}"
+        telemetry.saw(parse(manifest, {}), Plan(status_of(ERRORS), verdicts=verdicts))
+    gc.disable()
+    try:
+        before = gc.get_count()[0]
+        kept = [gc.get_count()[0] - before for family in telemetry.registry.collect() for _ in family.samples]
+    finally:
+        gc.enable()
+    assert len(kept) > 4000
+    assert max(kept) < 500
 
 
 def test_a_pass_that_begins_late_counts_and_one_that_is_woken_earlier_does_not(

@@ -1,0 +1,1 @@
+"""For how long a scrape holds up passes."""
