@@ -6,6 +6,7 @@ Composition only. Each part is a context manager of its own and an API client li
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -57,12 +58,13 @@ async def local_cluster(
     context: str | None = None,
     scrape_interval: timedelta = timedelta(seconds=1),
     flags: Sequence[str] = (),
+    access_log: bool = False,
 ) -> AsyncIterator[LocalCluster]:
     """A cluster to play with until the block ends; files and logs go below `directory`, nothing outlives the block.
 
     `images` maps image names to the folders that stand for them; `definitions` are CustomResourceDefinitions to install
     beside those of the Gateway API; `context` names an existing cluster to use instead of
-    an API server of our own; `flags` are more flags for a real kube-apiserver.
+    an API server of our own; `flags` are more flags for a real kube-apiserver. With `access_log` the gateway keeps one.
     """
     async with (
         api_server(directory / "kubernetes", context=context, flags=flags) as endpoint,
@@ -72,7 +74,7 @@ async def local_cluster(
         await _install(cluster, installed, own=context is None)
         runs_pods = context is not None and await _has_other_nodes(cluster)
         parts: list[AbstractAsyncContextManager[Any]] = [
-            gateway(cluster, directory / "gateway"),
+            gateway(cluster, directory / "gateway", access_log=access_log),
             prometheus(cluster, directory / "prometheus", scrape_interval=scrape_interval),
         ]
         if runs_pods:
@@ -96,9 +98,10 @@ def _controllers(
         yield garbage(cluster, (*KINDS, *custom(installed)))
 
 
-def _gateway_definitions() -> Iterable[Manifest]:
-    for path in sorted(gateways.CRDS.glob("*.yaml")):
-        yield from yaml.safe_load_all(path.read_text())
+@functools.cache
+def _gateway_definitions() -> tuple[Manifest, ...]:
+    files = sorted(gateways.CRDS.glob("*.yaml"))
+    return tuple(definition for file in files for definition in yaml.safe_load_all(file.read_text()))
 
 
 async def _install(cluster: Cluster, definitions: Iterable[Manifest], *, own: bool) -> None:

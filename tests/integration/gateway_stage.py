@@ -246,4 +246,4 @@ async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
             outcome = holds()
             if outcome if isinstance(outcome, bool) else await outcome:
                 return
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.01)

@@ -17,7 +17,7 @@ async def eventually(look: Callable[[], Awaitable[T]], what: str, *, within: flo
     try:
         async with asyncio.timeout(within):
             while not (seen := await look()):  # noqa: ASYNC110 - the world has no event to wait for
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.1)
     except TimeoutError:
         pytest.fail(f"within {within:g} s it did not happen that {what}; last seen: {seen!r}")
     return seen

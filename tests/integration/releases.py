@@ -10,7 +10,7 @@ import itertools
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -30,6 +30,7 @@ from modelrollout.api.crd import definitions
 from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import HTTP_ROUTES, MODEL_ROLLOUTS, Resource
+from tests.integration.losses import nobody_failed_by_the_switch
 
 sys.path.insert(0, str(EXAMPLES / "digits"))
 import samples as digits
@@ -49,7 +50,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     directory = tmp_path_factory.mktemp("sandbox")
     own = {f"test/{name}": Path(__file__).parent / "images" / name for name in ("plain", "shop")}
     try:
-        async with local_cluster(directory, images=images(own), definitions=definitions()) as parts:
+        async with local_cluster(directory, images=images(own), definitions=definitions(), access_log=True) as parts:
             log = directory / "operator.log"
             async with operator(parts.kubernetes.kubeconfig, parts.metrics.url, log) as beside:
                 parts.metrics.scrape_beside(beside.address)
@@ -97,6 +98,11 @@ class Release:
     async def patch(self, spec: Manifest) -> None:
         await self.place.local.cluster.patch(MODEL_ROLLOUTS, self.namespace, self.name, {"spec": spec})
 
+    async def judge_by(self, *names: str) -> None:
+        """By these of the example's metrics alone: the more there are, the more users a step needs."""
+        metrics = yaml.safe_load((EXAMPLES / "digits.yaml").read_text())["spec"]["analysis"]["metrics"]
+        await self.patch({"analysis": {"metrics": [metric for metric in metrics if metric["name"] in names]}})
+
     async def version(self, version: str) -> None:
         await self.patch({"model": {"version": version}})
 
@@ -113,6 +119,16 @@ class Release:
         status = await self.status()
         stable = status.stable.workload if status.stable else ""
         return sum(weight for name, weight in (await self.weights()).items() if name != stable)
+
+    async def follow_weights(self, note: Callable[[int], None]) -> None:
+        """Notes each change of the weight that is not with the version that is stable now; a task of its own."""
+        stable, weight = (await self.status()).stable, None
+        async with aclosing(self.place.local.cluster.watch(HTTP_ROUTES, self.namespace)) as events:
+            async for event in events:
+                refs = event.object["spec"]["rules"][0]["backendRefs"]
+                before, weight = weight, sum(ref["weight"] for ref in refs if stable and ref["name"] != stable.workload)
+                if weight != before:
+                    note(weight)
 
     async def gives_the_candidate(self, weight: int) -> bool:
         return await self.candidate_weight() == weight
@@ -146,7 +162,8 @@ class Release:
         )
 
     @asynccontextmanager
-    async def users(self, rate: float = 60, url: str | None = None) -> AsyncIterator[LoadGenerator]:
+    async def users(self, rate: float = 30, url: str | None = None) -> AsyncIterator[LoadGenerator]:
+        """Enough of them to see that nobody fails, and to judge a version of which a quarter of them get answers."""
         asked = [Sample(sample.features, sample.label) for sample in digits.samples()]
         users = LoadGenerator(
             f"{url or self.place.local.gateway.url}/predict",
@@ -158,6 +175,9 @@ class Release:
         )
         async with users.coming():
             yield users
+
+    async def lost_no_request_of(self, users: LoadGenerator) -> None:
+        await nobody_failed_by_the_switch(users, self.place.local.directory)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -174,4 +194,4 @@ async def comes_true(holds: Callable[[], Awaitable[bool]], seconds: float = 30) 
     """Waits until it holds; fails when it does not in time."""
     async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110 - what is waited for is in another process
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)

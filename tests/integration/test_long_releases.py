@@ -41,7 +41,7 @@ async def test_ten_releases_of_an_identical_model_under_bursty_traffic_are_all_p
 
         async def burst() -> None:
             while True:
-                users.rate = dice.choice([15, 40, 60, 90, 180])
+                users.rate = dice.choice([7, 20, 30, 45, 90])
                 await asyncio.sleep(dice.uniform(0.3, 3))
 
         bursting = asyncio.create_task(burst())

@@ -138,8 +138,8 @@ async def test_a_signal_during_the_start_leaves_nothing_behind(tmp_path: Path, s
         clock = asyncio.get_running_loop().time
         until = clock() + seconds  # a moment of the start, whatever it is doing then
         while clock() < until:
+            await asyncio.sleep(min(0.1, seconds / 4))
             seen |= family(process.pid)
-            await asyncio.sleep(0.02)
         os.kill(process.pid, signal.SIGTERM)
         await process.wait()
         assert [pid for pid in seen if is_running(pid)] == []

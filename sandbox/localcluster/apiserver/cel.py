@@ -66,17 +66,27 @@ def _source(expression: str, optional_old_self: bool) -> str:
 
 def complaint(expression: str, schema: Schema, returns: str, optional_old_self: bool = False) -> str | None:
     """Why an expression cannot stand in a schema, or None."""
-    pool, self_type = cel_types.declare(schema)
-    variables = {"self": cel.Type(self_type), "oldSelf": cel.Type(self_type), "hasOldSelf": cel.Type.BOOL}
-    env = cel.NewEnv(descriptor_pool=pool, variables=variables, extensions=_extensions(CHECKED))
+    return _complaint(expression, json.dumps(schema), returns, optional_old_self)
+
+
+@functools.lru_cache(maxsize=4096)
+def _complaint(expression: str, schema: str, returns: str, optional_old_self: bool) -> str | None:
+    """A definition says the same in several places, and every rule costs a millisecond: `schema` as text is a key."""
     try:
-        compiled = env.compile(_source(expression, optional_old_self))
+        compiled = _checker(schema).compile(_source(expression, optional_old_self))
         _program(expression, optional_old_self)
     except RuntimeError as error:
         return f"compilation failed: {_cleaned(str(error))}"
     if compiled.return_type().name() != returns.upper():
         return f"must evaluate to a {returns}"
     return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _checker(schema: str) -> Any:
+    pool, self_type = cel_types.declare(json.loads(schema))
+    variables = {"self": cel.Type(self_type), "oldSelf": cel.Type(self_type), "hasOldSelf": cel.Type.BOOL}
+    return cel.NewEnv(descriptor_pool=pool, variables=variables, extensions=_extensions(CHECKED))
 
 
 def _cleaned(message: str) -> str:
