@@ -305,8 +305,8 @@ def test_stage_with_approval_waits_at_its_last_step() -> None:
     town = at(10, stages=[{**STAGES[0], "approval": True}, STAGES[1]])
     assert asked(town, "approve/1") == "NothingToDo"
     town.go(Phase.PROGRESSING, 30)
-    town.run(minutes=4)
-    assert (town.share(town.new), town.condition("WaitingForPerson")) == (30, "True")
+    town.run(minutes=20, until=lambda town: town.condition("WaitingForPerson") == "True")
+    assert town.share(town.new) == 30
     ask(town, "approve/2")
     town.go(Phase.PROGRESSING, 40, minutes=1)
 

@@ -49,9 +49,6 @@ class Asked:
     def waiver(self) -> Waiver:
         return Waiver.model_validate({"verb": self.verb, "at": self.facts.now, "by": self.facts.rollout.action_by})
 
-    def done(self, status: ModelRolloutStatus, reason: str, message: str) -> Done:
-        return status, Finding(reason, message)
-
     def nothing(self, message: str) -> Done:
         """It is so already, or there is nothing to do it to."""
         return self.status, Finding(NOTHING_TO_DO, message)
@@ -138,7 +135,7 @@ def _pause(asked: Asked, _: Wish | None) -> Done:
         return asked.nothing(f"It has been paused{by(known.by)} since {known.at:%Y-%m-%d %H:%M:%S} UTC.")
     paused = changed(status, paused=Pause(at=asked.facts.now, by=asked.facts.rollout.action_by))
     stays = "no step begins and no deadline runs until somebody asks for resume; metrics that fail still take it back"
-    return asked.done(paused, by_hand.PAUSED, f"Version {candidate.model.version} was paused{asked.by}: {stays}.")
+    return paused, Finding(by_hand.PAUSED, f"Version {candidate.model.version} was paused{asked.by}: {stays}.")
 
 
 def _resume(asked: Asked, _: Wish | None) -> Done:
@@ -147,7 +144,7 @@ def _resume(asked: Asked, _: Wish | None) -> Done:
         return asked.nothing("Nothing is paused.")
     lasted = by_hand.paused_for(status, asked.facts.now)
     resumed = changed(statuses.with_stage(status, paused_for=lasted), paused=None)
-    return asked.done(resumed, "Resumed", f"The release goes on, as was asked for{asked.by}.")
+    return resumed, Finding("Resumed", f"The release goes on, as was asked for{asked.by}.")
 
 
 # Of a spec that can be carried out
@@ -164,7 +161,7 @@ def _retry(asked: Asked, wish: Wish) -> Done | None:
     others = tuple(old for old in status.rejected if old.revision != wish.revision)
     begun = statuses.with_new_candidate(changed(status, rejected=others), facts.rollout, wish, facts.now)
     why = f"Version {wish.model.version} is tried once more. It was taken back before: {entry.message}"
-    return asked.done(statuses.with_candidate(begun, retried=facts.now), "Retried", why)
+    return statuses.with_candidate(begun, retried=facts.now), Finding("Retried", why)
 
 
 def _approve(asked: Asked, wish: Wish) -> Done:
@@ -176,21 +173,23 @@ def _approve(asked: Asked, wish: Wish) -> Done:
     if (known := stage.waived) is not None:
         return asked.nothing(f"{_named(stage)} has what it needs{by(known.by)} since {known.at:%H:%M:%S} UTC.")
     approved = statuses.with_stage(asked.status, waived=asked.waiver)
-    return asked.done(approved, "Approved", f"{_named(stage)} was approved{asked.by}.")
+    return approved, Finding("Approved", f"{_named(stage)} was approved{asked.by}.")
 
 
 def _promote(asked: Asked, _: Wish) -> Done:
     why = "its hold, its evidence and its approval are waited for no more; a metric that fails still takes it back"
-    return _ended(asked, "StepPromoted", why)
+    return _ended(asked, reason="StepPromoted", why=why)
 
 
 def _skip(asked: Asked, _: Wish) -> Done:
     return _ended(
-        asked, "StageSkipped", "what is left of this stage is left out; a metric that fails still takes it back"
+        asked,
+        reason="StageSkipped",
+        why="what is left of this stage is left out; a metric that fails still takes it back",
     )
 
 
-def _ended(asked: Asked, reason: str, why: str) -> Done:
+def _ended(asked: Asked, *, reason: str, why: str) -> Done:
     """Ends the present step by hand; readiness and pods it still waits for."""
     stage = _own_step(asked)
     if not isinstance(stage, StageStatus):
@@ -200,7 +199,7 @@ def _ended(asked: Asked, reason: str, why: str) -> Done:
     if stage.waived is not None and stage.waived.verb == asked.verb:
         return asked.nothing(f"{_named(stage)} goes on as soon as it can already{by(stage.waived.by)}.")
     ended = statuses.with_stage(asked.status, waived=asked.waiver)
-    return asked.done(ended, reason, f"{_named(stage)}: {asked.verb}{asked.by}: {why}.")
+    return ended, Finding(reason, f"{_named(stage)}: {asked.verb}{asked.by}: {why}.")
 
 
 def _promote_full(asked: Asked, _: Wish) -> Done:
@@ -213,7 +212,7 @@ def _promote_full(asked: Asked, _: Wish) -> Done:
         return asked.nothing(f"Version {candidate.model.version} goes to all traffic already{by(candidate.waived.by)}.")
     why = "the other steps and their analysis are left out; it still has to be ready, with the pods for everybody"
     told = f"Version {candidate.model.version} goes to all traffic{asked.by}: {why}."
-    return asked.done(statuses.with_candidate(status, waived=asked.waiver), "PromotedInFull", told)
+    return statuses.with_candidate(status, waived=asked.waiver), Finding("PromotedInFull", told)
 
 
 def _undo(asked: Asked, _: Wish) -> Done:
