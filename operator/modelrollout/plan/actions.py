@@ -15,7 +15,7 @@ from modelrollout.api.people import LastAction, Pause, Waiver, by
 from modelrollout.api.status import Arm, CandidateArm, ModelRolloutStatus, Phase, StageStatus
 from modelrollout.plan import statuses, undo
 from modelrollout.plan.statuses import changed
-from modelrollout.rollout.author import ACTION
+from modelrollout.rollout.author import ACTION, ACTION_BY
 from modelrollout.rollout.rollout import Wish
 from modelrollout.stages.way import way
 from modelrollout.trial import by_hand
@@ -79,6 +79,8 @@ def _done(text: str, facts: Facts, status: ModelRolloutStatus, wish: Wish | None
     if verb not in (*AT_ANY_TIME, *BY_SPEC) or not token or len(names) > 1 or "" in names:
         return status, _not_understood(text)
     asked = Asked(verb, names[0] if names else None, facts, status)
+    if facts.rollout.requires_authors and facts.rollout.action_by is None:
+        return asked.refused(f"Nobody says who asks: write {ACTION_BY} beside it (rbac.requireApprovers).")
     if (gone := _of_another_revision(asked, wish)) is not None:
         return gone
     if verb in AT_ANY_TIME:
