@@ -44,8 +44,8 @@ def keeps(rate: float, is_alarm: Callable[[], bool]) -> bool:
 
     What was seen is so many times as likely under WORSE as under the rate. While the rate is kept, that exceeds a
     million once in a million (Ville), and under WORSE it falls below a thousandth at most once in a thousand. Without
-    any alarm, a rate of 5 % is settled after 41 draws and one of 1.5 % after 34. As sure as that, a number of draws that
-    is fixed beforehand would be 257 and 121.
+    any alarm, a rate of 5 % is settled after 41 draws and one of 1.5 % after 34. A number of draws that is fixed
+    beforehand would have to be 257 and 121 to be as sure as that.
     """
     nats = 0.0
     while math.log(MISSED) < nats < -math.log(1 - SURE):
