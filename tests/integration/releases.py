@@ -6,10 +6,10 @@ One sandbox serves all tests of a file; each has a namespace of its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -140,16 +140,22 @@ class Release:
         return not (await self.place.local.cluster.list(resource, self.namespace)).items
 
     async def until(self, holds: Callable[[ModelRolloutStatus], bool], seconds: float = 60) -> ModelRolloutStatus:
-        """Waits for a status; fails with the last one seen."""
+        """Waits for a status, and misses none; fails with the last one seen."""
         status = ModelRolloutStatus()
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            status = await self.status()
-            if holds(status):
-                return status
-            await asyncio.sleep(0.2)  # every look costs both the API server and this process some milliseconds
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), aclosing(self._statuses()) as statuses:
+                async for status in statuses:
+                    if holds(status):
+                        return status
         verdicts = "; ".join(verdict.message for verdict in status.verdicts)
         pytest.fail(f"after {seconds} s it is {status.phase}: {status.message} [{verdicts}]")
+
+    async def _statuses(self) -> AsyncGenerator[ModelRolloutStatus]:
+        """By a watch: each look would cost both the API server and this process some milliseconds."""
+        async with aclosing(self.place.local.cluster.watch(MODEL_ROLLOUTS, self.namespace)) as events:
+            async for event in events:
+                if event.object["metadata"]["name"] == self.name:
+                    yield ModelRolloutStatus.model_validate(event.object.get("status") or {})
 
     async def serves(self, version: str, seconds: float = 60) -> ModelRolloutStatus:
         return await self.until(

@@ -15,6 +15,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from demo.folder import LOCK
 from localcluster import gateway, metrics
 from localcluster.gateway.envoy import EnvoyMissingError
 from localcluster.metrics import PrometheusMissingError
@@ -62,6 +63,10 @@ async def sandbox(directory: Path, **environment: str) -> AsyncIterator[Process]
 async def text_of(directory: Path) -> str:
     log = directory.with_suffix(".log")
     return log.read_text() if log.exists() else ""
+
+
+async def is_claimed(directory: Path) -> bool:
+    return (directory / LOCK).exists()
 
 
 async def kubeconfig_of(directory: Path) -> Path:
@@ -162,7 +167,7 @@ async def test_a_part_that_is_missing_is_named_and_the_others_are_stopped(tmp_pa
 async def test_a_directory_is_one_sandboxes_own(tmp_path: Path) -> None:
     directory = tmp_path / "sandbox"
     async with sandbox(directory):
-        await kubeconfig_of(directory)
+        await eventually(lambda: is_claimed(directory), "the first one has its directory", within=60)
         second = await Process.start(
             [*COMMAND, "--directory", str(directory)], folder=tmp_path, environment=os.environ, log=tmp_path / "second"
         )
