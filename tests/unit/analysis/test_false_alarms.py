@@ -114,6 +114,15 @@ def is_kept(metric: dict[str, Any], make: Callable[[], list[Series]]) -> bool:
 
 
 CELLS = [(0.001, 50.0), (0.001, 5000.0), (0.01, 50.0), (0.01, 500.0), (0.01, 5000.0)]
+
+
+@pytest.mark.parametrize(("rate", "is_alarm", "draws"), [(0.05, False, 41), (0.015, False, 34), (0.05, True, 10)])
+def test_a_rate_is_settled_after_as_many_rollouts_as_are_said(rate: float, is_alarm: bool, draws: int) -> None:
+    drawn = [is_alarm] * 99
+    assert keeps(rate, drawn.pop) is not is_alarm
+    assert 99 - len(drawn) == draws
+
+
 cells = pytest.mark.parametrize(("share", "rps"), CELLS, ids=lambda value: f"{value:g}")
 
 
