@@ -11,7 +11,9 @@ from benchmarks.analysis.measure import bar
 from benchmarks.analysis.report import with_bounds
 from benchmarks.analysis.watched_releases import PLANNED, taken_back_at
 
-RUNS, RUNS_WITH_MANY_LOOKS, RUNS_WITH_MANY_SERIES = 12, 8, 4
+RUNS, RUNS_WITH_MANY_LOOKS, RUNS_WITH_MANY_SERIES = 5, 4, 2
+CONFIDENCE = 0.95
+"""So few runs may take nobody back: at 1 % that would be chance in 5 % of sets of worlds, and these stay the same."""
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -19,7 +21,7 @@ def test_hard_samples_take_equal_candidates_back_no_more_often_than_declared(nam
     is_looked_at_once = len(CELLS[name].looks) == 1
     runs = RUNS if is_looked_at_once else RUNS_WITH_MANY_SERIES if CELLS[name].world.tails else RUNS_WITH_MANY_LOOKS
     strict, _ = CELLS[name].tolerances()
-    assert false_rollbacks(CELLS[name], strict, np.random.default_rng(1), runs)[1] <= bar(runs, 0.01)
+    assert false_rollbacks(CELLS[name], strict, np.random.default_rng(1), runs)[1] <= bar(runs, 0.01, CONFIDENCE)
 
 
 @pytest.mark.parametrize("name", hard_gauges.CELLS)

@@ -1,4 +1,5 @@
-"""The chart of the version before, upgraded to this one and rolled back by Helm, beside a release that is going on."""
+"""The chart of the version before, upgraded to this one, rolled back, and taken away by Helm, beside a release that is
+going on."""
 
 from __future__ import annotations
 
@@ -46,7 +47,7 @@ def kept(manifest: Any) -> Manifest:
 
 
 @needs_helm
-async def test_upgrade_and_rollback_of_the_chart_keep_rollouts_and_their_statuses(tmp_path: Path) -> None:
+async def test_whatever_becomes_of_the_chart_rollouts_and_their_statuses_are_kept(tmp_path: Path) -> None:
     before = unpacked(tmp_path / "before", "charts") / "charts/modelrollout"
     async with (
         api_server_of_kind("real", tmp_path / "server") as endpoint,
@@ -58,6 +59,7 @@ async def test_upgrade_and_rollback_of_the_chart_keep_rollouts_and_their_statuse
         known = kept(await begun(cluster))
         values = tmp_path / "values.yaml"
         values.write_text(helm("get", "values", RELEASE, "--output", "yaml"))
-        for step in (("upgrade", RELEASE, str(CHART), "--values", str(values)), ("rollback", RELEASE, "1")):
+        today = (RELEASE, str(CHART), "--values", str(values))
+        for step in (("upgrade", *today), ("rollback", RELEASE, "1"), ("uninstall", RELEASE), ("install", *today)):
             helm(*step)
             assert kept(await cluster.read(MODEL_ROLLOUTS, NAMESPACE, "fraud")) == known

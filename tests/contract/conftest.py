@@ -68,14 +68,13 @@ async def namespace(api: Api) -> str:
     return name
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def definitions(api: Api) -> None:
-    """Has the server serve our own kinds."""
+    """Has the server serve our own kinds. They are made from the models, which takes longer than a test."""
     for definition in our_definitions():
         path = f"/apis/{definition['spec']['group']}/v1alpha1/{definition['spec']['names']['plural']}"
-        if (await api.get(path)).status == 404:  # the server outlives each test
-            await api.made(DEFINITIONS, definition)
-            await api.until(path, lambda answer: answer.status == 200)
+        await api.made(DEFINITIONS, definition)
+        await api.until(path, lambda answer: answer.status == 200)
 
 
 @dataclass(frozen=True, slots=True)

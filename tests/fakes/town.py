@@ -131,6 +131,13 @@ class Town:
         )
         self._due, self._failures = self.now, 0
 
+    def die(self, *, until: datetime) -> None:
+        """The process was killed, and another one is there by then."""
+        self.metrics.note_share()
+        self.restarts += 1
+        self.now = until
+        self.restart()
+
     def make_telemetry(self) -> Telemetry:
         return Telemetry()
 
@@ -180,6 +187,7 @@ class Town:
         town.answers = replace(self.answers, town=town, says=dict(self.answers.says), asked=[])
         town.post = self.post.clone(town)
         town.now, town.old, town.new = self.now, self.old, self.new
+        town.deliverer = None  # it had nothing yet, and this may be in the middle of a pass
         town.restart()
         town._seen = self._seen
         return town
@@ -275,9 +283,7 @@ class Town:
             if self._has_arrived:
                 self._due, self._has_arrived = self.now, False
         except Killed:
-            self.restarts += 1
-            self.now += timedelta(seconds=1)
-            self.restart()
+            self.die(until=self.now + timedelta(seconds=1))
         except KubeError as trouble:
             self.troubles.append(trouble)
             self._due = self.now + timedelta(seconds=min(60, 2**self._failures))

@@ -61,6 +61,8 @@ class Witness:
         self._tried = town.tried_by  # who sees a revision although it answers no users, and since when
         self._tried_since = NOON
         self._before = town.status
+        self._stable_before = town.status.stable
+        self._hurried: datetime | None = None  # when the step began whose predecessor somebody ended by hand
         self._log_begins, self._asked_before = 0, 0
         self._foreign: dict[tuple[str, str, str], Manifest] = {}
         self._followed: set[str] = set()  # workloads that the gateway sends users to
@@ -76,6 +78,7 @@ class Witness:
         other._shares, other._since, other._foreign = dict(self._shares), dict(self._since), dict(self._foreign)
         other._out_since, other._followed = self._out_since, set(self._followed)
         other._tried, other._tried_since = dict(self._tried), self._tried_since
+        other._hurried = self._hurried
         return other
 
     # What happens
@@ -108,6 +111,7 @@ class Witness:
         """A pass begins."""
         self._follow()
         self._log_begins, self._asked_before = len(self.town.cluster.log), len(self.town.metrics.asked)
+        self._stable_before = self.town.status.stable
         stable, now = self.town.status.stable, self.town.now.replace(microsecond=0)
         self._out_since = (self._out_since or now) if stable is not None and self._is_out(stable) else None
 
@@ -136,7 +140,7 @@ class Witness:
         status = self.town.status
         note = self._rejected_note(plural)
         is_back = status.stable is not None and now == {status.stable.revision: 100} != before
-        if is_back and before and not _is_at_a_step_without_users(status):
+        if is_back and before and not _is_at_a_step_without_users(status) and not self._is_undone(status):
             self._retreat(plural, is_for_metrics=note is not None)
         stable = status.stable.revision if status.stable else None
         for revision, share in now.items():
@@ -155,6 +159,11 @@ class Witness:
             raise Broken(f"3: before traffic was taken back by {plural}, there was {earlier}")
         if len(self.town.metrics.asked) > self._asked_before and not is_for_metrics:
             raise Broken(f"3: before traffic was taken back by {plural}, Prometheus was asked")
+
+    def _is_undone(self, status: ModelRolloutStatus) -> bool:
+        """Whether somebody chose another stable version in this pass: that is saved before anybody moves."""
+        before, after = self._stable_before, status.stable
+        return before is not None and after is not None and before.revision != after.revision
 
     def _rise(self, plural: str, revision: str, old: float, new: float, status: ModelRolloutStatus) -> None:
         what = f"{plural}: {revision} from {old} to {new} in {status.phase}"
@@ -175,7 +184,8 @@ class Witness:
             raise Broken(f"6: traffic moves to the candidate in a phase where it may not, {what}")
         since = self._since.get((plural, revision), NOON)
         lasted = self.town.now - (since if old else max(since, self._tried_since))
-        held = self._hold(old) if plural not in self._edited else None
+        is_hurried = status.stage is not None and status.stage.entered == self._hurried
+        held = self._hold(old) if plural not in self._edited and not is_hurried else None
         if held is not None and lasted < held and not self._has_taken_over(status, new):
             raise Broken(f"6: a step of {held} was cut short after {lasted}, {what}")
 
@@ -226,6 +236,10 @@ class Witness:
         if errors := _faults(marshal.dumps(written)):
             raise Broken(f"CRD: the API server would refuse or prune {[*errors]}")
         candidate = after.candidate
+        if candidate is not None and _asked_now(before, after) == "Retried":
+            self.refused.discard(candidate.revision)
+        if _is_by_hand(before, after) and after.stage is not None:
+            self._hurried = after.stage.entered
         if candidate is not None and candidate.revision in self.refused and intended(after) is not Phase.ROLLING_BACK:
             raise Broken(f"8: {candidate.revision} was rejected and is tried again, in {after.phase}")
         self.refused |= {entry.revision for entry in after.rejected}
@@ -242,7 +256,7 @@ class Witness:
         is_late = before.stage is not None and self._is_beyond_deadline(before, wish)
         on_deadline = wish.spec.analysis.on_inconclusive
         advances = _advances(before, after, wish)
-        if advances == "promoting" and self._is_gone():
+        if (advances == "promoting" and self._is_gone()) or (advances and _is_by_hand(before, after)):
             return
         if advances and not has_data:
             raise Broken(f"4: {advances} without data ({after.message})")
@@ -274,7 +288,7 @@ class Witness:
         if after.stable.revision != before.candidate.revision:
             return
         since = self._since.get((_route_of(wish), after.stable.revision), NOON)
-        if self.town.now - since < wish.spec.promotion.bake.timedelta:
+        if not _is_by_hand(before, after) and self.town.now - since < wish.spec.promotion.bake.timedelta:
             raise Broken(f"5: promoted after {self.town.now - since} of baking")
 
     def _deletion(self, plural: str, name: str) -> None:
@@ -377,6 +391,20 @@ def _is_available(deployment: Manifest) -> bool:
     status = deployment.get("status") or {}
     is_observed = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
     return is_observed and 0 < deployment["spec"]["replicas"] <= status.get("availableReplicas", 0)
+
+
+def _asked_now(before: ModelRolloutStatus, after: ModelRolloutStatus) -> str | None:
+    """What became of an action in this pass."""
+    return (
+        after.last_action.reason if after.last_action is not None and after.last_action != before.last_action else None
+    )
+
+
+def _is_by_hand(before: ModelRolloutStatus, after: ModelRolloutStatus) -> bool:
+    """Whether the step of `before` was to end because somebody said so."""
+    held = [one.waived for one in (before.stage, before.candidate) if one is not None and one.waived is not None]
+    known = any(waiver.verb != "approve" for waiver in held)
+    return known or _asked_now(before, after) in ("StepPromoted", "StageSkipped", "PromotedInFull")
 
 
 def _advances(before: ModelRolloutStatus, after: ModelRolloutStatus, wish: Wish) -> str | None:

@@ -45,6 +45,18 @@ class Sandbox:
         assert lua_type(found) == "table", f"the script returned {found!r}"
         return dict(found)
 
+    def object(self, manifest: Manifest) -> Any:
+        """What the script returns, with tables as dictionaries; lists are told by their keys."""
+        self._lua.globals()["obj"] = self._decoded(manifest)
+        return self._encoded(self._lua.execute(self._script))
+
+    def _encoded(self, value: Any) -> Any:
+        if lua_type(value) != "table":
+            return int(value) if isinstance(value, float) and value.is_integer() else value
+        if len(value):
+            return [self._encoded(item) for item in value.values()]
+        return {key: self._encoded(item) for key, item in value.items()}
+
     def _decoded(self, value: Any) -> Any:
         """As Argo CD decodes an object: integers are numbers, null is nil, lists count from 1."""
         if isinstance(value, dict):

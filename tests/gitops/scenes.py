@@ -13,7 +13,9 @@ from typing import Any
 from modelrollout.api.status import Phase
 from modelrollout.kube import Refused
 from modelrollout.objects.manifests import Manifest
+from modelrollout.rollout.author import ACTION
 from tests import builders
+from tests.fakes.cluster import merged
 from tests.fakes.town import Town
 from tests.places import ROOT
 
@@ -80,6 +82,23 @@ def progressing() -> Town:
     town = releasing(stages=[builders.canary(25, 100, hold="10m")])
     town.go(Phase.PROGRESSING, 25)
     town.run(seconds=10)
+    return town
+
+
+def asked_for(town: Town, action: str) -> Town:
+    town.cluster.put(merged(town.manifest, {"metadata": {"annotations": {ACTION: action}}}))
+    town.run(seconds=10)
+    return town
+
+
+def paused() -> Town:
+    return asked_for(progressing(), "pause/1")
+
+
+def awaiting_approval() -> Town:
+    steps = [{"weight": 25, "approval": True}, {"weight": 100}]
+    town = releasing(stages=[{"name": "canary", "canary": {"steps": steps, "hold": "10s"}}])
+    town.run(until=lambda town: town.condition("WaitingForPerson") == "True", minutes=20)
     return town
 
 
@@ -236,6 +255,8 @@ SCENES: tuple[Callable[[], Town], ...] = (
     healthy,
     candidate_starts,
     progressing,
+    paused,
+    awaiting_approval,
     promoting,
     baking,
     promoted,
@@ -264,9 +285,15 @@ _LEFT_OUT = ("uid", "resourceVersion", "analysis", "evidence", "verdicts", "hist
 
 
 @functools.cache
+def town(name: str) -> Town:
+    """A scene, with all that surrounds the ModelRollout."""
+    return SCENES[NAMES.index(name)]()
+
+
+@functools.cache
 def scene(name: str) -> Manifest:
     """The ModelRollout of a scene."""
-    return SCENES[NAMES.index(name)]().manifest
+    return town(name).manifest
 
 
 def shown(name: str) -> Manifest:

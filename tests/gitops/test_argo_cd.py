@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelrollout.api.status import Phase
 from modelrollout.objects.manifests import Manifest
+from modelrollout.plan.actions import VERBS
 from tests.docs import document
-from tests.gitops import scenes
-from tests.gitops.__main__ import CONFIG_MAP, FOLDER, KEY, SCRIPT, files
+from tests.gitops import actions, scenes
+from tests.gitops.__main__ import ACTIONS_KEY, CONFIG_MAP, FOLDER, KEY, SCRIPT, files
 from tests.gitops.sandboxed_lua import LEFT, Sandbox
 
 TESTS = document(FOLDER / "health_test.yaml")["tests"]
@@ -27,6 +29,8 @@ EXPECTED = {
     "healthy": "Healthy",
     "candidate-starts": "Progressing",
     "progressing": "Progressing",
+    "paused": "Suspended",
+    "awaiting-approval": "Suspended",
     "promoting": "Progressing",
     "baking": "Progressing",
     "promoted": "Healthy",
@@ -63,7 +67,8 @@ def test_health_of_what_the_operator_writes(name: str) -> None:
 
 
 def test_files_are_what_the_operator_writes_today() -> None:
-    there = {str(path.relative_to(CONFIG_MAP.parent)): path.read_text() for path in CONFIG_MAP.parent.rglob("*.yaml")}
+    paths = [*CONFIG_MAP.parent.rglob("*.yaml"), *CONFIG_MAP.parent.rglob("action.lua")]
+    there = {str(path.relative_to(CONFIG_MAP.parent)): path.read_text() for path in paths}
     assert there == files(), "run `python -m tests.gitops`, and look at what has changed"
 
 
@@ -130,4 +135,9 @@ def test_a_status_with_anything_missing_or_broken_has_a_health(manifest: Manifes
 
 
 def test_argo_cd_reads_from_its_config_map_what_it_would_bring_itself() -> None:
-    assert document(CONFIG_MAP)["data"] == {KEY: SCRIPT.read_text()}
+    data = document(CONFIG_MAP)["data"]
+    assert data.keys() == {KEY, ACTIONS_KEY}
+    assert data[KEY] == SCRIPT.read_text()
+    definitions = [{"name": verb, "action.lua": actions.script(verb)} for verb in VERBS]
+    wanted = {"discovery.lua": actions.DISCOVERY.read_text(), "definitions": definitions}
+    assert yaml.safe_load(data[ACTIONS_KEY]) == wanted

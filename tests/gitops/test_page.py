@@ -25,6 +25,7 @@ SCENES = {
     "its first version crashes, or is not ready in time": ("first-version-crashes",),
     "is in a release: starting, stages, promotion, bake": ("candidate-starts", "progressing", "promoting", "baking"),
     "is in a release, and Prometheus is away": ("prometheus-is-away",),
+    "is paused, or waits for an approval": ("paused", "awaiting-approval"),
     "is in an A/B test whose goal was not shown in its time": ("goal-not-shown",),
     "is at a step that lacks evidence after `stepDeadline`, with `onInconclusive: hold`": ("evidence-not-found",),
     "serves what Git wishes for": ("healthy", "promoted"),

@@ -28,6 +28,8 @@ EXPECTED = {  # by kstatus, and by Flux with our expressions
     "back-in-git": ("Current", "Current"),
     "invalid": ("Failed", "Failed"),
     "named-object-is-missing": ("InProgress", "InProgress"),
+    "paused": ("InProgress", "Current"),
+    "awaiting-approval": ("InProgress", "Current"),
     "goal-not-shown": ("InProgress", "Current"),
     "evidence-not-found": ("InProgress", "Current"),
     "scaled-to-zero": ("InProgress", "InProgress"),

@@ -59,24 +59,36 @@ def without_status(manifest: Manifest) -> Manifest:
     return {name: value for name, value in manifest.items() if name != "status"}
 
 
-def configuration(url: str, authority: Path | None) -> Manifest:
-    """The docs' own, with an address in the place of a Service: nothing here has those."""
+SERVICE = {"name": "webhook", "namespace": "ml"}
+LEADS_HERE: Manifest = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": SERVICE,
+    "spec": {"type": "ExternalName", "externalName": "localhost"},
+}
+"""No Service has addresses here. To this one the API server goes by its name, and wants a certificate for it."""
+
+
+def configuration(**client: Any) -> Manifest:
+    """The docs' own, with other words on where the webhook is."""
     (written,) = (block for block in blocks(PAGE) if block["kind"] == "ValidatingWebhookConfiguration")
-    bundle = {"caBundle": base64.b64encode(authority.read_bytes()).decode()} if authority is not None else {}
     (webhook,) = written["webhooks"]
-    return {**written, "webhooks": [{**webhook, "clientConfig": {"url": url, **bundle}}]}
+    return {**written, "webhooks": [{**webhook, "clientConfig": client}]}
 
 
 @pytest_asyncio.fixture(params=["brought", "own"])
 async def scene(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    """The webhook's certificate is brought, or made by the operator itself."""
-    authority, port = None, free_port()
+    """The webhook's certificate is brought, or made by the operator itself, as the chart has it: for a Service."""
+    port = free_port()
+    client: dict[str, Any]
     if request.param == "brought":
-        authority = make_certificate(tmp_path / "certificates")
+        authority = make_certificate(tmp_path / "certificates").read_bytes()
+        client = {"url": f"https://127.0.0.1:{port}{PATH}", "caBundle": base64.b64encode(authority).decode()}
         monkeypatch.setenv("MODELROLLOUT_WEBHOOK_CERTIFICATES", str(tmp_path / "certificates"))
     else:
+        client = {"service": {**SERVICE, "path": PATH, "port": port}}
         monkeypatch.setenv("MODELROLLOUT_WEBHOOK_CONFIGURATION", "modelrollout")
     monkeypatch.setenv("MODELROLLOUT_WEBHOOK_PORT", str(port))
     now = datetime.now(UTC)
@@ -96,7 +108,8 @@ async def scene(
             scene = Scene(kubectl, handle, cluster)
             await scene.apply(serving())
             await settle(cluster)
-            await kubectl("apply", "-f", "-", manifest=configuration(f"https://127.0.0.1:{port}{PATH}", authority))
+            await kubectl("apply", "-f", "-", manifest=LEADS_HERE)
+            await kubectl("apply", "-f", "-", manifest=configuration(**client))
             yield scene
 
 

@@ -1,21 +1,22 @@
 """Kills the operator at every call of a story, before and after its effect, and tells how each of these runs ended.
 
 A story begins in a town, reacts to what it sees there (that is how versions fail and wishes change), and is over at
-some time. It is told once without a kill, remembering the town at the beginning of every pass; then, for every call of
-every pass, it is told on from the beginning of that pass, with a kill at that call.
+some time. It is told once without a kill, and whatever is left at each moment at which one could come is put aside;
+each of these worlds then goes on with a new process. A run that comes to a state that an earlier one was in ends as
+that one did, and is told no further (state.py says why).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Self
 
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, MODEL_ROLLOUTS, SERVICES
-from tests.fakes.cluster import Killed
 from tests.fakes.town import Town
 from tests.fakes.witness import Witness
+from tests.properties.state import State, state_of
 
 LONGEST = timedelta(minutes=5)
 READS = ("get", "list", "ask")
@@ -32,33 +33,18 @@ class Story:
 
 
 @dataclass(frozen=True)
-class Moment:
-    """When the process dies: before or after a call of a pass, counted from 0."""
+class Death:
+    """When the process dies, before or after a call of a pass, both counted from 0; and the world that is left."""
 
+    number: int
     when: str
     call: int
     what: str
-
-    def __str__(self) -> str:
-        return f"{self.when} call {self.call} ({self.what})"
-
-
-@dataclass
-class Pass:
-    """One pass of the story: the town in which it begins, and when one may die in it."""
-
     town: Town
     witness: Witness
-    moments: list[Moment] = field(default_factory=list)
-    calls: int = 0
 
-    def note(self, when: str, verb: str, plural: str, name: str) -> None:
-        """A hook for the cluster. Whoever dies loses all that was read, so the world that is left is the same at all
-        moments between one write and the next: the earliest of them stands for the others."""
-        self.calls += when == "before"
-        is_first = when == "before" and self.calls == 1
-        if is_first or (when == "after" and verb not in READS):
-            self.moments.append(Moment(when, self.calls - 1, f"{verb} {plural}"))
+    def __str__(self) -> str:
+        return f"killed in pass {self.number}, {self.when} call {self.call} ({self.what})"
 
 
 @dataclass
@@ -67,7 +53,9 @@ class Run:
 
     town: Town
     witness: Witness
-    passes: list[Pass] = field(default_factory=list)
+    deaths: list[Death] = field(default_factory=list)
+    passes: int = 0
+    calls: int = 0  # of the present pass
 
     @classmethod
     def of(cls, story: Story) -> Self:
@@ -76,19 +64,42 @@ class Run:
         witness.look()
         return cls(town, witness)
 
-    def remember(self) -> None:
-        """Called before every pass."""
-        clone = self.town.clone()
-        self.passes.append(Pass(clone, self.witness.clone(clone)))
-        self.town.cluster.hook = self.passes[-1].note
+    @classmethod
+    def after(cls, death: Death) -> Self:
+        """A new process is there on the next full second: whoever died in the same one, and left the same, is alike."""
+        town = death.town.clone()
+        town.die(until=town.now.replace(microsecond=0) + timedelta(seconds=1))
+        return cls(town, death.witness.clone(town))
 
-    def tell(self, story: Story) -> Self:
+    def begins(self) -> None:
+        """Called before every pass."""
+        self.passes, self.calls = self.passes + 1, 0
+
+    def note(self, when: str, verb: str, plural: str, name: str) -> None:
+        """A hook for the cluster. Whoever dies loses all that was read, so the world that is left is the same at all
+        moments between one write and the next: the earliest of them stands for the others."""
+        self.calls += when == "before"
+        is_first = when == "before" and self.calls == 1
+        if is_first or (when == "after" and verb not in READS):
+            left = self.town.clone()
+            at = (self.passes - 1, when, self.calls - 1, f"{verb} {plural}")
+            self.deaths.append(Death(*at, left, self.witness.clone(left)))
+
+    def tell(self, story: Story, earlier: dict[State, tuple[Run, int]] | None = None) -> Self:
+        """On until all is over. `earlier`: runs by the states that they were in, and how much had been seen by then."""
         end = self.town.now + LONGEST
         while not story.is_over(self.town):
+            if earlier is not None:
+                known, seen = earlier.setdefault(state_of(self.town, self.witness), (self, len(self.witness.history)))
+                if known is not self:
+                    self.witness.history += known.witness.history[seen:]
+                    self.town = known.town
+                    break
             assert self.town.now < end, f"it was never over: {self.town.status.phase} {self.town.status.message}"
             self.town.step()
             self.witness.look()
             story.react(self.town)
+        assert self.town.now < end + timedelta(seconds=5), "it was over late"
         return self
 
     @property
@@ -116,29 +127,15 @@ class Run:
 def told(story: Story) -> Run:
     """The story without a kill."""
     run = Run.of(story)
-    run.town.before_pass.append(run.remember)
+    run.town.before_pass.append(run.begins)
+    run.town.cluster.hook = run.note
     return run.tell(story)
 
 
-def retold(story: Story, passes: list[Pass]) -> Iterator[tuple[Moment, Run]]:
-    """The story with one kill, for every moment at which there can be one."""
-    for begun in passes:
-        for moment in begun.moments:
-            town = begun.town.clone()
-            run = Run(town, begun.witness.clone(town))
-            town.cluster.hook = _dying(town, moment)
-            yield moment, run.tell(story)
-            assert town.restarts == 1, moment
-
-
-def _dying(town: Town, moment: Moment) -> Callable[[str, str, str, str], None]:
-    calls = 0
-
-    def hook(when: str, verb: str, plural: str, name: str) -> None:
-        nonlocal calls
-        calls += when == "before"
-        if (when, calls - 1) == (moment.when, moment.call):
-            town.cluster.hook = lambda *_: None
-            raise Killed
-
-    return hook
+def retold(story: Story, deaths: Iterable[Death]) -> Iterator[tuple[Death, Run]]:
+    """The story with one kill, for each of these."""
+    earlier = dict[State, tuple[Run, int]]()
+    for death in deaths:
+        run = Run.after(death).tell(story, earlier)
+        assert run.town.restarts == 1, death
+        yield death, run

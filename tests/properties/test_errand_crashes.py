@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
 
@@ -13,7 +12,7 @@ from modelrollout.api.status import Phase
 from tests.fakes.post import Letter
 from tests.fakes.post import told as target
 from tests.fakes.town import Town
-from tests.properties.crash import Pass, Story, retold, told
+from tests.properties.crash import Death, Story, retold, told
 from tests.properties.test_plan_crashes import at, begun, fails, quick, serves
 
 TARGETS = [target("chat", *Topic), target("pager", Topic.ROLLED_BACK)]
@@ -45,10 +44,9 @@ STORIES = {
 }
 
 
-def around_errands(one: Pass) -> Pass:
-    """The pass with those moments to die at that errands can tell from others."""
-    concerned = [moment for moment in one.moments if moment.what.split()[0] == "deliver" or "status" in moment.what]
-    return replace(one, moments=concerned)
+def concerns_errands(death: Death) -> bool:
+    """Whether errands can tell it from others."""
+    return death.what.split()[0] == "deliver" or "status" in death.what
 
 
 def topics(letters: Iterable[Letter], name: str) -> Counter[str]:
@@ -62,10 +60,9 @@ def test_without_a_crash_each_target_is_told_once_and_with_one_it_is_told_the_sa
     assert topics(whole.town.post.letters, "chat") == Counter(to_chat)
     assert topics(whole.town.post.letters, "pager") == Counter(to_pager)
     died_in_delivery = 0
-    for begins in whole.passes:
-        for moment, run in retold(delivered(story), [around_errands(begins)]):
-            apart = set(run.town.post.letters)  # a receiver that knows an id does not take it twice
-            assert topics(apart, "chat") == Counter(to_chat), moment
-            assert topics(apart, "pager") == Counter(to_pager), moment
-            died_in_delivery += moment.what.startswith("deliver")
+    for death, run in retold(delivered(story), filter(concerns_errands, whole.deaths)):
+        apart = set(run.town.post.letters)  # a receiver that knows an id does not take it twice
+        assert topics(apart, "chat") == Counter(to_chat), str(death)
+        assert topics(apart, "pager") == Counter(to_pager), str(death)
+        died_in_delivery += death.what.startswith("deliver")
     assert died_in_delivery > 0

@@ -17,6 +17,8 @@ GATEWAY = {"port": 8080, "gatewayAPI": {"parentRefs": [{"name": "inference-gatew
 PLAIN = {"port": 8080, "service": {}}
 MISSING = {"port": 8080, "gatewayAPI": {"parentRefs": [{"name": "no-such-gateway"}]}}
 SILENT = "Gateway 'ml/no-such-gateway' has not accepted HTTPRoute 'ml/fraud', and said nothing about it"
+MINUTES = 12
+"""Longer than each of the release's own times: its holds, its bake, how long the old version is kept, its deadline."""
 LATE = "Gateway 'ml/inference-gateway' has not accepted the latest change of HTTPRoute 'ml/fraud' yet"
 
 
@@ -55,7 +57,7 @@ def test_version_that_moves_to_a_missing_gateway_gets_no_further_and_the_old_one
     town = releasing(**readiness_only)
     town.cluster.missing_gateways = {"no-such-gateway"}
     assert town.wish("2", traffic=MISSING, **readiness_only) == town.new
-    town.run(minutes=30)
+    town.run(minutes=MINUTES)
     assert (town.phase, town.share(town.new)) == (Phase.PENDING, 0)
     assert message(town).startswith(SILENT)
     assert town.pods(town.old) == 4
@@ -88,7 +90,7 @@ def test_step_waits_for_the_gateway_and_its_clock_starts_then(weight: int) -> No
     town = releasing()
     town.run(until=lambda town: town.status.stage is not None and town.status.stage.weight == weight, minutes=10)
     without_its_gateway(town)
-    town.run(minutes=15)
+    town.run(minutes=MINUTES)
     stage = town.status.stage
     assert stage is not None
     assert (stage.weight, stage.since) == (weight, None)
@@ -130,7 +132,7 @@ def test_candidate_is_not_taken_back_for_evidence_that_no_gateway_let_it_give() 
     )
     town.run(until=lambda town: town.phase is Phase.PROGRESSING, minutes=5)
     without_its_gateway(town).metrics.is_silent = True
-    town.run(minutes=30)
+    town.run(minutes=MINUTES)
     assert town.phase is Phase.PROGRESSING
     town.cluster.is_gateway_down = town.metrics.is_silent = False
     town.go(Phase.PROGRESSING, 25)
@@ -144,7 +146,7 @@ def test_promotion_waits_for_the_gateway_and_the_old_version_stays_warm(phase: P
     if phase is Phase.BAKING:  # somebody's edit is mended, which is a change to be accepted
         other = {**GATEWAY, "gatewayAPI": {**GATEWAY["gatewayAPI"], "hostnames": ["a.example.com"]}}  # type: ignore[dict-item]
         town.wish("2", traffic=other, stages=[{"name": "c", "canary": {"weights": [50], "hold": "10s"}}])
-    town.run(minutes=30)
+    town.run(minutes=MINUTES)
     assert (town.phase, town.pods(town.old)) == (phase, 4)
     assert LATE in message(town)
     town.cluster.is_gateway_down = False

@@ -7,7 +7,7 @@ import pytest
 from modelrollout.api.status import Phase
 from modelrollout.objects.manifests import REJECTED
 from modelrollout.objects.resources import HTTP_ROUTES
-from modelrollout.rollout.rollout import ACTION
+from modelrollout.rollout.author import ACTION
 from tests.fakes.cluster import Killed, merged
 from tests.fakes.town import Town, releasing
 

@@ -110,7 +110,7 @@ def test_prometheus_away_holds_the_weight_and_the_rollout_goes_on_by_itself(town
 
 def test_no_data_never_promotes_and_never_rolls_back(town: Town) -> None:
     town.metrics.is_silent = True
-    town.run(minutes=60)
+    town.run(minutes=20)
     assert town.weights[f"fraud-{town.new}"] == 5
     assert town.status.phase is Phase.PROGRESSING
 

@@ -50,7 +50,7 @@ def test_no_deadline_promotes_without_data_or_traffic(trouble: dict[str, int], c
     town = releasing(stages=STAGES, analysis=analysis(choice, "3m"))
     for name, value in trouble.items():
         setattr(town.metrics, name, value)
-    town.run(minutes=30)
+    town.run(minutes=10)
     assert (town.phase, town.share(town.new)) == (Phase.PROGRESSING, 10)
 
 

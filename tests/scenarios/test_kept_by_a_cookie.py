@@ -13,7 +13,7 @@ import pytest
 
 from modelrollout.api.status import Phase
 from modelrollout.objects.resources import HTTP_ROUTES
-from modelrollout.rollout.rollout import ACTION
+from modelrollout.rollout.author import ACTION
 from tests import builders
 from tests.fakes.cluster import merged
 from tests.fakes.town import Town, releasing

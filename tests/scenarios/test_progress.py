@@ -64,7 +64,7 @@ def test_candidate_whose_pods_cannot_come_is_waited_for_and_says_why(block: Any,
     told = stalled(town)
     assert told is not None
     assert (told.reason, says in told.message, town.phase) == (reason, True, Phase.PENDING)
-    town.run(minutes=30)
+    town.run(minutes=12)
     assert town.events.count(reason) == 1
     mend(town)
     town.go(Phase.HEALTHY)
@@ -92,7 +92,7 @@ def test_time_that_was_not_the_candidates_own_does_not_count_and_the_rest_does()
     without_place(town)
     for pod in [one for one in town.cluster.all(PODS) if town.new in one["metadata"]["name"]]:
         town.cluster.remove(PODS, pod["metadata"]["name"])  # the node went, and no other has room
-    town.run(minutes=60)
+    town.run(minutes=20)
     assert town.phase is Phase.PENDING
     mend(town)
     town.run(minutes=3)
@@ -110,7 +110,7 @@ def test_version_that_is_released_at_night_is_judged_in_the_morning(traffic: dic
     town.run(minutes=1)
     assert town.condition("Healthy") == "False"
     town.new = town.wish("2", **sized(0, "2"), traffic=traffic)
-    town.run(minutes=60)
+    town.run(minutes=20)
     assert (town.phase, stalled(town), town.pods(town.new)) == (Phase.PENDING, None, 0)
     assert "spec.workload.template.spec.replicas is 0" in str(town.status.message)
     town.wish("2", **sized(2, "2"), traffic=traffic)
@@ -131,7 +131,7 @@ def test_release_that_is_scaled_to_zero_at_night_goes_on_in_the_morning() -> Non
     town = releasing()
     town.go(Phase.PROGRESSING, 25)
     town.wish("2", **sized(0, "2"))
-    town.run(minutes=60)
+    town.run(minutes=20)
     assert (town.phase, town.share(town.new)) == (Phase.PROGRESSING, 0)
     town.wish("2")
     town.go(Phase.HEALTHY)

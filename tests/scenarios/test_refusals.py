@@ -76,14 +76,14 @@ def test_template_that_the_api_server_cannot_take_is_told_with_its_field_within_
     assert UNKNOWN_FIELD in condition.message
     assert "It is made from spec.workload." in condition.message
     assert UNKNOWN_FIELD in town.status.message
-    town.run(minutes=30)
+    town.run(minutes=12)
     assert told(town) == [condition.message]
 
 
 def test_stable_goes_on_untouched_beside_a_version_that_cannot_begin() -> None:
     town = serving()
     town.wish("2", **MISSPELT)
-    town.run(minutes=30)
+    town.run(minutes=12)
     status = town.status
     assert (status.phase, status.candidate, town.share(town.old)) == (Phase.HEALTHY, None, 100)
     assert status.rejected == ()
@@ -96,7 +96,7 @@ def test_stable_goes_on_untouched_beside_a_version_that_cannot_begin() -> None:
 def test_version_begins_once_it_is_mended() -> None:
     town = serving()
     town.wish("2", **MISSPELT)
-    town.run(minutes=30)
+    town.run(minutes=12)
     town.new = town.wish("2")
     town.run(seconds=5)
     assert (town.status.candidate.revision, applied(town)) == (town.new, None)
@@ -135,7 +135,7 @@ def test_first_version_that_cannot_begin_is_told_and_begins_once_it_is_mended() 
     town.wish("1", **MISSPELT)
     town.run(seconds=5)
     assert UNKNOWN_FIELD in town.status.message
-    town.run(minutes=30)
+    town.run(minutes=12)
     assert (town.phase, town.cluster.all(DEPLOYMENTS)) == (Phase.PENDING, [])
     assert UNKNOWN_FIELD in town.status.message
     assert told(town) == [applied(town).message]
@@ -162,7 +162,7 @@ def test_spec_that_goes_back_to_a_version_that_is_there_is_not_tried_first(versi
 def test_version_is_tried_once_and_never_at_rest() -> None:
     town = releasing()
     town.go(Phase.HEALTHY)
-    town.run(minutes=30)
+    town.run(minutes=12)
     tried = {plural: town.cluster.requests["rehearse", plural] for plural in ("deployments", "services")}
     assert tried == {"deployments": 1, "services": 1}  # the first version has nobody's place to take
 
@@ -221,7 +221,7 @@ def test_version_that_could_not_be_made_is_not_called_late() -> None:
     town = releasing()
     failure = Failed(500, "Internal error occurred: failed calling webhook", "fraud")
     town.cluster.hook = refusing(failure, "apply", "deployments", f"fraud-{town.new}")
-    town.run(minutes=30)
+    town.run(minutes=12)
     assert (town.phase, town.status.rejected) == (Phase.PENDING, ())
     town.cluster.hook = lambda *_: None
     town.cluster.slow = timedelta(minutes=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -52,12 +52,24 @@ class Preview(Model):
 class BlueGreen(Smoked):
     """The candidate starts at full size and is looked at beside the stable version; then it gets everybody at once."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            lambda one: not one.approval or one.preview is not None or one.mirror is not None,
+            "approval of a switch needs something to look at before it: give preview or mirror, or set approval on the "
+            "stage before",
+            "!has(self.approval) || !self.approval || has(self.preview) || has(self.mirror)",
+        ),
+    )
+
     preview: Annotated[Preview | None, Field(description="A way to the candidate before the switch.")] = None
     mirror: Annotated[
         Copies | None,
         Field(description="Copies of users' requests before the switch, by which the candidate is judged there."),
     ] = None
     preview_hold: Annotated[Duration, Field(description="Shortest time before the switch.")] = Duration("5m")
+    approval: Annotated[
+        bool, Field(description="Whether a person approves the switch, after the preview or the copies before it.")
+    ] = False
     hold: Annotated[Duration, Field(description="Shortest time with all users, judged, before the bake.")] = Duration(
         "10m"
     )

@@ -32,6 +32,9 @@ class CanaryStep(Model):
     hold: Annotated[
         Duration | None, Field(description="Shortest time at this weight; the canary's hold when left out.")
     ] = None
+    approval: Annotated[bool, Field(description="Whether a person approves this step before the next one begins.")] = (
+        False
+    )
 
 
 Weights = Annotated[
@@ -120,6 +123,9 @@ class Stage(Model):
     shadow: Shadow | None = None
     blue_green: BlueGreen | None = None
     ab_test: AbTest | None = None
+    approval: Annotated[
+        bool, Field(description="Whether a person approves the stage before what follows it begins.")
+    ] = False
 
     @property
     def kind(self) -> StageKind:

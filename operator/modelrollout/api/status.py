@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from modelrollout.api.base import Record
+from modelrollout.api.people import LastAction, Pause, Waiver
 from modelrollout.api.scalars import FinePercent, Time
 
 _Revision = Annotated[str, Field(description="The revision: a digest of the model and of what its pods run.")]
@@ -86,7 +87,10 @@ class CandidateArm(Arm):
     ] = 0
     blocked_since: Annotated[
         Time | None,
-        Field(description="Since when its pods cannot come for no fault of its own; progressDeadline stands."),
+        Field(
+            description="Since when its pods cannot come for no fault of its own, or it is paused without them; "
+            "progressDeadline stands."
+        ),
     ] = None
     stable_pods: Annotated[
         int | None, Field(ge=0, description="The most pods that the stable version had when a step began.")
@@ -109,6 +113,9 @@ class CandidateArm(Arm):
         ),
     ] = ()
     retried: Annotated[Time | None, Field(description="When somebody asked to try it once more.")] = None
+    waived: Annotated[
+        Waiver | None, Field(description="Set by promote-full: no further step of the stages is waited for.")
+    ] = None
     took_over: Annotated[
         Time | None, Field(description="When it took over from a stable version without a ready pod.")
     ] = None
@@ -161,6 +168,13 @@ class StageStatus(Record):
         Field(description="Since when its weight has been in force without a break; absent while it is not."),
     ] = None
     smoke: Annotated[SmokeStatus | None, Field(description="What the candidate answered to smoke requests.")] = None
+    waived: Annotated[
+        Waiver | None, Field(description="Set by approve, promote and skip: what this step waits for no more.")
+    ] = None
+    paused_for: Annotated[
+        int,
+        Field(ge=0, exclude_if=not_, description="Seconds of this step in pauses; its deadlines are as much later."),
+    ] = 0
 
     @property
     def counted_from(self) -> datetime:
@@ -280,15 +294,6 @@ class Rejection(Record):
     at: _At
 
 
-class LastAction(Record):
-    """What a person asked for last, and what became of it."""
-
-    action: Annotated[str, Field(description="The annotation modelrollout.dev/action, as it was handled.")]
-    at: _At
-    reason: _Reason
-    message: _Message
-
-
 class Errand(Record):
     """Something to be delivered once after a decision, while the rollout goes on."""
 
@@ -327,6 +332,9 @@ class ModelRolloutStatus(Record):
     ] = None
     candidate: CandidateArm | None = None
     stage: StageStatus | None = None
+    paused: Annotated[
+        Pause | None, Field(description="Present while the release is paused; failing metrics still take it back.")
+    ] = None
     verdicts: Annotated[
         tuple[MetricVerdict, ...],
         Field(
@@ -360,6 +368,14 @@ class ModelRolloutStatus(Record):
     last_action: Annotated[
         LastAction | None, Field(description="What a person asked for last; repeating it does nothing.")
     ] = None
+    earlier_actions: Annotated[
+        tuple[LastAction, ...],
+        Field(
+            exclude_if=not_,
+            max_length=9,
+            description="What was asked for before, newest first; repeating it does nothing either.",
+        ),
+    ] = ()
     errands: Annotated[
         tuple[Errand, ...],
         Field(

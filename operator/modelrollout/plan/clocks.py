@@ -42,13 +42,13 @@ def with_readiness(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStat
     """Records since when the candidate is not ready, and what of that counts against it.
 
     The times of one step add up: a candidate that comes and goes for ever would begin anew for ever. Where something
-    keeps its pods from coming, the clock stands.
+    keeps its pods from coming, and in a pause, the clock stands.
     """
     if (candidate := status.candidate) is None:
         return status
     is_ready = _is_ready(facts, status, candidate)
     blocked = None
-    if not is_ready and obstacle(facts, candidate) is not None:
+    if not is_ready and (obstacle(facts, candidate) is not None or status.paused is not None):
         blocked = candidate.blocked_since or facts.now
     since = None if is_ready else candidate.unready_since or facts.now
     waited = candidate.waited

@@ -18,7 +18,7 @@ from modelrollout.plan.decide import trial_of
 from modelrollout.plan.edits_by_others import edits_by_others
 from modelrollout.rollout import expansion, service_account, template
 from modelrollout.traffic import router
-from modelrollout.trial import capacity, checks
+from modelrollout.trial import by_hand, capacity, checks
 from modelrollout.trial.checks import CRASH_LOOP, PROGRESS_DEADLINE_EXCEEDED, TRAFFIC_AS_INTENDED
 from modelrollout.trial.facts import Facts
 from modelrollout.trial.obstacles import SCALED_TO_ZERO, missing_because, obstacle
@@ -100,7 +100,7 @@ def _asks_wrongly(status: ModelRolloutStatus) -> Finding | None:
 def _left_to_people(facts: Facts, status: ModelRolloutStatus, serving: Finding, why: Finding) -> Finding | None:
     """What a person has to decide, be it to leave everything as it is."""
     found = serving if status.phase is Phase.HEALTHY else why
-    if found.reason == SCALED_TO_ZERO:
+    if found.reason in (SCALED_TO_ZERO, *by_hand.LEFT_TO_PEOPLE):
         return found
     return _lacks_evidence(facts, status, why)
 

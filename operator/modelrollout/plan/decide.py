@@ -9,6 +9,7 @@ from typing import assert_never
 from pydantic import ValidationError
 
 from modelrollout.api.findings import Finding
+from modelrollout.api.people import by
 from modelrollout.api.status import Arm, ModelRolloutStatus, Phase, StageStatus, VersionInfo
 from modelrollout.objects.manifests import MODEL, Manifest, annotation, revision_of
 from modelrollout.plan import looks, statuses
@@ -21,7 +22,7 @@ from modelrollout.stages.way import fault as fault_of_stages
 from modelrollout.traffic.drawing import remembered
 from modelrollout.traffic.exposure import NOBODY, Exposure
 from modelrollout.traffic.router import Wanted
-from modelrollout.trial import capacity, checks, outage
+from modelrollout.trial import by_hand, capacity, checks, outage
 from modelrollout.trial.facts import Facts, is_on_trial
 from modelrollout.trial.hindrance import carried, hindrance
 from modelrollout.trial.obstacles import fault as fault_of_pods
@@ -54,10 +55,11 @@ def decide(facts: Facts, status: ModelRolloutStatus) -> Decision:
     """One step of the machine, from a mended status; the next pass takes the next one."""
     wish = facts.rollout.wish
     fault = facts.rollout.fault or (_fault_of(facts, wish) if wish else None)
-    if fault is not None or wish is None:
-        broken = changed(status, phase=Phase.INVALID, resumes=intended(status))
-        return Decision(broken, fault or Finding("InvalidSpec", "The spec cannot be read."))
     status = changed(status, phase=intended(status), resumes=None)
+    if fault is not None or wish is None:
+        status = with_action(facts, status, None)  # an abort waits for no mend
+        broken = changed(status, phase=Phase.INVALID, resumes=status.phase)
+        return Decision(broken, fault or Finding("InvalidSpec", "The spec cannot be read."))
     for mend in WISHED_MENDS:
         status = mend(facts, status, wish)
     return Decision(*moved(facts, status, wish), is_held=statuses.is_to_take_over(status, wish))
@@ -143,6 +145,11 @@ def _going_on(status: ModelRolloutStatus) -> ModelRolloutStatus:
     return changed(status, phase=Phase.HEALTHY, stage=None, evidence=None)
 
 
+def without_an_idle_pause(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRolloutStatus:
+    """A pause outlives its candidate where another takes its place, and ends with the release."""
+    return status if status.paused is None or status.candidate is not None else changed(status, paused=None)
+
+
 def at_a_step_that_exists(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> ModelRolloutStatus:
     """Moves to the step of an edited spec that exposes nobody more than the current one."""
     if status.phase is not Phase.PROGRESSING or status.stage is None:
@@ -169,8 +176,9 @@ TAKES_OVER_FROM = (Phase.PENDING, Phase.PROGRESSING)
 
 WISHED_MENDS: tuple[Callable[[Facts, ModelRolloutStatus, Wish], ModelRolloutStatus], ...] = (
     with_repaired_parts,  # a status can be lost, edited, or restored in parts
-    with_action,  # a hand may ask for a rejected revision once more
+    with_action,  # a hand may end, hold or begin things before the spec is looked at
     with_the_wished_candidate,  # the spec may ask for another, or for none
+    without_an_idle_pause,  # what was paused may be over
     at_a_step_that_exists,  # and its steps may be others
 )
 """Corrects it by what the spec asks for. Only then is there something to decide."""
@@ -227,25 +235,44 @@ def _pending(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
             return status, first((checks.crash_loops, checks.ready_too_late), trial) or wait
         why = Finding("Installed", f"Version {trial.candidate.model.version} is the first; everybody is sent to it.")
         return statuses.promoted(status, wish.spec.promotion.keep_old.timedelta, why, trial.facts.now), why
-    if wait := first(checks.PENDING_WAITS, trial):
+    if wait := checks.wait(trial, checks.PENDING_WAITS):
         return status, wait
-    return _at(trial.facts, status, trial.step, wish), _begins(trial.facts, status, trial.step)
+    step = next(filter(_is_promotion, way(wish))) if trial.candidate.waived else trial.step
+    return _at(trial.facts, status, step, wish), _begins(trial, step)
 
 
 def _at_a_step(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
     """The next step, once this one waits for nothing more. After the last step the candidate becomes stable."""
     status, wish, facts = trial.status, trial.wish, trial.facts
-    if wait := first(trial.step.waits, trial):
+    if wait := checks.wait(trial, trial.step.waits):
         return status, wait
-    if (step := after(trial.step, wish)) is not None:
-        return _at(facts, status, step, wish), _begins(facts, status, step)
+    if (step := _next(trial)) is not None:
+        return _at(facts, status, step, wish), _begins(trial, step)
     why = _promoted(trial)
     return statuses.promoted(status, wish.spec.promotion.keep_old.timedelta, why, facts.now), why
 
 
-def _begins(facts: Facts, status: ModelRolloutStatus, step: Step) -> Finding:
-    """What is told of a step when it begins; with the pods that the candidate is given for it."""
-    told = (step.begins.message, capacity.told(facts, status, carried(facts, status, step)))
+def _next(trial: Trial) -> Step | None:
+    """The step that follows; a person may have left some out."""
+    asked, row, here = by_hand.waiver(trial), way(trial.wish), trial.step.place.index
+    if asked is None or asked.verb not in ("skip", "promote-full"):
+        return after(trial.step, trial.wish)
+    later = (step for step in row if step.place.index > here)
+    return next(later if asked.verb == "skip" else filter(_is_promotion, row), None)
+
+
+def _is_promotion(step: Step) -> bool:
+    return step.phase is Phase.PROMOTING
+
+
+def _begins(trial: Trial, step: Step) -> Finding:
+    """What is told of a step when it begins; with the pods that the candidate is given for it, and whose will it is."""
+    facts, status, asked = trial.facts, trial.status, by_hand.waiver(trial)
+    begins = step.begins.message
+    if asked is not None and _is_promotion(step):  # it did not pass all stages
+        begins = f"Version {trial.candidate.model.version} gets all traffic."
+    by_whom = f"It was asked for{by(asked.by)} ({asked.verb})." if asked is not None else None
+    told = (begins, by_whom, capacity.told(facts, status, carried(facts, status, step)))
     return Finding(step.begins.reason, " ".join(filter(None, told)))
 
 
@@ -255,6 +282,8 @@ def _promoted(trial: Trial) -> Finding:
         trial.candidate,
         trial.status.stable,
     )
+    if (asked := by_hand.waiver(trial)) is not None:
+        return Finding("Promoted", f"{serves}. The bake was ended{by(asked.by)} ({asked.verb}).")
     if candidate.took_over is None or stable is None:
         return Finding("Promoted", f"{serves}.")
     why = f"it took over from version {stable.model.version}, which had no ready pod"
@@ -263,6 +292,10 @@ def _promoted(trial: Trial) -> Finding:
 
 def _rolling_back(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRolloutStatus, Finding]:
     why = _rejection(status, wish)
+    if intended(facts.rollout.status) is not Phase.ROLLING_BACK:  # begun in this pass: its beginning is told first
+        begun = status.rejected[0] if status.rejected else why
+        told = Finding(begun.reason, begun.message)
+        return status, outage.held(facts, status, told) or told
     if facts.diverting_routers(status.stable):
         return status, outage.held(facts, status, why) or _not_followed_yet(facts, why)
     if capacity.is_owed_pods(facts, status):

@@ -34,6 +34,7 @@ from modelrollout.traffic.router_table import given_up
 from modelrollout.trial import capacity, outage
 from modelrollout.trial.facts import Facts, is_on_trial
 from modelrollout.trial.hindrance import carried
+from modelrollout.trial.phases import intended
 from modelrollout.trial.trial import Trial
 from modelrollout.workloads.companions import companions, is_autoscaler
 from modelrollout.workloads.kind import Names
@@ -49,7 +50,7 @@ def retreat(facts: Facts, status: ModelRolloutStatus) -> tuple[Write, ...]:
     """
     if status.stable is None or effective(facts, status) != NOBODY or outage.holds_traffic(facts, status):
         return ()
-    if _goes_on_without_users(facts, status):
+    if _goes_on_without_users(facts, status) or _is_undone(facts, status):
         return ()
     owner, objects, to = facts.rollout.owner, facts.world.objects, facts.backend(status.stable)
     notes = Notes(rejected=_note(facts, status))
@@ -67,6 +68,13 @@ def _goes_on_without_users(facts: Facts, status: ModelRolloutStatus) -> bool:
         return False
     is_the_same = before.candidate.revision == candidate.revision and facts.rejection(status) is None
     return is_the_same and is_on_trial(status) and before.stage.entered != status.stage.entered
+
+
+def _is_undone(facts: Facts, status: ModelRolloutStatus) -> bool:
+    """Whether another version is stable from this pass on. That is saved first, or whoever dies in between would send
+    users to and fro."""
+    before, after = facts.rollout.status.stable, status.stable
+    return before is not None and after is not None and before.revision != after.revision
 
 
 def writes(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[Write, ...]:
@@ -213,7 +221,7 @@ def _note(facts: Facts, status: ModelRolloutStatus) -> str | None:
     candidate = status.candidate
     if candidate is not None and (why := facts.rejection(status)):
         return rejections.note(candidate.revision, why)  # not in status yet, so this is the only place
-    if status.phase not in (Phase.ROLLING_BACK, Phase.ROLLED_BACK) or not status.rejected:
+    if intended(status) not in (Phase.ROLLING_BACK, Phase.ROLLED_BACK) or not status.rejected:
         return None
     entry = status.rejected[0]
     return rejections.note(entry.revision, Finding(entry.reason, entry.message))

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from modelrollout.analysis.copies import COPIES_COMPARED
 from modelrollout.api.findings import Finding
+from modelrollout.api.people import by
 from modelrollout.api.status import ModelRolloutStatus, Phase, Verdict
-from modelrollout.plan.actions import NOT_UNDERSTOOD
+from modelrollout.plan.actions import ACTION_REFUSED, NOT_UNDERSTOOD
 from modelrollout.plan.conditions import APPLIED, EDITED, sensitivity
 from modelrollout.plan.plan import Event
 from modelrollout.traffic.exposure import Exposure
+from modelrollout.trial.by_hand import PAUSED
 from modelrollout.trial.checks import TRAFFIC_AS_INTENDED
 from modelrollout.trial.outage import TRAFFIC_HELD
 from modelrollout.trial.phases import HAS_CANDIDATE_AHEAD, intended
@@ -50,7 +52,9 @@ def _of_candidates(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Ite
 
 def _of_actions(before: ModelRolloutStatus, after: ModelRolloutStatus) -> Iterator[Event]:
     if (done := after.last_action) is not None and done != before.last_action:
-        yield Event("Warning" if done.reason == NOT_UNDERSTOOD else "Normal", done.reason, done.message)
+        who = f" Asked for{by(done.by)}." if done.by is not None and f"{done.by}" not in done.message else ""
+        is_wrong = done.reason in (NOT_UNDERSTOOD, ACTION_REFUSED)
+        yield Event("Warning" if is_wrong else "Normal", done.reason, f"{done.message}{who}")
 
 
 def _of_phase(after: ModelRolloutStatus, why: Finding) -> Iterator[Event]:
@@ -79,7 +83,8 @@ def _of_readiness(before: ModelRolloutStatus, after: ModelRolloutStatus, why: Fi
     if old is None or new is None or old.revision != new.revision:
         return
     is_blocked = new.blocked_since is not None and old.blocked_since is None
-    if is_blocked and after.phase in HAS_CANDIDATE_AHEAD and why.reason != REFUSED:  # that has an Event of its own
+    untold = (REFUSED, PAUSED)  # these have Events of their own
+    if is_blocked and after.phase in HAS_CANDIDATE_AHEAD and why.reason not in untold:
         yield Event("Warning", why.reason, why.message)
     if intended(after) is Phase.PENDING or old.waited:  # told at the first loss of a step: there may be any number
         return

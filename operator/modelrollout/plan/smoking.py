@@ -44,8 +44,10 @@ def next_at(facts: Facts, status: ModelRolloutStatus) -> datetime | None:
     smoke, candidate, stage = _smoke(facts, status), status.candidate, status.stage
     if smoke is None or candidate is None or stage is None or not still_open(smoke, candidate.revision, stage.smoke):
         return None
+    if status.paused is not None:  # or wrong answers would add up while their deadline stands
+        return None
     trouble = stage.smoke.trouble if stage.smoke is not None else None
-    return next_attempt(smoke, trouble, candidate.waited) if trouble is not None else stage.entered
+    return next_attempt(smoke, trouble, candidate.waited + stage.paused_for) if trouble is not None else stage.entered
 
 
 def _smoke(facts: Facts, status: ModelRolloutStatus) -> Smoke | None:

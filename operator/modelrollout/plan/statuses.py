@@ -6,7 +6,17 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from modelrollout.api.findings import Finding
-from modelrollout.api.status import Arm, CandidateArm, ModelRolloutStatus, Outcome, Phase, Rejection, Retired
+from modelrollout.api.status import (
+    Arm,
+    CandidateArm,
+    ModelRolloutStatus,
+    Outcome,
+    Phase,
+    Rejection,
+    Retired,
+    StageStatus,
+    VersionInfo,
+)
 from modelrollout.rollout.rollout import Rollout, Wish
 
 MOST_OUTCOMES = 10
@@ -25,6 +35,13 @@ def with_candidate(status: ModelRolloutStatus, **fields: Any) -> ModelRolloutSta
     if status.candidate is None:
         return status
     return changed(status, candidate=CandidateArm(**{**dict(status.candidate), **fields}))
+
+
+def with_stage(status: ModelRolloutStatus, **fields: Any) -> ModelRolloutStatus:
+    """A validated copy whose step has other fields."""
+    if status.stage is None:
+        return status
+    return changed(status, stage=StageStatus(**{**dict(status.stage), **fields}))
 
 
 def with_new_candidate(status: ModelRolloutStatus, rollout: Rollout, wish: Wish, now: datetime) -> ModelRolloutStatus:
@@ -91,10 +108,33 @@ def rejected(status: ModelRolloutStatus, why: Finding, now: datetime) -> ModelRo
     """Marks the candidate as rejected: it is rolled back, and not tried again unless asked for."""
     if (bad := status.candidate) is None:
         return status
-    entry = Rejection(revision=bad.revision, model=bad.model, reason=why.reason, message=why.message, at=now)
-    others = (old for old in status.rejected if old.revision != bad.revision)
     stage = status.stage and type(status.stage)(**{**dict(status.stage), "weight": 0, "mirror": 0, "asked": ()})
-    return changed(status, phase=Phase.ROLLING_BACK, stage=stage, rejected=(entry, *others)[:MOST_REJECTIONS])
+    refused = with_rejection(status, bad.revision, bad.model, why, now)
+    return changed(refused, phase=Phase.ROLLING_BACK, stage=stage, paused=None)
+
+
+def with_rejection(
+    status: ModelRolloutStatus, revision: str, model: VersionInfo, why: Finding, now: datetime
+) -> ModelRolloutStatus:
+    """Adds a revision to those that are not tried unless somebody asks."""
+    entry = Rejection(revision=revision, model=model, reason=why.reason, message=why.message, at=now)
+    others = (old for old in status.rejected if old.revision != revision)
+    return changed(status, rejected=(entry, *others)[:MOST_REJECTIONS])
+
+
+def undone(status: ModelRolloutStatus, back_to: Arm, why: Finding, now: datetime) -> ModelRolloutStatus:
+    """Makes an older version stable again. The one that was is as one that was taken back: it is not tried again."""
+    if (old := status.stable) is None:
+        return status
+    others = tuple(one for one in status.retired if one.revision != back_to.revision)
+    refused = with_rejection(changed(status, retired=others), old.revision, old.model, why, now)
+    return changed(
+        retired(refused, old, now + DRAIN),
+        phase=Phase.ROLLED_BACK,
+        stable=back_to,
+        stable_out_since=None,
+        history=remembered(status, old, "RolledBack", why, now),
+    )
 
 
 def retired(status: ModelRolloutStatus, arm: Arm, delete_after: datetime) -> ModelRolloutStatus:

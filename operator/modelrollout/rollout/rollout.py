@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from modelrollout.analysis.queries import ArmNames, Reach, queries
 from modelrollout.api.addresses import AllowedAddresses
-from modelrollout.api.base import GROUP
 from modelrollout.api.errors import name_error, spec_error
 from modelrollout.api.findings import Finding
 from modelrollout.api.notifications import Notification, notifications_in
+from modelrollout.api.people import Author
 from modelrollout.api.placeholders import UnknownName, render_tree
 from modelrollout.api.spec import ModelRolloutSpec
 from modelrollout.api.status import ModelRolloutStatus, VersionInfo
@@ -23,6 +23,7 @@ from modelrollout.objects.manifests import Manifest, Owner, Ref, annotation
 from modelrollout.objects.reads import Objects
 from modelrollout.rollout import service_account
 from modelrollout.rollout.agreement_metrics import with_agreement_metrics
+from modelrollout.rollout.author import ACTION, author_of
 from modelrollout.rollout.expansion import NO_TEMPLATES, Templates, expanded
 from modelrollout.rollout.identity import is_known, revision_by_meaning, revision_by_words
 from modelrollout.rollout.references import mentioned, owner_of, templates_among
@@ -31,9 +32,6 @@ from modelrollout.traffic.router import Router
 from modelrollout.traffic.router_table import router_of
 from modelrollout.workloads.kind import Kind
 from modelrollout.workloads.kind_table import kind_of
-
-ACTION = f"{GROUP}/action"
-"""Annotation on a ModelRollout by which people ask for something, such as retry/<token>."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +60,8 @@ class Rollout:
     fault: Finding | None
     status: ModelRolloutStatus
     action: str | None = None  # asked for by hand
+    action_by: Author | None = None
+    requires_authors: bool = False
     notifications: tuple[Notification, ...] = ()  # whatever else may be wrong with the spec
 
     def workload(self, revision: str) -> str:
@@ -73,9 +73,10 @@ def parse(
     objects: Objects,
     comparer_image: str | None = None,
     addresses: AllowedAddresses | None = None,
+    requires_authors: bool = False,
 ) -> Rollout:
     """`objects`: what was found of those that `references.reads` names. `comparer_image`: see `Wish`. `addresses` of a
-    Prometheus that a spec may name; None: any.
+    Prometheus that a spec may name; None: any. `requires_authors`: an admission policy checks who asks by hand.
 
     Raises pydantic.ValidationError when the status is not one that this operator or an older one wrote.
     """
@@ -92,6 +93,8 @@ def parse(
         fault=wish if isinstance(wish, Finding) else None,
         status=status,
         action=annotation(manifest, ACTION),
+        action_by=author_of(manifest, is_admitted=requires_authors),
+        requires_authors=requires_authors,
         notifications=notifications_in(manifest.get("spec")),
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,17 +19,18 @@ from modelrollout.api.status import ModelRolloutStatus
 from modelrollout.delivery.deliverer import Deliverer
 from modelrollout.kube import Cluster, Conflict, Failed, Refused
 from modelrollout.kube.errors import NotFound
-from modelrollout.objects.manifests import Manifest, Owner, Ref, Write, ref_of
+from modelrollout.objects.manifests import Manifest, Ref, Write, ref_of
 from modelrollout.objects.reads import UNREADABLE, Objects, Reads
 from modelrollout.objects.resources import MODEL_ROLLOUTS
 from modelrollout.plan.plan import Event, Plan
-from modelrollout.plan.planner import RECHECK_SOON, finalise, plan, unseen, upkeep
+from modelrollout.plan.planner import RECHECK_SOON, plan, unseen, upkeep
 from modelrollout.promql.query import Answer, Query
-from modelrollout.rollout.references import beyond, essential, owner_of, reads
+from modelrollout.rollout.references import beyond, essential, reads
 from modelrollout.rollout.rollout import Rollout, parse
 from modelrollout.shell.announce import Announcer
 from modelrollout.shell.apply import Applier
 from modelrollout.shell.asking import Asking, Poked
+from modelrollout.shell.deletion import MOST_RETREATS, Deletion
 from modelrollout.shell.finalizer import is_guarded
 from modelrollout.shell.observe import observed
 from modelrollout.shell.outside import Asker, Smoker, utc_now
@@ -47,8 +48,6 @@ logger = logging.getLogger(__name__)
 
 AFTER_A_CONFLICT = timedelta(milliseconds=100)
 """Pause after a conflict: somebody else changed an object, so the next pass reads it again."""
-MOST_RETREATS = 5
-"""How often one pass tries to take traffic back from a route that somebody else keeps writing to."""
 ROUTE_AHEAD_OF_PODS = timedelta(seconds=2)
 """When a rollout is deleted: from removing the route to removing the pods. Gateways take a moment to follow."""
 
@@ -80,16 +79,20 @@ class Reconciler:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         comparer_image: str | None = None,
         addresses: AllowedAddresses | None = None,
+        requires_authors: bool = False,
         smoker: Smoker | None = None,
         succession: Succession | None = None,
         deliverer: Deliverer | None = None,
     ) -> None:
-        """`succession`: where another process may have led before this one. `addresses`: see `parse`.
+        """`succession`: where another process may have led before this one. `addresses` and
+        `requires_authors`: see `parse`.
 
         Without a deliverer, errands stay.
         """
         self._cluster, self._reader, self._asker = cluster, reader, asker
-        self._parse = partial(parse, comparer_image=comparer_image, addresses=addresses)
+        self._parse = partial(
+            parse, comparer_image=comparer_image, addresses=addresses, requires_authors=requires_authors
+        )
         self._smoker = smoker or ByHTTP()
         self._succession, self._deliverer = succession, deliverer
         self._announcer, self._telemetry = announcer, telemetry
@@ -98,6 +101,7 @@ class Reconciler:
         self._refusals, self._objections = Refusals(), Refusals()  # to writes, and to rehearsals
         self._beyond: dict[RolloutKey, tuple[Ref, ...]] = {}  # what the objects of the last pass led to
         self._unseen: set[RolloutKey] = set()  # rollouts whose surroundings the API server did not show
+        self._deletion = Deletion(reader, self._applier, self._refusals, self._unseen)
 
     async def reconcile(self, key: RolloutKey, poked: Poked) -> timedelta | None:
         """One pass. Returns the time until the next pass is due; None: the next event will cause one.
@@ -352,40 +356,12 @@ class Reconciler:
             self._succession.forget(key)
         if manifest is None or "orphan" in (manifest["metadata"].get("finalizers") or []):
             return
-        leaving, done = await self._leave(key, owner_of(manifest), reads(manifest).named)
-        self._refusals.met(key, done.refused, ())
-        if (trouble := done.away or next(iter(self._refusals.uncertain(key, done.refused)), None)) is not None:
-            raise trouble
+        is_led_back = await self._deletion.take_leave(key, manifest)
         self._refusals.forget(key)
         self._objections.forget(key)
         self._unseen.discard(key)
-        if leaving:
+        if is_led_back:
             await self._sleep(ROUTE_AHEAD_OF_PODS.total_seconds())
-
-    async def _leave(self, key: RolloutKey, owner: Owner, refs: tuple[Ref, ...]) -> tuple[tuple[Write, ...], Written]:
-        """Carries out the writes of a deletion: unconditionally, whoever changed our objects meanwhile.
-
-        A part of an object of the user's is given back on condition of what was read. Raises Conflict while that keeps
-        changing.
-        """
-        for _ in range(MOST_RETREATS):
-            leaving = finalise(owner, World(owner.name, await self._left(key, refs)))
-            done = await self._applier.carry_out_all(leaving, Reads(), {})
-            if done.conflict is None:
-                return leaving, done
-        raise Conflict("a route changed whenever it was to be given back")
-
-    async def _left(self, key: RolloutKey, refs: Iterable[Ref]) -> Objects:
-        """The objects of these that can be read. Raises Failed when that fails for the first time."""
-        found: dict[Ref, Manifest | Finding] = {}
-        for ref in refs:
-            try:
-                found |= await self._reader.reread(key, Reads(named=(ref,)))
-            except Failed:
-                if key not in self._unseen:
-                    self._unseen.add(key)
-                    raise
-        return found
 
 
 def _key(manifest: Manifest) -> RolloutKey:

@@ -64,6 +64,7 @@ class Settings(BaseModel):
     metrics_rollouts: Annotated[int, Field(ge=0)] = 1000
     resync: Duration = Duration("5m")
     leader_election: bool = True
+    require_approvers: bool = False
     lease: Name = "modelrollout"
     lease_namespace: Namespace | None = None
     lease_duration: Annotated[Duration, AfterValidator(_long_enough)] = Duration("15s")
@@ -107,7 +108,7 @@ _HELP = {
     "lease_duration": "time after which another process leads when the leader falls silent",
 }
 _LISTS = ("namespaces", "without", "prometheus_allowed")
-ALONE = "--no-leader-election"
+ALONE, APPROVERS = "--no-leader-election", "--require-approvers"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -116,6 +117,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         value = ",".join(default) if isinstance(default, tuple) else default
         shown = f" (default {value})" if default not in (None, ()) else ""
         parser.add_argument(_flag(name), metavar="VALUE", help=f"{text}{shown}; ${PREFIX}{name.upper()}")
+    checked = (
+        "take an action only with its author in modelrollout.dev/action-by, where an admission policy lets nobody "
+    )
+    checked += f"write another name than his own (the chart's rbac.requireApprovers); ${PREFIX}REQUIRE_APPROVERS=true"
+    parser.add_argument(APPROVERS, dest="require_approvers", action="store_const", const="true", help=checked)
     alone = f"write without holding a Lease, where no other process can be running; ${PREFIX}LEADER_ELECTION=false"
     parser.add_argument(ALONE, dest="leader_election", action="store_const", const="false", help=alone)
 
@@ -123,7 +129,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def from_flags(flags: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Settings:
     """Flags before environment before defaults. Raises ValueError with a sentence that names the flag."""
     given: dict[str, str | Sequence[str]] = {}
-    for name in (*_HELP, "leader_election"):
+    for name in (*_HELP, "leader_election", "require_approvers"):
         value = getattr(flags, name, None) or environment.get(PREFIX + name.upper())
         if value:
             given[name] = [part.strip() for part in value.split(",")] if name in _LISTS else value

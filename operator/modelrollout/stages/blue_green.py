@@ -50,6 +50,7 @@ def _before_the_switch(place: Place, blue_green: BlueGreen) -> Iterator[Step]:
         pods_for=EVERYBODY,
         judged=None if mirror else frozenset(),
         copied=shadow.copied(mirror) if mirror else ALL_REQUESTS,
+        needs_approval=blue_green.approval,
     )
     yield comparison.with_comparer(step, mirror) if mirror else step
 

@@ -31,15 +31,18 @@ def steps(index: int, name: str, canary: Canary, wish: Wish) -> Iterator[Step]:
             hold=(step.hold or canary.hold).timedelta,
             begins=Finding("StepStarted", told),
             waits=EXPOSED_WAITS,
+            needs_approval=step.approval,
         )
 
 
 def beginning_at(canary: Canary, weight: int) -> tuple[CanaryStep, ...]:
     """The steps with another first weight: no less than planned, and no more than the user allows for the first one.
 
-    Later steps that would not rise from it are left out.
+    Later steps that would not rise from it are left out, and so is no approval that one of them wants.
     """
     first, *later = canary.all_steps
     most = canary.first_weight_at_most or first.weight
-    raised = CanaryStep(weight=max(first.weight, min(weight, most)), hold=first.hold)
-    return (raised, *(step for step in later if step.weight > raised.weight))
+    begins = max(first.weight, min(weight, most))
+    approval = any(step.approval for step in canary.all_steps if step.weight <= begins)
+    raised = CanaryStep(weight=begins, hold=first.hold, approval=approval)
+    return (raised, *(step for step in later if step.weight > begins))

@@ -51,8 +51,8 @@ def requests_are_open(trial: Trial) -> Finding | None:
     passed = f"{where}: {all_ - len(still)} of {all_} smoke requests passed"
     if known is None or (trouble := known.trouble) is None:
         return Finding("SmokeRunning", f"{passed}; the next are on their way.")
-    again = f"Asked again at {next_attempt(smoke, trouble, trial.candidate.waited):%H:%M:%S} UTC"
-    until = last_attempt(smoke, trouble, trial.candidate.waited)
+    again = f"Asked again at {next_attempt(smoke, trouble, _lost(trial)):%H:%M:%S} UTC"
+    until = last_attempt(smoke, trouble, _lost(trial))
     if until is None:
         return Finding("SmokeUnanswered", f"{passed}. {trouble.message} {again}.")
     rejected = f"rejected if it is no better from {until:%H:%M:%S} UTC on"
@@ -64,12 +64,17 @@ def answers_stayed_wrong(trial: Trial) -> Finding | None:
     smoke, known = trial.step.smoke, trial.stage.smoke if trial.status.stage else None
     if smoke is None or known is None or (trouble := known.trouble) is None:
         return None
-    until = last_attempt(smoke, trouble, trial.candidate.waited)
+    until = last_attempt(smoke, trouble, _lost(trial))
     if until is None or trouble.at < until or not still_open(smoke, trial.candidate.revision, known):
         return None
     return Finding(
         "SmokeFailed", f"{trial.stage.name}: smoke request {trouble.message} It was asked {_times(trouble.times)}."
     )
+
+
+def _lost(trial: Trial) -> int:
+    """Seconds of the step in which it was not asked."""
+    return trial.candidate.waited + trial.stage.paused_for
 
 
 def _times(count: int) -> str:

@@ -14,7 +14,7 @@ from modelrollout.api.ab_test import AbTest
 from modelrollout.api.blue_green import BlueGreen
 from modelrollout.api.findings import Finding
 from modelrollout.api.shadow import Shadow
-from modelrollout.api.stages import Canary, StageKind
+from modelrollout.api.stages import Canary, Stage, StageKind
 from modelrollout.objects.access import Access
 from modelrollout.rollout.agreement_metrics import judged_at
 from modelrollout.rollout.rollout import Wish
@@ -46,10 +46,15 @@ ACCESS: Mapping[type[StageKind], tuple[Access, ...]] = {Shadow: comparison.ACCES
 def way(wish: Wish) -> tuple[Step, ...]:
     """All steps, in order."""
     stages = wish.spec.stages
-    found = [
-        step for index, one in enumerate(stages) for step in STAGES[type(one.kind)](index, one.name, one.kind, wish)
-    ]
+    found = [step for index, one in enumerate(stages) for step in _steps_of(index, one, wish)]
     return tuple(_with_its_metrics(step, wish) for step in (*found, *promotion.steps(len(stages), wish)))
+
+
+def _steps_of(index: int, stage: Stage, wish: Wish) -> Iterator[Step]:
+    """Those of a stage; a person approves the whole of it at its last one."""
+    *before, last = STAGES[type(stage.kind)](index, stage.name, stage.kind, wish)
+    yield from before
+    yield replace(last, needs_approval=True) if stage.approval else last
 
 
 def _with_its_metrics(step: Step, wish: Wish) -> Step:

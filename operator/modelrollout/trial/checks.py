@@ -6,6 +6,7 @@ file, those that hold everywhere at the end of this one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from modelrollout.analysis.evidence.look import Goal
@@ -13,12 +14,12 @@ from modelrollout.api.findings import Finding
 from modelrollout.api.status import CandidateArm, MetricVerdict, Verdict
 from modelrollout.rollout.rollout import Wish
 from modelrollout.traffic.exposure import EVERYBODY, Exposure
-from modelrollout.trial import outage
+from modelrollout.trial import by_hand, outage
 from modelrollout.trial.facts import is_on_trial
 from modelrollout.trial.hindrance import carried, hindrance
 from modelrollout.trial.obstacles import obstacle
 from modelrollout.trial.steps import exposure_at
-from modelrollout.trial.trial import Check, Patience, Trial
+from modelrollout.trial.trial import Check, Patience, Trial, first
 from modelrollout.workloads import pods
 
 TRAFFIC_AS_INTENDED = "TrafficAsIntended"
@@ -197,12 +198,13 @@ def _latest(shown: MetricVerdict | None, fresh: MetricVerdict) -> MetricVerdict:
 
 
 def step_deadline_is_over(trial: Trial) -> bool:
-    """Never before the step has been in force for its hold: a gateway that is away is not the candidate's fault."""
+    """Never before the step has been in force for its hold: a gateway that is away is not the candidate's fault. In
+    pauses its clock stands."""
     stage, hold = trial.status.stage, trial.step.hold
     if stage is None or stage.since is None:
         return False
     patience = max(hold, patience_of(trial).deadline)
-    return trial.facts.now >= max(stage.entered + patience, stage.since + hold)
+    return by_hand.clock(trial.status, trial.facts.now) >= max(stage.entered + patience, stage.since + hold)
 
 
 def users_exceed_intention(trial: Trial) -> Finding | None:
@@ -286,3 +288,13 @@ SEEN_WAITS: tuple[Check, ...] = (
 
 # Before whatever follows a step that has users: the next one, or another exposure.
 EXPOSED_WAITS: tuple[Check, ...] = (*SEEN_WAITS, evidence_is_missing)
+
+NEVER_WAIVED: tuple[Check, ...] = (is_not_ready, weight_is_not_in_force, route_is_not_accepted, stable_is_not_ready)
+"""What a step waits for, whoever wants it to end."""
+
+
+def wait(trial: Trial, waits: Sequence[Check]) -> Finding | None:
+    """What is still waited for, with regard to what people decided."""
+    waived = by_hand.waiver(trial) is not None and waits is not PENDING_WAITS
+    asked = [check for check in waits if check in NEVER_WAIVED] if waived else waits
+    return first((by_hand.is_paused, *asked, by_hand.approval_is_missing), trial)

@@ -76,7 +76,7 @@ def next_attempt(smoke: Smoke, trouble: SmokeTrouble, waited: int) -> datetime:
 def last_attempt(smoke: Smoke, trouble: SmokeTrouble, waited: int) -> datetime | None:
     """The moment from which on a wrong answer rejects the candidate; None while it cannot be asked at all.
 
-    `waited`: seconds of the step in which it was not ready, and so was not asked.
+    `waited`: seconds of the step in which it was not asked: it was not ready, or the release was paused.
     """
     return trouble.since + smoke.deadline + timedelta(seconds=waited) if trouble.since is not None else None
 

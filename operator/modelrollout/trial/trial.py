@@ -70,6 +70,7 @@ class Step:
     copies_to: Callable[[Trial], Backend | None] = lambda _: None
     objects: Callable[[Trial], Iterator[Apply]] = lambda _: iter(())
     smoke: Smoke | None = None  # what the operator itself asks of the candidate
+    needs_approval: bool = False  # of a person, before it ends
 
     @property
     def reach(self) -> Exposure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,11 +73,15 @@ async def test_nothing_is_asked_again_of_what_is_in_force(place: Place, exposure
 
 @EVERY_ROUTER
 async def test_every_way_from_one_exposure_to_another_takes_one_write(place: Place) -> None:
-    for before, after in itertools.permutations(possible(place.router), 2):
-        await place.put(before)
-        await place.put(after)
-        assert await place.wanted(after) == ()
-        assert (await place.in_force()).exposure == after
+    for exposure in every_way(possible(place.router)):
+        await place.put(exposure)
+        assert await place.wanted(exposure) == ()
+        assert (await place.in_force()).exposure == exposure
+
+
+async def test_every_way_is_walked_once() -> None:
+    walk = every_way("abcde")
+    assert sorted(itertools.pairwise(walk)) == sorted(itertools.permutations("abcde", 2))
 
 
 @EVERY_ROUTER
@@ -267,6 +272,12 @@ async def test_notes_alone_need_no_acceptance(place: Place) -> None:
     await place.accepted()
     await place.put(HALF, since=NOON)
     assert not is_awaited(await place.in_force())
+
+
+def every_way(places: Sequence[Any]) -> list[Any]:
+    """One walk that takes each way from a place to another once, and ends where it began."""
+    pairs = itertools.combinations(places, 2)
+    return [*itertools.chain.from_iterable(pairs), places[0]]
 
 
 def is_awaited(found: InForce) -> bool:

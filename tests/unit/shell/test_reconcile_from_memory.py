@@ -11,7 +11,8 @@ from modelrollout.kube import Unreachable
 from modelrollout.objects.manifests import Manifest
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, Resource
 from modelrollout.plan.planner import RECHECK_SOON
-from modelrollout.shell.reconcile import AFTER_A_CONFLICT, MOST_RETREATS
+from modelrollout.shell.deletion import MOST_RETREATS
+from modelrollout.shell.reconcile import AFTER_A_CONFLICT
 from tests.fakes.cluster import merged
 from tests.fakes.mirrored import WATCHED, MirroredTown
 

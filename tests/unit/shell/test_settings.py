@@ -89,6 +89,12 @@ def test_an_operator_leads_by_a_lease_unless_it_is_told_that_it_is_alone() -> No
     assert not told(MODELROLLOUT_LEADER_ELECTION="false").leader_election
 
 
+def test_an_operator_believes_no_name_beside_an_action_unless_it_is_told_that_a_policy_checks_it() -> None:
+    assert not told().require_approvers
+    assert told("--require-approvers").require_approvers
+    assert told(MODELROLLOUT_REQUIRE_APPROVERS="true").require_approvers
+
+
 def test_the_page_on_several_operators_has_flags_that_there_are_and_their_defaults() -> None:
     page = (ROOT / "docs/high-availability.md").read_text()
     commands = re.findall("^modelrollout run (.*)$", page, re.MULTILINE)

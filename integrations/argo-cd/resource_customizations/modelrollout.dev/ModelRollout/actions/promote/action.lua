@@ -1,0 +1,11 @@
+-- Asks the operator for promote by an annotation, and touches nothing else. Made by `python -m tests.gitops`.
+-- The token is another one with each version of the object, so it can be asked for again.
+local metadata = obj.metadata
+if type(metadata.annotations) ~= "table" then metadata.annotations = {} end
+local asked = "promote"
+local candidate = type(obj.status) == "table" and obj.status.candidate
+if type(candidate) == "table" and type(candidate.revision) == "string" then
+  asked = asked .. "/" .. candidate.revision
+end
+metadata.annotations["modelrollout.dev/action"] = asked .. "/argocd-" .. (metadata.resourceVersion or "0")
+return obj

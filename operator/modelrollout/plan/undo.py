@@ -1,0 +1,57 @@
+"""To which older versions a rollout can go back at once. Pure."""
+
+from __future__ import annotations
+
+from modelrollout.api.findings import Finding
+from modelrollout.api.status import Arm, ModelRolloutStatus, Outcome
+from modelrollout.plan import statuses
+from modelrollout.trial.facts import Facts
+
+SERVED = ("Installed", "Promoted")
+"""Ends of a release, as history has them, after which a version had all users."""
+
+
+def version_to_go_back_to(facts: Facts, status: ModelRolloutStatus, revision: str | None) -> Arm | Finding:
+    """The arm of that revision, or of the last one that served before; or why there is none."""
+    kept = _kept(facts, status)
+    if status.stable is not None and revision == status.stable.revision:
+        return _none(f"Revision {revision} serves already.")
+    if revision is not None and revision not in kept:
+        others = f"kept are {', '.join(kept)}" if kept else "none is kept"
+        return _none(f"Revision {revision} is none that served and is still kept (spec.promotion.keepOld); {others}.")
+    arm = kept[revision] if revision is not None else next(iter(kept.values()), None)
+    if arm is None:
+        return _none("No older version is kept any more (spec.promotion.keepOld), so there is none to go back to.")
+    return _none(why) if (why := _lacks(facts, status, arm)) is not None else arm
+
+
+def _kept(facts: Facts, status: ModelRolloutStatus) -> dict[str, Arm]:
+    """By revision, the versions that served before and still have their workload; the last one first."""
+    ends: dict[str, Outcome] = {}
+    for one in status.history:
+        if one.outcome in SERVED:
+            ends.setdefault(one.revision, one)
+    found = {}
+    for old in reversed(status.retired):
+        end = ends.get(old.revision)
+        arm = Arm(revision=old.revision, model=end.model, workload=old.workload) if end is not None else None
+        is_refused = statuses.rejection_of(status, old.revision) is not None
+        if arm is not None and not is_refused and facts.now < old.delete_after and facts.workload(arm) is not None:
+            found[old.revision] = arm
+    return found
+
+
+def _lacks(facts: Facts, status: ModelRolloutStatus, arm: Arm) -> str | None:
+    """Why everybody cannot be sent there: nobody is taken from pods that serve to fewer."""
+    state, present, version = facts.workload(arm), facts.workload(status.stable), arm.model.version
+    if state is None or not state.can_serve:
+        return f"Version {version} is kept, but its pods are not ready: {state or 'it has none'}."
+    if present is not None and state.replicas < present.replicas:
+        kind = facts.kind(arm)
+        few = f"Version {version} has {state.replicas} of the {present.replicas} pods that everybody needs"
+        return f"{few}: scale {kind.resource.kind if kind else 'workload'} {arm.workload}."
+    return None
+
+
+def _none(message: str) -> Finding:
+    return Finding("ActionRefused", message)
