@@ -93,14 +93,18 @@ class Collector:
     async def _has_owner(self, item: Manifest) -> bool:
         """Whether one of its owners exists and is not waiting for its dependents to go first.
 
-        Mirrors lag: an owner that was made just before may be missing in them, so the API server is asked.
+        A mirror that knows an owner is believed: it will hear when the owner goes. Of one that it does not know the API
+        server is asked: mirrors lag, and the owner may just have been made.
         """
+        namespace = item["metadata"].get("namespace")
         for owner in _owners(item):
             resource = self._known.get((owner["apiVersion"], owner["kind"]))
             if resource is None:
                 return True  # of an unknown kind: keep the object rather than lose it
-            found = await self._cluster.read(resource, item["metadata"].get("namespace"), owner["name"])
-            if found is not None and found["metadata"]["uid"] == owner["uid"] and not _waits(found):
+            mirror, name = self._mirrors.get(resource), owner["name"]
+            if mirror is not None and _is_kept_by(owner, mirror.get(namespace or "", name)):
+                return True
+            if _is_kept_by(owner, await self._cluster.read(resource, namespace, name)):
                 return True
         return False
 
@@ -148,6 +152,11 @@ class Collector:
 
 def _owners(item: Manifest) -> list[dict[str, Any]]:
     return item["metadata"].get("ownerReferences") or []
+
+
+def _is_kept_by(owner: Manifest, found: Manifest | None) -> bool:
+    """Whether what was found under the owner's name is the owner, and keeps its dependents."""
+    return found is not None and found["metadata"]["uid"] == owner["uid"] and not _waits(found)
 
 
 def _waits(owner: Manifest) -> bool:
