@@ -277,7 +277,7 @@ class FakeCluster:
         return self.objects.get(_key(resource, namespace, name))
 
     def all(self, resource: Resource) -> list[Manifest]:
-        return [self.objects[key] for key in sorted(self.objects) if key[0] == resource.plural]
+        return [self.objects[key] for key in sorted(key for key in self.objects if key[0] == resource.plural)]
 
     def run_controllers(self, now: datetime) -> None:
         """Deployments make pods, pods become ready unless their version is broken, and statuses say so."""

@@ -8,6 +8,7 @@ numbers, and a year of it passes in a moment. tests/contract/clusters/test_deplo
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -117,7 +118,7 @@ def _is_available(cluster: FakeCluster, deployment: Manifest, number: int, now: 
     assert pod is not None
     (ready,) = (one for one in pod["status"]["conditions"] if one["type"] == "Ready")
     least = timedelta(seconds=deployment["spec"].get("minReadySeconds") or 0)
-    return now >= datetime.fromisoformat(ready["lastTransitionTime"]) + least
+    return now >= _moment(ready["lastTransitionTime"]) + least
 
 
 def _pod_status(cluster: FakeCluster, deployment: str, pod: Manifest, *, is_ready: bool, now: datetime) -> Manifest:
@@ -128,18 +129,26 @@ def _pod_status(cluster: FakeCluster, deployment: str, pod: Manifest, *, is_read
         container |= {"state": {"waiting": waiting}, "lastState": {"terminated": {"exitCode": 1}}}
     else:
         container["state"] = {"running": {"startedAt": _stamp(_born(pod))}}
-    since = _stamp(now if is_ready != _is_ready(pod) else _born(pod))
+    has_changed = is_ready != _is_ready(pod)
+    since = _stamp(now if has_changed else _born(pod))
     known = [one for one in (pod.get("status") or {}).get("conditions") or () if one["type"] == "Ready"]
-    if is_ready == _is_ready(pod) and known:
+    if known and not has_changed:
         since = known[0]["lastTransitionTime"]
     ready = {"type": "Ready", "status": "True" if is_ready else "False", "lastTransitionTime": since}
     return {"conditions": [ready], "containerStatuses": [container]}
 
 
 def _born(pod: Manifest) -> datetime:
-    return datetime.fromisoformat(pod["metadata"]["annotations"][_BORN])
+    return _moment(pod["metadata"]["annotations"][_BORN])
 
 
+@functools.lru_cache(maxsize=256)
+def _moment(text: str) -> datetime:
+    """Pods say when they were born at every look, of which there are thousands."""
+    return datetime.fromisoformat(text)
+
+
+@functools.lru_cache(maxsize=256)
 def _stamp(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 

@@ -34,7 +34,10 @@ class Story:
 
 @dataclass(frozen=True)
 class Death:
-    """When the process dies, before or after a call of a pass, both counted from 0; and the world that is left."""
+    """When the process dies, before or after a call of a pass, both counted from 0; and the world that is left.
+
+    That world goes on once.
+    """
 
     number: int
     when: str
@@ -67,9 +70,8 @@ class Run:
     @classmethod
     def after(cls, death: Death) -> Self:
         """A new process is there on the next full second: whoever died in the same one, and left the same, is alike."""
-        town = death.town.clone()
-        town.die(until=town.now.replace(microsecond=0) + timedelta(seconds=1))
-        return cls(town, death.witness.clone(town))
+        death.town.die(until=death.town.now.replace(microsecond=0) + timedelta(seconds=1))
+        return cls(death.town, death.witness)
 
     def begins(self) -> None:
         """Called before every pass."""

@@ -8,7 +8,7 @@ same, which costs time and nothing else.
 from __future__ import annotations
 
 import asyncio
-import json
+import marshal
 from collections import deque
 from collections.abc import Hashable, Mapping, Set
 from typing import Any
@@ -85,7 +85,7 @@ def _frozen(thing: Any) -> Hashable:
         case asyncio.Event():
             return thing.is_set()
         case {"apiVersion": _, "metadata": _}:
-            return json.dumps(_nameless(thing), sort_keys=True)
+            return marshal.dumps(_nameless(thing), 2)  # a later version tells what is one object from what is equal
         case Mapping():
             return frozenset((key, _frozen(value)) for key, value in thing.items())
         case Set():

@@ -155,7 +155,9 @@ class Walk:
     def __init__(self, traffic: dict[str, Any], *stages_: dict[str, Any]) -> None:
         self.traffic, self.stages = traffic, stages_
         self.rollouts: dict[str, Rollout] = {}
-        self.passes: list[Pass] = []  # from the present place
+        # From the present place:
+        self.sights: list[tuple[Situation, Facts, ModelRolloutStatus]] = []
+        self.passes: list[Pass] = []
         self.checked = 0
 
     def spec(self, name: str) -> dict[str, Any]:
@@ -188,6 +190,7 @@ class Walk:
                 continue
             seen.add(place)
             assert len(seen) < MOST_PLACES, "the walk does not end"
+            self.sights.clear()
             self.passes.clear()
             for event in events:
                 ahead.extend(self.after(here, event))
@@ -216,8 +219,7 @@ class Walk:
 
     def passed(self, here: Situation, event: Event) -> Pass:
         """The pass over a situation. Planning is pure: events that leave the same to see share one."""
-        facts = Facts(self.rollout(here), World("fraud", here.objects), here.now)
-        known = mended(facts)
+        facts, known = self.seen(here)
         asked = smoking.due(facts, known) if event.reply is not None else None
         verdict = event.verdict if event.verdict is not None and looks.is_due(facts, known) else None
         heard = (verdict, event.reply if asked is not None else None)
@@ -232,22 +234,32 @@ class Walk:
                 facts = replace(facts, verdicts=(said,))
             decision = decide(facts, known)
             plan = concluded(facts, known, decision, desired.retreat(facts, decision.status))
-            made = Pass(here, heard, facts, plan, *self.exposures(here, plan))
+            made = Pass(here, heard, facts, plan, *self.exposures(here, facts.world, plan))
             self.passes.append(made)
         return made
 
-    def exposures(self, here: Situation, plan: Plan) -> tuple[Exposure, Exposure, Exposure]:
+    def seen(self, here: Situation) -> tuple[Facts, ModelRolloutStatus]:
+        """What a pass knows before it hears anything, which several events leave alike."""
+        found = next((sight for there, *sight in self.sights if there == here), None)
+        if found is None:
+            facts = Facts(self.rollout(here), World("fraud", here.objects), here.now)
+            found = [facts, mended(facts)]
+            self.sights.append((here, *found))
+        return found[0], found[1]
+
+    def exposures(self, here: Situation, world: World, plan: Plan) -> tuple[Exposure, Exposure, Exposure]:
         """Before a pass, once it took traffic back, and after it."""
-        before, after = self.live(here.objects, here.status), here.status
+        before, after = self.live(world, here.status), here.status
         objects = dict(here.objects)
         for write in plan.retreat:
             objects = applied(objects, write)
-        retreated = self.live(objects, here.status) if plan.retreat else before
+        retreated = self.live(World("fraud", objects), here.status) if plan.retreat else before
         for write in plan.writes:
             if not plan.retreat:
                 objects = applied(objects, write)
         is_still_there = not plan.writes and plan.status.stable in (None, after.stable)
-        now = retreated if is_still_there else self.live(objects, plan.status if plan.status.stable else after)
+        leads_to = plan.status if plan.status.stable else after
+        now = retreated if is_still_there else self.live(World("fraud", objects), leads_to)
         return before, retreated, now
 
     def happened(self, here: Situation, event: Event) -> Situation:
@@ -311,10 +323,10 @@ class Walk:
         for write in (*plan.retreat, *plan.writes):
             assert is_ours(write), ("11: touches what is not its own", told)
 
-    def live(self, objects: Objects, status: ModelRolloutStatus) -> Exposure:
+    def live(self, world: World, status: ModelRolloutStatus) -> Exposure:
         if status.stable is None:
             return NOBODY
-        facts = Facts(replace(next(iter(self.rollouts.values())), status=status), World("fraud", objects), NOON)
+        facts = Facts(replace(next(iter(self.rollouts.values())), status=status), world, NOON)
         exposures = [facts.routing(router, status.stable).exposure for router in ROUTERS.values()]
         whole = NOBODY
         for exposure in exposures:
