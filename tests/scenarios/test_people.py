@@ -439,3 +439,23 @@ def test_who_asked_is_the_program_that_owns_the_annotation() -> None:
     town.step()
     assert town.status.last_action.by.known_from == "FieldManager"
     assert town.status.rejected[0].message == "Version 2 was aborted by somebody with kubectl-annotate."
+
+
+def test_while_a_person_is_asked_a_prometheus_that_goes_away_takes_nobody_back_at_the_deadline() -> None:
+    analysis = {"metrics": [builders.ERRORS], "onInconclusive": "rollback", "stepDeadline": "10m"}
+    town = at(10, stages=APPROVED, analysis=analysis)
+    town.run(until=lambda town: town.condition("WaitingForPerson") == "True", minutes=10)
+    prometheus_is_away(town)
+    town.run(minutes=12)
+    assert (town.phase, town.share(town.new)) == (Phase.PROGRESSING, 10)
+    town.metrics.is_down = False
+    ask(town, "approve/1")
+    town.go(Phase.PROGRESSING, 50, minutes=2)
+
+
+def test_abort_does_not_wait_for_an_answer_that_is_on_its_way() -> None:
+    town = at(25)
+    town.metrics.meanwhile = lambda: ask(town, "abort/1")
+    town.run(until=lambda town: town.metrics.meanwhile is None, minutes=2)
+    town.step()
+    assert town.share(town.new) == 0

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from modelrollout.api.base import Record
 from modelrollout.api.people import LastAction, Pause, Waiver
 from modelrollout.api.scalars import FinePercent, Time
+from modelrollout.api.smoke_status import SmokeStatus
 
 _Revision = Annotated[str, Field(description="The revision: a digest of the model and of what its pods run.")]
 _Workload = Annotated[str, Field(description="Name of its workload, and of its Service.")]
@@ -121,33 +122,6 @@ class CandidateArm(Arm):
     ] = None
 
 
-class SmokeTrouble(Record):
-    """A smoke request whose last answer was not as expected."""
-
-    request: Annotated[str, Field(description="Its name.")]
-    message: Annotated[str, Field(description="What was expected, and what came.")]
-    times: Annotated[int, Field(ge=1, description="Rounds in a row that did not pass.")]
-    at: Annotated[Time, Field(description="When the last of them was.")]
-    since: Annotated[
-        Time | None,
-        Field(description="When the first wrong answer came; absent while the candidate cannot be asked."),
-    ] = None
-
-
-class SmokeStatus(Record):
-    """What the candidate answered to the smoke requests of a stage."""
-
-    passed: Annotated[
-        dict[str, str],
-        Field(
-            exclude_if=not_,
-            max_length=10,
-            description="By name, a digest of the revision and of the request, whose answer was as expected.",
-        ),
-    ] = Field(default_factory=dict)
-    trouble: SmokeTrouble | None = None
-
-
 class StageStatus(Record):
     """The step that the rollout is at."""
 
@@ -170,6 +144,10 @@ class StageStatus(Record):
     smoke: Annotated[SmokeStatus | None, Field(description="What the candidate answered to smoke requests.")] = None
     waived: Annotated[
         Waiver | None, Field(description="Set by approve, promote and skip: what this step waits for no more.")
+    ] = None
+    asked_since: Annotated[
+        Time | None,
+        Field(description="When a person was first asked to approve this step, since all else allowed to go on."),
     ] = None
     paused_for: Annotated[
         int,

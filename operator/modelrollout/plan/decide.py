@@ -245,7 +245,8 @@ def _at_a_step(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
     """The next step, once this one waits for nothing more. After the last step the candidate becomes stable."""
     status, wish, facts = trial.status, trial.wish, trial.facts
     if wait := checks.wait(trial, trial.step.waits):
-        return status, wait
+        is_asked = wait.reason == by_hand.AWAITING_APPROVAL and trial.stage.asked_since is None
+        return statuses.with_stage(status, asked_since=facts.now) if is_asked else status, wait
     if (step := _next(trial)) is not None:
         return _at(facts, status, step, wish), _begins(trial, step)
     why = _promoted(trial)

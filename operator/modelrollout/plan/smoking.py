@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from modelrollout.api.status import ModelRolloutStatus, Phase, SmokeStatus, SmokeTrouble, StageStatus
+from modelrollout.api.smoke_status import SmokeStatus, SmokeTrouble
+from modelrollout.api.status import ModelRolloutStatus, Phase, StageStatus
 from modelrollout.comparer.answers import Reply
 from modelrollout.objects.manifests import Ref
 from modelrollout.objects.resources import SERVICES

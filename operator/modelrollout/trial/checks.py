@@ -81,6 +81,8 @@ def evidence_came_too_late(trial: Trial) -> Finding | None:
     patience = patience_of(trial)
     if patience.on_inconclusive != "rollback" or not step_deadline_is_over(trial):
         return None
+    if trial.stage.asked_since is not None:  # it came, and people may take longer than a Prometheus stays up
+        return None
     if trial.facts.is_asking:  # the answer that is on its way may be the missing evidence
         return None
     if missing := evidence_is_missing(trial):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from modelrollout.api.smoke import Expectation, JsonExpectation, SmokeRequest
-from modelrollout.api.status import SmokeStatus, SmokeTrouble
+from modelrollout.api.smoke_status import SmokeStatus, SmokeTrouble
 from modelrollout.comparer.agreement import Rules, difference
 from modelrollout.comparer.answers import NOT_ITS_FAULT, Answer, Failure, Reply, Trouble, value
 from modelrollout.comparer.json_paths import find, keys

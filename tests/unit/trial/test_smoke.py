@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from modelrollout.api.smoke import SmokeRequest
-from modelrollout.api.status import SmokeStatus, SmokeTrouble
+from modelrollout.api.smoke_status import SmokeStatus, SmokeTrouble
 from modelrollout.comparer.answers import Answer, Failure, Trouble
 from modelrollout.trial.smoke import Smoke, Unmet, basis, last_attempt, next_attempt, still_open, unmet
 from tests import builders
