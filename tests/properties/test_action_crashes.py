@@ -10,7 +10,7 @@ from modelrollout.api.status import Phase
 from modelrollout.rollout.author import ACTION
 from tests.fakes.cluster import merged
 from tests.fakes.town import Town
-from tests.properties.crash import Pass, Story, retold, told
+from tests.properties.crash import Death, Story, retold, told
 from tests.properties.test_plan_crashes import at, quick, serves, upgrading, weights
 
 
@@ -43,10 +43,10 @@ STORIES = {
 }
 
 
-def concerned(passes: list[Pass]) -> list[tuple[int, Pass]]:
-    """Those from the one on before which it is asked for. What comes before is as in test_plan_crashes."""
-    knowing = [ACTION in (one.town.manifest["metadata"].get("annotations") or {}) for one in passes]
-    return list(enumerate(passes))[max(0, knowing.index(True) - 1) :]
+def concerned(deaths: list[Death]) -> list[Death]:
+    """Those from the pass before which it is asked for. What comes earlier is as in test_plan_crashes."""
+    asked = next(one.number for one in deaths if ACTION in (one.town.manifest["metadata"].get("annotations") or {}))
+    return [one for one in deaths if one.number >= asked - 1]
 
 
 @pytest.mark.parametrize("name", STORIES)
@@ -54,10 +54,9 @@ def test_killed_at_any_call_it_ends_as_if_nothing_had_happened_and_is_done_once(
     story, reason = STORIES[name]
     whole = told(story)
     assert whole.town.events.count(reason) == 1
-    for number, begins in concerned(whole.passes):
-        for moment, run in retold(story, [begins]):
-            where = f"{name}: killed in pass {number}, {moment}"
-            assert run.end == whole.end, where
-            assert weights(run) == weights(whole), where
-            assert run.town.status.last_action.reason == reason, where
-            assert run.town.status.earlier_actions == (), where
+    for death, run in retold(story, concerned(whole.deaths)):
+        where = f"{name}: {death}"
+        assert run.end == whole.end, where
+        assert weights(run) == weights(whole), where
+        assert run.town.status.last_action.reason == reason, where
+        assert run.town.status.earlier_actions == (), where
