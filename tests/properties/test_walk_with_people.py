@@ -67,6 +67,7 @@ class WalkWithPeople(Walk):
         self.verb = event.verb if isinstance(event, Asking) else ""
         self.number += 1
         self.passes.clear()  # they are told apart by what was seen, and not by what was asked for
+        self.sights.clear()
         yield from super().after(here, event)
 
     def rollout(self, situation: Situation) -> Rollout:

@@ -30,6 +30,8 @@ REFRESH = timedelta(minutes=1)
 worth a write to the API server at every look."""
 RECHECK_SOON = timedelta(seconds=1)
 """Time to the next pass while something is changing; the watch usually wakes the loop earlier."""
+PATIENT = 10
+"""The part of the time that a gateway has taken so far after which it is looked at again: some never follow."""
 
 
 def plan(rollout: Rollout, world: World, now: datetime) -> Plan:
@@ -178,11 +180,11 @@ def _recheck(
     now: datetime, status: ModelRolloutStatus, wish: Wish | None, world: World, asked_next: datetime | None
 ) -> timedelta | None:
     """The time until something can change that no event announces. `asked_next`: when smoke requests are."""
-    if status.phase in (Phase.PROMOTING, Phase.ROLLING_BACK):
-        return RECHECK_SOON
     moments = [old.delete_after - now for old in status.retired if old.delete_after > now]
     if asked_next is not None:
         moments.append(max(asked_next - now, RECHECK_SOON))
+    if (begun := _in_motion_since(status)) is not None:
+        moments.append(max((now - begun) / PATIENT, RECHECK_SOON))
     if wish is not None and status.candidate is not None:
         interval = wish.spec.analysis.interval.timedelta
         moments.append(_until_next_look(status.stage, interval, now) if status.stage else interval)
@@ -190,6 +192,13 @@ def _recheck(
     if wish is not None:
         moments += _of_companions(now, status, wish, world)
     return min(moments) if moments else None
+
+
+def _in_motion_since(status: ModelRolloutStatus) -> datetime | None:
+    """Since when all traffic is on its way to one version, while it is."""
+    if status.phase is Phase.PROMOTING and status.stage is not None:
+        return status.stage.entered
+    return status.rejected[0].at if status.phase is Phase.ROLLING_BACK and status.rejected else None
 
 
 def _of_companions(now: datetime, status: ModelRolloutStatus, wish: Wish, world: World) -> list[timedelta]:

@@ -198,6 +198,21 @@ def test_next_pass_is_due_with_the_next_look() -> None:
     assert asked(town) != before
 
 
+def test_a_gateway_that_never_follows_is_looked_at_ever_less_often_and_once_an_interval_at_least() -> None:
+    town = releasing(stages=[{"name": "c", "canary": {"weights": [50], "hold": "10s"}}])
+    town.run(until=lambda town: town.phase is Phase.PROGRESSING, minutes=5)
+    town.run(seconds=5)
+    town.cluster.is_gateway_down = True
+    town.go(Phase.PROMOTING)
+    begun, due = town.status.stage.entered, list[timedelta | None]()
+    for seconds in (1, 40, 100, 3600):
+        town.now = begun + timedelta(seconds=seconds)
+        due.append(made(town).recheck)
+    interval = town.rollout().wish.spec.analysis.interval.timedelta
+    assert due[:2] == [timedelta(seconds=1), timedelta(seconds=4)]
+    assert all(each is not None and each <= interval for each in due)
+
+
 def test_next_pass_over_a_healthy_rollout_is_due_when_the_old_version_may_go_and_else_never() -> None:
     town = releasing()
     town.go(Phase.HEALTHY)
