@@ -45,6 +45,12 @@ BROKEN_STAGES = (
         "spec.stages[0]",
         "a stage does exactly one thing: set canary, shadow, blueGreen or abTest",
     ),
+    Broken(
+        "an approval of what nobody sees",
+        {"stages": [blue_green(approval=True)]},
+        "spec.stages[0].blueGreen",
+        "approval of a switch needs something to look at before it: give preview or mirror",
+    ),
     Broken("a method twice", _shadow(methods=["GET", "GET"]), f"{_SHADOW}.methods", "each may stand here once"),
     Broken("no methods", _shadow(methods=[]), f"{_SHADOW}.methods", "needs at least 1 element", "at least 1 items"),
     Broken("a path twice", _shadow(paths=["/a", "/a"]), f"{_SHADOW}.paths", "each may stand here once"),

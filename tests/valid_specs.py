@@ -96,17 +96,20 @@ def stages_of_specs(draw: st.DrawFn) -> list[dict[str, Any]]:
     for name in draw(st.lists(_names, min_size=1, max_size=4, unique=True)):
         weights = draw(st.lists(st.integers(1, 100), min_size=1, max_size=6, unique=True).map(sorted))
         each = {**draw(_maybe(hold=_holds)), **draw(_smoked)}
+        approved = draw(_maybe(approval=st.booleans()))
         kind = draw(st.sampled_from(["steps", "weights", "shadow", "blueGreen", "abTest"]))
         if kind == "shadow":
             stages.append({"name": name, "shadow": {**draw(_copies), **each}})
         elif kind == "blueGreen":
-            stages.append({"name": name, "blueGreen": {**draw(_switches), **each}})
+            switch = draw(_switches)
+            seen_before = approved if {"preview", "mirror"} & switch.keys() else {}
+            stages.append({"name": name, "blueGreen": {**switch, **seen_before, **each}})
         elif kind == "abTest":
             fields = {**draw(_buckets), **draw(_times), **draw(_after), "goal": draw(_goals)}
             stages.append({"name": name, "abTest": fields})
         elif kind == "steps":
-            steps = [{"weight": weight, **draw(_maybe(hold=_holds))} for weight in weights]
-            stages.append({"name": name, "canary": {"steps": steps, **each}})
+            steps = [{"weight": weight, **approved, **draw(_maybe(hold=_holds))} for weight in weights]
+            stages.append({"name": name, **approved, "canary": {"steps": steps, **each}})
         else:
             most = draw(_maybe(firstWeightAtMost=st.integers(weights[0], 100)))
             stages.append(canary(*weights, name=name, **each, **most))

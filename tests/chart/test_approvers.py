@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 from collections.abc import AsyncIterator
@@ -12,9 +13,10 @@ import pytest
 import pytest_asyncio
 
 from modelrollout.api.crd import definitions
+from modelrollout.api.people import Author
 from modelrollout.objects.manifests import Manifest
 from modelrollout.plan.actions import VERBS
-from modelrollout.rollout.author import ACTION, ACTION_BY
+from modelrollout.rollout.author import ACTION, ACTION_BY, author_of
 from tests import builders
 from tests.chart.helm import needs_helm, rendered
 from tests.chart.test_authors import POLICY, applied
@@ -59,9 +61,9 @@ async def asked(kubeconfig: Path, user: str, action: str, by: str | None = None)
     return await annotated(kubeconfig, user, f"{ACTION}={action}", *([f"{ACTION_BY}={by}"] if by else []))
 
 
-async def annotated(kubeconfig: Path, user: str, *annotations: str) -> str:
+async def annotated(kubeconfig: Path, user: str, *annotations: str, dry: bool = True) -> str:
     command = [str(kubectl()), "--kubeconfig", str(kubeconfig), "--as", user, "--namespace", "ml", "annotate"]
-    command += ["modelrollout", "fraud", "--overwrite", "--dry-run=server", *annotations]
+    command += ["modelrollout", "fraud", "--overwrite", f"--dry-run={'server' if dry else 'none'}", *annotations]
     env = {**os.environ, "NO_PROXY": "127.0.0.1"}
     made = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, env=env)
     return str(made.stderr)
@@ -110,6 +112,17 @@ async def test_nobody_asks_under_no_name_or_another(kubeconfig: Path, by: str | 
 @pytest.mark.parametrize("verb", VERBS)
 async def test_whom_the_values_name_may_ask_for_anything(kubeconfig: Path, verb: str) -> None:
     assert await asked(kubeconfig, "lead", f"{verb}/1", by="lead") == ""
+
+
+async def test_without_a_policy_the_program_is_known_and_no_person(kubeconfig: Path) -> None:
+    await annotated(kubeconfig, "lead", f"{ACTION}=pause/1", f"{ACTION_BY}=lead", dry=False)
+    command = [str(kubectl()), "--kubeconfig", str(kubeconfig), "--namespace", "ml", "get", "modelrollout", "fraud"]
+    env = {**os.environ, "NO_PROXY": "127.0.0.1"}
+    options = [*command, "--output", "json", "--show-managed-fields"]
+    read = await asyncio.to_thread(subprocess.run, options, capture_output=True, text=True, timeout=60, env=env)
+    found = json.loads(read.stdout)
+    assert author_of(found, is_admitted=False) == Author(name="kubectl-annotate", known_from="FieldManager")
+    assert author_of(found, is_admitted=True) == Author(name="lead", known_from="Admission")
 
 
 async def test_other_annotations_are_left_alone(kubeconfig: Path) -> None:

@@ -97,7 +97,8 @@ def paused() -> Town:
 
 def awaiting_approval() -> Town:
     steps = [{"weight": 25, "approval": True}, {"weight": 100}]
-    town = releasing(stages=[{"name": "canary", "canary": {"steps": steps, "hold": "10s"}}])
+    stages = [{"name": "canary", "canary": {"steps": steps, "hold": "10s"}}]
+    town = releasing(stages=stages, analysis={"readinessOnly": True})
     town.run(until=lambda town: town.condition("WaitingForPerson") == "True", minutes=20)
     return town
 

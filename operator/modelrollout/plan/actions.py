@@ -79,7 +79,7 @@ def _done(text: str, facts: Facts, status: ModelRolloutStatus, wish: Wish | None
     if verb not in (*AT_ANY_TIME, *BY_SPEC) or not token or len(names) > 1 or "" in names:
         return status, _not_understood(text)
     asked = Asked(verb, names[0] if names else None, facts, status)
-    if facts.rollout.requires_authors and facts.rollout.action_by is None:
+    if facts.rollout.vets_authors and facts.rollout.action_by is None:
         return asked.refused(f"Nobody says who asks: write {ACTION_BY} beside it (rbac.requireApprovers).")
     if (gone := _of_another_revision(asked, wish)) is not None:
         return gone

@@ -61,7 +61,7 @@ class Rollout:
     status: ModelRolloutStatus
     action: str | None = None  # asked for by hand
     action_by: Author | None = None
-    requires_authors: bool = False
+    vets_authors: bool = False
     notifications: tuple[Notification, ...] = ()  # whatever else may be wrong with the spec
 
     def workload(self, revision: str) -> str:
@@ -73,10 +73,10 @@ def parse(
     objects: Objects,
     comparer_image: str | None = None,
     addresses: AllowedAddresses | None = None,
-    requires_authors: bool = False,
+    vets_authors: bool = False,
 ) -> Rollout:
     """`objects`: what was found of those that `references.reads` names. `comparer_image`: see `Wish`. `addresses` of a
-    Prometheus that a spec may name; None: any. `requires_authors`: an admission policy checks who asks by hand.
+    Prometheus that a spec may name; None: any. `vets_authors`: an admission policy checks who asks by hand.
 
     Raises pydantic.ValidationError when the status is not one that this operator or an older one wrote.
     """
@@ -93,8 +93,8 @@ def parse(
         fault=wish if isinstance(wish, Finding) else None,
         status=status,
         action=annotation(manifest, ACTION),
-        action_by=author_of(manifest, is_admitted=requires_authors),
-        requires_authors=requires_authors,
+        action_by=author_of(manifest, is_admitted=vets_authors),
+        vets_authors=vets_authors,
         notifications=notifications_in(manifest.get("spec")),
     )
 

@@ -71,7 +71,7 @@ class Process:
             clock=self.cluster.now,
             comparer_image=settings.comparer_image,
             addresses=addresses,
-            requires_authors=settings.require_approvers,
+            vets_authors=settings.require_approvers,
             succession=Succession(writing, self._mirrors) if leadership is not None else None,
             deliverer=self._deliverer,
         )

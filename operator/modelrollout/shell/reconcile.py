@@ -79,20 +79,17 @@ class Reconciler:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         comparer_image: str | None = None,
         addresses: AllowedAddresses | None = None,
-        requires_authors: bool = False,
+        vets_authors: bool = False,
         smoker: Smoker | None = None,
         succession: Succession | None = None,
         deliverer: Deliverer | None = None,
     ) -> None:
-        """`succession`: where another process may have led before this one. `addresses` and
-        `requires_authors`: see `parse`.
+        """`succession`: where another process may have led before this one. `addresses`, `vets_authors`: see `parse`.
 
         Without a deliverer, errands stay.
         """
         self._cluster, self._reader, self._asker = cluster, reader, asker
-        self._parse = partial(
-            parse, comparer_image=comparer_image, addresses=addresses, requires_authors=requires_authors
-        )
+        self._parse = partial(parse, comparer_image=comparer_image, addresses=addresses, vets_authors=vets_authors)
         self._smoker = smoker or ByHTTP()
         self._succession, self._deliverer = succession, deliverer
         self._announcer, self._telemetry = announcer, telemetry

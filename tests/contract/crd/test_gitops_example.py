@@ -47,4 +47,5 @@ async def test_the_health_check_is_added_to_the_settings_of_argo_cd(
     await kubectl("create", "--namespace=argocd", "-f", "-", manifest=settings)
     await kubectl(*shlex.split(command))
     found = yaml.safe_load(await kubectl("get", "configmap", "argocd-cm", "--namespace=argocd", "-o", "yaml"))
-    assert set(found["data"]) == {"url", "resource.customizations.health.modelrollout.dev_ModelRollout"}
+    parts = {f"resource.customizations.{part}.modelrollout.dev_ModelRollout" for part in ("health", "actions")}
+    assert set(found["data"]) == {"url", *parts}

@@ -22,9 +22,9 @@ def town() -> Town:
     return town
 
 
-def asked(action: str, by: Author | None, *, requires_authors: bool = True) -> Plan:
+def asked(action: str, by: Author | None, *, vets_authors: bool = True) -> Plan:
     there = town()
-    rollout = replace(there.rollout(), action=action, action_by=by, requires_authors=requires_authors)
+    rollout = replace(there.rollout(), action=action, action_by=by, vets_authors=vets_authors)
     return plan(rollout, there.world(), there.now)
 
 
@@ -41,7 +41,7 @@ def test_where_a_policy_names_people_nobody_acts_without_a_name() -> None:
     assert made.status.last_action is not None
     assert (made.status.last_action.reason, made.status.rejected, made.retreat) == ("ActionRefused", (), ())
     assert "modelrollout.dev/action-by" in made.status.last_action.message
-    assert asked("abort/1", None, requires_authors=False).status.rejected
+    assert asked("abort/1", None, vets_authors=False).status.rejected
 
 
 def test_the_last_ten_are_remembered() -> None:

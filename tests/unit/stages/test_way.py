@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from modelrollout.api.findings import Finding
+from modelrollout.api.stages import Canary
 from modelrollout.api.status import Phase
 from modelrollout.objects.manifests import REVISION_LABEL, Apply
 from modelrollout.objects.resources import DEPLOYMENTS, HTTP_ROUTES, SERVICES
 from modelrollout.plan.history import stretches
 from modelrollout.rollout.rollout import Wish, read_wish
 from modelrollout.stages import way as stages
+from modelrollout.stages.canary import beginning_at
 from modelrollout.traffic.exposure import EVERYBODY, Exposure, Match
 from modelrollout.trial.trial import Step, Trial
 from tests import builders
@@ -176,3 +178,23 @@ def _rule(town: Town) -> dict[str, Any]:
     assert route is not None
     (rule,) = route["spec"]["rules"]
     return rule  # type: ignore[no-any-return]
+
+
+def test_approval_of_a_step_that_a_raised_first_weight_leaves_out_is_asked_for_at_that_weight() -> None:
+    steps = [{"weight": 5, "approval": True}, {"weight": 10}, {"weight": 50}]
+    canary = Canary.model_validate({"steps": steps, "firstWeightAtMost": 20})
+    begun = [(step.weight, step.approval) for step in beginning_at(canary, 20)]
+    assert begun == [(20, True), (50, False)]
+
+
+def test_approval_of_a_stage_is_asked_for_at_its_last_step_and_that_of_a_switch_before_it() -> None:
+    header = {"header": {"name": "x-preview", "value": "1"}}
+    row = [
+        {**builders.canary(5, 25), "approval": True},
+        builders.blue_green("looked-at", preview=header, approval=True),
+        builders.blue_green("bare"),
+    ]
+    wish = read_wish(builders.spec(stages=row))
+    assert isinstance(wish, Wish)
+    asked = [(step.place.stage, step.place.number) for step in stages.way(wish) if step.needs_approval]
+    assert asked == [("canary", 1), ("looked-at", 0)]
