@@ -62,8 +62,10 @@ def with_action(facts: Facts, status: ModelRolloutStatus, wish: Wish | None) -> 
     """Does what is asked for and was not handled yet. `wish`: None while the spec cannot be carried out."""
     text = (facts.rollout.action or "")[:LONGEST]
     earlier = (*((status.last_action,) if status.last_action else ()), *status.earlier_actions)
-    if not text or text in {one.action for one in earlier}:
+    if not text:
         return status
+    if text in {one.action for one in earlier}:
+        return _seen_again(text, status)
     done = _done(text, facts, status, wish)
     if done is None:
         return status
@@ -71,6 +73,15 @@ def with_action(facts: Facts, status: ModelRolloutStatus, wish: Wish | None) -> 
     author = facts.rollout.action_by
     last = LastAction(action=text, at=facts.now, by=author, reason=why.reason, message=why.message)
     return changed(status, last_action=last, earlier_actions=earlier[:MOST_EARLIER])
+
+
+def _seen_again(text: str, status: ModelRolloutStatus) -> ModelRolloutStatus:
+    """With that text as the last to be forgotten: self-heal brings Git's back after each other one."""
+    last, earlier = status.last_action, status.earlier_actions
+    if (last is not None and last.action == text) or earlier[0].action == text:
+        return status
+    of_it, others = ([one for one in earlier if (one.action == text) is same] for same in (True, False))
+    return changed(status, earlier_actions=(*of_it, *others))
 
 
 def _done(text: str, facts: Facts, status: ModelRolloutStatus, wish: Wish | None) -> Done | None:
