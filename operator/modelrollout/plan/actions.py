@@ -228,10 +228,18 @@ def _promote_full(asked: Asked, _: Wish) -> Done:
     return statuses.with_candidate(status, waived=asked.waiver), Finding("PromotedInFull", told)
 
 
-def _undo(asked: Asked, _: Wish) -> Done:
-    """Goes back to an older version whose pods are kept, although the present one was good."""
-    status = asked.status
-    if status.candidate is not None:
+def _undo(asked: Asked, _: Wish) -> Done | None:
+    """Goes back to an older version whose pods are kept, although the present one was good; None while another one is
+    still being taken back."""
+    status, candidate = asked.status, asked.status.candidate
+    if status.phase is Phase.ROLLING_BACK:
+        return None
+    if candidate is not None and undo.served_before(asked.facts, status, candidate.revision):
+        version = candidate.model.version
+        return asked.refused(
+            f"Version {version}, which served before, is the candidate: promote-full goes back to it at once."
+        )
+    if candidate is not None:
         return asked.refused("A release is under way: abort takes it back.")
     found = undo.version_to_go_back_to(asked.facts, status, asked.revision)
     if not isinstance(found, Arm) or status.stable is None:

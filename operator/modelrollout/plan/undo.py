@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelrollout.api.findings import Finding
-from modelrollout.api.status import Arm, ModelRolloutStatus, Outcome
+from modelrollout.api.status import Arm, ModelRolloutStatus, Outcome, Retired
 from modelrollout.plan import statuses
 from modelrollout.trial.facts import Facts
 
@@ -25,20 +25,30 @@ def version_to_go_back_to(facts: Facts, status: ModelRolloutStatus, revision: st
     return _none(why) if (why := _lacks(facts, status, arm)) is not None else arm
 
 
+def served_before(facts: Facts, status: ModelRolloutStatus, revision: str) -> bool:
+    """Whether it is a version that had all users, and whose pods are kept since."""
+    return revision in _ends(status) and any(old.revision == revision for old in _still_kept(facts, status))
+
+
 def _kept(facts: Facts, status: ModelRolloutStatus) -> dict[str, Arm]:
     """By revision, the versions that served before and still have their workload; the last one first."""
-    ends: dict[str, Outcome] = {}
-    for one in status.history:
-        if one.outcome in SERVED:
-            ends.setdefault(one.revision, one)
-    found = {}
-    for old in reversed(status.retired):
+    ends, found = _ends(status), {}
+    for old in reversed(_still_kept(facts, status)):
         end = ends.get(old.revision)
         arm = Arm(revision=old.revision, model=end.model, workload=old.workload) if end is not None else None
         is_refused = statuses.rejection_of(status, old.revision) is not None
-        if arm is not None and not is_refused and facts.now < old.delete_after and facts.workload(arm) is not None:
+        if arm is not None and not is_refused and facts.workload(arm) is not None:
             found[old.revision] = arm
     return found
+
+
+def _ends(status: ModelRolloutStatus) -> dict[str, Outcome]:
+    """By revision, the last release by which a version got all users."""
+    return {one.revision: one for one in reversed(status.history) if one.outcome in SERVED}
+
+
+def _still_kept(facts: Facts, status: ModelRolloutStatus) -> tuple[Retired, ...]:
+    return tuple(old for old in status.retired if facts.now < old.delete_after)
 
 
 def _lacks(facts: Facts, status: ModelRolloutStatus, arm: Arm) -> str | None:
@@ -46,9 +56,9 @@ def _lacks(facts: Facts, status: ModelRolloutStatus, arm: Arm) -> str | None:
     state, present, version = facts.workload(arm), facts.workload(status.stable), arm.model.version
     if state is None or not state.can_serve:
         return f"Version {version} is kept, but its pods are not ready: {state or 'it has none'}."
-    if present is not None and state.replicas < present.replicas:
+    if present is not None and state.replicas < present.ready:  # pods that are not ready serve nobody
         kind = facts.kind(arm)
-        few = f"Version {version} has {state.replicas} of the {present.replicas} pods that everybody needs"
+        few = f"Version {version} has {state.replicas} pods, and everybody is served by {present.ready} now"
         return f"{few}: scale {kind.resource.kind if kind else 'workload'} {arm.workload}."
     return None
 
