@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from modelrollout.api.status import Phase
+from modelrollout.objects.resources import MODEL_ROLLOUTS
 from tests.fakes.town import Town
-from tests.scenarios.test_people import ask, asked, at
+from tests.scenarios.test_people import ask, asked, at, spec_is_broken
 
 
 def brought_back(town: Town, action: str) -> None:
@@ -38,3 +41,41 @@ def test_an_action_that_stays_on_the_object_is_no_reason_to_write() -> None:
     town.pass_()
     town.pass_()
     assert town.manifest["metadata"]["resourceVersion"] == before
+
+
+def lost_the_status(town: Town) -> None:
+    """As after a restore without it."""
+    found = {key: value for key, value in town.manifest.items() if key != "status"}
+    town.cluster.remove(MODEL_ROLLOUTS, "fraud")
+    town.cluster.put(found)
+    town.restart()
+
+
+def test_action_that_stands_on_an_object_without_a_status_is_not_done() -> None:
+    """It may be one that was done to another release."""
+    town = at(25)
+    asked(town, "abort/1")
+    town.go(Phase.ROLLED_BACK)
+    town.new = town.wish("3")
+    town.go(Phase.PROGRESSING, 5)
+    lost_the_status(town)
+    town.run(seconds=10)
+    assert (town.status.last_action.action, town.status.last_action.reason) == ("abort/1", "NothingToDo")
+    town.go(Phase.PROGRESSING, 25)
+    assert (town.status.candidate.revision, town.status.rejected) == (town.new, ())
+    assert asked(town, "abort/2") == "Aborted"
+
+
+@pytest.mark.parametrize("names", [False, True])
+def test_retry_waits_for_a_spec_that_can_be_carried_out_whether_it_names_the_revision_or_not(names: bool) -> None:
+    town = at(25)
+    ask(town, "abort/1")
+    town.go(Phase.ROLLED_BACK)
+    spec_is_broken(town)
+    action = f"retry/{town.new}/2" if names else "retry/2"
+    ask(town, action)
+    town.run(minutes=1)
+    assert town.status.last_action.action == "abort/1"
+    town.wish("2")
+    town.run(seconds=5)
+    assert (town.status.last_action.action, town.status.last_action.reason) == (action, "Retried")

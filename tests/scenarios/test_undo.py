@@ -1,4 +1,4 @@
-"""Going back to the version before: after Git went back already, while nobody is served, while another is taken back."""
+"""Going back to the version before: after Git did, while nobody is served, while another is taken back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from modelrollout.api.status import Phase
 from modelrollout.objects.resources import DEPLOYMENTS
 from tests import builders
 from tests.fakes.town import Town
-from tests.scenarios.test_people import asked, ask, healthy
+from tests.scenarios.test_people import ask, asked, healthy
 
 
 def test_undo_after_git_went_back_first_names_the_verb_that_does_it_at_once() -> None:

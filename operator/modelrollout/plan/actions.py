@@ -26,6 +26,7 @@ from modelrollout.trial.steps import current
 LONGEST = 100
 """Characters of an annotation that are looked at, and remembered."""
 MOST_EARLIER = 9
+NOTHING_TO_ABORT = "No release is under way, so nothing is aborted. To leave the version that serves: undo."
 NOTHING_TO_DO, NOT_UNDERSTOOD, ACTION_REFUSED = "NothingToDo", "ActionNotUnderstood", "ActionRefused"
 
 Done = tuple[ModelRolloutStatus, Finding]
@@ -90,26 +91,36 @@ def _done(text: str, facts: Facts, status: ModelRolloutStatus, wish: Wish | None
     if verb not in (*AT_ANY_TIME, *BY_SPEC) or not token or len(names) > 1 or "" in names:
         return status, _not_understood(text)
     asked = Asked(verb, names[0] if names else None, facts, status)
+    if facts.rollout.status.phase is None:
+        return asked.nothing(f"The status is new, and nobody knows whether {text} was done before: ask by a new token.")
     if facts.rollout.requires_authors and facts.rollout.action_by is None:
         return asked.refused(f"Nobody says who asks: write {ACTION_BY} beside it (rbac.requireApprovers).")
-    if (gone := _of_another_revision(asked, wish)) is not None:
-        return gone
+    if wish is None and verb == "retry":
+        return None
+    if not _is_meant(asked, wish):
+        return asked.refused(f"Revision {asked.revision} is not on its way, so there is no {verb}.")
     if verb in AT_ANY_TIME:
         return AT_ANY_TIME[verb](asked, wish)
     if wish is not None:
         return BY_SPEC[verb](asked, wish)
-    return (
-        None if verb == "retry" else asked.refused(f"The spec cannot be carried out, so there is no {verb}: mend it.")
-    )
+    return asked.refused(f"The spec cannot be carried out, so there is no {verb}: mend it.")
 
 
-def _of_another_revision(asked: Asked, wish: Wish | None) -> Done | None:
+def _is_meant(asked: Asked, wish: Wish | None) -> bool:
     """Whoever names a revision means that one, and not the one that took its place."""
+    if asked.revision is None or asked.verb == "undo":  # that looks by itself
+        return True
     candidate = asked.status.candidate
-    meant = candidate.revision if candidate is not None else wish.revision if wish is not None else None
-    if asked.verb == "undo" or asked.revision in (None, meant):
-        return None
-    return asked.refused(f"Revision {asked.revision} is not on its way any more, so there is no {asked.verb}.")
+    if candidate is not None and asked.revision == candidate.revision and asked.verb != "retry":
+        return True
+    if wish is None or asked.revision != wish.revision:
+        return False
+    return candidate is None or asked.verb == "retry" or _is_held(asked, wish)
+
+
+def _is_held(asked: Asked, wish: Wish) -> bool:
+    """Whether an abort may mean the wished revision beside a candidate whose place it has not taken yet."""
+    return asked.verb == "abort" and statuses.is_to_take_over(asked.status, wish)
 
 
 # At any time, however broken the spec is
@@ -118,13 +129,13 @@ def _of_another_revision(asked: Asked, wish: Wish | None) -> Done | None:
 def _abort(asked: Asked, wish: Wish | None) -> Done:
     """Rejects the candidate, or the revision that is about to become one."""
     status, candidate, now = asked.status, asked.status.candidate, asked.facts.now
-    if candidate is None:
-        if wish is None or not statuses.is_to_take_over(status, wish):
-            return asked.nothing(
-                "No release is under way, so nothing is aborted. To leave the version that serves: undo."
-            )
+    if wish is not None and (candidate is None or asked.revision == wish.revision != candidate.revision):
+        if not statuses.is_to_take_over(status, wish):
+            return asked.nothing(NOTHING_TO_ABORT)
         why = _aborted(asked, wish.model.version)
         return statuses.with_rejection(status, wish.revision, wish.model, why, now), why
+    if candidate is None:
+        return asked.nothing(NOTHING_TO_ABORT)
     version = candidate.model.version
     if status.phase is Phase.ROLLING_BACK:
         return asked.nothing(f"Version {version} is being taken back already.")

@@ -128,6 +128,8 @@ def with_the_wished_candidate(facts: Facts, status: ModelRolloutStatus, wish: Wi
     """
     if status.candidate is not None and status.candidate.revision == wish.revision:
         return status
+    if statuses.is_passed_over(status, wish):
+        return status
     if statuses.is_to_take_over(status, wish) and facts.world.objections != {}:
         return _going_on(status)
     status = _dropped(facts, status, wish)
@@ -219,7 +221,7 @@ def _taken_over(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
     step = next(step for step in way(wish) if step.phase is Phase.PROMOTING)
     out, since = status.stable, status.stable_out_since
     gone = f"Version {out.model.version} has had no ready pod since {since:%H:%M:%S} UTC" if out and since else ""
-    why = Finding("StableIsGone", f"{gone}; version {wish.model.version} takes over and gets all traffic.")
+    why = Finding("StableIsGone", f"{gone}; version {trial.candidate.model.version} takes over and gets all traffic.")
     return statuses.with_candidate(_at(facts, status, step, wish), took_over=facts.now), why
 
 
@@ -278,11 +280,8 @@ def _begins(trial: Trial, step: Step) -> Finding:
 
 
 def _promoted(trial: Trial) -> Finding:
-    serves, candidate, stable = (
-        f"Version {trial.wish.model.version} serves everybody",
-        trial.candidate,
-        trial.status.stable,
-    )
+    candidate, stable = trial.candidate, trial.status.stable
+    serves = f"Version {candidate.model.version} serves everybody"
     if (asked := by_hand.waiver(trial)) is not None:
         return Finding("Promoted", f"{serves}. The bake was ended{by(asked.by)} ({asked.verb}).")
     if candidate.took_over is None or stable is None:

@@ -174,3 +174,10 @@ def is_to_take_over(status: ModelRolloutStatus, wish: Wish) -> bool:
     arms = [arm.revision for arm in (status.stable, status.candidate) if arm is not None]
     is_known = wish.revision in arms or rejection_of(status, wish.revision) is not None
     return status.stable is not None and not is_known
+
+
+def is_passed_over(status: ModelRolloutStatus, wish: Wish) -> bool:
+    """Whether the wished revision was aborted before it could begin, so the candidate goes on beside which it waited."""
+    candidate, entry = status.candidate, rejection_of(status, wish.revision)
+    is_another = candidate is not None and candidate.revision != wish.revision
+    return is_another and candidate is not None and entry is not None and entry.at > candidate.since
