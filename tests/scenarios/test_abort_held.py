@@ -46,7 +46,7 @@ def test_candidate_that_goes_on_is_taken_back_by_a_metric_that_fails() -> None:
 
 
 def test_abort_by_itself_still_means_the_candidate() -> None:
-    town, waits = waiting()
+    town, _ = waiting()
     assert asked(town, "abort/1") == "Aborted"
     assert [one.revision for one in town.status.rejected] == [town.new]
 

@@ -71,7 +71,7 @@ def with_action(facts: Facts, status: ModelRolloutStatus, wish: Wish | None) -> 
     if done is None:
         return status
     status, why = done
-    author = facts.rollout.action_by
+    author = facts.rollout.action_by if facts.rollout.status.phase else None  # nobody vets names at creation
     last = LastAction(action=text, at=facts.now, by=author, reason=why.reason, message=why.message)
     return changed(status, last_action=last, earlier_actions=earlier[:MOST_EARLIER])
 
