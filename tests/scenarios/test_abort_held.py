@@ -6,7 +6,9 @@ import pytest
 
 from modelrollout.api.status import Phase
 from modelrollout.kube import Refused
-from tests.fakes.town import Town
+from tests import builders
+from tests.fakes.answers import UNREACHABLE
+from tests.fakes.town import Town, releasing
 from tests.scenarios.test_people import ask, asked, at
 from tests.scenarios.test_refusals import QUOTA, refusing
 
@@ -56,3 +58,16 @@ def test_whoever_names_the_version_that_waits_changes_nothing_about_the_candidat
     town, waits = waiting()
     assert asked(town, f"{verb}/{waits}/1") == "ActionRefused"
     assert town.status.last_action.message == f"Revision {waits} is not on its way, so there is no {verb}."
+
+
+def test_candidate_that_goes_on_is_asked_the_smoke_requests_that_are_still_open() -> None:
+    switch = [builders.blue_green(smoke=[builders.smoke("predicts", path="/predict")], hold="1m")]
+    town = releasing(stages=switch)
+    town.answers.says = {"2": UNREACHABLE}
+    town.run(until=lambda town: "smoke requests" in (town.status.message or ""), minutes=2)
+    town.cluster.hook = refusing(Refused(403, QUOTA, "fraud"), "rehearse", "deployments")
+    waits = town.wish("3", stages=switch)
+    town.run(seconds=5)
+    assert asked(town, f"abort/{waits}/1") == "Aborted"
+    town.answers.says = {}
+    town.run(until=lambda town: town.share(town.new) == 100, minutes=5)

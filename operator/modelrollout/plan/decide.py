@@ -59,10 +59,19 @@ def decide(facts: Facts, status: ModelRolloutStatus) -> Decision:
     if fault is not None or wish is None:
         status = with_action(facts, status, None)  # an abort waits for no mend
         broken = changed(status, phase=Phase.INVALID, resumes=status.phase)
-        return Decision(broken, fault or Finding("InvalidSpec", "The spec cannot be read."))
+        return Decision(
+            broken, _told_of_users(facts, status, fault or Finding("InvalidSpec", "The spec cannot be read."))
+        )
     for mend in WISHED_MENDS:
         status = mend(facts, status, wish)
     return Decision(*moved(facts, status, wish), is_held=statuses.is_to_take_over(status, wish))
+
+
+def _told_of_users(facts: Facts, status: ModelRolloutStatus, fault: Finding) -> Finding:
+    """What is wrong with the spec; and where users wait for a stable version to come back, that they do."""
+    is_back = status.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
+    held = outage.held(facts, status, fault) if is_back else None
+    return Finding(fault.reason, held.message) if held else fault
 
 
 def effective(facts: Facts, status: ModelRolloutStatus) -> Exposure:
@@ -204,7 +213,8 @@ def moved(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRo
         case Phase.ROLLING_BACK:
             return _rolling_back(facts, status, wish)
         case Phase.ROLLED_BACK:
-            return status, _not_followed_yet(facts, _rejection(status, wish))
+            why = _rejection(status, wish)
+            return status, outage.held(facts, status, why) or _not_followed_yet(facts, why)
         case Phase.HEALTHY:
             stable = status.stable or wish  # another than the wished one, while that one cannot begin
             serving = Finding("Serving", f"Version {stable.model.version} serves everybody.")
