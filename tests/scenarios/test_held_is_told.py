@@ -1,4 +1,4 @@
-"""Users who stay where they are, since stable has no ready pod: it is told in each phase, also where the spec is broken."""
+"""Users who stay where they are, since stable has no ready pod: it is told, also beside a spec that is broken."""
 
 from __future__ import annotations
 

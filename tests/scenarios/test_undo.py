@@ -46,6 +46,18 @@ def test_version_that_is_kept_stays_so_after_it_was_a_candidate_again(end: objec
     assert (town.status.retired, town.cluster.get(DEPLOYMENTS, f"fraud-{town.old}")) == ((), None)
 
 
+def test_undo_to_a_version_that_was_aborted_says_how_it_serves_again() -> None:
+    town = healthy()
+    town.wish("1")
+    town.run(seconds=5)
+    ask(town, "abort/1")
+    town.run(seconds=10)
+    assert asked(town, "undo/2") == "ActionRefused"
+    told = "Version 1 is kept, but was taken back: put it into the spec and ask for retry."
+    assert town.status.last_action.message == told
+    assert asked(town, "retry/3") == "Retried"
+
+
 def test_version_that_was_kept_and_serves_again_is_not_deleted() -> None:
     town = healthy()
     town.wish("1", stages=[builders.canary(50, hold="10s")])

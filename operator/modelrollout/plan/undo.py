@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelrollout.api.findings import Finding
-from modelrollout.api.status import Arm, ModelRolloutStatus, Outcome, Retired
+from modelrollout.api.status import Arm, ModelRolloutStatus, Outcome, Rejection, Retired
 from modelrollout.plan import statuses
 from modelrollout.trial.facts import Facts
 
@@ -20,6 +20,9 @@ def version_to_go_back_to(facts: Facts, status: ModelRolloutStatus, revision: st
         others = f"kept are {', '.join(kept)}" if kept else "none is kept"
         return _none(f"Revision {revision} is none that served and is still kept (spec.promotion.keepOld); {others}.")
     arm = kept[revision] if revision is not None else next(iter(kept.values()), None)
+    if arm is None and (refused := _kept_but_refused(facts, status)) is not None:
+        version = refused.model.version
+        return _none(f"Version {version} is kept, but was taken back: put it into the spec and ask for retry.")
     if arm is None:
         return _none("No older version is kept any more (spec.promotion.keepOld), so there is none to go back to.")
     return _none(why) if (why := _lacks(facts, status, arm)) is not None else arm
@@ -40,6 +43,12 @@ def _kept(facts: Facts, status: ModelRolloutStatus) -> dict[str, Arm]:
         if arm is not None and not is_refused and facts.workload(arm) is not None:
             found[old.revision] = arm
     return found
+
+
+def _kept_but_refused(facts: Facts, status: ModelRolloutStatus) -> Rejection | None:
+    """Of a version that served before, why it is not gone back to by itself."""
+    served = (old.revision for old in _still_kept(facts, status) if old.revision in _ends(status))
+    return next(filter(None, (statuses.rejection_of(status, revision) for revision in served)), None)
 
 
 def _ends(status: ModelRolloutStatus) -> dict[str, Outcome]:
