@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,7 @@ async def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
     async with api_server_of_kind("real", tmp_path_factory.mktemp("approvers")) as endpoint:
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml"}}
         people = [*role("editor", "get", "patch"), *role("on-call", "get", "patch", "abort", "pause")]
+        people += role("restorer", "create")
         made = [*definitions(), namespace, *people, *objects()]
         assert await applied(endpoint.kubeconfig, made) == ""
 
@@ -107,6 +109,18 @@ async def test_a_verb_of_rbac_allows_it_and_no_other(kubeconfig: Path) -> None:
 async def test_nobody_asks_under_no_name_or_another(kubeconfig: Path, by: str | None) -> None:
     told = await asked(kubeconfig, "on-call", "abort/1", by=by)
     assert "write your own name beside what you ask for, 'on-call'" in told
+
+
+async def test_a_restore_brings_an_object_back_with_what_others_asked_for(kubeconfig: Path) -> None:
+    """It is not done then: tests/scenarios/test_asked_again.py."""
+    rollout = builders.rollout()
+    noted = {ACTION: "abort/1", ACTION_BY: "lead"}
+    restored = {**rollout, "metadata": {**rollout["metadata"], "name": "restored", "annotations": noted}}
+    command = [str(kubectl()), "--kubeconfig", str(kubeconfig), "--as", "restorer", "create", "--filename", "-"]
+    env = {**os.environ, "NO_PROXY": "127.0.0.1"}
+    run = partial(subprocess.run, capture_output=True, text=True, timeout=60, env=env, input=json.dumps(restored))
+    made = await asyncio.to_thread(run, command)
+    assert made.stderr == ""
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -125,3 +125,14 @@ def test_retry_of_what_was_not_taken_back_does_nothing() -> None:
     town.go(Phase.HEALTHY)
     assert town.status.last_action.reason == "NothingToDo"
     assert town.status.stable.revision == town.new
+
+
+def test_abort_of_a_candidate_that_is_not_ready_yet_asks_no_prometheus() -> None:
+    town = releasing()
+    town.cluster.broken, town.metrics.is_down = {"2"}, True
+    town.run(seconds=20)
+    assert town.phase is Phase.PENDING
+    before = len(town.metrics.asked)
+    ask(town, "abort/1")
+    town.step()
+    assert (town.status.last_action.reason, len(town.metrics.asked)) == ("Aborted", before)

@@ -351,7 +351,7 @@ class ModelRolloutStatus(Record):
         Field(
             exclude_if=not_,
             max_length=9,
-            description="What was asked for before, newest first; repeating it does nothing either.",
+            description="What was asked for before, seen last first; repeating it does nothing either.",
         ),
     ] = ()
     errands: Annotated[

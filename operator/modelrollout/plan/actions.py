@@ -26,6 +26,7 @@ from modelrollout.trial.steps import current
 LONGEST = 100
 """Characters of an annotation that are looked at, and remembered."""
 MOST_EARLIER = 9
+NOTHING_TO_ABORT = "No release is under way, so nothing is aborted. To leave the version that serves: undo."
 NOTHING_TO_DO, NOT_UNDERSTOOD, ACTION_REFUSED = "NothingToDo", "ActionNotUnderstood", "ActionRefused"
 
 Done = tuple[ModelRolloutStatus, Finding]
@@ -62,15 +63,26 @@ def with_action(facts: Facts, status: ModelRolloutStatus, wish: Wish | None) -> 
     """Does what is asked for and was not handled yet. `wish`: None while the spec cannot be carried out."""
     text = (facts.rollout.action or "")[:LONGEST]
     earlier = (*((status.last_action,) if status.last_action else ()), *status.earlier_actions)
-    if not text or text in {one.action for one in earlier}:
+    if not text:
         return status
+    if text in {one.action for one in earlier}:
+        return _seen_again(text, status)
     done = _done(text, facts, status, wish)
     if done is None:
         return status
     status, why = done
-    author = facts.rollout.action_by
+    author = facts.rollout.action_by if facts.rollout.status.phase else None  # nobody vets names at creation
     last = LastAction(action=text, at=facts.now, by=author, reason=why.reason, message=why.message)
     return changed(status, last_action=last, earlier_actions=earlier[:MOST_EARLIER])
+
+
+def _seen_again(text: str, status: ModelRolloutStatus) -> ModelRolloutStatus:
+    """With that text as the last to be forgotten: self-heal brings Git's back after each other one."""
+    last, earlier = status.last_action, status.earlier_actions
+    if (last is not None and last.action == text) or earlier[0].action == text:
+        return status
+    of_it, others = ([one for one in earlier if (one.action == text) is same] for same in (True, False))
+    return changed(status, earlier_actions=(*of_it, *others))
 
 
 def _done(text: str, facts: Facts, status: ModelRolloutStatus, wish: Wish | None) -> Done | None:
@@ -79,26 +91,36 @@ def _done(text: str, facts: Facts, status: ModelRolloutStatus, wish: Wish | None
     if verb not in (*AT_ANY_TIME, *BY_SPEC) or not token or len(names) > 1 or "" in names:
         return status, _not_understood(text)
     asked = Asked(verb, names[0] if names else None, facts, status)
+    if facts.rollout.status.phase is None:
+        return asked.nothing(f"The status is new, and nobody knows whether {text} was done before: ask by a new token.")
     if facts.rollout.vets_authors and facts.rollout.action_by is None:
         return asked.refused(f"Nobody says who asks: write {ACTION_BY} beside it (rbac.requireApprovers).")
-    if (gone := _of_another_revision(asked, wish)) is not None:
-        return gone
+    if wish is None and verb == "retry":
+        return None
+    if not _is_meant(asked, wish):
+        return asked.refused(f"Revision {asked.revision} is not on its way, so there is no {verb}.")
     if verb in AT_ANY_TIME:
         return AT_ANY_TIME[verb](asked, wish)
     if wish is not None:
         return BY_SPEC[verb](asked, wish)
-    return (
-        None if verb == "retry" else asked.refused(f"The spec cannot be carried out, so there is no {verb}: mend it.")
-    )
+    return asked.refused(f"The spec cannot be carried out, so there is no {verb}: mend it.")
 
 
-def _of_another_revision(asked: Asked, wish: Wish | None) -> Done | None:
+def _is_meant(asked: Asked, wish: Wish | None) -> bool:
     """Whoever names a revision means that one, and not the one that took its place."""
+    if asked.revision is None or asked.verb == "undo":  # that looks by itself
+        return True
     candidate = asked.status.candidate
-    meant = candidate.revision if candidate is not None else wish.revision if wish is not None else None
-    if asked.verb == "undo" or asked.revision in (None, meant):
-        return None
-    return asked.refused(f"Revision {asked.revision} is not on its way any more, so there is no {asked.verb}.")
+    if candidate is not None and asked.revision == candidate.revision and asked.verb != "retry":
+        return True
+    if wish is None or asked.revision != wish.revision:
+        return False
+    return candidate is None or asked.verb == "retry" or _is_held(asked, wish)
+
+
+def _is_held(asked: Asked, wish: Wish) -> bool:
+    """Whether an abort may mean the wished revision beside a candidate whose place it has not taken yet."""
+    return asked.verb == "abort" and statuses.is_to_take_over(asked.status, wish)
 
 
 # At any time, however broken the spec is
@@ -107,13 +129,13 @@ def _of_another_revision(asked: Asked, wish: Wish | None) -> Done | None:
 def _abort(asked: Asked, wish: Wish | None) -> Done:
     """Rejects the candidate, or the revision that is about to become one."""
     status, candidate, now = asked.status, asked.status.candidate, asked.facts.now
-    if candidate is None:
-        if wish is None or not statuses.is_to_take_over(status, wish):
-            return asked.nothing(
-                "No release is under way, so nothing is aborted. To leave the version that serves: undo."
-            )
+    if wish is not None and (candidate is None or asked.revision == wish.revision != candidate.revision):
+        if not statuses.is_to_take_over(status, wish):
+            return asked.nothing(NOTHING_TO_ABORT)
         why = _aborted(asked, wish.model.version)
         return statuses.with_rejection(status, wish.revision, wish.model, why, now), why
+    if candidate is None:
+        return asked.nothing(NOTHING_TO_ABORT)
     version = candidate.model.version
     if status.phase is Phase.ROLLING_BACK:
         return asked.nothing(f"Version {version} is being taken back already.")
@@ -217,10 +239,18 @@ def _promote_full(asked: Asked, _: Wish) -> Done:
     return statuses.with_candidate(status, waived=asked.waiver), Finding("PromotedInFull", told)
 
 
-def _undo(asked: Asked, _: Wish) -> Done:
-    """Goes back to an older version whose pods are kept, although the present one was good."""
-    status = asked.status
-    if status.candidate is not None:
+def _undo(asked: Asked, _: Wish) -> Done | None:
+    """Goes back to an older version whose pods are kept, although the present one was good; None while another one is
+    still being taken back."""
+    status, candidate = asked.status, asked.status.candidate
+    if status.phase is Phase.ROLLING_BACK:
+        return None
+    if candidate is not None and undo.served_before(asked.facts, status, candidate.revision):
+        version = candidate.model.version
+        return asked.refused(
+            f"Version {version}, which served before, is the candidate: promote-full goes back to it at once."
+        )
+    if candidate is not None:
         return asked.refused("A release is under way: abort takes it back.")
     found = undo.version_to_go_back_to(asked.facts, status, asked.revision)
     if not isinstance(found, Arm) or status.stable is None:

@@ -59,10 +59,19 @@ def decide(facts: Facts, status: ModelRolloutStatus) -> Decision:
     if fault is not None or wish is None:
         status = with_action(facts, status, None)  # an abort waits for no mend
         broken = changed(status, phase=Phase.INVALID, resumes=status.phase)
-        return Decision(broken, fault or Finding("InvalidSpec", "The spec cannot be read."))
+        return Decision(
+            broken, _told_of_users(facts, status, fault or Finding("InvalidSpec", "The spec cannot be read."))
+        )
     for mend in WISHED_MENDS:
         status = mend(facts, status, wish)
     return Decision(*moved(facts, status, wish), is_held=statuses.is_to_take_over(status, wish))
+
+
+def _told_of_users(facts: Facts, status: ModelRolloutStatus, fault: Finding) -> Finding:
+    """What is wrong with the spec; and where users wait for a stable version to come back, that they do."""
+    is_back = status.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
+    held = outage.held(facts, status, fault) if is_back else None
+    return Finding(fault.reason, held.message) if held else fault
 
 
 def effective(facts: Facts, status: ModelRolloutStatus) -> Exposure:
@@ -127,6 +136,8 @@ def with_the_wished_candidate(facts: Facts, status: ModelRolloutStatus, wish: Wi
     One whose objects the API server does not take never takes the place of another: whatever goes on goes on.
     """
     if status.candidate is not None and status.candidate.revision == wish.revision:
+        return status
+    if statuses.is_passed_over(status, wish):
         return status
     if statuses.is_to_take_over(status, wish) and facts.world.objections != {}:
         return _going_on(status)
@@ -202,7 +213,8 @@ def moved(facts: Facts, status: ModelRolloutStatus, wish: Wish) -> tuple[ModelRo
         case Phase.ROLLING_BACK:
             return _rolling_back(facts, status, wish)
         case Phase.ROLLED_BACK:
-            return status, _not_followed_yet(facts, _rejection(status, wish))
+            why = _rejection(status, wish)
+            return status, outage.held(facts, status, why) or _not_followed_yet(facts, why)
         case Phase.HEALTHY:
             stable = status.stable or wish  # another than the wished one, while that one cannot begin
             serving = Finding("Serving", f"Version {stable.model.version} serves everybody.")
@@ -219,7 +231,7 @@ def _taken_over(trial: Trial) -> tuple[ModelRolloutStatus, Finding]:
     step = next(step for step in way(wish) if step.phase is Phase.PROMOTING)
     out, since = status.stable, status.stable_out_since
     gone = f"Version {out.model.version} has had no ready pod since {since:%H:%M:%S} UTC" if out and since else ""
-    why = Finding("StableIsGone", f"{gone}; version {wish.model.version} takes over and gets all traffic.")
+    why = Finding("StableIsGone", f"{gone}; version {trial.candidate.model.version} takes over and gets all traffic.")
     return statuses.with_candidate(_at(facts, status, step, wish), took_over=facts.now), why
 
 
@@ -278,11 +290,8 @@ def _begins(trial: Trial, step: Step) -> Finding:
 
 
 def _promoted(trial: Trial) -> Finding:
-    serves, candidate, stable = (
-        f"Version {trial.wish.model.version} serves everybody",
-        trial.candidate,
-        trial.status.stable,
-    )
+    candidate, stable = trial.candidate, trial.status.stable
+    serves = f"Version {candidate.model.version} serves everybody"
     if (asked := by_hand.waiver(trial)) is not None:
         return Finding("Promoted", f"{serves}. The bake was ended{by(asked.by)} ({asked.verb}).")
     if candidate.took_over is None or stable is None:

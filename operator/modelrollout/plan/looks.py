@@ -146,9 +146,11 @@ def _moment(facts: Facts, status: ModelRolloutStatus) -> datetime | None:
 
 
 def _goes_on(facts: Facts, candidate: CandidateArm, wish: Wish) -> bool:
-    """Whether the candidate is the wished one, or stays because that one cannot begin."""
-    is_wished = candidate.revision == wish.revision
-    return is_wished or (bool(facts.world.objections) and statuses.is_to_take_over(facts.rollout.status, wish))
+    """Whether the candidate is the wished one, or stays because that one cannot begin, or shall not."""
+    known = facts.rollout.status
+    if candidate.revision == wish.revision or statuses.is_passed_over(known, wish):
+        return True
+    return bool(facts.world.objections) and statuses.is_to_take_over(known, wish)
 
 
 def _is_exposed(facts: Facts, status: ModelRolloutStatus) -> bool:

@@ -22,6 +22,7 @@ from modelrollout.rollout.rollout import Rollout, Wish
 from modelrollout.traffic.router_table import given_up, lent
 from modelrollout.trial import capacity, outage
 from modelrollout.trial.facts import Facts
+from modelrollout.trial.phases import intended
 from modelrollout.trial.world import World
 from modelrollout.workloads.companions import kinds
 
@@ -68,9 +69,9 @@ def _asking(facts: Facts, known: ModelRolloutStatus, decision: Decision) -> Plan
         return replace(asks, rehearsal=tried)
     if smoke := smoking.due(facts, decision.status):
         return replace(asks, smoke=smoke)
-    if question := looks.due(facts, known):
-        return replace(asks, questions=question)
-    return None
+    is_taken_back = intended(decision.status) is Phase.ROLLING_BACK  # that waits for no answer
+    question = looks.due(facts, known) if not is_taken_back else None
+    return replace(asks, questions=question) if question else None
 
 
 def concluded(facts: Facts, known: ModelRolloutStatus, decision: Decision, retreat: tuple[Write, ...]) -> Plan:

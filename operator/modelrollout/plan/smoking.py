@@ -10,6 +10,7 @@ from modelrollout.api.status import ModelRolloutStatus, Phase, StageStatus
 from modelrollout.comparer.answers import Reply
 from modelrollout.objects.manifests import Ref
 from modelrollout.objects.resources import SERVICES
+from modelrollout.plan import statuses
 from modelrollout.plan.statuses import changed
 from modelrollout.stages.way import way
 from modelrollout.traffic import revision_service
@@ -57,7 +58,7 @@ def _smoke(facts: Facts, status: ModelRolloutStatus) -> Smoke | None:
     if wish is None or status.phase is not Phase.PROGRESSING or status.stage is None or not is_on_trial(status):
         return None
     is_wished = status.candidate is not None and status.candidate.revision == wish.revision
-    return current(way(wish), status).smoke if is_wished else None
+    return current(way(wish), status).smoke if is_wished or statuses.is_passed_over(status, wish) else None
 
 
 def informed(facts: Facts, status: ModelRolloutStatus) -> ModelRolloutStatus:

@@ -45,7 +45,10 @@ def with_stage(status: ModelRolloutStatus, **fields: Any) -> ModelRolloutStatus:
 
 
 def with_new_candidate(status: ModelRolloutStatus, rollout: Rollout, wish: Wish, now: datetime) -> ModelRolloutStatus:
-    """Makes the wished revision the candidate; it has yet to become ready."""
+    """Makes the wished revision the candidate; it has yet to become ready.
+
+    One that is kept (status.retired) stays so: whatever becomes of this release, its pods were promised until then.
+    """
     candidate = CandidateArm(
         revision=wish.revision,
         model=wish.model,
@@ -61,7 +64,6 @@ def with_new_candidate(status: ModelRolloutStatus, rollout: Rollout, wish: Wish,
         stage=None,
         verdicts=(),
         evidence=None,
-        retired=tuple(old for old in status.retired if old.revision != wish.revision),
     )
 
 
@@ -93,7 +95,7 @@ def promoted(status: ModelRolloutStatus, keep_old: timedelta, why: Finding, now:
     else:
         outcome = "Installed"
     return changed(
-        status,
+        _not_retired(status, new.revision),
         phase=Phase.HEALTHY,
         stable=Arm(revision=new.revision, model=new.model, workload=new.workload, port=new.port),
         stable_out_since=None,
@@ -126,8 +128,7 @@ def undone(status: ModelRolloutStatus, back_to: Arm, why: Finding, now: datetime
     """Makes an older version stable again. The one that was is as one that was taken back: it is not tried again."""
     if (old := status.stable) is None:
         return status
-    others = tuple(one for one in status.retired if one.revision != back_to.revision)
-    refused = with_rejection(changed(status, retired=others), old.revision, old.model, why, now)
+    refused = with_rejection(_not_retired(status, back_to.revision), old.revision, old.model, why, now)
     return changed(
         retired(refused, old, now + DRAIN),
         phase=Phase.ROLLED_BACK,
@@ -141,7 +142,13 @@ def retired(status: ModelRolloutStatus, arm: Arm, delete_after: datetime) -> Mod
     """Adds an arm to those whose objects are deleted; a later deletion that was promised before is kept."""
     stays = [old.delete_after for old in status.retired if old.revision == arm.revision]
     entry = Retired(revision=arm.revision, workload=arm.workload, delete_after=max([delete_after, *stays]))
-    return changed(status, retired=(*(old for old in status.retired if old.revision != arm.revision), entry))
+    others = _not_retired(status, arm.revision)
+    return changed(others, retired=(*others.retired, entry))
+
+
+def _not_retired(status: ModelRolloutStatus, revision: str) -> ModelRolloutStatus:
+    """Without the deletion of that revision."""
+    return changed(status, retired=tuple(old for old in status.retired if old.revision != revision))
 
 
 def remembered(
@@ -167,3 +174,10 @@ def is_to_take_over(status: ModelRolloutStatus, wish: Wish) -> bool:
     arms = [arm.revision for arm in (status.stable, status.candidate) if arm is not None]
     is_known = wish.revision in arms or rejection_of(status, wish.revision) is not None
     return status.stable is not None and not is_known
+
+
+def is_passed_over(status: ModelRolloutStatus, wish: Wish) -> bool:
+    """Whether the wished revision was aborted while it waited beside the candidate, which goes on."""
+    candidate, entry = status.candidate, rejection_of(status, wish.revision)
+    is_another = candidate is not None and candidate.revision != wish.revision
+    return is_another and candidate is not None and entry is not None and entry.at > candidate.since

@@ -6,7 +6,7 @@ import functools
 from dataclasses import replace
 
 from modelrollout.api.people import Author
-from modelrollout.api.status import Phase
+from modelrollout.api.status import ModelRolloutStatus, Phase
 from modelrollout.plan.plan import Plan
 from modelrollout.plan.planner import plan
 from tests.fakes.town import Town, releasing
@@ -42,6 +42,15 @@ def test_where_a_policy_names_people_nobody_acts_without_a_name() -> None:
     assert (made.status.last_action.reason, made.status.rejected, made.retreat) == ("ActionRefused", (), ())
     assert "modelrollout.dev/action-by" in made.status.last_action.message
     assert asked("abort/1", None, vets_authors=False).status.rejected
+
+
+def test_nobody_is_named_for_what_stands_on_an_object_without_a_status() -> None:
+    """The policy of approvers looks at changes alone, so at creation anybody may write any name."""
+    there = town()
+    restored = replace(there.rollout(), action="abort/1", action_by=ALICE, status=ModelRolloutStatus())
+    done = plan(replace(restored, vets_authors=True), there.world(), there.now).status.last_action
+    assert done is not None
+    assert (done.reason, done.by) == ("NothingToDo", None)
 
 
 def test_the_last_ten_are_remembered() -> None:
