@@ -158,9 +158,14 @@ class Release:
                     yield ModelRolloutStatus.model_validate(event.object.get("status") or {})
 
     async def serves(self, version: str, seconds: float = 60) -> ModelRolloutStatus:
-        return await self.until(
-            lambda s: s.phase is Phase.HEALTHY and s.stable is not None and s.stable.model.version == version, seconds
-        )
+        """Waits until a version serves everybody, by a route that the gateway follows."""
+
+        def is_served(status: ModelRolloutStatus) -> bool:
+            stable, ready = status.stable, status.condition("Ready")
+            is_the_one = stable is not None and stable.model.version == version
+            return status.phase is Phase.HEALTHY and is_the_one and ready is not None and ready.status == "True"
+
+        return await self.until(is_served, seconds)
 
     async def at(self, weight: int, seconds: float = 60) -> ModelRolloutStatus:
         return await self.until(
