@@ -40,10 +40,10 @@ lint: $(READY) ## style, types, layers, drift of what is generated
 	$(BIN)/python -m manual --check
 
 test: tools ## everything, as CI does
-	$(MAKE) --jobs 2 --no-print-directory lint-and-tests test-demo
+	$(MAKE) --jobs 3 --no-print-directory lint tests-but-demo test-demo
 
-.PHONY: lint-and-tests
-lint-and-tests: lint
+.PHONY: tests-but-demo
+tests-but-demo: tools
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not demo"
 
 test-demo: tools # waits most of its time, so the rest runs beside it

@@ -15,17 +15,23 @@ HERE = Path(__file__).parent
 # CI sees the same examples every time; who asks for more sees new ones.
 settings.register_profile("the same", derandomize=not os.environ.get("MODELROLLOUT_EXAMPLES"))
 settings.load_profile("the same")
-FIRST = (
+FIRST = (  # those that wait take turns with those that compute, so that neither core is idle
     "integration/test_long_releases.py",
-    "chart/test_least_rights.py",
+    "properties/test_plan_crashes.py",
     "integration/test_rollouts.py",
+    "properties/test_plan_walk.py",
+    "integration/test_leaders.py",
     "integration/test_upgrade.py",
+    "properties/test_plan_invariants.py",
     "integration/test_synced.py",
+    "integration/test_shadow_and_switch.py",
+    "contract/routers/test_routers.py",
     "integration/test_sandbox.py",
     "integration/test_demo.py",
+    "integration/test_ab_test.py",
+    "chart/test_least_rights.py",
     "integration/test_digits.py",
     "integration/test_pods.py",
-    "integration/test_leaders.py",
 )
 SLOW = (  # marked so: `make test-fast` leaves them out
     "unit/analysis/test_false_alarms.py",  # thousands of releases of equal versions

@@ -135,7 +135,8 @@ class Facts:
     def routing(self, router: Router, stable: Arm | None) -> InForce:
         """Where a router's routes send users at present; without a stable arm, everything counts as elsewhere."""
         port = self.rollout.wish.spec.traffic.port if self.rollout.wish else 0
-        key = router.field, self.rollout.owner, port, stable and (stable.workload, stable.revision, stable.port)
+        # Of a world there is one rollout, so its owner is no part of the key.
+        key = router.field, port, stable and (stable.workload, stable.revision, stable.port)
         known = self.world.routings
         if key not in known:  # a pass asks dozens of times, and reading a route takes longest
             backend = self.backend(stable) if stable is not None else Backend("", "", 0)
