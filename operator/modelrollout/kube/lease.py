@@ -216,7 +216,8 @@ class Leadership:
             return await self._take()
         except (Conflict, AlreadyExists, NotFound):
             await self._look()
-            return await self._take() if self.leader in ("", self._candidacy.identity) else None
+            is_ours = not self._has_resigned and self.leader in ("", self._candidacy.identity)
+            return await self._take() if is_ours else None
 
     # Afterwards: letting go
 
@@ -233,12 +234,22 @@ class Leadership:
             terms = self._candidacy.terms
             async with asyncio.timeout(max(terms.retry, hold.left(self._clock(), terms))):
                 await self._idle.wait()
-                await self._look()  # a renewal may have been on its way
-                if self._seen.lease is not None and self.leader == self._candidacy.identity:
-                    self._saw(await self._cluster.replace(released(self._seen.lease)))
+                while not await self._is_given_up():
+                    continue  # a renewal was on its way
         except (TimeoutError, KubeError) as trouble:
             why = str(trouble) or "there was no answer in time"
             logger.warning("The Lease %s was not given up, and will run out: %s", self._place, why)
+
+    async def _is_given_up(self) -> bool:
+        """Gives it up as it is now; False where it changed meanwhile."""
+        await self._look()
+        if self._seen.lease is None or self.leader != self._candidacy.identity:
+            return True
+        try:
+            self._saw(await self._cluster.replace(released(self._seen.lease)))
+        except Conflict:
+            return False
+        return True
 
     # Reading and writing it
 

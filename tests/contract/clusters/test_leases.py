@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
 from modelrollout.kube import Candidacy, Cluster, Leadership, NotLeading, Terms
 from modelrollout.kube.election import holder
 from modelrollout.objects.manifests import Manifest
-from modelrollout.objects.resources import CONFIG_MAPS, LEASES
+from modelrollout.objects.resources import CONFIG_MAPS, LEASES, Resource
 from tests.clusters import cluster, kubernetes, namespace
 
 __all__ = ["cluster", "kubernetes", "namespace"]
@@ -162,6 +163,34 @@ async def test_operators_with_namespaces_of_their_own_lead_beside_each_other(clu
     async with asyncio.timeout(20):
         await asyncio.gather(one.campaign(), two.campaign())
     assert (one.leads, two.leads) == (True, True)
+
+
+class Busy:
+    """A cluster in which a Lease changes right after it was read, once it is told to."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster, self.changes = cluster, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cluster, name)
+
+    async def read(self, resource: Resource, namespace: str, name: str) -> Manifest | None:
+        found = await self._cluster.read(resource, namespace, name)
+        if self.changes:
+            self.changes -= 1
+            noted = {"metadata": {"annotations": {"changes": f"{self.changes}"}}}
+            await self._cluster.patch(resource, namespace, name, noted)
+        return found
+
+
+async def test_it_is_given_up_though_it_changes_meanwhile_as_by_a_renewal(cluster: Cluster, namespace: str) -> None:
+    busy = Busy(cluster)
+    one = candidate(cast("Cluster", busy), namespace, "one")
+    async with asyncio.timeout(20):
+        await one.campaign()
+        busy.changes = 3
+        await one.resign()
+    assert (busy.changes, await leader(cluster, namespace)) == (0, "")
 
 
 async def test_an_operator_that_would_serve_what_another_does_refuses_to_lead_and_names_it(
