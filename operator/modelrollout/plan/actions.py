@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from modelrollout.api.findings import Finding
 from modelrollout.api.people import LastAction, Pause, Waiver, by
-from modelrollout.api.status import Arm, CandidateArm, ModelRolloutStatus, Phase, StageStatus
+from modelrollout.api.status import CandidateArm, ModelRolloutStatus, Phase, StageStatus
 from modelrollout.plan import statuses, undo
 from modelrollout.plan.statuses import changed
 from modelrollout.rollout.author import ACTION, ACTION_BY
@@ -218,20 +218,27 @@ def _ended(asked: Asked, *, reason: str, why: str) -> Done:
     stage = _own_step(asked)
     if not isinstance(stage, StageStatus):
         return stage
-    if (pause := asked.status.paused) is not None:
-        return asked.refused(f"It is paused{by(pause.by)}: resume first, or it would be unclear what goes on.")
+    if (refusal := _is_paused(asked)) is not None:
+        return refusal
     if stage.waived is not None and stage.waived.verb == asked.verb:
         return asked.nothing(f"{_named(stage)} goes on as soon as it can already{by(stage.waived.by)}.")
     ended = statuses.with_stage(asked.status, waived=asked.waiver)
     return ended, Finding(reason, f"{_named(stage)}: {asked.verb}{asked.by}: {why}.")
 
 
+def _is_paused(asked: Asked) -> Done | None:
+    """A refusal while it is paused."""
+    if (pause := asked.status.paused) is None:
+        return None
+    return asked.refused(f"It is paused{by(pause.by)}: resume first, or it would be unclear what goes on.")
+
+
 def _promote_full(asked: Asked, _: Wish) -> Done:
     status, candidate = asked.status, _candidate_ahead(asked.status)
     if candidate is None or status.phase not in (Phase.PENDING, Phase.PROGRESSING):
         return asked.nothing("No version is on its way to all traffic, so none is promoted in full.")
-    if (pause := status.paused) is not None:
-        return asked.refused(f"It is paused{by(pause.by)}: resume first, or it would be unclear what goes on.")
+    if (refusal := _is_paused(asked)) is not None:
+        return refusal
     if candidate.waived is not None:
         return asked.nothing(f"Version {candidate.model.version} goes to all traffic already{by(candidate.waived.by)}.")
     why = "the other steps and their analysis are left out; it still has to be ready, with the pods for everybody"
@@ -253,8 +260,8 @@ def _undo(asked: Asked, _: Wish) -> Done | None:
     if candidate is not None:
         return asked.refused("A release is under way: abort takes it back.")
     found = undo.version_to_go_back_to(asked.facts, status, asked.revision)
-    if not isinstance(found, Arm) or status.stable is None:
-        return asked.refused(found.message if isinstance(found, Finding) else "Nothing serves yet.")
+    if isinstance(found, str) or status.stable is None:
+        return asked.refused(found if isinstance(found, str) else "Nothing serves yet.")
     old, new = status.stable.model.version, found.model.version
     until = f"version {old} is not tried again until somebody asks for retry or the spec changes, whatever it says now"
     why = Finding(

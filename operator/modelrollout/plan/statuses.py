@@ -179,5 +179,6 @@ def is_to_take_over(status: ModelRolloutStatus, wish: Wish) -> bool:
 def is_passed_over(status: ModelRolloutStatus, wish: Wish) -> bool:
     """Whether the wished revision was aborted while it waited beside the candidate, which goes on."""
     candidate, entry = status.candidate, rejection_of(status, wish.revision)
-    is_another = candidate is not None and candidate.revision != wish.revision
-    return is_another and candidate is not None and entry is not None and entry.at > candidate.since
+    if candidate is None or candidate.revision == wish.revision:
+        return False
+    return entry is not None and entry.at > candidate.since

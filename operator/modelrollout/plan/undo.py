@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from modelrollout.api.findings import Finding
 from modelrollout.api.status import Arm, ModelRolloutStatus, Outcome, Rejection, Retired
 from modelrollout.plan import statuses
 from modelrollout.trial.facts import Facts
@@ -11,21 +10,21 @@ SERVED = ("Installed", "Promoted")
 """Ends of a release, as history has them, after which a version had all users."""
 
 
-def version_to_go_back_to(facts: Facts, status: ModelRolloutStatus, revision: str | None) -> Arm | Finding:
+def version_to_go_back_to(facts: Facts, status: ModelRolloutStatus, revision: str | None) -> Arm | str:
     """The arm of that revision, or of the last one that served before; or why there is none."""
     kept = _kept(facts, status)
     if status.stable is not None and revision == status.stable.revision:
-        return _none(f"Revision {revision} serves already.")
+        return f"Revision {revision} serves already."
     if revision is not None and revision not in kept:
         others = f"kept are {', '.join(kept)}" if kept else "none is kept"
-        return _none(f"Revision {revision} is none that served and is still kept (spec.promotion.keepOld); {others}.")
+        return f"Revision {revision} is none that served and is still kept (spec.promotion.keepOld); {others}."
     arm = kept[revision] if revision is not None else next(iter(kept.values()), None)
     if arm is None and (refused := _kept_but_refused(facts, status)) is not None:
         version = refused.model.version
-        return _none(f"Version {version} is kept, but was taken back: put it into the spec and ask for retry.")
+        return f"Version {version} is kept, but was taken back: put it into the spec and ask for retry."
     if arm is None:
-        return _none("No older version is kept any more (spec.promotion.keepOld), so there is none to go back to.")
-    return _none(why) if (why := _lacks(facts, status, arm)) is not None else arm
+        return "No older version is kept any more (spec.promotion.keepOld), so there is none to go back to."
+    return _lacks(facts, status, arm) or arm
 
 
 def served_before(facts: Facts, status: ModelRolloutStatus, revision: str) -> bool:
@@ -70,7 +69,3 @@ def _lacks(facts: Facts, status: ModelRolloutStatus, arm: Arm) -> str | None:
         few = f"Version {version} has {state.replicas} pods, and everybody is served by {present.ready} now"
         return f"{few}: scale {kind.resource.kind if kind else 'workload'} {arm.workload}."
     return None
-
-
-def _none(message: str) -> Finding:
-    return Finding("ActionRefused", message)

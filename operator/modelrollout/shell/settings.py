@@ -108,7 +108,16 @@ _HELP = {
     "lease_duration": "time after which another process leads when the leader falls silent",
 }
 _LISTS = ("namespaces", "without", "prometheus_allowed")
-ALONE, APPROVERS = "--no-leader-election", "--require-approvers"
+ALONE = "--no-leader-election"
+_SWITCHES = {  # the flag, the value that it sets, and its help
+    "require_approvers": (
+        "--require-approvers",
+        "true",
+        "take an action only with its author in modelrollout.dev/action-by, where an admission policy lets nobody "
+        "write another name than his own (the chart's rbac.requireApprovers)",
+    ),
+    "leader_election": (ALONE, "false", "write without holding a Lease, where no other process can be running"),
+}
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -117,19 +126,15 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         value = ",".join(default) if isinstance(default, tuple) else default
         shown = f" (default {value})" if default not in (None, ()) else ""
         parser.add_argument(_flag(name), metavar="VALUE", help=f"{text}{shown}; ${PREFIX}{name.upper()}")
-    checked = (
-        "take an action only with its author in modelrollout.dev/action-by, where an admission policy lets nobody "
-    )
-    checked += f"write another name than his own (the chart's rbac.requireApprovers); ${PREFIX}REQUIRE_APPROVERS=true"
-    parser.add_argument(APPROVERS, dest="require_approvers", action="store_const", const="true", help=checked)
-    alone = f"write without holding a Lease, where no other process can be running; ${PREFIX}LEADER_ELECTION=false"
-    parser.add_argument(ALONE, dest="leader_election", action="store_const", const="false", help=alone)
+    for name, (flag, value, text) in _SWITCHES.items():
+        shown = f"{text}; ${PREFIX}{name.upper()}={value}"
+        parser.add_argument(flag, dest=name, action="store_const", const=value, help=shown)
 
 
 def from_flags(flags: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Settings:
     """Flags before environment before defaults. Raises ValueError with a sentence that names the flag."""
     given: dict[str, str | Sequence[str]] = {}
-    for name in (*_HELP, "leader_election", "require_approvers"):
+    for name in (*_HELP, *_SWITCHES):
         value = getattr(flags, name, None) or environment.get(PREFIX + name.upper())
         if value:
             given[name] = [part.strip() for part in value.split(",")] if name in _LISTS else value
